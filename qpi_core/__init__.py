@@ -1,0 +1,63 @@
+"""Scattering kernels from STM maps of quasiparticle interference.
+
+The public names are loaded on first use, so that `import qpi_core` stays light: torch is imported only by what needs it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from qpi_core.errors import InputError as InputError
+    from qpi_core.estimate import KernelEstimate as KernelEstimate
+    from qpi_core.extraction import Extractor as Extractor
+    from qpi_core.extraction import load_extractor as load_extractor
+    from qpi_core.maps import ScanMap as ScanMap
+    from qpi_core.maps import find_defects as find_defects
+    from qpi_core.maps import load_map as load_map
+    from qpi_core.maps import load_positions as load_positions
+    from qpi_core.synthesis.kernels import KernelParameters as KernelParameters
+    from qpi_core.synthesis.kernels import phenomenological_kernel as phenomenological_kernel
+    from qpi_core.synthesis.scenes import simulate_observation as simulate_observation
+
+_HOME_OF_NAME = {
+    "InputError": "qpi_core.errors",
+    "KernelEstimate": "qpi_core.estimate",
+    "Extractor": "qpi_core.extraction",
+    "load_extractor": "qpi_core.extraction",
+    "ScanMap": "qpi_core.maps",
+    "find_defects": "qpi_core.maps",
+    "load_map": "qpi_core.maps",
+    "load_positions": "qpi_core.maps",
+    "KernelParameters": "qpi_core.synthesis.kernels",
+    "phenomenological_kernel": "qpi_core.synthesis.kernels",
+    "simulate_observation": "qpi_core.synthesis.scenes",
+}
+
+__all__ = [
+    "Extractor",
+    "InputError",
+    "KernelEstimate",
+    "KernelParameters",
+    "ScanMap",
+    "find_defects",
+    "load_extractor",
+    "load_map",
+    "load_positions",
+    "phenomenological_kernel",
+    "simulate_observation",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF_NAME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'qpi_core' has no attribute {name!r}")
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,1 @@
+"""The kernel VAE, the observation encoder and the one-step baseline."""

@@ -1,0 +1,1 @@
+"""Simulated kernels, scenes and data sets."""

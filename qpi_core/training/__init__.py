@@ -1,0 +1,1 @@
+"""Losses, data streams, recipes and the one training loop."""
