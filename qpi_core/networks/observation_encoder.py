@@ -1,0 +1,63 @@
+"""Encoder_Y: same structure as Encoder_K (Sec. 2.2 of the paper), aligned to its standardised latents.
+
+Two kinds of input: "map" is the paper's (Y, M) pair on 64x64 maps; "kernel_frame" is the evidence brought into the 64x64 window
+around one defect (see physics_inputs), which makes the network independent of the map's size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor
+
+from qpi_core.networks.kernel_vae import KernelVAE, make_autoencoder
+
+InputKind = Literal["map", "kernel_frame"]
+
+
+class ObservationEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
+    """Encoder_Y: (batch, in_channels, 64, 64) -> standardised latents (batch, 4, 8, 8)."""
+
+    @register_to_config  # type: ignore[misc]
+    def __init__(
+        self,
+        in_channels: int = 2,
+        input_kind: InputKind = "map",
+        block_out_channels: Sequence[int] = (16, 32, 64, 128),
+        layers_per_block: int = 1,
+        norm_num_groups: int = 8,
+    ) -> None:
+        super().__init__()
+        autoencoder = make_autoencoder(in_channels, block_out_channels, layers_per_block, norm_num_groups)
+        self.encoder = autoencoder.encoder
+        self.quant_conv = autoencoder.quant_conv
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the standardised latent mean."""
+        moments = self.quant_conv(self.encoder(inputs))
+        return moments.chunk(2, dim=1)[0].float()
+
+    @torch.no_grad()
+    def start_from(self, vae: KernelVAE, kernel_channel: int) -> None:
+        """Copy Encoder_K's weights, reading the kernel from one input channel; the other channels start with no influence.
+
+        Encoder_Y then begins as Encoder_K applied to the best linear estimate of the kernel, and learns to correct it. The output
+        layer takes over the standardisation of the latents.
+        """
+        source = vae.autoencoder
+        first = self.encoder.conv_in.weight.clone()
+        own = self.encoder.state_dict()
+        own.update({name: value for name, value in source.encoder.state_dict().items() if name != "conv_in.weight"})
+        self.encoder.load_state_dict(own)
+        first.zero_()
+        first[:, kernel_channel] = source.encoder.conv_in.weight[:, 0]
+        self.encoder.conv_in.weight.copy_(first)
+        count = vae.latent_mean.shape[0]
+        self.quant_conv.load_state_dict(source.quant_conv.state_dict())
+        scale = vae.latent_std.view(-1)
+        self.quant_conv.weight[:count] /= scale.view(-1, 1, 1, 1)
+        self.quant_conv.bias[:count] = (self.quant_conv.bias[:count] - vae.latent_mean.view(-1)) / scale

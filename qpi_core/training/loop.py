@@ -1,0 +1,116 @@
+"""The one training loop: batch, loss, step, average, log, save. The same on one CPU, one GPU and many (Accelerate).
+
+Sample i of a run is drawn from (seed, i), so a run that is resumed sees exactly what an uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from qpi_core.training.recipes import StageRecipe
+from qpi_core.training.state import load_state, save_state
+
+Batch = tuple[Tensor, ...]
+
+
+class Task(Protocol):
+    """What the loop needs to know about a network."""
+
+    model: nn.Module
+
+    def batch(self, first: int, count: int) -> Batch:
+        """Return samples first ... first + count - 1 of the run, on the CPU."""
+
+    def loss(self, model: nn.Module, batch: Batch, progress: float, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss and the figures to log; progress runs from 0 to 1."""
+
+
+def learning_rate(recipe: StageRecipe, step: int) -> float:
+    """Return the learning rate of a step: linear warm-up, then the recipe's schedule."""
+    warmup = min(1.0, (step + 1) / recipe.warmup_steps) if recipe.warmup_steps else 1.0
+    progress = step / max(1, recipe.steps)
+    if recipe.schedule == "step":
+        return warmup * recipe.learning_rate * 0.97 ** int(100 * progress)
+    cosine = 0.5 * (1 + math.cos(math.pi * progress))
+    return warmup * (recipe.final_learning_rate + (recipe.learning_rate - recipe.final_learning_rate) * cosine)
+
+
+def train(
+    task: Task,
+    recipe: StageRecipe,
+    folder: Path,
+    *,
+    accelerator: Accelerator,
+    resume: bool = True,
+    stop_after: int | None = None,
+    save_every: int = 500,
+    log_every: int = 50,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> nn.Module:
+    """Train a task and return the network to keep (averaged weights where the recipe averages).
+
+    Args:
+        task: network, batches and loss.
+        recipe: numbers of this stage.
+        folder: receives state.safetensors, state.json and loss.jsonl; written atomically.
+        accelerator: device, precision and processes.
+        resume: continue from the folder's state where there is one.
+        stop_after: stop (with the state saved) when this many steps are done in all; None runs to the end.
+        save_every, log_every: in steps.
+        cancelled: asked once a step; true saves the state and stops.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    parameters = [p for p in task.model.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    task.model.to(accelerator.device)
+    averaged = AveragedModel(task.model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay)) if recipe.ema_decay else None
+    kept = task.model if averaged is None else averaged.module
+    step = load_state(folder, task.model, kept, optimiser) if resume else 0
+    if averaged is not None and step:
+        averaged.n_averaged.fill_(step)
+    model, optimiser = accelerator.prepare(task.model, optimiser)
+    share = max(1, recipe.batch_size // accelerator.num_processes)
+    last = recipe.steps if stop_after is None else min(recipe.steps, stop_after)
+    started, sums, counted = time.perf_counter(), {}, 0
+    bar = tqdm(total=recipe.steps, initial=step, desc=folder.name, unit="step", disable=not accelerator.is_main_process, mininterval=5)
+    while step < last and not cancelled():
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(recipe, step)
+        first = (step * accelerator.num_processes + accelerator.process_index) * share
+        batch = tuple(part.to(accelerator.device) for part in task.batch(first, share))
+        with accelerator.autocast():
+            loss, figures = task.loss(model, batch, step / recipe.steps, step)
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(parameters, recipe.clip_norm)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        if averaged is not None:
+            averaged.update_parameters(accelerator.unwrap_model(model))
+        step, counted = step + 1, counted + 1
+        bar.update()
+        for name, value in figures.items():
+            sums[name] = sums.get(name, 0.0) + value.detach().float()
+        if (step % log_every == 0 or step == last) and accelerator.is_main_process:
+            line = {"step": step, "seconds": round(time.perf_counter() - started, 1), "learning_rate": learning_rate(recipe, step - 1)}
+            line |= {name: float(f"{float(value) / counted:.6g}") for name, value in sums.items()}
+            with (folder / "loss.jsonl").open("a") as log:
+                log.write(json.dumps(line) + "\n")
+            sums, counted = {}, 0
+        if step % save_every == 0 and step < last and accelerator.is_main_process:
+            save_state(folder, accelerator.unwrap_model(model), kept, optimiser, step)
+    bar.close()
+    if accelerator.is_main_process:
+        save_state(folder, accelerator.unwrap_model(model), kept, optimiser, step)
+    accelerator.wait_for_everyone()
+    return kept

@@ -1,0 +1,144 @@
+"""Recipes: every number that a training run depends on, and the presets `paper`, `compact` and `smoke`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from qpi_core.errors import InputError
+
+Stage = Literal["kernel-vae", "observation-encoder", "one-step"]
+STAGES: tuple[Stage, ...] = ("kernel-vae", "observation-encoder", "one-step")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Widths of the AutoencoderKL; norm_num_groups must divide every width."""
+
+    block_out_channels: tuple[int, int, int, int]
+    layers_per_block: int
+    norm_num_groups: int
+
+    def __post_init__(self) -> None:
+        if any(width % self.norm_num_groups for width in self.block_out_channels):
+            raise InputError(f"norm_num_groups = {self.norm_num_groups} must divide every width of {self.block_out_channels}.")
+
+
+@dataclass(frozen=True)
+class StageRecipe:
+    """How one network is trained.
+
+    Attributes:
+        steps: optimiser steps.
+        batch_size: samples a step, over all processes.
+        learning_rate, final_learning_rate: start and end of the schedule.
+        schedule: "cosine" decays by a half cosine; "step" multiplies by 0.97 a hundredth of the run, as the authors' StepLR does.
+        warmup_steps: linear warm-up.
+        weight_decay: AdamW; 0 makes it Adam.
+        clip_norm: largest gradient norm.
+        ema_decay: decay of the averaged weights, which are the ones kept; 0 keeps the last ones.
+    """
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    final_learning_rate: float
+    schedule: Literal["cosine", "step"] = "cosine"
+    warmup_steps: int = 200
+    weight_decay: float = 1e-4
+    clip_norm: float = 1.0
+    ema_decay: float = 0.999
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole preset.
+
+    Attributes:
+        name: of the preset.
+        architecture: shared by Encoder_K, Decoder_K, Encoder_Y and the one-step baseline.
+        kernel_vae, observation_encoder, one_step: the three stages.
+        symmetry_weight: alpha of Eq. 4 at the start.
+        final_symmetry_weight: alpha at the end (linear in between): turning a kernel by 60 or 120 degrees interpolates, and the
+            interpolation error would otherwise stay in the codec.
+        divergence_weight: of the KL term.
+        phenomenological_share: share of Eq. 7 among the training kernels; the rest are signed harmonic patterns.
+        input_kind: what Encoder_Y reads: the paper's (Y, M) "map", or the "kernel_frame" evidence.
+        kernel_loss_weight: weight of the decoded kernel's error beside the latent distance in step 2.
+        pool_scenes: scenes prepared for step 2 with kernel-frame inputs (each is used in eight orientations).
+    """
+
+    name: str
+    architecture: Architecture
+    kernel_vae: StageRecipe
+    observation_encoder: StageRecipe
+    one_step: StageRecipe
+    symmetry_weight: float = 0.75
+    final_symmetry_weight: float = 0.75
+    divergence_weight: float = 1e-6
+    phenomenological_share: float = 1.0
+    input_kind: Literal["map", "kernel_frame"] = "map"
+    kernel_loss_weight: float = 0.0
+    pool_scenes: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+    def stage(self, name: Stage) -> StageRecipe:
+        """Return the recipe of one stage."""
+        return {"kernel-vae": self.kernel_vae, "observation-encoder": self.observation_encoder, "one-step": self.one_step}[name]
+
+
+def _paper_stage(epochs: int, samples: int, learning_rate: float) -> StageRecipe:
+    steps = epochs * samples // 8
+    return StageRecipe(steps, 8, learning_rate, learning_rate, "step", warmup_steps=0, weight_decay=0.0, ema_decay=0.0)
+
+
+PRESETS: dict[str, Recipe] = {
+    # 80 training kernels x 500 observations; 350 and 40 epochs, Adam 1e-4, batch 8 (paper, Sec. 4).
+    "paper": Recipe(
+        "paper",
+        Architecture((128, 256, 512, 512), 2, 32),
+        kernel_vae=_paper_stage(350, 80, 1e-4),
+        observation_encoder=_paper_stage(40, 40_000, 1e-4),
+        one_step=_paper_stage(40, 40_000, 1e-4),
+        notes=("Needs --dataset: the paper's fixed kernels.", "--pretrained starts from a local copy of madebyollin/sdxl-vae-fp16-fix."),
+    ),
+    "compact": Recipe(
+        "compact",
+        Architecture((16, 32, 64, 128), 1, 8),
+        kernel_vae=StageRecipe(14_000, 8, 6e-4, 5e-6),
+        observation_encoder=StageRecipe(7_000, 12, 4e-4, 4e-6),
+        one_step=StageRecipe(5_000, 8, 5e-4, 5e-6),
+        final_symmetry_weight=0.0,
+        divergence_weight=1e-8,
+        phenomenological_share=0.65,
+        input_kind="kernel_frame",
+        kernel_loss_weight=1.0,
+        pool_scenes=16_384,
+        notes=("Kernels are drawn afresh for every batch; about two hours on two CPU cores.",),
+    ),
+    "smoke": Recipe(
+        "smoke",
+        Architecture((8, 8, 16, 16), 1, 4),
+        kernel_vae=StageRecipe(6, 4, 1e-3, 1e-4, warmup_steps=2),
+        observation_encoder=StageRecipe(4, 4, 1e-3, 1e-4, warmup_steps=2),
+        one_step=StageRecipe(4, 4, 1e-3, 1e-4, warmup_steps=2),
+        final_symmetry_weight=0.0,
+        divergence_weight=1e-8,
+        phenomenological_share=0.65,
+        input_kind="kernel_frame",
+        kernel_loss_weight=1.0,
+        pool_scenes=8,
+        notes=("Seconds; for tests.",),
+    ),
+}
+
+
+def get_preset(name: str) -> Recipe:
+    """Return a preset by name.
+
+    Raises:
+        InputError: no such preset.
+    """
+    if name not in PRESETS:
+        raise InputError(f"preset {name!r} does not exist; choose one of {', '.join(PRESETS)}.")
+    return PRESETS[name]
