@@ -1,0 +1,156 @@
+const MARKER_RADIUS = 6
+
+function themeColours(element) {
+  const style = getComputedStyle(element)
+  const read = (name, fallback) => style.getPropertyValue(name).trim() || fallback
+  return { text: read("--st-text-color", "#222"), panel: read("--st-secondary-background-color", "#eee"), accent: read("--st-primary-color", "#d33"), font: read("--st-font", "sans-serif") }
+}
+
+function draw(self) {
+  const { canvas, map, entry } = self
+  if (!map || !canvas.clientWidth) return
+  const ratio = window.devicePixelRatio || 1
+  const deviceWidth = Math.round(canvas.clientWidth * ratio)
+  const deviceHeight = Math.round(canvas.clientHeight * ratio)
+  if (canvas.width !== deviceWidth) canvas.width = deviceWidth
+  if (canvas.height !== deviceHeight) canvas.height = deviceHeight
+  const context = canvas.getContext("2d")
+  context.setTransform(ratio, 0, 0, ratio, 0, 0)
+  const colours = themeColours(canvas)
+  const g = geometry(canvas, map, entry.view)
+  context.clearRect(0, 0, g.width, g.height)
+  context.save()
+  context.beginPath()
+  context.rect(0, 0, g.panel, g.height)
+  context.clip()
+  drawMap(context, self, g)
+  drawMarkers(context, self, g, colours)
+  if (self.box) drawBox(context, self.box)
+  if (self.cross) drawCross(context, g, self.cross)
+  drawScaleBar(context, map, g)
+  context.restore()
+  drawColourBar(context, self, g, colours)
+  canvas.dataset.count = String(entry.defects.points.length)
+  canvas.dataset.zoom = entry.view.zoom.toFixed(4)
+  canvas.dataset.origin = JSON.stringify([g.left, g.top, g.sx, g.sy])
+}
+
+function drawMap(context, self, g) {
+  const { map, picture } = self
+  const w = map.width * g.sx
+  const h = map.height * g.sy
+  context.fillStyle = "rgba(128,128,128,0.25)"
+  context.fillRect(g.left, g.top, w, h)
+  context.imageSmoothingEnabled = g.sx < 1
+  context.drawImage(picture, g.left, g.top, w, h)
+}
+
+function drawMarkers(context, self, g) {
+  const points = self.entry.defects.points
+  const small = points.length > 150 && g.sx < 4
+  const radius = small ? 3.5 : MARKER_RADIUS
+  const path = new Path2D()
+  const dots = new Path2D()
+  points.forEach((point, i) => {
+    const [x, y] = toScreen(g, point)
+    if (x < -20 || y < -20 || x > g.panel + 20 || y > g.height + 20 || i === self.hover) return
+    path.moveTo(x + radius, y)
+    path.arc(x, y, radius, 0, 7)
+    dots.rect(x - 0.75, y - 0.75, 1.5, 1.5)
+  })
+  strokeTwice(context, path, "#ff5d3b")
+  context.fillStyle = "#fff"
+  context.fill(dots)
+  if (self.hover >= 0 && self.hover < points.length) {
+    const [x, y] = toScreen(g, points[self.hover])
+    const ring = new Path2D()
+    ring.arc(x, y, radius + 3, 0, 7)
+    strokeTwice(context, ring, "#ffd23f")
+    labelAt(context, String(self.hover + 1), x + radius + 6, y - radius - 4)
+  }
+}
+
+// A dark line under a bright one is seen on every colour map.
+function strokeTwice(context, path, colour) {
+  context.lineWidth = 4
+  context.strokeStyle = "rgba(0,0,0,0.65)"
+  context.stroke(path)
+  context.lineWidth = 2
+  context.strokeStyle = colour
+  context.stroke(path)
+}
+
+function labelAt(context, text, x, y) {
+  context.font = "600 12px sans-serif"
+  context.textAlign = "left"
+  context.textBaseline = "middle"
+  context.lineWidth = 3
+  context.strokeStyle = "rgba(0,0,0,0.7)"
+  context.strokeText(text, x, y)
+  context.fillStyle = "#fff"
+  context.fillText(text, x, y)
+}
+
+function drawBox(context, box) {
+  const [x0, y0, x1, y1] = box
+  context.fillStyle = "rgba(255,93,59,0.18)"
+  context.fillRect(x0, y0, x1 - x0, y1 - y0)
+  context.lineWidth = 1.5
+  context.strokeStyle = "#ff5d3b"
+  context.strokeRect(x0, y0, x1 - x0, y1 - y0)
+}
+
+function drawCross(context, g, cross) {
+  const [x, y] = toScreen(g, cross)
+  const path = new Path2D()
+  path.moveTo(x - 12, y); path.lineTo(x - 3, y); path.moveTo(x + 3, y); path.lineTo(x + 12, y)
+  path.moveTo(x, y - 12); path.lineTo(x, y - 3); path.moveTo(x, y + 3); path.lineTo(x, y + 12)
+  strokeTwice(context, path, "#fff")
+}
+
+function drawScaleBar(context, map, g) {
+  const unitSize = map.pixelNm ?? 1
+  const perUnit = g.sx / unitSize
+  const target = 0.22 * Math.min(g.panel, map.width * g.sx)
+  const power = 10 ** Math.floor(Math.log10(target / perUnit))
+  const length = [5, 2, 1].map(step => step * power).find(step => step * perUnit <= target) ?? power
+  const x = Math.max(14, g.left + 12)
+  const y = Math.min(g.height, g.top + map.height * g.sy) - 16
+  const path = new Path2D()
+  path.moveTo(x, y)
+  path.lineTo(x + length * perUnit, y)
+  context.lineCap = "butt"
+  context.lineWidth = 6
+  context.strokeStyle = "rgba(0,0,0,0.6)"
+  context.stroke(path)
+  context.lineWidth = 3
+  context.strokeStyle = "#fff"
+  context.stroke(path)
+  labelAt(context, `${Number(length.toPrecision(3))} ${map.pixelNm ? "nm" : "px"}`, x, y - 12)
+}
+
+function drawColourBar(context, self, g, colours) {
+  const { map } = self
+  const x = g.panel + 6
+  const top = 34
+  const height = g.height - 68
+  const { table } = map
+  for (let row = 0; row < height; row++) {
+    const index = 3 * Math.round(255 * (1 - row / (height - 1)))
+    context.fillStyle = `rgb(${table[index]},${table[index + 1]},${table[index + 2]})`
+    context.fillRect(x, top + row, 14, 1.5)
+  }
+  context.fillStyle = colours.text
+  context.globalAlpha = 0.28
+  context.beginPath()
+  context.moveTo(x + 18, top + height)
+  self.histogram.forEach((share, i) => context.lineTo(x + 18 + 56 * Math.sqrt(share), top + height * (1 - (i + 0.5) / 128)))
+  context.lineTo(x + 18, top)
+  context.fill()
+  context.globalAlpha = 1
+  context.font = `12px ${colours.font}`
+  context.textAlign = "left"
+  context.textBaseline = "middle"
+  context.fillText(formatValue(map.low + map.limits[1] * map.step, map.unit), x, top - 16, BAR_WIDTH - 10)
+  context.fillText(formatValue(map.low + map.limits[0] * map.step, map.unit), x, top + height + 16, BAR_WIDTH - 10)
+}

@@ -1,0 +1,183 @@
+const REACH = 10
+const STILL = 4
+
+function place(self, event) {
+  const box = self.canvas.getBoundingClientRect()
+  return [event.clientX - box.left - self.canvas.clientLeft, event.clientY - box.top - self.canvas.clientTop]
+}
+
+function inside(map, point) {
+  return point[0] >= -0.5 && point[1] >= -0.5 && point[0] <= map.width - 0.5 && point[1] <= map.height - 0.5
+}
+
+// Positions live between the centres of the first and the last pixel.
+function clampPoint(map, point) {
+  return [Math.min(map.width - 1, Math.max(0, point[0])), Math.min(map.height - 1, Math.max(0, point[1]))]
+}
+
+function commit(self, points) {
+  changeDefects(self.entry.defects, points)
+  publish(self)
+}
+
+function publish(self) {
+  const { rev, points } = self.entry.defects
+  self.hover = -1
+  refresh(self)
+  self.setStateValue("value", { map: self.map.id, rev, points })
+}
+
+function without(points, index) {
+  return points.filter((_, i) => i !== index)
+}
+
+function onDown(self, event) {
+  if (!self.map) return
+  self.canvas.focus({ preventScroll: true })
+  self.cross = null
+  const [x, y] = place(self, event)
+  const g = geometry(self.canvas, self.map, self.entry.view)
+  const hit = nearestDefect(g, self.entry.defects.points, x, y, REACH)
+  const start = { x, y, lastX: x, lastY: y, hit, moved: false, kind: "click", button: event.button }
+  if (event.button === 1 || self.spaceHeld) start.kind = "pan"
+  else if (event.button === 2) start.kind = "remove"
+  else if (event.shiftKey) start.kind = "box"
+  if (event.button === 1) event.preventDefault()
+  self.gesture = start
+  self.canvas.setPointerCapture(event.pointerId)
+}
+
+function onMove(self, event) {
+  if (!self.map) return
+  const [x, y] = place(self, event)
+  const gesture = self.gesture
+  const g = geometry(self.canvas, self.map, self.entry.view)
+  if (gesture) {
+    if (Math.hypot(x - gesture.x, y - gesture.y) > STILL) gesture.moved = true
+    if (gesture.moved) dragTo(self, gesture, g, x, y)
+    gesture.lastX = x
+    gesture.lastY = y
+  } else {
+    self.hover = nearestDefect(g, self.entry.defects.points, x, y, REACH)
+  }
+  self.pointer = toMap(g, x, y)
+  refresh(self)
+}
+
+function dragTo(self, gesture, g, x, y) {
+  if (gesture.kind === "box") self.box = [gesture.x, gesture.y, x, y]
+  else if (gesture.kind === "click" && gesture.hit >= 0) {
+    // The marker follows the pointer; the list changes once, when the button is let go.
+    gesture.before ??= self.entry.defects.points
+    const moved = gesture.before.slice()
+    moved[gesture.hit] = clampPoint(self.map, toMap(g, x, y))
+    self.entry.defects.points = moved
+    self.hover = gesture.hit
+  } else if (gesture.kind !== "remove") panBy(self.canvas, self.map, self.entry.view, x - gesture.lastX, y - gesture.lastY)
+}
+
+function onUp(self, event) {
+  const gesture = self.gesture
+  self.gesture = null
+  if (!gesture || !self.map) return
+  const [x, y] = place(self, event)
+  const g = geometry(self.canvas, self.map, self.entry.view)
+  const points = self.entry.defects.points
+  if (gesture.kind === "box") {
+    self.box = null
+    if (gesture.moved) removeBox(self, g, gesture, x, y)
+  } else if (gesture.before) {
+    self.entry.defects.points = gesture.before
+    commit(self, points)
+  } else if (!gesture.moved && gesture.kind === "remove") {
+    if (gesture.hit >= 0) commit(self, without(points, gesture.hit))
+  } else if (!gesture.moved && gesture.kind === "click") {
+    clickAt(self, g, gesture.hit, x, y)
+  }
+  refresh(self)
+}
+
+function removeBox(self, g, gesture, x, y) {
+  const [left, right] = [Math.min(gesture.x, x), Math.max(gesture.x, x)]
+  const [top, bottom] = [Math.min(gesture.y, y), Math.max(gesture.y, y)]
+  const kept = self.entry.defects.points.filter(point => {
+    const [px, py] = toScreen(g, point)
+    return px < left || px > right || py < top || py > bottom
+  })
+  if (kept.length < self.entry.defects.points.length) commit(self, kept)
+}
+
+function clickAt(self, g, hit, x, y) {
+  const now = performance.now()
+  const points = self.entry.defects.points
+  if (hit >= 0) {
+    // A double click must not take away the defect that its first half made.
+    if (hit === points.length - 1 && now - (self.addedAt ?? -1e9) < 350) return
+    commit(self, without(points, hit))
+    return
+  }
+  const point = toMap(g, x, y)
+  if (!inside(self.map, point)) return
+  self.addedAt = now
+  commit(self, [...points, clampPoint(self.map, point)])
+}
+
+function onWheel(self, event) {
+  if (!self.map) return
+  event.preventDefault()
+  const [x, y] = place(self, event)
+  const lines = event.deltaMode === 1 ? 33 : 1
+  zoomAt(self.canvas, self.map, self.entry.view, x, y, Math.exp(-event.deltaY * lines * 0.0015))
+  refresh(self)
+}
+
+function act(self, name) {
+  if (!self.map) return
+  const { defects } = self.entry
+  const g = geometry(self.canvas, self.map, self.entry.view)
+  if (name === "undo" && stepHistory(defects, "undo", "redo")) publish(self)
+  if (name === "redo" && stepHistory(defects, "redo", "undo")) publish(self)
+  if (name === "clear" && defects.points.length) commit(self, [])
+  if (name === "zoom-in") zoomAt(self.canvas, self.map, self.entry.view, g.panel / 2, g.height / 2, 1.5)
+  if (name === "zoom-out") zoomAt(self.canvas, self.map, self.entry.view, g.panel / 2, g.height / 2, 1 / 1.5)
+  if (name === "fit") self.entry.view = fitView()
+  refresh(self)
+}
+
+const KEY_ACTIONS = { "+": "zoom-in", "=": "zoom-in", "-": "zoom-out", "0": "fit" }
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
+
+function onKey(self, event) {
+  if (!self.map) return
+  const command = event.ctrlKey || event.metaKey
+  const key = event.key
+  if (command && key.toLowerCase() === "z") act(self, event.shiftKey ? "redo" : "undo")
+  else if (command && key.toLowerCase() === "y") act(self, "redo")
+  else if (command) return
+  else if (KEY_ACTIONS[key]) act(self, KEY_ACTIONS[key])
+  else if (key === " ") self.spaceHeld = true
+  else if (ARROWS[key]) moveCross(self, ARROWS[key], event.shiftKey ? 10 : event.altKey ? 0.1 : 1)
+  else if (key === "Enter" || key === "Delete" || key === "Backspace") actAtCross(self, key)
+  else if (key === "Escape") { self.cross = null; refresh(self) }
+  else return
+  event.preventDefault()
+  event.stopPropagation()
+}
+
+function moveCross(self, [dx, dy], step) {
+  const { map, entry } = self
+  const from = self.cross ?? [Math.round(entry.view.cx * map.width - 0.5), Math.round(entry.view.cy * map.height - 0.5)]
+  self.cross = self.cross ? clampPoint(map, [from[0] + dx * step, from[1] + dy * step]) : from
+  self.pointer = self.cross
+  refresh(self)
+}
+
+function actAtCross(self, key) {
+  if (!self.cross) return
+  const g = geometry(self.canvas, self.map, self.entry.view)
+  const [x, y] = toScreen(g, self.cross)
+  const points = self.entry.defects.points
+  const hit = nearestDefect(g, points, x, y, key === "Enter" ? REACH : Infinity)
+  if (hit >= 0) commit(self, without(points, hit))
+  else if (key === "Enter") commit(self, [...points, clampPoint(self.map, self.cross)])
+}

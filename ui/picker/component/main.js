@@ -1,0 +1,99 @@
+// One record per mounted picker. What must outlive a mount (view, history) is kept by session and name on the window,
+// so that going to another page and back changes nothing.
+const mounted = new WeakMap()
+const kept = (window.qpiPickers ??= new Map())
+
+function create(parentElement) {
+  const root = parentElement.querySelector(".picker")
+  const canvas = root.querySelector("canvas")
+  const self = { root, canvas, picture: document.createElement("canvas"), hover: -1, pending: false }
+  canvas.addEventListener("wheel", event => onWheel(self, event), { passive: false })
+  self.observer = new ResizeObserver(() => refresh(self))
+  self.observer.observe(canvas)
+  return self
+}
+
+function bind(self) {
+  const { canvas, root } = self
+  canvas.onpointerdown = event => onDown(self, event)
+  canvas.onpointermove = event => onMove(self, event)
+  canvas.onpointerup = event => onUp(self, event)
+  canvas.onpointercancel = () => { self.gesture = null; self.box = null; refresh(self) }
+  canvas.onpointerleave = () => { self.pointer = null; self.hover = -1; refresh(self) }
+  canvas.oncontextmenu = event => event.preventDefault()
+  canvas.onkeydown = event => onKey(self, event)
+  canvas.onkeyup = event => { if (event.key === " ") self.spaceHeld = false }
+  canvas.onblur = () => { self.spaceHeld = false; self.cross = null; refresh(self) }
+  root.querySelectorAll("button").forEach(button => { button.onclick = () => act(self, button.dataset.act) })
+}
+
+function refresh(self) {
+  if (self.pending) return
+  self.pending = true
+  requestAnimationFrame(() => {
+    self.pending = false
+    draw(self)
+    describe(self)
+  })
+}
+
+function describe(self) {
+  const { root, map, entry } = self
+  if (!map) return
+  const { points, undo, redo } = entry.defects
+  root.querySelector(".count").textContent = `${points.length} ${points.length === 1 ? "defect" : "defects"}`
+  root.querySelector("[data-act=undo]").disabled = !undo.length
+  root.querySelector("[data-act=redo]").disabled = !redo.length
+  root.querySelector("[data-act=clear]").disabled = !points.length
+  root.querySelector(".readout").textContent = self.pointer && inside(map, self.pointer) ? readOut(self) : ""
+  root.querySelector(".hint").textContent = self.pointer ? "" : "click: add or remove · drag: move or pan · wheel: zoom · Shift+drag: remove in a box"
+}
+
+function readOut(self) {
+  const { map, pointer } = self
+  const column = Math.min(map.width - 1, Math.max(0, Math.round(pointer[0])))
+  const row = Math.min(map.height - 1, Math.max(0, Math.round(pointer[1])))
+  const level = self.levels[row * map.width + column]
+  const value = level === UNMEASURED ? NaN : map.low + level * map.step
+  const pixels = `x ${pointer[0].toFixed(2)} px, y ${pointer[1].toFixed(2)} px`
+  const lengths = map.pixelNm ? `x ${(pointer[0] * map.pixelNm).toFixed(3)} nm, y ${(pointer[1] * map.pixelNm * map.aspect).toFixed(3)} nm  ·  ` : ""
+  return `${lengths}${pixels}  ·  ${formatValue(value, map.unit)}`
+}
+
+async function loadMap(self, data) {
+  const map = data.map
+  if (self.levelsKey !== map.layer) {
+    self.levelsKey = map.layer
+    const levels = await inflateLevels(map.levels)
+    if (self.levelsKey !== map.layer) return
+    self.levels = levels
+    self.coloursKey = null
+  } else if (!self.levels) return
+  const table = Uint8Array.from(atob(map.table), character => character.charCodeAt(0))
+  const coloursKey = `${map.layer} ${map.table} ${map.limits}`
+  self.map = { ...map, table }
+  if (self.coloursKey !== coloursKey) {
+    self.coloursKey = coloursKey
+    paintLevels(self.picture, self.levels, map.width, map.height, table, map.limits)
+    self.histogram = histogramOf(self.levels, map.limits)
+  }
+  refresh(self)
+}
+
+export default function ({ data, parentElement, setStateValue }) {
+  let self = mounted.get(parentElement)
+  if (!self) { self = create(parentElement); mounted.set(parentElement, self) }
+  self.setStateValue = setStateValue
+  const keptKey = `${data.session} ${data.name}`
+  if (!kept.has(keptKey)) kept.set(keptKey, { mapId: null, view: fitView(), defects: newDefects() })
+  const entry = kept.get(keptKey)
+  const sameMap = entry.mapId === data.map.id
+  if (!sameMap) entry.view = fitView()
+  entry.mapId = data.map.id
+  self.entry = entry
+  if (!self.gesture) adoptDefects(entry.defects, data.rev, data.points, sameMap)
+  self.canvas.style.height = `${data.height}px`
+  bind(self)
+  loadMap(self, data)
+  return () => { self.observer.disconnect(); mounted.delete(parentElement) }
+}

@@ -1,0 +1,76 @@
+"""What one browser session works on. Everything lives in session_state, so two browsers never see each other's data."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+_KEY = "workspace"
+NO_POINTS: NDArray[np.float64] = np.zeros((0, 2))
+
+
+@dataclass
+class DefectList:
+    """Positions (n, 2) in pixels with their version; `source` names who changed them last."""
+
+    rev: int = 0
+    points: NDArray[np.float64] = field(default_factory=lambda: NO_POINTS)
+    source: str = "start"
+
+    def replace(self, points: NDArray[np.float64], source: str) -> None:
+        """Put in a new list made on the Python side."""
+        self.points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+        self.rev += 1
+        self.source = source
+
+    def adopt(self, value: Any, map_id: str) -> bool:
+        """Take the picture's list where it is as new as ours or newer; say whether something changed.
+
+        The browser is not trusted: a value of the wrong form is left out.
+        """
+        if not isinstance(value, dict) or value.get("map") != map_id:
+            return False
+        try:
+            rev, points = int(value["rev"]), np.asarray(value["points"], dtype=np.float64).reshape(-1, 2)
+        except (KeyError, TypeError, ValueError):
+            return False
+        if rev < self.rev or not np.isfinite(points).all() or (rev == self.rev and np.array_equal(points, self.points)):
+            return False
+        self.rev, self.points, self.source = rev, points, "picture"
+        return True
+
+
+@dataclass
+class Workspace:
+    """State of the Extract page.
+
+    Attributes:
+        session: random name of this browser session.
+        loaded: the map in use (ui.loaders.LoadedMap) or None.
+        defects: the marked defects.
+        shown: the (rev, points) that the picker was last given; unchanged while the picture itself makes the changes,
+            so that Streamlit need not send the map again.
+        job: the extraction that runs, or None.
+        outcome: the last finished extraction (ui.extraction_job.Outcome) or None.
+        problem: sentence about what went wrong last, shown until the next action.
+    """
+
+    session: str = field(default_factory=lambda: secrets.token_hex(8))
+    loaded: Any = None
+    defects: DefectList = field(default_factory=DefectList)
+    shown: tuple[int, NDArray[np.float64]] = (0, NO_POINTS)
+    job: Any = None
+    outcome: Any = None
+    problem: str = ""
+
+
+def workspace() -> Workspace:
+    """Return this session's workspace, made on first use."""
+    if _KEY not in st.session_state:
+        st.session_state[_KEY] = Workspace()
+    return st.session_state[_KEY]
