@@ -10,9 +10,9 @@ function inside(map, point) {
   return point[0] >= -0.5 && point[1] >= -0.5 && point[0] <= map.width - 0.5 && point[1] <= map.height - 0.5
 }
 
-// Positions live between the centres of the first and the last pixel.
+// A defect may lie anywhere on the area of the map, half a pixel beyond the centres of its edge pixels.
 function clampPoint(map, point) {
-  return [Math.min(map.width - 1, Math.max(0, point[0])), Math.min(map.height - 1, Math.max(0, point[1]))]
+  return [Math.min(map.width - 0.5, Math.max(-0.5, point[0])), Math.min(map.height - 0.5, Math.max(-0.5, point[1]))]
 }
 
 function commit(self, points) {

@@ -1,0 +1,91 @@
+"""The editable table of defects, in step with the picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from ui import texts
+from ui.workspace import DefectList
+
+_BASE = "defect_table_base"
+
+
+def apply_edits(points: NDArray[np.float64], edits: dict[str, Any], columns: tuple[str, str]) -> NDArray[np.float64] | None:
+    """Return the points after the edits of a st.data_editor, or None while a row is still incomplete.
+
+    Args:
+        points: (n, 2) the table's own starting values.
+        edits: edited_rows, added_rows and deleted_rows as Streamlit keeps them.
+        columns: names of the x and the y column.
+    """
+    rows: list[list[Any]] = points.tolist()
+    for index, changes in edits.get("edited_rows", {}).items():
+        for axis, name in enumerate(columns):
+            if name in changes:
+                rows[int(index)][axis] = changes[name]
+    deleted = {int(index) for index in edits.get("deleted_rows", [])}
+    rows = [row for index, row in enumerate(rows) if index not in deleted]
+    rows += [[row.get(columns[0]), row.get(columns[1])] for row in edits.get("added_rows", [])]
+    if any(value is None for row in rows for value in row):
+        return None
+    return np.asarray(rows, dtype=np.float64).reshape(-1, 2)
+
+
+def show_defect_table(defects: DefectList, pixel_size_nm: tuple[float, float] | None, shape: tuple[int, int], height: int) -> None:
+    """Show the table; an edit becomes the new list, and a list from elsewhere becomes a fresh table.
+
+    The table keeps its identity while it is edited itself, so that the keyboard focus stays where it is.
+    """
+    unit = _unit(pixel_size_nm)
+    scale = np.array([pixel_size_nm[1], pixel_size_nm[0]]) if unit == "nm" and pixel_size_nm else np.ones(2)
+    columns = (f"x ({unit})", f"y ({unit})")
+    base = st.session_state.get(_BASE)
+    if base is None or base["unit"] != unit or (defects.source != "table" and base["rev"] != defects.rev):
+        serial = base["serial"] + 1 if base else 0
+        base = {"serial": serial, "rev": defects.rev, "unit": unit, "points": defects.points * scale}
+        st.session_state[_BASE] = base
+    key = f"defect_table_{base['serial']}"
+
+    def take_edits() -> None:
+        try:
+            points = apply_edits(base["points"], st.session_state[key], columns)
+        except (KeyError, TypeError, ValueError, IndexError):
+            return
+        if points is None:
+            return
+        in_px = points / scale
+        limit = np.array([shape[1], shape[0]]) - 0.5
+        outside = (in_px < -0.5).any(axis=1) | (in_px > limit).any(axis=1) | ~np.isfinite(in_px).all(axis=1)
+        st.session_state["defect_table_problem"] = _outside_sentence(points[outside], unit) if outside.any() else ""
+        if not outside.any():
+            defects.replace(in_px, "table")
+
+    import pandas as pd
+
+    frame = pd.DataFrame(base["points"], columns=list(columns))
+    number = st.column_config.NumberColumn(format="%.3f" if unit == "nm" else "%.2f", required=True)
+    st.data_editor(
+        frame, key=key, num_rows="dynamic", hide_index=False, height=height, width="stretch",
+        column_config={"_index": st.column_config.NumberColumn("#", width=40), columns[0]: number, columns[1]: number},
+        on_change=take_edits, alt="Table of defect positions",
+    )  # fmt: skip
+    if problem := st.session_state.get("defect_table_problem"):
+        st.error(problem)
+
+
+def _unit(pixel_size_nm: tuple[float, float] | None) -> str:
+    if pixel_size_nm is None:
+        return "px"
+    chosen = st.segmented_control(
+        "Units", ["nm", "px"], default="nm", required=True, key="defect_units", help=texts.UNITS, label_visibility="collapsed", persist_state="session"
+    )
+    return str(chosen or "nm")
+
+
+def _outside_sentence(points: NDArray[np.float64], unit: str) -> str:
+    x, y = points[0]
+    return f"x = {x:.6g} {unit}, y = {y:.6g} {unit} lies outside the map; the table keeps it, but it is not used until it is corrected."

@@ -1,0 +1,26 @@
+"""The line that is always in sight: four steps, which are done, what is missing."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+
+def show_steps(map_name: str | None, defect_count: int, kernel_done: bool, stale: bool) -> None:
+    """Show Map, Defects, Kernel, Take home as badges with what each one still needs."""
+    steps = [
+        (f"1 Map: {_short(map_name)}" if map_name else "1 Map: load one or take the example", map_name is not None),
+        (f"2 Defects: {defect_count}" if defect_count else "2 Defects: mark at least one", defect_count > 0),
+        ("3 Kernel: out of date, extract again" if stale else "3 Kernel: ready" if kernel_done else "3 Kernel: press Extract", kernel_done and not stale),
+        ("4 Take home: PNG, NPY, JSON, ZIP", kernel_done),
+    ]
+    current = next((i for i, (_, done) in enumerate(steps[:3]) if not done), 3)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="steps"):
+        for i, (label, done) in enumerate(steps):
+            icon = ":material/check:" if done else ":material/arrow_forward:" if i == current else ":material/circle:"
+            st.badge(label, icon=icon, color="green" if done else "blue" if i == current else "gray")
+
+
+def _short(name: str) -> str:
+    """Keep user text from breaking the badge's Markdown or its width."""
+    plain = "".join(character for character in name if character.isalnum() or character in " ._-+")
+    return plain if len(plain) <= 32 else plain[:20] + "…" + plain[-10:]

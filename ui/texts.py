@@ -1,0 +1,57 @@
+"""Sentences of the pages: what each control means. Kept apart from the code that shows them."""
+
+MAP_FILE = (
+    "npy, npz, csv, txt, png, tif, Nanonis sxm and 3ds. The content is checked, whatever the name says; "
+    "nothing leaves this computer."
+)
+CHANNEL = "Which measured quantity to use. The dI/dV channel is chosen where the file has one."
+ENERGY = "Bias V of the layer, mV. The kernel belongs to this energy."
+LEVELLING = (
+    "What is subtracted before anything else: a plane (tilt), the median of each scan line (drift along y), or nothing. "
+    "The kernel is computed from the levelled map."
+)
+COLOURS = "Colour map of the picture. The last two are diverging: white is 0, for signed maps."
+LIMITS = "Percentiles of the measured values at the two ends of the colour map. Only the picture changes, never the data."
+MAP_WIDTH = "Width of the field of view, nm. The file does not say it; without it all axes are in pixels."
+TABLE = "Positions of the defects; 0 is the centre of the first pixel, x to the right, y downwards. Add, change or delete rows."
+UNITS = "Units of the table."
+POSITION_FILE = "CSV or TXT with the header x_nm,y_nm or x_px,y_px; or NPY or JSON. You see how it was read before it is used."
+SENSITIVITY = "Low: only the clearest defects. High: weak ones too, and more false ones. A proposal; the map stays as it is until you accept."
+KERNEL_SIZE = "Side of the kernel window, pixels: large enough that the pattern has died out at its edge, at most the shorter side of the map."
+EXTRACT_NEEDS_DEFECTS = "Mark at least one defect first: click on the map, or load a list."
+EXTRACT_READY = "Computes the kernel, its FFT, the reconstruction and the residual."
+ZOOM = (
+    "One zoom for both: drag or use the wheel in either picture, double-click to reset. A kernel in nm and its FFT in rad/nm "
+    "have no common length, so the same fraction of both is shown: one half of the kernel's width goes with one half of the q range."
+)
+LOG_FFT = "Logarithmic: log10 of the magnitude, over four decades."
+PADDING = "Zero padding of the kernel by 4 before the transform: smoother to look at, the same information. The files keep the plain FFT."
+METHOD_TITLES = {
+    "refined": "Refined",
+    "two_step": "Two-step network",
+    "one_step": "One-step network",
+    "parametric": "Parametric fit",
+    "harmonic": "Circular harmonics",
+    "tikhonov": "Least squares",
+    "defect_average": "Defect average",
+}
+METHOD_HELP = {
+    "refined": "Combines the network with the data: the network's kernel is the starting belief, the map corrects it.",
+    "two_step": "Encoder_Y reads the map and its defects, Decoder_K draws the kernel. Learned on phenomenological kernels (Eq. 7).",
+    "one_step": "One network straight from map and defects to the kernel: the paper's baseline.",
+    "parametric": "Fits the phenomenological formula (Eq. 7) and gives its parameters with error bars. Knows the formula: wrong where it does not hold.",
+    "harmonic": "Assumes one rotational symmetry, which the data choose, and a decaying oscillation. Gives an uncertainty for every pixel.",
+    "tikhonov": "Boundary-correct least squares with a decay prior. Assumes no symmetry and no formula; noise shows.",
+    "defect_average": "Mean of the crops around the defects. Simple and biased: overlapping patterns do not cancel.",
+}
+NETWORK_METHODS = ("refined", "two_step", "one_step")
+SYNTHESIS = {
+    "symmetry_order": "Rotational symmetry n = 2A of sin²(Aθ + φ₁); 0 is isotropic.",
+    "orientation": "φ₁, rad: turns the pattern. Without effect for n = 0, where it is fixed to π/2.",
+    "wavenumber": "B, rad/nm, in sin²(Br + φ₂). The ring of the FFT lies at q = 2B.",
+    "phase": "φ₂, rad: phase of the rings at r = 0.",
+    "decay": "c, nm⁻², in exp(-c r²). Large: the pattern dies out quickly.",
+    "count": "Number of defects N, at distinct random pixels.",
+    "noise": "Gaussian noise σ relative to the standard deviation of the noiseless map.",
+    "seed": "Names the random positions and the random noise: the same seed gives the same map.",
+}
