@@ -66,10 +66,22 @@ def superpose(
 
     Linear and cropped: every defect contributes its full tails, nothing wraps around.
     """
-    dy, dx = require_pixel_size(pixel_size_nm)
-    height, width = shape
-    y, x = np.mgrid[:height, :width].astype(np.float64)
+    pitch = require_pixel_size(pixel_size_nm)
     amplitudes = np.ones(len(positions)) if weights is None else weights
+    if len(positions) > 4 and np.array_equal(positions, np.rint(positions)):
+        return _superpose_on_grid(pattern, positions.astype(int), shape, pitch, amplitudes)
+    return _superpose_anywhere(pattern, positions, shape, pitch, amplitudes)
+
+
+def _superpose_anywhere(
+    pattern: Pattern,
+    positions: NDArray[np.float64],
+    shape: tuple[int, int],
+    pitch: tuple[float, float],
+    amplitudes: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    (height, width), (dy, dx) = shape, pitch
+    y, x = np.mgrid[:height, :width].astype(np.float64)
     total = np.zeros(shape)
     # A few defects at a time: bounded memory for large maps, few Python calls for small ones.
     step = max(1, _CHUNK_VALUES // (height * width))
@@ -77,6 +89,19 @@ def superpose(
         part = positions[start : start + step]
         values = pattern((x - part[:, 0, None, None]) * dx, (y - part[:, 1, None, None]) * dy)
         total += np.tensordot(amplitudes[start : start + step], values, axes=1)
+    return total
+
+
+def _superpose_on_grid(
+    pattern: Pattern, positions: NDArray[np.int64], shape: tuple[int, int], pitch: tuple[float, float], amplitudes: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Evaluate the pattern once on every offset that a map can show, and add the part that each defect shows."""
+    (height, width), (dy, dx) = shape, pitch
+    y, x = np.mgrid[1 - height : height, 1 - width : width].astype(np.float64)
+    table = pattern(x * dx, y * dy)
+    total = np.zeros(shape)
+    for (column, row), amplitude in zip(positions, amplitudes, strict=True):
+        total += amplitude * table[height - 1 - row : 2 * height - 1 - row, width - 1 - column : 2 * width - 1 - column]
     return total
 
 
