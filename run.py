@@ -53,7 +53,7 @@ class Environment:
         requirements = self._files(kinds[-1])[-1]
         command = [str(self.python), "-m", "pip", "install", "--disable-pip-version-check", "-r", str(requirements)]
         if subprocess.call(command, cwd=self.root) != 0:
-            sys.exit("The packages could not be installed (pip's message is above). Check the network and the free disk space, then start again.")
+            sys.exit("The packages could not be installed (pip's message is above). Check network and free disk space, then start again.")
         for kind in kinds:
             self._stamp(kind).write_text(self._wanted(kind))
         self.unfinished.unlink()

@@ -56,7 +56,8 @@ class DatasetPlan:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least {least}.")
         if not self.min_defects <= self.max_defects <= self.size**2:
             raise InputError(
-                f"max_defects is {self.max_defects}; it must lie between min_defects ({self.min_defects}) and the {self.size**2} pixels of the map."
+                f"max_defects is {self.max_defects}; it must lie between min_defects ({self.min_defects}) "
+                f"and the {self.size**2} pixels of the map."
             )
         if not (np.isfinite(self.noise_level) and self.noise_level >= 0):
             raise InputError(f"noise_level is {self.noise_level}; it must be zero or positive.")

@@ -14,9 +14,8 @@ import json
 import os
 import platform
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,7 +24,6 @@ from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
 from qpi_core.synthesis.kernels import KernelParameters
-from qpi_core.synthesis.scenes import activation_map
 
 FORMAT = "qpi-dataset/1"
 MANIFEST = "manifest.json"
@@ -54,43 +52,10 @@ class KernelShard:
     symmetry_order: int | None
 
 
-@dataclass(frozen=True)
-class DatasetSample:
-    """One observation with its truth.
-
-    Attributes:
-        observation: (height, width) float32.
-        positions: (n, 2) float64, (x, y) in pixels.
-        kernel: (k, k) float32, centre at index k // 2.
-        parameters: those of Eq. 7, or None.
-        symmetry_order: 0, 2, 3, 4, 6, or None.
-        split: one of SPLITS.
-        kernel_index, observation_index: where it stands in the data set.
-        pixel_size_nm: pitch.
-    """
-
-    observation: NDArray[np.float32]
-    positions: NDArray[np.float64]
-    kernel: NDArray[np.float32]
-    parameters: KernelParameters | None
-    symmetry_order: int | None
-    split: str
-    kernel_index: int
-    observation_index: int
-    pixel_size_nm: float
-
-    @property
-    def activation_map(self) -> NDArray[np.float32]:
-        """Return M: the number of defects in each pixel."""
-        return activation_map(self.positions, self.observation.shape)  # type: ignore[arg-type]
-
-
 class DatasetWriter:
     """Write kernels one by one; what is finished stays finished after an interruption."""
 
-    def __init__(
-        self, folder: Path, source: str, plan: dict[str, Any], shape: tuple[int, int], pixel_size_nm: float, kernels: int
-    ) -> None:
+    def __init__(self, folder: Path, source: str, plan: dict[str, Any], shape: tuple[int, int], pixel_size_nm: float, kernels: int) -> None:
         """Open a folder for writing.
 
         Args:
@@ -125,7 +90,7 @@ class DatasetWriter:
         self._write_manifest()
 
     def _resume(self) -> None:
-        found = _read_manifest(self.folder)
+        found = read_manifest(self.folder)
         for key in ("source", "plan", "shape", "pixel_size_nm", "kernel_count"):
             if found.get(key) != json.loads(json.dumps(self.manifest[key])):
                 raise InputError(
@@ -135,7 +100,7 @@ class DatasetWriter:
         self.manifest["kernels"] = {
             key: entry
             for key, entry in found["kernels"].items()
-            if all(_sha256(self.folder / name) == digest for name, digest in entry["files"].items())
+            if all(sha256_of(self.folder / name) == digest for name, digest in entry["files"].items())
         }
 
     def has(self, kernel: int) -> bool:
@@ -144,20 +109,20 @@ class DatasetWriter:
 
     def add(self, kernel: int, shard: KernelShard) -> None:
         """Write one kernel; the manifest names it only after its files are in place."""
-        table = {
+        table: dict[str, Any] = {
             "kernel": shard.kernel.astype(np.float32),
             "counts": np.array([len(positions) for positions in shard.positions], dtype=np.int64),
             "positions": np.concatenate(shard.positions).astype(np.float64),
             "splits": np.array([SPLITS.index(split) for split in shard.splits], dtype=np.uint8),
         }
         names = _file_names(kernel)
-        _write_atomically(self.folder / names[0], lambda file: np.savez(file, allow_pickle=False, **table))
+        _write_atomically(self.folder / names[0], lambda file: np.savez(file, **table))
         _write_atomically(self.folder / names[1], lambda file: np.save(file, shard.observations.astype(np.float32), allow_pickle=False))
         self.manifest["kernels"][str(kernel)] = {
             "symmetry_order": shard.symmetry_order,
             "parameters": None if shard.parameters is None else shard.parameters.as_dict(),
             "observations": len(shard.observations),
-            "files": {name: _sha256(self.folder / name) for name in names},
+            "files": {name: sha256_of(self.folder / name) for name in names},
         }
         self._write_manifest()
 
@@ -166,112 +131,47 @@ class DatasetWriter:
         _write_atomically(self.folder / MANIFEST, lambda file: file.write(text.encode()))
 
 
-class KernelDataset:
-    """Read a data set sample by sample; observations stay on disk until they are asked for."""
+def read_shard(folder: Path, kernel: int, entry: dict[str, Any]) -> KernelShard:
+    """Return one kernel of a data set, its observations as a memory map, given its entry in the manifest.
 
-    def __init__(self, folder: str | Path) -> None:
-        """Open a finished data set.
-
-        Raises:
-            InputError: no data set there, unfinished, or of another format.
-        """
-        self.folder = Path(folder)
-        self.manifest = _read_manifest(self.folder)
-        self.kernel_count = int(self.manifest["kernel_count"])
-        missing = [k for k in range(self.kernel_count) if str(k) not in self.manifest["kernels"]]
-        if missing:
-            raise InputError(
-                f"the data set in {self.folder.name} is unfinished: {len(missing)} of {self.kernel_count} kernels are missing; "
-                "run the command that wrote it again, it goes on where it stopped."
-            )
-        self.pixel_size_nm = float(self.manifest["pixel_size_nm"])
-        self._load = lru_cache(maxsize=None)(self._read)
-        ends = np.cumsum([self.manifest["kernels"][str(k)]["observations"] for k in range(self.kernel_count)])
-        self._starts = np.concatenate([[0], ends]).astype(int)
-
-    def __len__(self) -> int:
-        return int(self._starts[-1])
-
-    def __getitem__(self, index: int) -> DatasetSample:
-        """Return sample `index`; the observations of kernel 0 come first, then those of kernel 1, and so on."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"sample {index} of {len(self)}")
-        kernel = int(np.searchsorted(self._starts, index, side="right")) - 1
-        number = index - int(self._starts[kernel])
-        shard = self._load(kernel)
-        return DatasetSample(
-            observation=np.array(shard.observations[number]),
-            positions=shard.positions[number],
-            kernel=shard.kernel,
-            parameters=shard.parameters,
-            symmetry_order=shard.symmetry_order,
-            split=shard.splits[number],
-            kernel_index=kernel,
-            observation_index=number,
-            pixel_size_nm=self.pixel_size_nm,
-        )
-
-    def __iter__(self) -> Iterator[DatasetSample]:
-        return (self[index] for index in range(len(self)))
-
-    def indices(self, split: str) -> list[int]:
-        """Return the sample numbers of one part: train, in_domain or out_of_domain."""
-        if split not in SPLITS:
-            raise InputError(f"split must be one of {', '.join(SPLITS)}, but it is {split!r}.")
-        return [
-            int(self._starts[kernel]) + number
-            for kernel in range(self.kernel_count)
-            for number, part in enumerate(self._load(kernel).splits)
-            if part == split
-        ]
-
-    def kernels(self, test: bool = False) -> list[KernelShard]:
-        """Return the kernels of training, or those that no training may see, each with its observations."""
-        shards = [self._load(kernel) for kernel in range(self.kernel_count)]
-        return [shard for shard in shards if (shard.splits[0] == OUT_OF_DOMAIN) == test]
-
-    def verify(self) -> None:
-        """Compare every file with its hash.
-
-        Raises:
-            InputError: a file is missing or was changed.
-        """
-        for entry in self.manifest["kernels"].values():
-            for name, digest in entry["files"].items():
-                if _sha256(self.folder / name) != digest:
-                    raise InputError(f"{name} in {self.folder.name} is missing or was changed; write the data set again.")
-
-    def _read(self, kernel: int) -> KernelShard:
-        entry = self.manifest["kernels"][str(kernel)]
-        table_name, observations_name = _file_names(kernel)
-        try:
-            with np.load(self.folder / table_name, allow_pickle=False) as table:
-                pattern, counts, positions, splits = (table[name] for name in ("kernel", "counts", "positions", "splits"))
-            observations = np.load(self.folder / observations_name, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"kernel {kernel} of the data set in {self.folder.name} cannot be read ({error}); write the data set again.") from error
-        if len(observations) != len(counts) or len(counts) != entry["observations"]:
-            raise InputError(f"the files of kernel {kernel} in {self.folder.name} do not belong together; write the data set again.")
-        return KernelShard(
-            kernel=pattern,
-            observations=observations,
-            positions=np.split(positions, np.cumsum(counts)[:-1]),
-            splits=[SPLITS[number] for number in splits],
-            parameters=None if entry["parameters"] is None else KernelParameters.coerce(entry["parameters"]),
-            symmetry_order=entry["symmetry_order"],
-        )
+    Raises:
+        InputError: a file is missing, damaged, or belongs to another.
+    """
+    table_name, observations_name = _file_names(kernel)
+    try:
+        # Opened here, because numpy leaves the file open where it turns out not to be an archive.
+        with (folder / table_name).open("rb") as file, np.load(file, allow_pickle=False) as table:
+            pattern, counts, positions, splits = (table[name] for name in ("kernel", "counts", "positions", "splits"))
+        observations = np.load(folder / observations_name, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"kernel {kernel} of the data set in {folder.name} cannot be read ({error}); write it again.") from error
+    if len(observations) != len(counts) or len(counts) != entry["observations"]:
+        raise InputError(f"the files of kernel {kernel} in {folder.name} do not belong together; write the data set again.")
+    return KernelShard(
+        kernel=pattern,
+        observations=observations,
+        positions=np.split(positions, np.cumsum(counts)[:-1]),
+        splits=[SPLITS[number] for number in splits],
+        parameters=None if entry["parameters"] is None else KernelParameters.coerce(entry["parameters"]),
+        symmetry_order=entry["symmetry_order"],
+    )
 
 
 def _file_names(kernel: int) -> tuple[str, str]:
     return f"kernel-{kernel:04d}.npz", f"kernel-{kernel:04d}-observations.npy"
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a data set folder.
+
+    Raises:
+        InputError: none there, damaged, or of another format.
+    """
     path = folder / MANIFEST
     if not path.is_file():
         raise InputError(f"{folder.name} holds no data set (no {MANIFEST}); make one with: python -m qpi_core dataset --out FOLDER")
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest: object = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path.name} in {folder.name} cannot be read ({error}); write the data set again.") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
@@ -293,7 +193,8 @@ def _write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     os.replace(temporary, path)
 
 
-def _sha256(path: Path) -> str | None:
+def sha256_of(path: Path) -> str | None:
+    """Return the hash of a file in hexadecimal, None where there is no file."""
     if not path.is_file():
         return None
     with path.open("rb") as file:
