@@ -1,0 +1,153 @@
+"""NumPy files: .npy (one layer or a stack) and .npz (channels, stacks, bias and pixel size)."""
+
+from __future__ import annotations
+
+import zipfile
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from qpi_core.errors import InputError
+from qpi_core.maps.limits import MAX_VALUES, require_plausible_size
+from qpi_core.maps.scan_map import MapArray, MapContent
+
+_MAX_MEMBERS = 1000
+_MAX_ITEM_BYTES = 16
+_BIAS_KEYS = ("bias_mv", "bias_mV", "bias")
+_PIXEL_SIZE_KEYS = ("pixel_size_nm",)
+
+
+def read_npy(content: bytes, name: str) -> MapContent:
+    """Read a .npy file: (height, width), or (energies, height, width).
+
+    Raises:
+        InputError: damaged, cut off, not numeric, or neither 2-D nor 3-D.
+    """
+    values, note = as_stack(read_npy_array(content, name), name)
+    return MapContent(values={"data": values}, notes=(note,) if note else ())
+
+
+def read_npz(content: bytes, name: str) -> MapContent:
+    """Read a .npz file: every 2-D or 3-D array of one (height, width) is a channel; `bias_mv` and `pixel_size_nm` are taken as such.
+
+    Raises:
+        InputError: damaged, encrypted, larger inside than MAX_VALUES, or without a map.
+    """
+    arrays = _read_members(content, name)
+    bias = next((arrays.pop(key) for key in _BIAS_KEYS if key in arrays and arrays[key].ndim <= 1), None)
+    pixel_size = next((arrays.pop(key) for key in _PIXEL_SIZE_KEYS if key in arrays and arrays[key].size <= 2), None)
+    values: dict[str, MapArray] = {}
+    notes: list[str] = []
+    for key, array in arrays.items():
+        if array.ndim not in (2, 3):
+            notes.append(f"Array {key!r} of shape {array.shape} was left out: it is not a map.")
+            continue
+        stack, note = as_stack(array, f"{key} in {name}")
+        if values and stack.shape[1:] != next(iter(values.values())).shape[1:]:
+            notes.append(f"Array {key!r} of shape {array.shape} was left out: its height and width differ from the first map.")
+            continue
+        values[key] = stack
+        notes += [note] if note else []
+    if not values:
+        raise InputError(f"{name} holds no map: it needs an array of shape (height, width) or (energies, height, width).")
+    energies = max(len(stack) for stack in values.values())
+    for key in [key for key, stack in values.items() if len(stack) not in (1, energies)]:
+        notes.append(f"Array {key!r} was left out: it has {len(values.pop(key))} layers where the largest stack has {energies}.")
+    return MapContent(
+        values=values,
+        bias_mv=_bias(bias, energies, name),
+        pixel_size_nm=_pixel_size(pixel_size, name),
+        notes=tuple(notes),
+    )
+
+
+def read_npy_array(content: bytes, name: str) -> NDArray[Any]:
+    """Return the array of a .npy file after checking its header against the bytes that are there; nothing is unpickled.
+
+    Raises:
+        InputError: damaged, cut off, or of a type that is not a real number.
+    """
+    stream = BytesIO(content)
+    try:
+        version = npy_format.read_magic(stream)
+        read_header = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+        shape, fortran_order, dtype = read_header(stream)
+    except Exception as error:  # numpy parses the header as Python text: a damaged one fails in many ways
+        raise InputError(f"{name} is not a complete .npy file: its header cannot be read. Save the array again with numpy.save.") from error
+    if dtype.kind == "O":
+        raise InputError(f"{name} holds Python objects, which are never unpickled; save a plain array of numbers with numpy.save.")
+    if dtype.kind not in "fiub" or dtype.itemsize > _MAX_ITEM_BYTES:
+        raise InputError(f"{name} holds values of type {dtype}, but a map needs real numbers; convert it first.")
+    sides = tuple(int(side) for side in shape)
+    require_plausible_size(name, sides or (1,))
+    start = stream.tell()
+    count = int(np.prod(sides, dtype=np.int64))
+    held = (len(content) - start) // dtype.itemsize
+    if held < count:
+        raise InputError(f"{name} is cut off: it declares {count} values and holds {held}. Copy or export it again.")
+    array = np.frombuffer(content, dtype=dtype, count=count, offset=start)
+    return array.reshape(sides, order="F" if fortran_order else "C")
+
+
+def as_stack(array: NDArray[Any], name: str) -> tuple[MapArray, str]:
+    """Return a 2-D or 3-D array of real numbers as a float stack (energies, height, width) and a note on its axes, "" for 2-D.
+
+    Raises:
+        InputError: another number of dimensions, or a colour image.
+    """
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"{name} holds values of type {array.dtype}, but a map needs real numbers.")
+    if array.ndim not in (2, 3):
+        raise InputError(f"{name} has shape {array.shape}; a map needs 2 dimensions (height, width) or 3 (energies, height, width).")
+    if array.ndim == 3 and array.shape[2] in (3, 4) and array.shape[0] > 4:
+        raise InputError(f"{name} has shape {array.shape}, which looks like a colour image; save one number a pixel, (height, width).")
+    values = to_float(array)
+    if array.ndim == 2:
+        return values[np.newaxis], ""
+    if array.shape[0] == 1:
+        return values, ""
+    energies, height, width = array.shape
+    return values, f"Three dimensions were read as (energies, height, width): {energies} layers of {width} x {height} pixels."
+
+
+def to_float(array: NDArray[Any]) -> MapArray:
+    """Return float64 for float64 and wide integers, float32 for everything else, in native byte order."""
+    wide = array.dtype.itemsize >= (8 if array.dtype.kind == "f" else 4)
+    with np.errstate(over="ignore", invalid="ignore"):
+        result: MapArray = np.ascontiguousarray(array, dtype=np.float64 if wide else np.float32)
+    return result
+
+
+def _read_members(content: bytes, name: str) -> dict[str, NDArray[Any]]:
+    try:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+            if len(members) > _MAX_MEMBERS or sum(member.file_size for member in members) > 8 * MAX_VALUES:
+                raise InputError(f"{name} unpacks to more than {MAX_VALUES} values; save fewer or smaller arrays.")
+            if not members:
+                raise InputError(f"{name} is a ZIP archive without any .npy array in it; save the map with numpy.savez.")
+            return {member.filename[:-4]: read_npy_array(archive.read(member), f"{member.filename} in {name}") for member in members}
+    except InputError:
+        raise
+    except Exception as error:  # zipfile and zlib report damage in many ways
+        raise InputError(f"{name} is not a complete .npz file ({error}). Save it again with numpy.savez.") from error
+
+
+def _bias(bias: NDArray[Any] | None, energies: int, name: str) -> NDArray[np.float64] | None:
+    if bias is None:
+        return None
+    if bias.size != energies:
+        raise InputError(f"bias_mv in {name} has {bias.size} entries, but the stack has {energies} layers; give one bias a layer.")
+    return bias.reshape(-1).astype(np.float64)
+
+
+def _pixel_size(pixel_size: NDArray[Any] | None, name: str) -> tuple[float, float] | None:
+    if pixel_size is None:
+        return None
+    numbers = pixel_size.reshape(-1).astype(np.float64)
+    if not (numbers.size and np.isfinite(numbers).all() and (numbers > 0).all()):
+        raise InputError(f"pixel_size_nm in {name} must be one or two positive numbers (dy, dx) in nm.")
+    return float(numbers[0]), float(numbers[-1])

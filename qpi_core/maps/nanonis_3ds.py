@@ -1,0 +1,187 @@
+"""Nanonis grid spectroscopy (.3ds): text header, then big-endian float32 [y, x, parameters + channels x points]."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.errors import InputError
+from qpi_core.maps.limits import require_plausible_size
+from qpi_core.maps.names import unique_name
+from qpi_core.maps.scan_map import MapArray, MapContent
+
+GRID_MAGIC = b"Grid dim="
+_HEADER_END = re.compile(rb":HEADER_END:\r?\n")
+_UNIT = re.compile(r"\(([^()]*)\)\s*$")
+_ORIENTATION_NOTE = (
+    "Rows are in the order of the file. The recorded positions say that the first row is the bottom of the scan frame, "
+    "so the map is upside down beside a topograph of the same frame."
+)
+
+
+def read_3ds(content: bytes, name: str) -> MapContent:
+    """Read a Nanonis grid: every channel is a stack over the sweep, every parameter that varies is a channel of one layer.
+
+    Points that were not measured (cut off, or all zero as the instrument pads them) are NaN.
+
+    Raises:
+        InputError: a header that is incomplete or contradicts itself, or not one measured point.
+    """
+    header, start = _header(content, name)
+    width, height = _dimensions(header, name)
+    points = _whole(header, "Points", name)
+    parameter_count = _whole(header, "# Parameters (4 byte)", name)
+    channels = [channel for channel in header.get("Channels", "").split(";") if channel.strip()]
+    record = parameter_count + len(channels) * points
+    stated = header.get("Experiment size (bytes)", "")
+    if not channels or (stated.isdigit() and int(stated) != len(channels) * points * 4):
+        raise InputError(
+            f"{name} is damaged: its header states {len(channels)} channels of {points} points, but {stated or 'no'} bytes a spectrum."
+        )
+    held = (len(content) - start) // 4
+    require_plausible_size(name, (height, width, record), held)
+    data = _measured_points(content, start, held, width * height, record, name).reshape(height, width, record)
+
+    parameters = _parameters(header, parameter_count)
+    values: dict[str, MapArray] = {}
+    units: dict[str, str] = {}
+    for number, channel in enumerate(channels):
+        first = parameter_count + number * points
+        title = unique_name(channel.strip(), values)
+        values[title] = np.moveaxis(data[:, :, first : first + points], 2, 0)
+        units[title] = _unit(channel)
+    for number, parameter in enumerate(parameters):
+        if number >= 2 and parameter not in ("X (m)", "Y (m)") and _varies(data[:, :, number]):
+            title = unique_name(f"{parameter} [point]", values)
+            values[title] = np.ascontiguousarray(data[:, :, number])[np.newaxis]
+            units[title] = _unit(parameter)
+    settings = _frame(header)
+    bias, notes = _bias_mv(header, data, points)
+    if _first_row_is_bottom(data, parameters, settings[4]):
+        notes.append(_ORIENTATION_NOTE)
+    return MapContent(
+        values=values,
+        units=units,
+        bias_mv=bias,
+        pixel_size_nm=(settings[3] / height * 1e9, settings[2] / width * 1e9) if settings[2] > 0 and settings[3] > 0 else None,
+        angle_deg=settings[4] if np.isfinite(settings[4]) else 0.0,
+        metadata=header,
+        notes=tuple(notes),
+    )
+
+
+def _header(content: bytes, name: str) -> tuple[dict[str, str], int]:
+    end = _HEADER_END.search(content, 0, 2**20)
+    if end is None:
+        raise InputError(f"{name} begins as a Nanonis grid, but its header does not end; the file is cut off or damaged, so copy it again.")
+    entries: dict[str, str] = {}
+    for line in content[: end.start()].decode("latin-1").splitlines():
+        key, _, value = line.partition("=")
+        entries[key.strip()] = value.strip().strip('"')
+    return entries, end.end()
+
+
+def _dimensions(header: dict[str, str], name: str) -> tuple[int, int]:
+    match = re.fullmatch(r"\s*(\d{1,9})\s*x\s*(\d{1,9})\s*", header.get("Grid dim", ""))
+    if match is None:
+        raise InputError(f"{name} has no usable entry 'Grid dim' in its header (such as \"30 x 30\"); the file is damaged.")
+    return int(match[1]), int(match[2])
+
+
+def _whole(header: dict[str, str], key: str, name: str) -> int:
+    text = header.get(key, "")
+    if not re.fullmatch(r"\d{1,9}", text):
+        raise InputError(f"{name} has no usable entry '{key}' in its header (a whole number is needed); the file is damaged.")
+    return int(text)
+
+
+def _measured_points(content: bytes, start: int, held: int, total: int, record: int, name: str) -> NDArray[np.float32]:
+    """Return (total, record) values, NaN where the file ends or where the instrument padded with zeros."""
+    whole = min(held // record, total) if record else 0
+    if whole < 1:
+        raise InputError(f"{name} holds a header but not one measured point; the file is cut off, so copy it again.")
+    data = np.full((total, record), np.nan, dtype=np.float32)
+    data[:whole] = np.frombuffer(content, ">f4", count=whole * record, offset=start).reshape(whole, record)
+    data[(data == 0).all(axis=1)] = np.nan
+    return data
+
+
+def _parameters(header: dict[str, str], count: int) -> list[str]:
+    listed = ";".join(header.get(key, "") for key in ("Fixed parameters", "Experiment parameters"))
+    return [parameter.strip() for parameter in listed.split(";") if parameter.strip()][:count]
+
+
+def _frame(header: dict[str, str]) -> tuple[float, float, float, float, float]:
+    """Return (centre x, centre y, width, height in m, angle in degrees clockwise), NaN where missing."""
+    numbers = [float("nan")] * 5
+    for index, text in enumerate(header.get("Grid settings", "").split(";")[:5]):
+        try:
+            numbers[index] = float(text)
+        except ValueError:
+            continue
+    return numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
+
+
+def _bias_mv(header: dict[str, str], data: NDArray[np.float32], points: int) -> tuple[NDArray[np.float64], list[str]]:
+    """Return the sweep's energies: the segments of a multi-line sweep, else evenly from sweep start to sweep end."""
+    unknown = np.full(points, np.nan)
+    signal = header.get("Sweep Signal", "")
+    if "bias" not in signal.lower():
+        return unknown, [f"The sweep was over {signal or 'an unnamed signal'}, not over the bias: the layers have no energy."]
+    segments = next((value for key, value in header.items() if "Segment Start (V)" in key), "")
+    if header.get("Filetype", "").upper() == "MLS" or segments:
+        energies = _segment_bias_v(segments, points)
+        if energies is None:
+            return unknown, ["The segments of this multi-line sweep do not add up to its points: choose layers by number."]
+        return energies * 1e3, []
+    measured = data[np.isfinite(data[:, :, :2]).all(axis=2)]
+    if data.shape[2] < 2 or not len(measured):
+        return unknown, ["The sweep's start and end are missing: the layers have no energy."]
+    sweep_start, sweep_end = (float(value) for value in measured[0, :2].astype(np.float64))
+    differs = bool((np.ptp(measured[:, :2], axis=0) > 1e-6).any())
+    notes = ["The sweep's limits differ between points; the first point's are used."] if differs else []
+    return np.linspace(sweep_start, sweep_end, points) * 1e3, notes
+
+
+def _segment_bias_v(segments: str, points: int) -> NDArray[np.float64] | None:
+    """Return the energies of "start,end,settling,integration,steps,...;..." in V, or None where they do not give `points`.
+
+    Nanonis stores the energy that two segments share once; sweeps with a gap between segments store both ends.
+    """
+    pieces: list[NDArray[np.float64]] = []
+    for row in segments.split(";"):
+        try:
+            cells = [float(cell) for cell in row.split(",")]
+            steps = int(cells[4])
+        except (ValueError, IndexError, OverflowError):
+            return None
+        if not 1 <= steps <= points:
+            return None
+        pieces.append(np.linspace(cells[0], cells[1], steps))
+    joined = [pieces[0]] + [piece[1:] if piece[0] == before[-1] else piece for before, piece in zip(pieces, pieces[1:], strict=False)]
+    for energies in (np.concatenate(joined), np.concatenate(pieces)):
+        if len(energies) == points:
+            return energies
+    return None
+
+
+def _first_row_is_bottom(data: NDArray[np.float32], parameters: list[str], angle_deg: float) -> bool:
+    """Say whether the recorded positions rise along the frame's own y axis with the row number."""
+    if "X (m)" not in parameters or "Y (m)" not in parameters or not np.isfinite(angle_deg):
+        return False
+    angle = np.deg2rad(angle_deg)
+    along = data[:, :, parameters.index("X (m)")] * np.sin(angle) + data[:, :, parameters.index("Y (m)")] * np.cos(angle)
+    rows = [float(row[np.isfinite(row)].mean()) for row in along if np.isfinite(row).any()]
+    return len(rows) > 1 and rows[-1] > rows[0]
+
+
+def _varies(values: NDArray[np.float32]) -> bool:
+    finite = values[np.isfinite(values)]
+    return bool(finite.size) and bool(finite.min() < finite.max())
+
+
+def _unit(title: str) -> str:
+    match = _UNIT.search(title)
+    return match[1] if match else ""

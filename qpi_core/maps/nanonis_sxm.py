@@ -1,0 +1,125 @@
+"""Nanonis scans (.sxm): text header, then big-endian float32 images, forward and backward, line by line as they were scanned."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.errors import InputError
+from qpi_core.maps.limits import require_plausible_size
+from qpi_core.maps.names import unique_name
+from qpi_core.maps.scan_map import MapArray, MapContent
+
+SXM_MAGIC = b":NANONIS_VERSION:"
+_HEADER_END = b":SCANIT_END:"
+_DATA_MARK = b"\x1a\x04"
+_MAX_IMAGES = 1000
+
+
+@dataclass(frozen=True)
+class _Image:
+    """One stored image: its channel's name and unit, and whether it is the backward one (stored right to left)."""
+
+    name: str
+    unit: str
+    backward: bool
+
+
+def read_sxm(content: bytes, name: str) -> MapContent:
+    """Read a Nanonis scan; the first row is the top of the frame, backward images are mirrored back, lengths are in nm, bias in mV.
+
+    Lines that were not scanned (NaN, zero to the end of the scan, or cut off) are NaN.
+
+    Raises:
+        InputError: a header that is incomplete, or no data at all.
+    """
+    header, start = _split(content, name)
+    tags = _tags(header)
+    width, height = _pair(tags, "SCAN_PIXELS", name, whole=True)
+    images = _images(tags.get("DATA_INFO", ""), name)
+    held = (len(content) - start) // 4
+    sides = (len(images), int(height), int(width))
+    require_plausible_size(name, sides, held)
+    if held < width:
+        raise InputError(f"{name} holds a header but not one line of data; the file is cut off, so copy it again.")
+    byte_order = "<f4" if "LSBFIRST" in tags.get("SCANIT_TYPE", "") else ">f4"
+    if "FLOAT" not in tags.get("SCANIT_TYPE", "FLOAT"):
+        raise InputError(f"{name} stores its data as {tags['SCANIT_TYPE'].strip()}; only FLOAT is known for Nanonis scans.")
+    count = min(held, int(np.prod(sides)))
+    data = np.full(sides, np.nan, dtype=np.float32)
+    data.reshape(-1)[:count] = np.frombuffer(content, byte_order, count=count, offset=start)
+    _blank_unscanned_lines(data)
+    up = tags.get("SCAN_DIR", "down").strip().lower() == "up"
+    values: dict[str, MapArray] = {}
+    units: dict[str, str] = {}
+    for image, pixels in zip(images, data, strict=True):
+        title = unique_name(f"{image.name} [bwd] ({image.unit})" if image.backward else f"{image.name} ({image.unit})", values)
+        values[title] = pixels[:: -1 if up else 1, :: -1 if image.backward else 1][np.newaxis]
+        units[title] = image.unit
+    size_x, size_y = _pair(tags, "SCAN_RANGE", name)
+    bias = _number(tags.get("BIAS", ""))
+    return MapContent(
+        values=values,
+        units=units,
+        bias_mv=np.array([bias * 1e3]),
+        pixel_size_nm=(size_y / height * 1e9, size_x / width * 1e9),
+        angle_deg=_number(tags.get("SCAN_ANGLE", ""), missing=0.0),
+        metadata=tags,
+        notes=("The scan ran upwards; its rows were turned so that the first one is the top of the frame.",) if up else (),
+    )
+
+
+def _split(content: bytes, name: str) -> tuple[str, int]:
+    end = content.find(_HEADER_END)
+    mark = content.find(_DATA_MARK, end) if end >= 0 else -1
+    if mark < 0 or mark > end + 64:
+        raise InputError(f"{name} begins as a Nanonis scan, but its header does not end; the file is cut off or damaged, so copy it again.")
+    return content[:end].decode("latin-1"), mark + len(_DATA_MARK)
+
+
+def _tags(header: str) -> dict[str, str]:
+    """Return the header's entries: a line :NAME: and the lines below it."""
+    parts = re.split(r"^:([^:\r\n][^\r\n]*):[ \t]*\r?$", header, flags=re.MULTILINE)
+    return {key.strip(): value.strip("\r\n") for key, value in zip(parts[1::2], parts[2::2], strict=False)}
+
+
+def _images(table: str, name: str) -> list[_Image]:
+    """Return the stored images from the table DATA_INFO: Channel, Name, Unit, Direction, Calibration, Offset."""
+    images: list[_Image] = []
+    for row in table.splitlines():
+        cells = row.strip().split("\t")
+        if len(cells) < 4 or cells[0].strip().lower() == "channel":
+            continue
+        title, unit, direction = cells[1].strip().replace("_", " "), cells[2].strip(), cells[3].strip().lower()
+        if direction != "backward" and direction != "bwd":
+            images.append(_Image(title, unit, backward=False))
+        if direction in ("both", "backward", "bwd"):
+            images.append(_Image(title, unit, backward=True))
+    if not images or len(images) > _MAX_IMAGES:
+        raise InputError(f"{name} names {len(images)} images in its header; 1 to {_MAX_IMAGES} are expected, so the header is damaged.")
+    return images
+
+
+def _blank_unscanned_lines(data: NDArray[np.float32]) -> None:
+    """Set lines to NaN that are zero in every image, from the last stored line backwards: some versions write zeros for them."""
+    empty = ((data == 0) | np.isnan(data)).all(axis=(0, 2))
+    measured = np.flatnonzero(~empty)
+    data[:, (measured[-1] + 1 if measured.size else 0) :] = np.nan
+
+
+def _pair(tags: dict[str, str], key: str, name: str, whole: bool = False) -> tuple[float, float]:
+    numbers = [_number(text) for text in tags.get(key, "").split()[:2]]
+    good = len(numbers) == 2 and all(np.isfinite(n) and n > 0 and (not whole or n == int(n)) for n in numbers)
+    if not good:
+        raise InputError(f"{name} has no usable {key} in its header (two positive numbers are needed); the file is damaged.")
+    return numbers[0], numbers[1]
+
+
+def _number(text: str, missing: float = float("nan")) -> float:
+    try:
+        return float(text.strip())
+    except ValueError:
+        return missing

@@ -1,0 +1,163 @@
+"""load_map: which reader a file needs, by its first bytes, and what every map must fulfil afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.errors import InputError
+from qpi_core.maps.arrays import read_npy, read_npz
+from qpi_core.maps.createc import CREATEC_MAGICS, read_createc
+from qpi_core.maps.images import read_png, read_tiff
+from qpi_core.maps.limits import MIN_SIDE
+from qpi_core.maps.nanonis_3ds import GRID_MAGIC, read_3ds
+from qpi_core.maps.nanonis_sxm import SXM_MAGIC, read_sxm
+from qpi_core.maps.scan_map import MapArray, MapContent, ScanMap
+from qpi_core.maps.source import FileSource, read_source
+from qpi_core.maps.text_grid import read_text
+from qpi_core.validation import require_pixel_size
+
+
+@dataclass(frozen=True)
+class _Format:
+    """One file format: its name in words, the extensions that promise it, the bytes that prove it, its reader."""
+
+    title: str
+    extensions: tuple[str, ...]
+    magics: tuple[bytes, ...]
+    read: Callable[[bytes, str], MapContent]
+
+
+_FORMATS = (
+    _Format("NumPy array", (".npy",), (b"\x93NUMPY",), read_npy),
+    _Format("NumPy archive", (".npz",), (b"PK\x03\x04", b"PK\x05\x06"), read_npz),
+    _Format("PNG image", (".png",), (b"\x89PNG\r\n\x1a\n",), read_png),
+    _Format("TIFF image", (".tif", ".tiff"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), read_tiff),
+    _Format("Nanonis scan", (".sxm",), (SXM_MAGIC,), read_sxm),
+    _Format("Nanonis grid", (".3ds",), (GRID_MAGIC,), read_3ds),
+    _Format("Createc scan", (), CREATEC_MAGICS, read_createc),
+)
+_TEXT = _Format("text", (".csv", ".txt", ".asc", ".dat", ".xyz", ".tsv"), (), read_text)
+
+READABLE_EXTENSIONS = tuple(extension.lstrip(".") for kind in (*_FORMATS, _TEXT) for extension in kind.extensions if extension != ".xyz")
+"""Extensions of the readable formats, without the dot, for file choosers."""
+
+_UNREADABLE = {
+    b"\xff\xd8\xff": "a JPEG image, whose compression changes the values; export the map as PNG, TIFF or .npy",
+    b"GIF8": "a GIF image; export the map as PNG, TIFF or .npy",
+    b"BM": "a BMP image; export the map as PNG, TIFF or .npy",
+    b"%PDF": "a PDF document; export the map itself as .npy, TIFF or text",
+    b"\x1f\x8b": "compressed with gzip; unpack it first",
+    b"7z\xbc\xaf": "a 7-Zip archive; unpack it first",
+    b"Rar!": "a RAR archive; unpack it first",
+}
+
+
+def load_map(
+    source: FileSource,
+    filename: str | None = None,
+    *,
+    pixel_size_nm: float | tuple[float, float] | None = None,
+    bias_mv: float | None = None,
+) -> ScanMap:
+    """Read a map from a path or from bytes; the content decides which format it is, the extension only where the content is plain text.
+
+    Args:
+        source: a path, or the content as bytes.
+        filename: the name that goes with bytes.
+        pixel_size_nm: (dy, dx) in nm, or one number for both; overrides the file. Where neither says, lengths count pixels.
+        bias_mv: bias of a map of one layer, for files that do not say; overrides the file.
+
+    Raises:
+        InputError: one plain sentence on what is wrong with the file and what would be right.
+    """
+    content, name = read_source(source, filename)
+    kind = _recognise(content, name)
+    try:
+        found = kind.read(content, name)
+    except (MemoryError, RecursionError) as error:
+        raise InputError(f"{name} needs more memory than there is; crop or resample it first.") from error
+    return _scan_map(found, name, kind.title, hashlib.sha256(content).hexdigest(), pixel_size_nm, bias_mv)
+
+
+def _recognise(content: bytes, name: str) -> _Format:
+    for kind in _FORMATS:
+        if content.startswith(kind.magics):
+            return kind
+    for magic, description in _UNREADABLE.items():
+        if content.startswith(magic):
+            raise InputError(f"{name} is {description}.")
+    extension = "." + name.rpartition(".")[2].lower() if "." in name else ""
+    for kind in _FORMATS:
+        if extension in kind.extensions:
+            raise InputError(f"{name} is named {extension} but does not begin as a {kind.title} does; it is damaged, cut off or renamed.")
+    return _TEXT
+
+
+def _scan_map(
+    found: MapContent,
+    name: str,
+    title: str,
+    sha256: str,
+    pixel_size_nm: float | tuple[float, float] | None,
+    bias_mv: float | None,
+) -> ScanMap:
+    values = {channel: _finite_or_nan(stack) for channel, stack in found.values.items()}
+    shape = next(iter(values.values())).shape[-2:]
+    if min(shape) < MIN_SIDE:
+        raise InputError(f"{name} is {shape[1]} x {shape[0]} pixels; a map needs at least {MIN_SIDE} x {MIN_SIDE}.")
+    measured = {channel: stack for channel, stack in values.items() if np.isfinite(stack).any()}
+    if not measured:
+        raise InputError(f"{name} holds no measured value: all are NaN or infinite.")
+    notes = list(found.notes)
+    if len(measured) < len(values):
+        notes.append(f"{len(values) - len(measured)} of {len(values)} channels hold no measured value and were left out.")
+    pixel_size, known = _chosen_pixel_size(found.pixel_size_nm, pixel_size_nm, notes)
+    return ScanMap(
+        name=name,
+        file_format=title,
+        sha256=sha256,
+        values=measured,
+        units={channel: found.units.get(channel, "") for channel in measured},
+        bias_mv=_energies(found.bias_mv, measured, bias_mv, name),
+        pixel_size_nm=pixel_size,
+        pixel_size_known=known,
+        angle_deg=found.angle_deg,
+        metadata=found.metadata,
+        notes=tuple(notes),
+    )
+
+
+def _finite_or_nan(stack: MapArray) -> MapArray:
+    if np.isinf(stack).any():
+        stack = np.where(np.isinf(stack), np.nan, stack).astype(stack.dtype)
+    stack.flags.writeable = False
+    return stack
+
+
+def _chosen_pixel_size(
+    from_file: tuple[float, float] | None, from_user: float | tuple[float, float] | None, notes: list[str]
+) -> tuple[tuple[float, float], bool]:
+    if from_user is not None:
+        return require_pixel_size(from_user), True
+    if from_file is not None and all(np.isfinite(size) and size > 0 for size in from_file):
+        return from_file, True
+    notes.append("The file does not say how large the map is: lengths count pixels (1 px = 1 nm) until a pixel size is given.")
+    return (1.0, 1.0), False
+
+
+def _energies(
+    from_file: NDArray[np.float64] | None, values: Mapping[str, MapArray], from_user: float | None, name: str
+) -> NDArray[np.float64]:
+    count = max(len(stack) for stack in values.values())
+    if from_user is not None:
+        if count != 1:
+            raise InputError(f"bias_mv is one number, but {name} has {count} layers; leave it out.")
+        return np.array([float(from_user)])
+    if from_file is not None and len(from_file) == count:
+        return np.asarray(from_file, dtype=np.float64)
+    return np.full(count, np.nan)

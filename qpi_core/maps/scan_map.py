@@ -1,0 +1,177 @@
+"""A measured map as it came out of a file: channels, energies, pixel size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.errors import InputError
+from qpi_core.validation import require_pixel_size
+
+MapArray = NDArray[np.floating[Any]]
+
+_CONDUCTANCE_NAMES = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"\bd\s*i\s*/?\s*d\s*v\b|\bldos\b|conductance",
+        r"\bli\s+demod\s*1\s*x|\block[-_ ]?in\s*(1\s*)?_?x\b|\blix\b",
+        r"\bli\s+demod\s*\d?\s*x|\block[-_ ]?in.*\bx\b",
+        r"\block[-_ ]?in(?!.*y\b)|\bli\s+demod(?!.*y\b)",
+        r"\block[-_ ]?in|\bli\s+demod",
+    )
+)
+_BACKWARD = re.compile(r"\bbwd\b|backward|retrace", re.IGNORECASE)
+_SINGLE_BIAS_TOLERANCE_MV = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class MapContent:
+    """What a reader found in one file; load_map adds the name and the hash and makes a ScanMap of it.
+
+    Attributes:
+        values: channel name to array (energies, height, width); a channel measured once has one energy. NaN = not measured.
+        units: channel name to unit, "" where the file has none.
+        bias_mv: (energies,), NaN where the file does not say.
+        pixel_size_nm: (dy, dx), or None where the file does not say.
+        angle_deg: rotation of the scan frame as the instrument wrote it, degrees clockwise.
+        metadata: what else the header says, as text.
+        notes: plain sentences on how the file was read.
+    """
+
+    values: Mapping[str, MapArray]
+    units: Mapping[str, str] = field(default_factory=dict)
+    bias_mv: NDArray[np.float64] | None = None
+    pixel_size_nm: tuple[float, float] | None = None
+    angle_deg: float = 0.0
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ScanMap:
+    """One measured map, or a stack of them over energy.
+
+    Attributes:
+        name: file name, without folders.
+        file_format: what it was read as, in words.
+        sha256: hash of the file's content.
+        values: channel name to array (energies, height, width), x to the right, y downwards; NaN = not measured. Values are in the
+            units of the file (`units`), never rescaled beyond the calibration that the file states.
+        units: channel name to unit, "" where the file has none.
+        bias_mv: (energies,), NaN where the file does not say.
+        pixel_size_nm: (dy, dx). Where the file does not say (`pixel_size_known` is False) it is (1.0, 1.0), so that lengths count
+            pixels, and `notes` says so.
+        pixel_size_known: whether the pixel size came from the file or from the user.
+        angle_deg: rotation of the scan frame, degrees clockwise; the arrays are in the frame, not rotated back.
+        metadata: header entries as text.
+        notes: plain sentences on how the file was read.
+    """
+
+    name: str
+    file_format: str
+    sha256: str
+    values: Mapping[str, MapArray]
+    units: Mapping[str, str]
+    bias_mv: NDArray[np.float64]
+    pixel_size_nm: tuple[float, float]
+    pixel_size_known: bool
+    angle_deg: float = 0.0
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Return the channel names in the order of the file."""
+        return tuple(self.values)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Return (height, width) in pixels."""
+        height, width = next(iter(self.values.values())).shape[-2:]
+        return int(height), int(width)
+
+    @cached_property
+    def default_channel(self) -> str:
+        """Return the dI/dV channel where there is one, else the first channel."""
+        return default_channel(self.channels)
+
+    @cached_property
+    def complete(self) -> float:
+        """Return the fraction of points of the default channel that were measured, in (0, 1]."""
+        return float(np.mean(np.isfinite(self.values[self.default_channel])))
+
+    def unit(self, channel: str | None = None) -> str:
+        """Return the unit of a channel, "" where the file has none."""
+        return self.units.get(self._channel(channel), "")
+
+    def stack(self, channel: str | None = None) -> MapArray:
+        """Return a channel as (energies, height, width); treat it as read-only.
+
+        Raises:
+            InputError: no channel of that name.
+        """
+        return self.values[self._channel(channel)]
+
+    def layer(self, channel: str | None = None, bias_mv: float | None = None, index: int | None = None) -> MapArray:
+        """Return one layer (height, width) of a channel as a new array.
+
+        Args:
+            channel: its name; None is the dI/dV channel where there is one, else the first.
+            bias_mv: energy in mV; the nearest measured one within half a step is taken.
+            index: number of the layer, from 0; negative counts from the end. Without bias_mv and index it is the first layer.
+                A channel that was measured once (a topograph beside a stack) has only that layer, whatever the energy.
+
+        Raises:
+            InputError: no such channel, no such layer, both bias_mv and index given, or an energy that was not measured.
+        """
+        stack = self.stack(channel)
+        if bias_mv is not None and index is not None:
+            raise InputError("layer takes bias_mv or index, not both; leave one out.")
+        if len(stack) == 1 and len(self.bias_mv) > 1:
+            return np.array(stack[0])
+        number = self._nearest_layer(bias_mv) if bias_mv is not None else (index or 0)
+        if not -len(stack) <= number < len(stack):
+            raise InputError(f"index {number} is beyond the {len(stack)} layers of {self.name}; choose 0 to {len(stack) - 1}.")
+        return np.array(stack[number])
+
+    def with_pixel_size(self, pixel_size_nm: float | tuple[float, float]) -> ScanMap:
+        """Return the same map with the pixel size, (dy, dx) in nm, that the user states."""
+        return replace(self, pixel_size_nm=require_pixel_size(pixel_size_nm), pixel_size_known=True)
+
+    def _channel(self, channel: str | None) -> str:
+        if channel is None:
+            return self.default_channel
+        if channel not in self.values:
+            raise InputError(f"{self.name} has no channel {channel!r}; it has {', '.join(repr(name) for name in self.channels)}.")
+        return channel
+
+    def _nearest_layer(self, bias_mv: float) -> int:
+        known = np.isfinite(self.bias_mv)
+        if not known.any():
+            raise InputError(f"{self.name} does not say at which bias it was measured; choose a layer by index instead of bias_mv.")
+        distance = np.where(known, np.abs(self.bias_mv - bias_mv), np.inf)
+        nearest = int(np.argmin(distance))
+        steps = np.abs(np.diff(self.bias_mv[known]))
+        tolerance = max(_SINGLE_BIAS_TOLERANCE_MV, float(steps.max()) / 2 if steps.size else 0.0) * (1 + 1e-9)
+        if not distance[nearest] <= tolerance:
+            low, high = np.nanmin(self.bias_mv), np.nanmax(self.bias_mv)
+            measured = f"at {low:.6g} mV" if low == high else f"from {low:.6g} to {high:.6g} mV"
+            raise InputError(f"bias_mv = {bias_mv:.6g} was not measured in {self.name}; it was measured {measured}.")
+        return nearest
+
+
+def default_channel(names: tuple[str, ...]) -> str:
+    """Return the forward dI/dV channel by its usual names (dI/dV, LI Demod 1 X, LockinX ...), else the first channel."""
+    forward = [name for name in names if not _BACKWARD.search(name)]
+    for candidates in (forward, list(names)):
+        for pattern in _CONDUCTANCE_NAMES:
+            for name in candidates:
+                if pattern.search(name):
+                    return name
+    return (forward or list(names))[0]

@@ -1,0 +1,132 @@
+"""Text files of numbers (.csv, .txt): one line a row of the map, any usual delimiter, decimal point or comma."""
+
+from __future__ import annotations
+
+import re
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.errors import InputError
+from qpi_core.maps.limits import MAX_VALUES
+from qpi_core.maps.scan_map import MapContent
+
+_COMMENT_MARKS = ("#", "%", "//")
+_MISSING = {"", "nan", "-nan", "na", "n/a", "null", "none", "--"}
+_NM_PER_UNIT = {"m": 1e9, "mm": 1e6, "um": 1e3, "µm": 1e3, "nm": 1.0, "pm": 1e-3, "å": 0.1, "a": 0.1}
+_SIZE_COMMENT = re.compile(r"(width|height)\s*[:=]\s*([-+0-9.,eE]+)\s*([a-zA-ZµμåÅ]+)", re.IGNORECASE)
+_MAX_TEXT_BYTES = 2**29
+
+
+def read_text(content: bytes, name: str) -> MapContent:
+    """Read a grid of numbers; comment lines may hold "Width: 10 nm" and "Height: 10 nm", as Gwyddion's export has them.
+
+    Raises:
+        InputError: not text, text among the numbers, lines of different length, or no numbers.
+    """
+    comments, lines = _lines(decode(content, name))
+    if not lines:
+        raise InputError(f"{name} holds no numbers; it must hold one line of numbers for each row of the map.")
+    first_number, first_line = lines[0]
+    delimiter, decimal_comma = _delimiter([line for _, line in lines[:50]])
+    if len(lines) * max(1, len(_split(first_line, delimiter))) > MAX_VALUES:
+        raise InputError(f"{name} holds more than {MAX_VALUES} numbers; crop or resample the map first.")
+    grid = _parse(lines, delimiter, decimal_comma, name)
+    if prod(grid.shape) == 0 or first_number < 1:
+        raise InputError(f"{name} holds no numbers; it must hold one line of numbers for each row of the map.")
+    notes = ("Commas were read as decimal commas.",) if decimal_comma else ()
+    return MapContent(values={"data": grid[np.newaxis]}, pixel_size_nm=_pixel_size(comments, grid.shape), notes=notes)
+
+
+def decode(content: bytes, name: str) -> str:
+    """Return text from UTF-8, UTF-16 with its mark, or Latin-1 bytes.
+
+    Raises:
+        InputError: binary content, or longer than 512 MiB.
+    """
+    if len(content) > _MAX_TEXT_BYTES:
+        raise InputError(f"{name} is a text file of more than {_MAX_TEXT_BYTES // 2**20} MiB; save the map as .npy instead.")
+    try:
+        if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            return content.decode("utf-16")
+        head = content[:4096]
+        if b"\0" in head or sum(byte < 9 or 13 < byte < 32 for byte in head) > len(head) // 50:
+            raise InputError(f"{name} is neither a text file nor a file of a known format; it may be damaged or renamed.")
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _lines(text: str) -> tuple[list[str], list[tuple[int, str]]]:
+    """Return the comment lines, and the other lines that are not blank with their numbers from 1."""
+    comments: list[str] = []
+    lines: list[tuple[int, str]] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        bare = line.strip(" \r\n\f\v\0")
+        if bare.lstrip("\t").startswith(_COMMENT_MARKS):
+            comments.append(bare)
+        elif bare.strip():
+            lines.append((number, bare))
+    return comments, lines
+
+
+def _delimiter(sample: list[str]) -> tuple[str | None, bool]:
+    """Return (delimiter, None for blanks; whether commas are decimal) from the first lines."""
+    joined = "\n".join(sample)
+    for delimiter in (";", "\t"):
+        if delimiter in joined:
+            return delimiter, "," in joined and "." not in joined
+    if "," not in joined:
+        return None, False
+    if ", " in joined or "." in joined or not re.search(r"\d,\d+\s+[-+]?\d", joined):
+        return ",", False
+    return None, True
+
+
+def _split(line: str, delimiter: str | None) -> list[str]:
+    if delimiter is None:
+        return line.split()
+    cells = [cell.strip() for cell in line.split(delimiter)]
+    return cells[:-1] if len(cells) > 1 and cells[-1] == "" else cells
+
+
+def _parse(lines: list[tuple[int, str]], delimiter: str | None, decimal_comma: bool, name: str) -> NDArray[np.float64]:
+    width = len(_split(lines[0][1], delimiter))
+    grid = np.empty((len(lines), width))
+    for row, (number, line) in enumerate(lines):
+        cells = _split(line.replace(",", ".") if decimal_comma else line, delimiter)
+        if len(cells) != width:
+            raise InputError(
+                f"{name}, line {number} has {len(cells)} values where the lines before have {width}; every row needs the same number."
+            )
+        try:
+            grid[row] = np.array(cells, dtype=np.float64)
+        except ValueError:
+            grid[row] = [_cell(cell, number, name) for cell in cells]
+    return grid
+
+
+def _cell(text: str, line: int, name: str) -> float:
+    if text.lower() in _MISSING:
+        return float("nan")
+    try:
+        return float(text)
+    except ValueError:
+        shown = text if len(text) <= 24 else text[:24] + "..."
+        raise InputError(f"{name}, line {line} holds {shown!r} where a number should be; put # before lines that are no data.") from None
+
+
+def _pixel_size(comments: list[str], shape: tuple[int, ...]) -> tuple[float, float] | None:
+    sizes: dict[str, float] = {}
+    for comment in comments:
+        match = _SIZE_COMMENT.search(comment)
+        unit = match[3].replace("μ", "µ").lower() if match else ""
+        if match and unit in _NM_PER_UNIT:
+            try:
+                sizes[match[1].lower()] = float(match[2].replace(",", ".")) * _NM_PER_UNIT[unit]
+            except ValueError:
+                continue
+    if not sizes.keys() >= {"width", "height"} or min(sizes.values()) <= 0:
+        return None
+    return sizes["height"] / shape[0], sizes["width"] / shape[1]
