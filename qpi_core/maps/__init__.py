@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from qpi_core.maps.detection import find_defects
+from qpi_core.maps.levelling import LEVELLING_KINDS, level
+from qpi_core.maps.positions import LoadedPositions, load_positions, save_positions
 from qpi_core.maps.reading import READABLE_EXTENSIONS, load_map
 from qpi_core.maps.scan_map import ScanMap
 
-__all__ = ["READABLE_EXTENSIONS", "ScanMap", "load_map"]
+__all__ = [
+    "LEVELLING_KINDS",
+    "READABLE_EXTENSIONS",
+    "LoadedPositions",
+    "ScanMap",
+    "find_defects",
+    "level",
+    "load_map",
+    "load_positions",
+    "save_positions",
+]

@@ -1,0 +1,127 @@
+"""Finding point defects as spots that stand out of the background: a proposal for the user to correct, not a verdict."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from qpi_core.errors import InputError
+from qpi_core.maps.levelling import subtract_polynomial
+from qpi_core.validation import require_observation
+
+POLARITIES = ("auto", "bright", "dark", "both")
+
+_SCALES_PX = (1.2, 2.0, 3.2, 5.0)
+_SCALE_STEP = 1.6
+_LOWEST_THRESHOLD = 2.5
+_HIGHEST_THRESHOLD = 20.0
+_MAX_DEFECTS = 10_000
+
+
+def find_defects(
+    observation: ArrayLike,
+    sensitivity: float = 0.5,
+    polarity: str = "auto",
+    min_distance: float = 4.0,
+    size_px: float | None = None,
+) -> NDArray[np.float64]:
+    """Return (n, 2) sub-pixel positions (x, y) of spots, the strongest first; n may be 0.
+
+    The layer is freed of a bow (second-order polynomial), filtered with differences of Gaussians at several widths, each in units
+    of its own robust standard deviation, and its extrema above a threshold are refined by a parabola through the neighbours.
+
+    Args:
+        observation: (height, width); NaN = not measured, which is neither spot nor edge.
+        sensitivity: 0 to 1; the threshold falls from 20 to 2.5 robust standard deviations.
+        polarity: "bright", "dark", "both", or "auto" for the sign that stands out more.
+        min_distance: smallest distance between two positions in pixels; of closer ones the stronger is kept.
+        size_px: width (Gaussian sigma) of the spots in pixels; None tries several.
+
+    Raises:
+        InputError: an argument outside its range, or an observation that is not a 2-D layer.
+    """
+    if not 0 <= sensitivity <= 1:
+        raise InputError(f"sensitivity must be between 0 and 1, but it is {sensitivity!r}.")
+    if polarity not in POLARITIES:
+        raise InputError(f"polarity must be one of {', '.join(map(repr, POLARITIES))}, but it is {polarity!r}.")
+    if not 1 <= min_distance <= 1e4:
+        raise InputError(f"min_distance must be between 1 and 10000 pixels, but it is {min_distance!r}.")
+    if size_px is not None and not 0.5 <= size_px <= 1e3:
+        raise InputError(f"size_px must be between 0.5 and 1000 pixels, but it is {size_px!r}.")
+    layer = subtract_polynomial(require_observation(observation).astype(np.float64), 2)
+    measured = np.isfinite(layer)
+    response = _strongest_response(layer, measured, _SCALES_PX if size_px is None else (size_px,))
+    signed = _with_polarity(response, polarity)
+    threshold = _HIGHEST_THRESHOLD ** (1 - sensitivity) * _LOWEST_THRESHOLD**sensitivity
+    peaks = _peaks(np.where(measured, signed, -np.inf), threshold)
+    kept = _thin_out(peaks, min_distance)
+    return np.array([_refine(signed, y, x) for y, x in kept], dtype=np.float64).reshape(-1, 2)
+
+
+def _strongest_response(layer: NDArray[np.float64], measured: NDArray[np.bool_], scales: tuple[float, ...]) -> NDArray[np.float64]:
+    """Return, for every pixel, the difference-of-Gaussians response of largest magnitude in units of its robust deviation."""
+    filled = np.where(measured, layer, 0.0)
+    weights = measured.astype(np.float64)
+    strongest = np.zeros_like(filled)
+    for scale in scales:
+        difference = _smooth(filled, weights, scale) - _smooth(filled, weights, _SCALE_STEP * scale)
+        values = difference[measured]
+        centre = np.median(values)
+        # 1.4826 makes the median absolute deviation the standard deviation of a normal distribution.
+        deviation = 1.4826 * float(np.median(np.abs(values - centre))) or float(values.std())
+        if deviation > 0:
+            normalised = (difference - centre) / deviation
+            strongest = np.where(np.abs(normalised) > np.abs(strongest), normalised, strongest)
+    return strongest
+
+
+def _smooth(filled: NDArray[np.float64], weights: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """Return the Gaussian mean over measured pixels only."""
+    norm = ndimage.gaussian_filter(weights, sigma, mode="constant")
+    smooth = ndimage.gaussian_filter(filled, sigma, mode="constant")
+    result: NDArray[np.float64] = np.divide(smooth, norm, out=np.zeros_like(smooth), where=norm > 1e-6)
+    return result
+
+
+def _with_polarity(response: NDArray[np.float64], polarity: str) -> NDArray[np.float64]:
+    if polarity == "auto":
+        polarity = "bright" if float(np.mean(response**3)) >= 0 else "dark"
+    if polarity == "both":
+        return np.abs(response)
+    return response if polarity == "bright" else -response
+
+
+def _peaks(signed: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
+    """Return (n, 2) pixels (y, x) of local maxima above the threshold, strongest first."""
+    maxima = (signed == ndimage.maximum_filter(signed, size=3, mode="nearest")) & (signed > threshold)
+    pixels = np.argwhere(maxima)
+    order = np.argsort(-signed[maxima], kind="stable")[:_MAX_DEFECTS]
+    return pixels[order]
+
+
+def _thin_out(peaks: NDArray[np.int64], min_distance: float) -> list[tuple[int, int]]:
+    """Return the peaks in order, leaving out those closer than min_distance to one that was kept."""
+    cells: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    kept: list[tuple[int, int]] = []
+    for y, x in peaks.tolist():
+        row, column = int(y // min_distance), int(x // min_distance)
+        near = (other for i in (-1, 0, 1) for j in (-1, 0, 1) for other in cells.get((row + i, column + j), ()))
+        if all((y - v) ** 2 + (x - u) ** 2 >= min_distance**2 for v, u in near):
+            cells.setdefault((row, column), []).append((y, x))
+            kept.append((y, x))
+    return kept
+
+
+def _refine(signed: NDArray[np.float64], y: int, x: int) -> tuple[float, float]:
+    """Return (x, y) of the top of the parabola through a maximum and its neighbours along each axis, within half a pixel."""
+    height, width = signed.shape
+    return (
+        x + (_offset(signed[y, x - 1], signed[y, x], signed[y, x + 1]) if 0 < x < width - 1 else 0.0),
+        y + (_offset(signed[y - 1, x], signed[y, x], signed[y + 1, x]) if 0 < y < height - 1 else 0.0),
+    )
+
+
+def _offset(before: float, top: float, after: float) -> float:
+    curvature = before - 2 * top + after
+    return float(np.clip(0.5 * (before - after) / curvature, -0.5, 0.5)) if curvature < 0 else 0.0

@@ -1,0 +1,260 @@
+"""Lists of defect positions: reading CSV, TXT, NPY and JSON, and writing CSV."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qpi_core.errors import InputError
+from qpi_core.grid import nm_to_px, px_to_nm
+from qpi_core.maps.arrays import read_npy_array
+from qpi_core.maps.source import FileSource, read_source
+from qpi_core.maps.text_grid import decode
+from qpi_core.validation import require_positions
+
+_MAX_POSITIONS = 1_000_000
+_UNITS = ("px", "nm")
+_HEADING = re.compile(r"^(x|y)[\s_]*[\[(]?\s*(px|nm|pixels?)\s*[\])]?$", re.IGNORECASE)
+_HOW_TO_HEAD = "begin the file with the line x_px,y_px or x_nm,y_nm"
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedPositions:
+    """Positions in pixels of the map and a sentence on how the list was read.
+
+    Attributes:
+        positions_px: (n, 2) float64, columns x and y, 0 at the centre of the first pixel.
+        description: how the list was read, for the user to check.
+    """
+
+    positions_px: NDArray[np.float64]
+    description: str
+
+
+def load_positions(
+    source: FileSource,
+    filename: str | None = None,
+    pixel_size_nm: float | tuple[float, float] | None = None,
+    shape: tuple[int, int] | None = None,
+    units: str | None = None,
+) -> LoadedPositions:
+    """Read a list of positions: CSV or TXT with a heading x_px,y_px or x_nm,y_nm; NPY (pixels); JSON.
+
+    JSON is {"positions_px": [[x, y], ...]}, {"x_px": [...], "y_px": [...]} or [{"x_px": x, "y_px": y}, ...], each also with nm.
+
+    Args:
+        source: a path, or the content as bytes.
+        filename: the name that goes with bytes.
+        pixel_size_nm: (dy, dx) of the map, needed for positions in nm.
+        shape: (height, width) of the map; with it, positions outside the map are refused.
+        units: "px" or "nm" for a list without a heading; columns are then x, y. It must agree with a heading that is there.
+
+    Raises:
+        InputError: one plain sentence on what is wrong with the list and what would be right.
+    """
+    if units is not None and units not in _UNITS:
+        raise InputError(f"units must be 'px' or 'nm', but it is {units!r}.")
+    content, name = read_source(source, filename, unnamed="the list of positions")
+    numbers, found_units, kind = _read(content, name, units)
+    if units is not None and found_units != units:
+        raise InputError(
+            f"{name} says that its positions are in {found_units}, but units is {units!r}; leave units out or correct the file."
+        )
+    _require_pairs(numbers, name)
+    if found_units == "nm":
+        if pixel_size_nm is None:
+            raise InputError(
+                f"{name} holds positions in nm, but the pixel size of the map is not known; give it, or give positions in pixels."
+            )
+        positions = nm_to_px(numbers, pixel_size_nm)
+    else:
+        positions = numbers
+    if shape is not None:
+        _require_inside(positions, numbers, found_units, shape, name)
+    how = "in nm, turned into pixels with the map's pixel size" if found_units == "nm" else "in pixels, 0 at the centre of the first pixel"
+    return LoadedPositions(positions, f"{len(positions)} positions (x, y) from {name}, {kind}, {how}.")
+
+
+def save_positions(
+    positions_px: ArrayLike,
+    path: str | PathLike[str] | None = None,
+    pixel_size_nm: float | tuple[float, float] | None = None,
+) -> str:
+    """Return a CSV list of positions that load_positions reads, and write it where a path is given.
+
+    Args:
+        positions_px: (n, 2) columns x and y in pixels.
+        path: file to write, or None.
+        pixel_size_nm: (dy, dx); with it the list is in nm (x_nm,y_nm), without it in pixels (x_px,y_px).
+
+    Raises:
+        InputError: positions that are not (n, 2) finite numbers.
+    """
+    numbers = (
+        np.asarray(positions_px, dtype=np.float64).reshape(-1, 2) if np.size(positions_px) == 0 else np.asarray(positions_px, np.float64)
+    )
+    if numbers.ndim != 2 or numbers.shape[1] != 2 or not np.isfinite(numbers).all():
+        raise InputError(f"positions must be finite numbers of shape (n, 2), but they have shape {numbers.shape}.")
+    unit = "px" if pixel_size_nm is None else "nm"
+    if pixel_size_nm is not None:
+        numbers = px_to_nm(numbers, pixel_size_nm)
+    text = "".join([f"x_{unit},y_{unit}\n", *(f"{float(x)!r},{float(y)!r}\n" for x, y in numbers)])
+    if path is not None:
+        Path(path).write_text(text, encoding="utf-8")
+    return text
+
+
+def _read(content: bytes, name: str, units: str | None) -> tuple[NDArray[np.float64], str, str]:
+    """Return (n, 2) numbers, their unit, and what kind of file it was."""
+    if content.startswith(b"\x93NUMPY"):
+        array = read_npy_array(content, name)
+        if array.ndim != 2 or array.shape[1] != 2:
+            raise InputError(f"{name} has shape {array.shape}; positions need shape (n, 2) with the columns x and y.")
+        return array.astype(np.float64), units or "px", "a NumPy array"
+    if name.lower().endswith(".npy"):
+        raise InputError(f"{name} is named .npy but is no NumPy array; it is damaged, cut off or renamed.")
+    text = decode(content, name)
+    if text.lstrip()[:1] in ("{", "["):
+        numbers, found = _from_json(text, name, units)
+        return numbers, found, "a JSON file"
+    numbers, found = _from_table(text, name, units)
+    return numbers, found, "a table"
+
+
+def _from_json(text: str, name: str, units: str | None) -> tuple[NDArray[np.float64], str]:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name} begins as JSON but is not complete JSON; check its brackets and commas.") from error
+    if isinstance(data, list) and data and all(isinstance(entry, dict) for entry in data):
+        for unit in _UNITS:
+            if all(f"x_{unit}" in entry and f"y_{unit}" in entry for entry in data):
+                return _numbers([[entry[f"x_{unit}"], entry[f"y_{unit}"]] for entry in data], name), unit
+    elif isinstance(data, dict):
+        for unit in _UNITS:
+            if f"positions_{unit}" in data:
+                return _numbers(data[f"positions_{unit}"], name), unit
+            if f"x_{unit}" in data and f"y_{unit}" in data:
+                x, y = _column(data[f"x_{unit}"], name), _column(data[f"y_{unit}"], name)
+                if len(x) != len(y):
+                    raise InputError(f"{name} has {len(x)} values of x and {len(y)} of y; every position needs both.")
+                return np.stack([x, y], axis=1), unit
+    elif isinstance(data, list) and units is not None:
+        return _numbers(data, name), units
+    raise InputError(f'{name} does not say what its numbers are; write {{"positions_px": [[x, y], ...]}} or {{"positions_nm": ...}}.')
+
+
+def _from_table(text: str, name: str, units: str | None) -> tuple[NDArray[np.float64], str]:
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
+    lines = [(number, line.lstrip("# ") if index == 0 else line) for index, (number, line) in enumerate(lines) if line]
+    lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
+    if not lines:
+        raise InputError(f"{name} holds no positions; {_HOW_TO_HEAD}, then one position a line.")
+    heading = [cell.strip().strip('"').strip() for cell in _cells(lines[0][1])]
+    unit, swapped = _heading_units(heading, name, units)
+    rows = lines if unit is None else lines[1:]
+    if not rows:
+        raise InputError(f"{name} holds a heading but no positions; write one position a line below it.")
+    if len(rows) > _MAX_POSITIONS:
+        raise InputError(f"{name} holds {len(rows)} lines; at most {_MAX_POSITIONS} positions are read.")
+    numbers = np.array([_row(line, number, name) for number, line in rows], dtype=np.float64)
+    return (numbers[:, ::-1] if swapped else numbers), unit or units or "px"
+
+
+def _heading_units(heading: list[str], name: str, units: str | None) -> tuple[str | None, bool]:
+    """Return (unit, whether y comes first) from the first line's cells; (None, False) for a list without heading and stated units."""
+    if all(_is_number(cell) for cell in heading):
+        if len(heading) != 2:
+            raise InputError(f"{name} has {len(heading)} columns; positions need two, so {_HOW_TO_HEAD} and leave out the others.")
+        if units is None:
+            raise InputError(f"{name} has no heading, so pixels and nm cannot be told apart; {_HOW_TO_HEAD}.")
+        return None, False
+    matches = [_HEADING.match(cell) for cell in heading]
+    if len(heading) == 2 and matches[0] and matches[1]:
+        axes = [match[1].lower() for match in matches if match]
+        found = {"nm" if match[2].lower() == "nm" else "px" for match in matches if match}
+        if len(found) == 1 and sorted(axes) == ["x", "y"]:
+            return found.pop(), axes == ["y", "x"]
+    shown = ", ".join(heading)[:60]
+    if len(heading) != 2:
+        raise InputError(f"{name} has {len(heading)} columns ({shown}); positions need two, so {_HOW_TO_HEAD} and leave out the others.")
+    if {cell.lower() for cell in heading} & {"row", "col", "column", "i", "j"}:
+        raise InputError(f"{name} is headed {shown!r}; rows and columns are y and x here, so {_HOW_TO_HEAD} with x (the column) first.")
+    raise InputError(f"{name} is headed {shown!r}, which does not say pixels or nm; {_HOW_TO_HEAD}.")
+
+
+def _cells(line: str) -> list[str]:
+    for delimiter in (";", "\t", ","):
+        if delimiter in line:
+            return [cell.strip() for cell in line.split(delimiter)]
+    return line.split()
+
+
+def _row(line: str, number: int, name: str) -> list[float]:
+    cells = _cells(line)
+    if ";" in line or "\t" in line:
+        cells = [cell.replace(",", ".") for cell in cells]
+    if len(cells) != 2:
+        raise InputError(f"{name}, line {number} has {len(cells)} columns; a position needs two, x and y.")
+    for cell in cells:
+        if not _is_number(cell):
+            raise InputError(f"{name}, line {number} holds {cell[:24]!r} where a number should be; correct or remove that line.")
+    return [float(cell) for cell in cells]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True
+
+
+def _numbers(data: Any, name: str) -> NDArray[np.float64]:
+    """Return (n, 2) numbers from nested JSON lists; strings and booleans are no numbers here."""
+    if not isinstance(data, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in data):
+        raise InputError(f"{name} must hold positions as pairs [[x, y], ...].")
+    flat = _column([value for pair in data for value in pair], name)
+    return flat.reshape(-1, 2)
+
+
+def _column(data: Any, name: str) -> NDArray[np.float64]:
+    if not isinstance(data, list):
+        raise InputError(f"{name} must hold its coordinates as a list of numbers.")
+    for value in data:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise InputError(f"{name} holds {str(value)[:24]!r} where a number should be.")
+    try:
+        return np.array(data, dtype=np.float64)
+    except OverflowError:
+        raise InputError(f"{name} holds a number that is too large for a position.") from None
+
+
+def _require_pairs(numbers: NDArray[np.float64], name: str) -> None:
+    if len(numbers) == 0:
+        raise InputError(f"{name} holds no positions; give at least one.")
+    bad = ~np.isfinite(numbers).all(axis=1)
+    if bad.any():
+        raise InputError(
+            f"{name} holds {int(bad.sum())} positions that are not finite numbers, the first is number {int(bad.argmax()) + 1}."
+        )
+
+
+def _require_inside(positions: NDArray[np.float64], numbers: NDArray[np.float64], unit: str, shape: tuple[int, int], name: str) -> None:
+    try:
+        require_positions(positions, shape)
+    except InputError:
+        height, width = shape
+        outside = ((positions < -0.5) | (positions > np.array([width, height]) - 0.5)).any(axis=1)
+        x, y = numbers[outside.argmax()]
+        raise InputError(
+            f"{name} holds {int(outside.sum())} of {len(positions)} positions outside the map of {width} x {height} pixels, "
+            f"the first at x = {x:.6g} {unit}, y = {y:.6g} {unit}; check the units and the order of the columns."
+        ) from None
