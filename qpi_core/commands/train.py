@@ -1,0 +1,115 @@
+"""`python -m qpi_core train`: train the two-step model and the one-step baseline."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import tempfile
+from pathlib import Path
+from typing import Any
+
+DESCRIPTION = """\
+Train Encoder_K and Decoder_K (stage kernel-vae), Encoder_Y aligned to them (observation-encoder), and the one-step baseline.
+
+Presets:
+  compact  3 million parameters, kernels drawn afresh for every batch, Encoder_Y on kernel-frame inputs; about two hours on two CPU cores
+  paper    the published recipe (84 million parameters, (Y, M) inputs, fixed kernels from --dataset); needs a GPU
+  smoke    a few steps, to see that everything runs
+
+The run folder keeps the state: the same command goes on where it stopped, after Ctrl+C too. The finished networks are in its
+sub-folder model/, which `extract --model FOLDER` and `evaluate --model FOLDER` read. Several GPUs: accelerate launch -m qpi_core train ...
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Declare the sub-command."""
+    parser = subparsers.add_parser(
+        "train", help="train the networks", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preset", default="compact", help="paper, compact or smoke (default compact)")
+    parser.add_argument(
+        "--stage", default="all", help="kernel-vae, observation-encoder, one-step, or all in this order (default all)"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="run folder for state, losses and the finished model; keep it outside the repository")
+    parser.add_argument("--seed", type=int, default=7, help="of kernels, scenes, noise and initial weights (default 7)")
+    parser.add_argument("--dataset", type=Path, help="train on this data set (see `dataset --help`) instead of fresh kernels")
+    parser.add_argument("--pretrained", type=Path, help="start from a local AutoencoderKL folder, such as a copy of madebyollin/sdxl-vae-fp16-fix")
+    parser.add_argument("--steps", type=int, help="optimiser steps of each stage, instead of the preset's")
+    parser.add_argument("--batch-size", type=int, help="samples a step over all processes, instead of the preset's")
+    parser.add_argument("--symmetry-weight", type=float, help="alpha of Eq. 4 throughout, instead of the preset's; 0 leaves the symmetry loss out")
+    parser.add_argument("--stop-after", type=int, help="stop each stage after this many steps and save; the schedule stays that of the full run")
+    parser.add_argument("--precision", choices=["no", "bf16", "fp16"], default="bf16", help="of the convolutions (default bf16)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: what torch chooses)")
+    parser.add_argument("--cpu", action="store_true", help="stay on the CPU although there is a GPU")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train what was asked for; 0 when finished, 3 when it was interrupted with its state saved."""
+    import torch
+    from accelerate import Accelerator
+
+    from qpi_core.training.recipes import STAGES
+    from qpi_core.training.stages import Run, describe, run_stage
+
+    stages = _chosen_stages(arguments.stage, STAGES)
+    settings = Run(arguments.out, _recipe(arguments), arguments.seed, arguments.dataset, arguments.pretrained, arguments.stop_after)
+    _require_writable(arguments.out)
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    accelerator = Accelerator(cpu=arguments.cpu, mixed_precision=arguments.precision)
+    if accelerator.is_main_process:
+        (arguments.out / "run.json").write_text(json.dumps(describe(settings), indent=2), encoding="utf-8")
+    interrupted: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, _frame: interrupted.append(number))
+    try:
+        for stage in stages:
+            run_stage(settings, stage, accelerator, lambda: bool(interrupted))
+            if interrupted:
+                print(f"Stopped in stage {stage}; the same command goes on from here.")
+                return 3
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    print(f"Finished. The networks are in {settings.model_folder}.")
+    return 0
+
+
+def _chosen_stages(name: str, known: tuple[Any, ...]) -> tuple[Any, ...]:
+    from qpi_core.errors import InputError
+
+    if name == "all":
+        return known
+    if name not in known:
+        raise InputError(f"--stage {name!r} does not exist; choose {', '.join(known)} or all.")
+    return (name,)
+
+
+def _recipe(arguments: argparse.Namespace) -> Any:
+    from dataclasses import replace
+
+    from qpi_core.errors import InputError
+    from qpi_core.training.recipes import STAGES, get_preset
+
+    recipe = get_preset(arguments.preset)
+    for option, value in (("--steps", arguments.steps), ("--batch-size", arguments.batch_size), ("--stop-after", arguments.stop_after)):
+        if value is not None and value < 1:
+            raise InputError(f"{option} is {value}; it must be at least 1.")
+    for stage in STAGES:
+        changed = recipe.stage(stage)
+        changed = replace(changed, steps=arguments.steps or changed.steps, batch_size=arguments.batch_size or changed.batch_size)
+        recipe = replace(recipe, **{stage.replace("-", "_"): changed})
+    if arguments.symmetry_weight is not None:
+        recipe = replace(recipe, symmetry_weight=arguments.symmetry_weight, final_symmetry_weight=arguments.symmetry_weight)
+    return recipe
+
+
+def _require_writable(folder: Path) -> None:
+    from qpi_core.errors import InputError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"--out {folder} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,166 @@
+"""From a map and its defects to a kernel through the networks: Decoder_K(Encoder_Y(.)) and the one-step baseline.
+
+The networks see 64x64 pixels. A smaller kernel is the centre of theirs; for a larger one the map is binned by a whole factor, so
+that 64 coarse pixels span it, and the result is brought back to the map's pitch (detail finer than a coarse pixel is lost).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from qpi_core.checkpoints import LoadedModels
+from qpi_core.errors import InputError
+from qpi_core.forward import ForwardOperator
+from qpi_core.grid import central_crop, kernel_offsets
+from qpi_core.networks.kernel_frame import kernel_frame, network_window
+from qpi_core.networks.kernel_vae import KERNEL_SIZE
+from qpi_core.networks.map_windows import map_windows
+from qpi_core.solvers.amplitude import fit_amplitude
+from qpi_core.solvers.tikhonov import prepare_map
+
+
+@dataclass(frozen=True)
+class NetworkKernel:
+    """A network's kernel in the units of the observation.
+
+    Attributes:
+        kernel: (k, k) float32.
+        wide_kernel: the whole window that the network gave, at the map's pitch.
+        background: constant b.
+        latent: (4, 8, 8) float32, or None for the baseline.
+        warnings: plain sentences.
+    """
+
+    kernel: NDArray[np.float32]
+    wide_kernel: NDArray[np.float32]
+    background: float
+    latent: NDArray[np.float32] | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A map on the networks' pitch: binned by `factor`."""
+
+    observation: NDArray[np.float32]
+    positions: NDArray[np.float64]
+    weights: NDArray[np.float64] | None
+    factor: int
+
+
+def two_step_kernel(
+    models: LoadedModels,
+    observation: NDArray[np.float32],
+    positions: NDArray[np.float64],
+    kernel_size: int,
+    weights: NDArray[np.float64] | None = None,
+) -> NetworkKernel:
+    """Return Decoder_K(Encoder_Y(.)) with amplitude and background fitted in closed form.
+
+    Args:
+        models: as loaded.
+        observation: (height, width), NaN where not measured.
+        positions: (n, 2) columns (x, y) in pixels.
+        kernel_size: side of the kernel in pixels.
+        weights: amplitude of each defect; None is 1.
+    """
+    task = _at_network_pitch(observation, positions, weights, kernel_size)
+    with torch.inference_mode():
+        latent = encode_observation(models, task.observation, task.positions, task.weights)
+        decoded = models.vae.decode_kernel(latent)[0, 0].cpu().numpy()
+    return _finish(decoded, latent[0].cpu().numpy(), task, observation, positions, kernel_size, weights)
+
+
+def one_step_kernel(
+    models: LoadedModels,
+    observation: NDArray[np.float32],
+    positions: NDArray[np.float64],
+    kernel_size: int,
+    weights: NDArray[np.float64] | None = None,
+) -> NetworkKernel:
+    """Return the paper's baseline, averaged over 64x64 windows of the map; arguments as for two_step_kernel.
+
+    Raises:
+        InputError: the model has no one-step network.
+    """
+    if models.one_step is None:
+        raise InputError(f"model {models.name!r} holds no one-step network; choose another model or the method two_step.")
+    task = _at_network_pitch(observation, positions, weights, kernel_size)
+    with torch.inference_mode():
+        windows = map_windows(task.observation, task.positions).to(models.device)
+        decoded = models.one_step(windows).mean(dim=0)[0].cpu().numpy()
+    return _finish(decoded, None, task, observation, positions, kernel_size, weights)
+
+
+def encode_observation(
+    models: LoadedModels, observation: NDArray[np.float32], positions: NDArray[np.float64], weights: NDArray[np.float64] | None = None
+) -> Tensor:
+    """Return Encoder_Y's standardised latent, (1, 4, 8, 8), of a map at the networks' pitch.
+
+    An encoder that reads (Y, M) sees every window of the map; their latents are averaged.
+    """
+    if models.encoder.config["input_kind"] == "map":
+        latents = models.encoder(map_windows(observation, positions).to(models.device))
+        return latents.mean(dim=0, keepdim=True)
+    prepared = prepare_map(observation)
+    values, mask = (torch.from_numpy(array)[None].to(models.device) for array in (prepared.values, prepared.mask))
+    frame = kernel_frame(values, mask, [positions], None if weights is None else [weights])
+    latent: Tensor = models.encoder(network_window(frame.inputs))
+    return latent
+
+
+def _at_network_pitch(
+    observation: NDArray[np.float32], positions: NDArray[np.float64], weights: NDArray[np.float64] | None, kernel_size: int
+) -> _Task:
+    factor = -(-kernel_size // KERNEL_SIZE)
+    if factor == 1:
+        return _Task(observation, positions, weights, 1)
+    rows, columns = (side // factor for side in observation.shape)
+    blocks = observation[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor)
+    measured = np.isfinite(blocks)
+    counts = measured.sum(axis=(1, 3))
+    sums = np.where(measured, blocks, 0.0).sum(axis=(1, 3))
+    binned = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan).astype(np.float32)
+    # The centre of a coarse pixel lies between its fine pixels.
+    moved = (positions + 0.5) / factor - 0.5
+    inside = (moved <= np.array([columns - 0.5, rows - 0.5])).all(axis=1)
+    return _Task(binned, moved[inside], None if weights is None else weights[inside], factor)
+
+
+def _finish(
+    decoded: NDArray[np.float32],
+    latent: NDArray[np.float32] | None,
+    task: _Task,
+    observation: NDArray[np.float32],
+    positions: NDArray[np.float64],
+    kernel_size: int,
+    weights: NDArray[np.float64] | None,
+) -> NetworkKernel:
+    shape = _at_map_pitch(decoded, task.factor)
+    operator = ForwardOperator(positions, observation.shape, shape.shape[0], weights)  # type: ignore[arg-type]
+    scale, background = fit_amplitude(observation, operator(torch.from_numpy(shape)).numpy())
+    wide = (scale * shape).astype(np.float32)
+    warnings = []
+    if task.factor > 1:
+        warnings.append(
+            f"The networks see {KERNEL_SIZE} pixels: the map was binned by {task.factor} for a kernel of {kernel_size} pixels, "
+            "so finer detail is missing from their kernel."
+        )
+    if scale == 0.0:
+        warnings.append("The network's kernel does not explain the map at all: the amplitude that fits is zero.")
+    return NetworkKernel(central_crop(wide, kernel_size).copy(), wide, background, latent, tuple(warnings))
+
+
+def _at_map_pitch(kernel: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+    """Return the kernel resampled from the coarse to the map's pitch, centre onto centre."""
+    if factor == 1:
+        return kernel
+    coordinates = kernel_offsets(KERNEL_SIZE * factor) / factor + KERNEL_SIZE // 2
+    grid = np.meshgrid(coordinates, coordinates, indexing="ij")
+    return np.asarray(ndimage.map_coordinates(kernel, grid, order=3, mode="nearest"), dtype=np.float32)

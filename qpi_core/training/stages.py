@@ -1,0 +1,162 @@
+"""The three stages of a model: what each trains on, in what order, and where its network ends up.
+
+A run lives in one folder outside the repository:
+
+    kernel-vae/ observation-encoder/ one-step/   state.safetensors, loss.jsonl
+    pool/                                        kernel-frame evidence for step 2
+    model/                                       the finished networks, in the format of models/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from qpi_core.checkpoints import load_network, save_network
+from qpi_core.errors import InputError
+from qpi_core.networks.kernel_vae import KernelVAE
+from qpi_core.synthesis.dataset_reader import KernelDataset
+from qpi_core.training.alignment_task import AlignmentTask, PairSource
+from qpi_core.training.dataset_source import DatasetFrames, DatasetKernels, DatasetPairs
+from qpi_core.training.kernel_vae_task import KernelSource, KernelVAETask
+from qpi_core.training.loop import train
+from qpi_core.training.one_step_task import OneStepTask, fresh_map_pairs
+from qpi_core.training.pool import PoolSource, build_pool
+from qpi_core.training.pretrained import load_pretrained
+from qpi_core.training.recipes import Recipe, Stage
+from qpi_core.training.streams import kernel_batch
+
+STATISTICS_KERNELS = 2048
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run.
+
+    Attributes:
+        folder: where state, losses and the finished model are kept.
+        recipe: all numbers.
+        seed: of kernels, scenes, noise and initial weights.
+        dataset: folder of a stored data set to train on; None draws kernels and scenes afresh.
+        pretrained: folder of a pretrained AutoencoderKL to start from; None starts from random weights.
+        stop_after: stop each stage after this many steps, with its state saved; None runs to the end.
+    """
+
+    folder: Path
+    recipe: Recipe
+    seed: int = 7
+    dataset: Path | None = None
+    pretrained: Path | None = None
+    stop_after: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.recipe.name == "paper" and self.dataset is None:
+            raise InputError("the preset `paper` trains on the paper's fixed kernels; write them with `python -m qpi_core dataset` and give --dataset.")
+
+    @property
+    def model_folder(self) -> Path:
+        """Where the finished networks go."""
+        return self.folder / "model"
+
+
+def run_stage(run: Run, stage: Stage, accelerator: Accelerator, cancelled: Callable[[], bool] = lambda: False) -> bool:
+    """Train one stage to its end (or to where it is told to stop) and save its network; true when the stage is finished.
+
+    Raises:
+        InputError: an earlier stage is missing, or the folder holds something else.
+    """
+    {"kernel-vae": _kernel_vae, "observation-encoder": _observation_encoder, "one-step": _one_step}[stage](run, accelerator, cancelled)
+    return run.stop_after is None or run.stop_after >= run.recipe.stage(stage).steps
+
+
+def _kernel_vae(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool]) -> None:
+    source: KernelSource
+    if run.dataset is not None:
+        source = DatasetKernels(KernelDataset(run.dataset), run.seed)
+    else:
+        share = run.recipe.phenomenological_share
+
+        def source(first: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+            return kernel_batch(run.seed, first, count, share)
+
+    task = KernelVAETask(run.recipe, source, run.seed)
+    if run.pretrained is not None:
+        load_pretrained(run.pretrained, task.model.autoencoder)
+    kept = train(
+        task, run.recipe.kernel_vae, run.folder / "kernel-vae", accelerator=accelerator, stop_after=run.stop_after, cancelled=cancelled
+    )
+    if accelerator.is_main_process:
+        vae = kept.cpu().eval()
+        assert isinstance(vae, KernelVAE)
+        vae.store_latent_statistics(source(0, min(STATISTICS_KERNELS, 64 * run.recipe.kernel_vae.steps))[0])
+        save_network(vae, run.model_folder / "kernel_vae")
+    accelerator.wait_for_everyone()
+
+
+def _observation_encoder(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool]) -> None:
+    if not (run.model_folder / "kernel_vae").is_dir():
+        raise InputError(f"step 2 needs the kernel VAE, which is not in {run.folder}; train the stage kernel-vae first.")
+    vae = load_network(KernelVAE, run.model_folder / "kernel_vae")
+    task = AlignmentTask(run.recipe, _pairs(run, accelerator), vae, run.seed)
+    if run.pretrained is not None and run.recipe.input_kind == "map":
+        _start_encoder(run.pretrained, task)
+    kept = train(
+        task,
+        run.recipe.observation_encoder,
+        run.folder / "observation-encoder",
+        accelerator=accelerator,
+        stop_after=run.stop_after,
+        cancelled=cancelled,
+    )
+    if accelerator.is_main_process:
+        save_network(kept.cpu(), run.model_folder / "observation_encoder")
+    accelerator.wait_for_everyone()
+
+
+def _one_step(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool]) -> None:
+    source: PairSource
+    if run.dataset is not None:
+        source = DatasetPairs(KernelDataset(run.dataset), run.seed + 6)
+    else:
+        source = fresh_map_pairs(run.seed + 6, run.recipe.phenomenological_share)
+    task = OneStepTask(run.recipe, source, run.seed + 6)
+    if run.pretrained is not None:
+        load_pretrained(run.pretrained, task.model.autoencoder)
+    kept = train(task, run.recipe.one_step, run.folder / "one-step", accelerator=accelerator, stop_after=run.stop_after, cancelled=cancelled)
+    if accelerator.is_main_process:
+        save_network(kept.cpu(), run.model_folder / "one_step")
+    accelerator.wait_for_everyone()
+
+
+def _pairs(run: Run, accelerator: Accelerator) -> PairSource:
+    kernel_frame = run.recipe.input_kind == "kernel_frame"
+    if run.dataset is not None:
+        dataset = KernelDataset(run.dataset)
+        return DatasetFrames(dataset, run.seed) if kernel_frame else DatasetPairs(dataset, run.seed)
+    if not kernel_frame:
+        return fresh_map_pairs(run.seed + 4, run.recipe.phenomenological_share)
+    folder = run.folder / "pool"
+    if accelerator.is_main_process:
+        build_pool(folder, run.seed + 4, run.recipe.pool_scenes, run.recipe.phenomenological_share)
+    accelerator.wait_for_everyone()
+    return PoolSource(folder, run.recipe.pool_scenes, run.seed)
+
+
+def _start_encoder(pretrained: Path, task: AlignmentTask) -> None:
+    """Give Encoder_Y the pretrained encoder, through an autoencoder of two channels."""
+    from qpi_core.networks.kernel_vae import make_autoencoder
+
+    shape = task.recipe.architecture
+    autoencoder = make_autoencoder(2, shape.block_out_channels, shape.layers_per_block, shape.norm_num_groups)
+    load_pretrained(pretrained, autoencoder)
+    task.model.encoder.load_state_dict(autoencoder.encoder.state_dict())
+    task.model.quant_conv.load_state_dict(autoencoder.quant_conv.state_dict())
+
+
+def describe(run: Run) -> dict[str, object]:
+    """Return the run's settings for its record."""
+    return {"seed": run.seed, "recipe": asdict(run.recipe), "dataset": None if run.dataset is None else run.dataset.name}
