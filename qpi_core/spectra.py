@@ -108,7 +108,7 @@ def radial_average(spectrum: ArrayLike, pixel_size_nm: float | tuple[float, floa
     inside = ring < count
     total = np.bincount(ring[inside], weights=values[inside], minlength=count)
     pixels = np.bincount(ring[inside], minlength=count)
-    return Profile(np.arange(count) * step, np.where(pixels > 0, total / np.maximum(pixels, 1), np.nan))
+    return Profile(np.arange(count, dtype=np.float64) * step, np.where(pixels > 0, total / np.maximum(pixels, 1), np.nan))
 
 
 def line_cut(
@@ -145,7 +145,7 @@ def line_cut(
     cosine, sine = np.cos(angle), np.sin(angle)
     reach = min(limit / abs(part) if abs(part) > 1e-12 else np.inf for limit, part in ((q_x[-1], cosine), (q_y[-1], sine)))
     half = int(np.floor(reach / step + 1e-9))
-    q = np.arange(-half, half + 1) * step
+    q = np.arange(-half, half + 1, dtype=np.float64) * step
     side = int(np.floor(width / 2 / step + 1e-9))
     across = np.arange(-side, side + 1)[:, None] * step
     columns = (q * cosine - across * sine) / step_x + values.shape[1] // 2
@@ -173,7 +173,8 @@ def _zero_pad(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
     """Put the array into a (size, size) square of zeros, centre pixel onto centre pixel."""
     height, width = values.shape
     if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or not max(height, width) <= size <= MAX_PADDED_SIZE:
-        raise InputError(f"padded_size must be a whole number from {max(height, width)} (the kernel) to {MAX_PADDED_SIZE}, but it is {size!r}.")
+        least = max(height, width)
+        raise InputError(f"padded_size must be a whole number from {least} (the kernel's side) to {MAX_PADDED_SIZE}, but it is {size!r}.")
     padded = np.zeros((size, size))
     top, left = size // 2 - height // 2, size // 2 - width // 2
     padded[top : top + height, left : left + width] = values

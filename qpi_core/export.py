@@ -1,0 +1,176 @@
+"""Results to take home: files, one ZIP, and a side-car in strict JSON.
+
+Everything depends on the estimate alone, so the same estimate gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.errors import InputError
+from qpi_core.estimate import KernelEstimate
+from qpi_core.figures import PictureStyle, fft_png, fit_png, kernel_png
+from qpi_core.snippet import python_snippet
+from qpi_core.spectra import kernel_fft
+
+SIDECAR_NAME = "estimate.json"
+SIDECAR_FORMAT = "qpi-kernel-estimate"
+SIDECAR_VERSION = 1
+MAX_SIDECAR_BYTES = 64 * 2**20
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+"""A fixed time, so that the same estimate gives the same ZIP."""
+
+
+def npy_bytes(array: NDArray[Any]) -> bytes:
+    """Return an array as the content of a .npy file, without pickles."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def png_bytes(estimate: KernelEstimate, what: str = "kernel", unit: str = "", style: PictureStyle | None = None) -> bytes:
+    """Return a picture of an estimate: `kernel`, `fft`, `fit` (observation, reconstruction, residual) or `uncertainty`.
+
+    The pixel size, the method and the map's name are written into the PNG's own text fields.
+
+    Raises:
+        InputError: an unknown picture, or an uncertainty that the method does not give.
+    """
+    metadata = _png_metadata(estimate)
+    pitch = estimate.pixel_size_nm
+    chosen = style or PictureStyle()
+    if what == "kernel":
+        return kernel_png(estimate.kernel, pitch, f"Kernel ({estimate.method})", unit, chosen, metadata)
+    if what == "fft":
+        magnitude = np.abs(kernel_fft(estimate.kernel))
+        return fft_png(magnitude, pitch, f"|FFT| of the kernel ({estimate.method})", style or PictureStyle("magma"), metadata)
+    if what == "fit":
+        observation = estimate.reconstruction + estimate.residual
+        return fit_png(observation, estimate.reconstruction, pitch, estimate.positions, unit, chosen, metadata)
+    if what == "uncertainty":
+        if estimate.uncertainty is None:
+            raise InputError(f"the method {estimate.method} gives no uncertainty, so there is no picture of it.")
+        return kernel_png(estimate.uncertainty, pitch, "One standard deviation", unit, chosen, metadata)
+    raise InputError(f"picture {what!r} is not known; choose kernel, fft, fit or uncertainty.")
+
+
+def sidecar(estimate: KernelEstimate) -> dict[str, Any]:
+    """Return the side-car's content: everything about an estimate but its images."""
+    return {"format": SIDECAR_FORMAT, "format_version": SIDECAR_VERSION, **estimate.summary()}
+
+
+def sidecar_bytes(estimate: KernelEstimate) -> bytes:
+    """Return the side-car as strict JSON (no NaN) in UTF-8."""
+    return (json.dumps(sidecar(estimate), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def load_sidecar(path_or_bytes: str | Path | bytes) -> dict[str, Any]:
+    """Read a side-car again.
+
+    Raises:
+        InputError: not there, too large, not JSON, or not the side-car of an estimate.
+    """
+    if isinstance(path_or_bytes, bytes):
+        name, content = "the side-car", path_or_bytes
+    else:
+        name = Path(path_or_bytes).name
+        try:
+            if Path(path_or_bytes).stat().st_size > MAX_SIDECAR_BYTES:
+                raise InputError(f"{name} is larger than {MAX_SIDECAR_BYTES // 2**20} MiB; no side-car is.")
+            content = Path(path_or_bytes).read_bytes()
+        except OSError as error:
+            raise InputError(f"{name} could not be read ({error.strerror}); give the path of an {SIDECAR_NAME}.") from None
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError):
+        raise InputError(f"{name} is not valid JSON; give the {SIDECAR_NAME} that an extraction wrote.") from None
+    if not isinstance(values, dict) or values.get("format") != SIDECAR_FORMAT:
+        raise InputError(f"{name} is not the side-car of an extraction; give the {SIDECAR_NAME} that an extraction wrote.")
+    if values.get("format_version") != SIDECAR_VERSION:
+        raise InputError(f"{name} has the side-car version {values.get('format_version')!r}; this program reads version {SIDECAR_VERSION}.")
+    return values
+
+
+def estimate_files(estimate: KernelEstimate) -> dict[str, bytes]:
+    """Return all files of an estimate, name -> content; the side-car comes last, as the sign that the others are there."""
+    arrays: dict[str, NDArray[Any] | None] = {
+        "kernel.npy": estimate.kernel,
+        "fft.npy": kernel_fft(estimate.kernel).astype(np.complex64),
+        "reconstruction.npy": estimate.reconstruction,
+        "residual.npy": estimate.residual,
+        "uncertainty.npy": estimate.uncertainty,
+        "latent.npy": estimate.latent,
+    }
+    files = {name: npy_bytes(array) for name, array in arrays.items() if array is not None}
+    for picture in ("kernel", "fft", "fit"):
+        files[f"{picture}.png"] = png_bytes(estimate, picture)
+    files[SIDECAR_NAME] = sidecar_bytes(estimate)
+    return files
+
+
+def write_estimate(estimate: KernelEstimate, folder: str | Path) -> list[Path]:
+    """Write all files of an estimate into a folder (made if it is not there) and return their paths.
+
+    Each file appears whole or not at all. Files of the same names are replaced; optional ones that this estimate does not
+    have (such as an earlier uncertainty.npy) are removed, so that the folder holds one result.
+
+    Raises:
+        InputError: the folder cannot be made or written.
+    """
+    target = Path(folder)
+    files = estimate_files(estimate)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        # The side-car goes first and comes back last: a stopped run leaves none.
+        for name in (SIDECAR_NAME, "uncertainty.npy", "latent.npy"):
+            (target / name).unlink(missing_ok=True)
+        return [write_atomically(target / name, content) for name, content in files.items()]
+    except OSError as error:
+        raise InputError(f"the folder {str(folder)!r} cannot be written ({error.strerror}); choose another one for --out.") from None
+
+
+def write_atomically(path: Path, content: bytes) -> Path:
+    """Write a file under a temporary name beside it, then give it its name."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def estimate_zip(estimate: KernelEstimate) -> bytes:
+    """Return all files of an estimate, with the code that makes it again, as one ZIP."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in {**estimate_files(estimate), "reproduce.py": python_snippet(estimate).encode()}.items():
+            entry = zipfile.ZipInfo(name, ZIP_TIME)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, content)
+    return buffer.getvalue()
+
+
+def _png_metadata(estimate: KernelEstimate) -> dict[str, str]:
+    source = estimate.provenance.get("input", {})
+    described = {
+        "Title": f"QPI kernel, method {estimate.method}",
+        "Source": str(source.get("name", "")),
+        "Pixel size (dy, dx) in nm": "" if estimate.pixel_size_nm is None else "{:.9g}, {:.9g}".format(*estimate.pixel_size_nm),
+        "Observation SHA-256": str(source.get("observation_sha256", "")),
+    }
+    # PNG text fields are Latin-1.
+    return {key: value.encode("latin-1", "replace").decode("latin-1") for key, value in described.items() if value}

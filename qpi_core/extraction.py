@@ -1,0 +1,248 @@
+"""From a map and its defects to a KernelEstimate, by any of the methods."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qpi_core.diagnostics import warn_about_fit, warn_about_input
+from qpi_core.errors import InputError
+from qpi_core.estimate import KernelEstimate
+from qpi_core.methods import Answer, Method, Request, find_method, run_two_step
+from qpi_core.provenance import array_sha256, json_ready, versions
+from qpi_core.reconstruction import reconstruct
+from qpi_core.validation import require_kernel_size, require_observation, require_pixel_size, require_positions, require_weights
+
+if TYPE_CHECKING:
+    from qpi_core.checkpoints import LoadedModels
+    from qpi_core.networks.inference import NetworkKernel
+
+
+class Extractor:
+    """Runs the methods; loads the networks when a method first needs them, once, also from several threads.
+
+    Attributes:
+        model_name: name or path of the model, None for the default one.
+        device: where the networks run; the solvers run on the CPU.
+    """
+
+    def __init__(self, model_name: str | Path | None = None, device: str = "auto", models: LoadedModels | None = None) -> None:
+        """Remember which model to use; `models` hands over networks that are loaded already.
+
+        Raises:
+            InputError: an unknown or missing device.
+        """
+        self.model_name = model_name
+        self.device = require_device(device)
+        self._models = models
+        self._lock = threading.Lock()
+
+    def models(self) -> LoadedModels:
+        """Return the networks.
+
+        Raises:
+            InputError: no such model, a damaged one, or a device that is not there.
+        """
+        from qpi_core.checkpoints import load_models
+
+        with self._lock:
+            if self._models is None:
+                self._models = load_models(self.model_name, device=resolve_device(self.device))
+            return self._models
+
+    @property
+    def has_model(self) -> bool:
+        """Say whether a model is there to load, without loading it."""
+        from qpi_core.checkpoints import resolve_model
+
+        if self._models is not None:
+            return True
+        try:
+            resolve_model(self.model_name)
+        except InputError:
+            return False
+        return True
+
+    def extract(
+        self,
+        observation: ArrayLike,
+        positions: ArrayLike,
+        method: str | None = None,
+        kernel_size: int = 64,
+        refine_positions: bool = False,
+        refine_weights: bool = False,
+        pixel_size_nm: float | tuple[float, float] | None = None,
+        *,
+        weights: ArrayLike | None = None,
+        with_latent: bool = False,
+    ) -> KernelEstimate:
+        """Extract the kernel from a map.
+
+        Args:
+            observation: (height, width), any units, NaN where not measured.
+            positions: (n, 2) columns (x, y) in pixels, fractions allowed.
+            method: a name out of `qpi_core.methods.METHODS`; None is the default one.
+            kernel_size: side of the kernel in pixels, at most the shorter side of the map.
+            refine_positions: let the data move the defects.
+            refine_weights: let the data give each defect its own amplitude.
+            pixel_size_nm: pitch, one number or (dy, dx), for parameters in nm; None where it is not known.
+            weights: amplitude of each defect; None is 1.
+            with_latent: also run Encoder_Y into Decoder_K where a model is there, whatever the method.
+
+        Raises:
+            InputError: bad observation, positions, kernel_size, weights, pixel size or method; no model for a method that needs one.
+        """
+        chosen = find_method(method)
+        request = self._request(observation, positions, kernel_size, pixel_size_nm, weights)
+        if refine_positions or refine_weights:
+            raise InputError("refine_positions and refine_weights are not available yet; leave them False.")
+        answer = _constant_answer(request) if _is_constant(request.observation) else chosen.solve(request)
+        if with_latent and answer.network is None and self.has_model and not _is_constant(request.observation):
+            answer = replace(answer, network=run_two_step(request))
+        return self._estimate(chosen, request, answer, np.asarray(observation))
+
+    def latent_of(
+        self, observation: ArrayLike, positions: ArrayLike, kernel_size: int = 64, weights: ArrayLike | None = None
+    ) -> NetworkKernel:
+        """Run Encoder_Y into Decoder_K: the latent and the networks' own kernel.
+
+        Raises:
+            InputError: as `extract`; a constant map has no latent.
+        """
+        request = self._request(observation, positions, kernel_size, None, weights)
+        if _is_constant(request.observation):
+            raise InputError("observation is constant: there is no pattern in it, so it has no place in the latent space.")
+        return run_two_step(request)
+
+    def _request(
+        self,
+        observation: ArrayLike,
+        positions: ArrayLike,
+        kernel_size: int,
+        pixel_size_nm: float | tuple[float, float] | None,
+        weights: ArrayLike | None,
+    ) -> Request:
+        image = require_observation(observation)
+        shape = (image.shape[0], image.shape[1])
+        points = require_positions(positions, shape)
+        return Request(
+            observation=image,
+            positions=points,
+            weights=require_weights(weights, len(points)),
+            kernel_size=require_kernel_size(kernel_size, shape),
+            pixel_size_nm=None if pixel_size_nm is None else require_pixel_size(pixel_size_nm),
+            models=self.models,
+        )
+
+    def _estimate(self, method: Method, request: Request, answer: Answer, original: NDArray[Any]) -> KernelEstimate:
+        solution, network = answer.solution, answer.network
+        image = request.observation
+        fitted = reconstruct(solution.wide_kernel, solution.background, request.positions, request.weights, image.shape)
+        residual = image - fitted
+        warnings = [
+            *warn_about_input(image, request.positions, request.kernel_size),
+            *solution.warnings,
+            *warn_about_fit(image, residual, solution.noise_sigma),
+        ]
+        used_models = self._models if method.needs_model or network is not None else None
+        provenance = {
+            "versions": versions(),
+            "method": method.name,
+            "model": None if used_models is None else _describe_models(used_models),
+            "input": {"observation_sha256": array_sha256(original), "shape": image.shape, "measured": float(np.isfinite(image).mean())},
+            "options": {"kernel_size": request.kernel_size, "pixel_size_nm": request.pixel_size_nm},
+            "solver": solution.details,
+        }
+        return KernelEstimate(
+            kernel=solution.kernel,
+            method=method.name,
+            kernel_size=request.kernel_size,
+            reconstruction=fitted,
+            residual=residual,
+            background=solution.background,
+            noise_sigma=solution.noise_sigma,
+            positions=request.positions,
+            weights=request.weights,
+            wide_kernel=solution.wide_kernel,
+            uncertainty=solution.uncertainty,
+            pixel_size_nm=request.pixel_size_nm,
+            latent=None if network is None else network.latent,
+            network_kernel=None if network is None else network.kernel,
+            symmetry_order=solution.symmetry_order,
+            parameters=dict(solution.parameters),
+            warnings=tuple(dict.fromkeys(warnings)),
+            provenance=json_ready(provenance),
+        )
+
+
+def load_extractor(name: str | Path | None = None, device: str = "auto") -> Extractor:
+    """Return an Extractor that uses a released model.
+
+    The networks are read when a method first needs them, so the methods without networks work with no model at all.
+
+    Args:
+        name: of a folder under models/, or a path; None is the default model.
+        device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:0` ... or `mps`.
+
+    Raises:
+        InputError: a named model that is not there, or an unknown or missing device.
+    """
+    if name is not None:
+        from qpi_core.checkpoints import resolve_model
+
+        resolve_model(name)
+    return Extractor(name, device)
+
+
+def require_device(device: str) -> str:
+    """Return the device's name; a GPU that is asked for by name must be there.
+
+    Raises:
+        InputError: an unknown or missing device.
+    """
+    if not isinstance(device, str) or re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device) is None:
+        raise InputError(f"device must be auto, cpu, mps, cuda or cuda:0 ..., but it is {device!r}.")
+    if device in ("auto", "cpu"):
+        return device
+    import torch
+
+    kind, _, number = device.partition(":")
+    if kind == "mps":
+        there = torch.backends.mps.is_available()
+    else:
+        there = torch.cuda.is_available() and int(number or 0) < torch.cuda.device_count()
+    if not there:
+        raise InputError(f"device {device!r} is not there on this machine; choose cpu, or auto to take what there is.")
+    return device
+
+
+def resolve_device(device: str) -> str:
+    """Return the torch device for a checked name: `auto` is a CUDA GPU where there is one, else the CPU."""
+    if device != "auto":
+        return device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _describe_models(models: LoadedModels) -> dict[str, str]:
+    return {"name": models.name, "sha256": models.sha256, "device": str(models.device)}
+
+
+def _is_constant(observation: NDArray[np.float32]) -> bool:
+    return bool(np.nanmin(observation) == np.nanmax(observation))
+
+
+def _constant_answer(request: Request) -> Answer:
+    from qpi_core.solvers.solution import KernelSolution
+
+    value = float(np.nanmin(request.observation))
+    zeros = np.zeros((request.kernel_size, request.kernel_size), dtype=np.float32)
+    sentence = f"The map is constant (every measured pixel is {value:.6g}): there is no pattern in it, so the kernel is zero."
+    return Answer(KernelSolution(zeros, zeros, value, 0.0, warnings=(sentence,)))

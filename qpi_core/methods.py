@@ -1,0 +1,135 @@
+"""The methods by name: what each one is called, says about itself, and runs.
+
+Solvers and networks are imported when they are first used, so that listing the methods costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.errors import InputError
+
+if TYPE_CHECKING:
+    from qpi_core.checkpoints import LoadedModels
+    from qpi_core.networks.inference import NetworkKernel
+    from qpi_core.solvers.solution import KernelSolution
+
+DEFAULT_METHOD = "two_step"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a method is given; every value has been checked.
+
+    Attributes:
+        observation: (height, width) float32, NaN where not measured, not constant.
+        positions: (n, 2) columns (x, y) in pixels.
+        weights: (n,) amplitude of each defect.
+        kernel_size: side of the kernel in pixels.
+        pixel_size_nm: (dy, dx), or None where it is not known.
+        models: loads the networks, or raises InputError where there are none.
+    """
+
+    observation: NDArray[np.float32]
+    positions: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    kernel_size: int
+    pixel_size_nm: tuple[float, float] | None
+    models: Callable[[], LoadedModels]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a method gives: a solution, and the networks' own kernel where it ran Encoder_Y."""
+
+    solution: KernelSolution
+    network: NetworkKernel | None = None
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method.
+
+    Attributes:
+        name: in the interface, the command line and every table.
+        summary: what it does, half a line.
+        needs_model: whether it cannot run without a released model.
+        solve: the method itself.
+    """
+
+    name: str
+    summary: str
+    needs_model: bool
+    solve: Callable[[Request], Answer]
+
+
+def find_method(name: str | None) -> Method:
+    """Return a method by its name; None is the default one.
+
+    Raises:
+        InputError: there is no such method.
+    """
+    method = METHODS.get(DEFAULT_METHOD if name is None else name)
+    if method is None:
+        raise InputError(f"method {name!r} is not known; choose one of: {', '.join(METHODS)}.")
+    return method
+
+
+def _defect_average(request: Request) -> Answer:
+    from qpi_core.solvers.defect_average import solve_defect_average
+
+    return Answer(solve_defect_average(request.observation, request.positions, request.kernel_size, weights=request.weights))
+
+
+def _tikhonov(request: Request) -> Answer:
+    from qpi_core.solvers.tikhonov import solve_tikhonov
+
+    return Answer(solve_tikhonov(request.observation, request.positions, request.kernel_size, weights=request.weights))
+
+
+def _one_step(request: Request) -> Answer:
+    from qpi_core.networks.inference import one_step_kernel
+
+    return Answer(
+        _as_solution(
+            request, one_step_kernel(request.models(), request.observation, request.positions, request.kernel_size, request.weights)
+        )
+    )
+
+
+def _two_step(request: Request) -> Answer:
+    network = run_two_step(request)
+    return Answer(_as_solution(request, network), network)
+
+
+def run_two_step(request: Request) -> NetworkKernel:
+    """Return Decoder_K(Encoder_Y(.)) for a request."""
+    from qpi_core.networks.inference import two_step_kernel
+
+    return two_step_kernel(request.models(), request.observation, request.positions, request.kernel_size, request.weights)
+
+
+def _as_solution(request: Request, network: NetworkKernel) -> KernelSolution:
+    """Return a network's kernel as a solution; the spread of what it leaves counts as noise, so it is an upper limit."""
+    from qpi_core.reconstruction import reconstruct
+    from qpi_core.solvers.solution import KernelSolution
+
+    fitted = reconstruct(network.wide_kernel, network.background, request.positions, request.weights, request.observation.shape)
+    noise = float(np.nanstd(request.observation - fitted, dtype=np.float64))
+    return KernelSolution(network.kernel, network.wide_kernel, network.background, noise, warnings=network.warnings)
+
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Method("defect_average", "mean of the crops around the defects", False, _defect_average),
+        Method("tikhonov", "boundary-correct least squares with a decay prior, by conjugate gradients", False, _tikhonov),
+        Method("one_step", "one network straight from map and defects to the kernel (the paper's baseline)", True, _one_step),
+        Method("two_step", "Decoder_K(Encoder_Y(.)): the latent of the map, decoded into a kernel", True, _two_step),
+    )
+}
