@@ -1,0 +1,236 @@
+"""Kernel by empirical-Bayes circular harmonics.
+
+A kernel with n-fold symmetry has the angular orders 0, n, 2 n, ... only. Its radial profiles get a Gaussian-process prior, a
+decaying oscillation; decay, wave vector, coherence, noise and the symmetry order itself follow from the marginal
+likelihood of the map. Nothing is assumed of the formula of the kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qpi_core.errors import InputError
+from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, furthest_offset, take_samples
+from qpi_core.solvers.harmonic_posterior import KernelGrid, Laplace, Renderer, kernel_deviation, laplace, with_deviation
+from qpi_core.solvers.harmonic_search import Fit, refine
+from qpi_core.solvers.harmonic_selection import Selection, log_evidence, select_orders
+from qpi_core.solvers.normal_equations import NormalEquations, StoredDesign, accumulate_equations
+from qpi_core.solvers.solution import KernelSolution
+from qpi_core.validation import require_kernel_size, require_observation, require_pixel_size, require_positions, require_weights
+
+Array = NDArray[np.float64]
+
+SYMMETRY_ORDERS = (0, 1, 2, 3, 4, 6)
+"""Candidate orders: 0 isotropic, 1 no symmetry, and those that a crystal can have."""
+
+_STEP_PX = 0.8
+_LEAST_RADIUS_PX = 72.0
+_SELECTION_PIXELS = 8192
+_RELATIVE_FLOOR = 3e-4
+"""Noise below this share of the map's standard deviation cannot be told from the error of the radial splines."""
+
+
+@dataclass(frozen=True)
+class HarmonicModel:
+    """Everything that the solve found, for those that go on from it (parametric fit, position refinement).
+
+    Attributes:
+        samples: pixels and defects, in solver units (a square pixel of the mean area is 1).
+        splines: radial basis.
+        equations: normal equations of the chosen orders on all measured pixels.
+        fit: best hyperparameters and the posterior there.
+        selection: comparison of the symmetry orders.
+        aspect: (dy, dx) of a pixel in solver units.
+        floor: least noise variance.
+    """
+
+    samples: MapSamples
+    splines: RadialSplines
+    equations: NormalEquations
+    fit: Fit
+    selection: Selection
+    aspect: tuple[float, float]
+    floor: float
+
+
+def solve_harmonic(
+    observation: ArrayLike,
+    positions: ArrayLike,
+    kernel_size: int,
+    *,
+    weights: ArrayLike | None = None,
+    pixel_size_nm: float | tuple[float, float] | None = None,
+    symmetry_orders: tuple[int, ...] = SYMMETRY_ORDERS,
+) -> KernelSolution:
+    """Return the kernel, its uncertainty, symmetry, wave vector and decay.
+
+    Args:
+        observation: (height, width), NaN where not measured.
+        positions: (n, 2) columns (x, y) in px, fractions allowed and used exactly.
+        kernel_size: side of the kernel window in px.
+        weights: amplitude of each defect; None is 1 for each.
+        pixel_size_nm: (dy, dx) or one number; gives the parameters' units and makes rings round on pixels that are not square.
+        symmetry_orders: candidates, out of 0 (isotropic), 1 (none), 2, 3, 4, 6, ...
+
+    Raises:
+        InputError: an argument is not usable; the sentence says which.
+    """
+    values = require_observation(observation)
+    points = require_positions(positions, (values.shape[0], values.shape[1]))
+    size = require_kernel_size(kernel_size, (values.shape[0], values.shape[1]))
+    amplitudes = require_weights(weights, len(points))
+    pitch = None if pixel_size_nm is None else require_pixel_size(pixel_size_nm)
+    candidates = _require_orders(symmetry_orders)
+    if float(np.nanstd(values)) <= 1e-6 * float(np.nanmax(np.abs(values))):
+        return _nothing_to_see(values, size)
+    model = fit_harmonics(values, points, size, amplitudes, pitch, candidates)
+    return _solution(model, size, pitch, len(points))
+
+
+def fit_harmonics(
+    values: NDArray[np.float32],
+    positions: Array,
+    kernel_size: int,
+    weights: Array,
+    pixel_size_nm: tuple[float, float] | None,
+    symmetry_orders: tuple[int, ...],
+) -> HarmonicModel:
+    """Return the model behind solve_harmonic; the arguments are checked already."""
+    aspect = (1.0, 1.0)
+    if pixel_size_nm is not None:
+        unit = np.sqrt(pixel_size_nm[0] * pixel_size_nm[1])
+        aspect = (pixel_size_nm[0] / unit, pixel_size_nm[1] / unit)
+    quick = take_samples(values, positions, weights, aspect, most=_SELECTION_PIXELS)
+    corner = np.hypot(*aspect) * (kernel_size // 2 + 1)
+    radius = min(furthest_offset(quick), max(_LEAST_RADIUS_PX, corner))
+    splines = RadialSplines(_STEP_PX, radius)
+    floor = _RELATIVE_FLOOR**2 * float(np.nanvar(values))
+    orders = tuple(sorted({0, *symmetry_orders}))
+    design = StoredDesign(quick, splines, orders)
+    selection = select_orders(design, splines.nodes, symmetry_orders, floor)
+    fit = selection.best
+    samples = take_samples(values, positions, weights, aspect)
+    if samples.values.size == quick.values.size:
+        equations = design.equations(fit.hyperparameters.orders)
+    else:
+        equations = accumulate_equations(samples, splines, fit.hyperparameters.orders)
+        fit = refine(equations, splines.nodes, fit.hyperparameters, floor)
+    return HarmonicModel(samples, splines, equations, fit, selection, aspect, floor)
+
+
+def _require_orders(symmetry_orders: tuple[int, ...]) -> tuple[int, ...]:
+    candidates = tuple(dict.fromkeys(1 if order is None else int(order) for order in symmetry_orders))
+    if not candidates or min(candidates) < 0 or max(candidates) > 12:
+        raise InputError(f"symmetry_orders must hold whole numbers from 0 to 12, but it is {symmetry_orders!r}.")
+    return candidates
+
+
+def _solution(model: HarmonicModel, size: int, pitch: tuple[float, float] | None, count: int) -> KernelSolution:
+    nodes, fit = model.splines.nodes, model.fit
+    orders = fit.hyperparameters.orders
+    half = max(int(np.floor(model.splines.radius / min(model.aspect))), size // 2)
+    wide = Renderer(KernelGrid.of_size(2 * half + 1, model.aspect), model.splines, orders)(fit.evidence.profiles)
+    start = half - size // 2
+    kernel = wide[start : start + size, start : start + size]
+    spread = laplace(model.equations, nodes, fit, model.floor)
+    window = Renderer(KernelGrid.of_size(size, model.aspect), model.splines, orders)
+    deviation = kernel_deviation(model.equations, nodes, fit, spread, window)
+    symmetry, probability = _symmetry(model.selection)
+    gain = _pattern_gain(model)
+    parameters = {"symmetry_probability": (probability, 0.0), **_parameters(model, spread, pitch)}
+    details: dict[str, float | int | str] = {
+        "angular_orders": ",".join(str(order) for order in orders),
+        "radius_px": model.splines.radius,
+        "log_evidence_over_noise": gain,
+        **{f"log_evidence_symmetry_{order}": score for order, score in model.selection.scores.items()},
+    }
+    return KernelSolution(
+        kernel=kernel.astype(np.float32),
+        wide_kernel=wide.astype(np.float32),
+        background=model.equations.background(fit.evidence.profiles),
+        noise_sigma=float(np.sqrt(max(fit.evidence.variance - model.floor, 0.0))),
+        uncertainty=deviation.astype(np.float32),
+        symmetry_order=symmetry if gain > 3 else None,
+        parameters=parameters,
+        warnings=_warnings(model, gain, symmetry, probability, count),
+        details=details,
+    )
+
+
+def _symmetry(selection: Selection) -> tuple[int | None, float]:
+    """Return the most probable symmetry order with its probability; None for no symmetry, or when nothing is probable."""
+    probabilities = selection.probabilities()
+    order = next(iter(selection.scores))
+    probability = probabilities[order]
+    return (None if order == 1 or probability < 0.5 else order), probability
+
+
+def _pattern_gain(model: HarmonicModel) -> float:
+    """Return the log evidence of a kernel over that of noise about a constant."""
+    pixels = model.equations.pixels
+    nothing = 0.5 * (pixels - 1) * float(np.log(model.equations.total + (pixels - 1) * model.floor))
+    return log_evidence(model.fit, pixels) + nothing
+
+
+def _parameters(model: HarmonicModel, spread: Laplace, pitch: tuple[float, float] | None) -> dict[str, tuple[float, float]]:
+    """Return wave vector (2 B of Eq. 7), decay (c of Eq. 7), coherence length, orientation and contrast with deviations."""
+    point = model.fit.hyperparameters
+    unit = 1.0 if pitch is None else float(np.sqrt(pitch[0] * pitch[1]))
+    length = "px" if pitch is None else "nm"
+    found = {}
+    for wave in range(point.waves):
+        name = f"wave_vector_rad_per_{length}" if wave == 0 else f"wave_vector_{wave + 1}_rad_per_{length}"
+        found[name] = with_deviation(lambda v, k=2 + wave: float(v[k]) / unit, point, spread.covariance)  # type: ignore[misc]
+    found[f"decay_per_{length}2"] = with_deviation(lambda v: float(np.exp(v[0])) / unit**2, point, spread.covariance)
+    found[f"coherence_length_{length}"] = with_deviation(lambda v: float(np.exp(v[1])) * unit, point, spread.covariance)
+    if len(point.orders) > 1:
+        order = point.orders[1]
+        reference = _angle(point.mixing()[:, 0])
+
+        def orientation(vector: Array) -> float:
+            turn = _angle(replace(point, vector=vector).mixing()[:, 0]) - reference
+            return float(reference + np.angle(np.exp(1j * turn))) / order
+
+        value, deviation = with_deviation(orientation, point, spread.covariance)
+        found["orientation_rad"] = (value % (2 * np.pi / order), deviation)
+
+        def contrast(vector: Array) -> float:
+            mixing = replace(point, vector=vector).mixing()[:, 0]
+            return float(np.hypot(mixing[1], mixing[2]) / abs(mixing[0]))
+
+        found["angular_contrast"] = with_deviation(contrast, point, spread.covariance)
+    return found
+
+
+def _angle(mixing: Array) -> float:
+    """Return the phase of the first anisotropic order relative to the isotropic part."""
+    sign = -1.0 if mixing[0] < 0 else 1.0
+    return float(np.arctan2(sign * mixing[2], sign * mixing[1]))
+
+
+def _warnings(model: HarmonicModel, gain: float, symmetry: int | None, probability: float, count: int) -> tuple[str, ...]:
+    found = []
+    if gain < 3:
+        found.append("The map shows no pattern that repeats at the given positions; the kernel is not determined by the data.")
+    elif probability < 0.95:
+        found.append(f"The data do not decide the kernel's symmetry: the most probable order has a probability of {probability:.2f}.")
+    elif symmetry is None:
+        found.append("The kernel has no rotational symmetry; it was solved with all low angular orders.")
+    if count == 1:
+        found.append("Only one defect was given: the kernel cannot be told from other features around that defect.")
+    positions = model.samples.positions
+    if len(np.unique(np.round(positions, 3), axis=0)) < count:
+        found.append("Some defects lie at the same position; they act as one of their summed amplitude.")
+    if model.equations.pixels < 4 * model.splines.count:
+        found.append(f"Only {model.equations.pixels} measured pixels: the kernel rests mostly on the assumption that it is smooth.")
+    return tuple(found)
+
+
+def _nothing_to_see(values: NDArray[np.float32], size: int) -> KernelSolution:
+    """Return the empty answer for a constant map."""
+    zero = np.zeros((size, size), dtype=np.float32)
+    sentence = "The map is constant: it holds no information about a kernel."
+    return KernelSolution(zero, zero, float(np.nanmean(values)), 0.0, None, None, {}, (sentence,), {})

@@ -1,0 +1,136 @@
+"""Normal equations of the harmonic basis: what the map says about the radial profiles, whatever the prior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, angular_count, design_tiles
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class NormalEquations:
+    """Gram matrix and projections with the constant background marginalised (that is: the mean removed).
+
+    Attributes:
+        orders: angular orders, ascending.
+        gram: (a, a, nodes, nodes) for the a angular functions of the orders.
+        projection: (a, nodes).
+        mean_design: (a, nodes), mean over pixels of each column.
+        mean_value: mean of the pixels' values.
+        total: sum of squares of the values about their mean.
+        pixels: number of pixels.
+    """
+
+    orders: tuple[int, ...]
+    gram: Array
+    projection: Array
+    mean_design: Array
+    mean_value: float
+    total: float
+    pixels: int
+
+    def background(self, profiles: Array) -> float:
+        """Return the constant b that goes with profiles, (a, nodes)."""
+        return self.mean_value - float(np.sum(self.mean_design * profiles))
+
+    def squared_residual(self, profiles: Array) -> float:
+        """Return the sum of squares of what profiles, (a, nodes), leave of the map, with the best background."""
+        fitted = np.einsum("in,ijnm,jm->", profiles, self.gram, profiles, optimize=True)
+        return float(self.total - 2 * np.sum(self.projection * profiles) + fitted)
+
+
+class StoredDesign:
+    """The design matrix of all candidate orders, kept in memory; gives the normal equations of any subset of them."""
+
+    def __init__(self, samples: MapSamples, splines: RadialSplines, orders: tuple[int, ...]) -> None:
+        """Build the design matrix; it takes pixels x angular functions x splines numbers of 8 bytes."""
+        self._splines = splines
+        self._design: dict[int, Array] = {}
+        self._means: dict[int, Array] = {}
+        self._values = samples.values - samples.values.mean()
+        self._mean_value = float(samples.values.mean())
+        self._blocks: dict[tuple[int, int], Array] = {}
+        self._samples = samples
+        self.add_orders(orders)
+
+    def add_orders(self, orders: tuple[int, ...]) -> None:
+        """Make further orders available."""
+        missing = tuple(order for order in orders if order not in self._design)
+        if not missing:
+            return
+        design = np.empty((angular_count(missing), self._values.size, self._splines.count))
+        for part, block in design_tiles(self._samples, self._splines, missing):
+            design[:, part] = block
+        means = design.mean(axis=1)
+        design -= means[:, None, :]
+        first = 0
+        for order in missing:
+            count = 1 if order == 0 else 2
+            stacked = design[first : first + count].transpose(1, 0, 2).reshape(self._values.size, -1)
+            self._design[order] = np.ascontiguousarray(stacked)
+            self._means[order] = means[first : first + count] @ self._splines.interpolation
+            first += count
+
+    def equations(self, orders: tuple[int, ...]) -> NormalEquations:
+        """Return the normal equations of a subset of the orders."""
+        starts = np.cumsum([0] + [1 if order == 0 else 2 for order in orders])
+        size, nodes = int(starts[-1]), self._splines.nodes.size
+        gram = np.empty((size, size, nodes, nodes))
+        for i, first in enumerate(orders):
+            for j, second in enumerate(orders[: i + 1]):
+                block = self._block(first, second)
+                gram[starts[i] : starts[i + 1], starts[j] : starts[j + 1]] = block
+                gram[starts[j] : starts[j + 1], starts[i] : starts[i + 1]] = block.transpose(1, 0, 3, 2)
+        projection = np.concatenate([self._project(order) for order in orders])
+        means = np.concatenate([self._means[order] for order in orders])
+        total = float(self._values @ self._values)
+        return NormalEquations(orders, gram, projection, means, self._mean_value, total, self._values.size)
+
+    def _project(self, order: int) -> Array:
+        columns = (self._design[order].T @ self._values).reshape(-1, self._splines.count)
+        return np.asarray(columns @ self._splines.interpolation)
+
+    def _block(self, first: int, second: int) -> Array:
+        if (first, second) not in self._blocks:
+            product = self._design[first].T @ self._design[second]
+            self._blocks[first, second] = _to_nodes(product, self._splines)
+        return self._blocks[first, second]
+
+
+def accumulate_equations(samples: MapSamples, splines: RadialSplines, orders: tuple[int, ...]) -> NormalEquations:
+    """Return the normal equations of these orders without ever holding the design matrix of the whole map."""
+    size = angular_count(orders)
+    width = size * splines.count
+    gram, projection, sums = np.zeros((width, width)), np.zeros(width), np.zeros(width)
+    mean_value = float(samples.values.mean())
+    for part, block in design_tiles(samples, splines, orders):
+        rows = np.ascontiguousarray(block.transpose(1, 0, 2)).reshape(-1, width)
+        gram += rows.T @ rows
+        projection += rows.T @ (samples.values[part] - mean_value)
+        sums += rows.sum(axis=0)
+    pixels = samples.values.size
+    means = sums / pixels
+    gram -= pixels * np.outer(means, means)
+    total = float(np.sum((samples.values - mean_value) ** 2))
+    to_nodes = splines.interpolation
+    return NormalEquations(
+        orders,
+        _to_nodes(gram, splines),
+        projection.reshape(size, -1) @ to_nodes,
+        means.reshape(size, -1) @ to_nodes,
+        mean_value,
+        total,
+        pixels,
+    )
+
+
+def _to_nodes(product: Array, splines: RadialSplines) -> Array:
+    """Return (a, b, nodes, nodes) from a product over coefficients, (a count, b count)."""
+    count = splines.count
+    blocks = product.reshape(product.shape[0] // count, count, -1, count).transpose(0, 2, 1, 3)
+    return np.asarray(splines.interpolation.T @ blocks @ splines.interpolation)
