@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from qpi_core.errors import InputError
 from qpi_core.maps.levelling import subtract_polynomial
@@ -12,11 +13,13 @@ from qpi_core.validation import require_observation
 
 POLARITIES = ("auto", "bright", "dark", "both")
 
-_SCALES_PX = (1.2, 2.0, 3.2, 5.0)
 _SCALE_STEP = 1.6
+_SCALES_PX = tuple(1.25 * _SCALE_STEP**k for k in range(4))
 _LOWEST_THRESHOLD = 2.5
 _HIGHEST_THRESHOLD = 20.0
 _MAX_DEFECTS = 10_000
+_LOBE_SHARE = 0.3
+_LOBE_REACH = 4.0
 
 
 def find_defects(
@@ -49,23 +52,32 @@ def find_defects(
         raise InputError(f"min_distance must be between 1 and 10000 pixels, but it is {min_distance!r}.")
     if size_px is not None and not 0.5 <= size_px <= 1e3:
         raise InputError(f"size_px must be between 0.5 and 1000 pixels, but it is {size_px!r}.")
-    layer = subtract_polynomial(require_observation(observation).astype(np.float64), 2)
+    require_observation(observation)
+    layer = subtract_polynomial(np.array(observation, dtype=np.float64), 2)
     measured = np.isfinite(layer)
     response = _strongest_response(layer, measured, _SCALES_PX if size_px is None else (size_px,))
     signed = _with_polarity(response, polarity)
+    reach = _LOBE_REACH * (max(_SCALES_PX) if size_px is None else size_px)
     threshold = _HIGHEST_THRESHOLD ** (1 - sensitivity) * _LOWEST_THRESHOLD**sensitivity
     peaks = _peaks(np.where(measured, signed, -np.inf), threshold)
     kept = _thin_out(peaks, min_distance)
+    if polarity == "both":
+        kept = _without_lobes(kept, response, reach)
     return np.array([_refine(signed, y, x) for y, x in kept], dtype=np.float64).reshape(-1, 2)
 
 
 def _strongest_response(layer: NDArray[np.float64], measured: NDArray[np.bool_], scales: tuple[float, ...]) -> NDArray[np.float64]:
-    """Return, for every pixel, the difference-of-Gaussians response of largest magnitude in units of its robust deviation."""
+    """Return, for every pixel, the difference-of-Gaussians response of largest magnitude in units of its robust deviation.
+
+    The scales must be _SCALE_STEP apart: the wide Gaussian of one is the narrow one of the next.
+    """
     filled = np.where(measured, layer, 0.0)
     weights = measured.astype(np.float64)
     strongest = np.zeros_like(filled)
+    narrow = _smooth(filled, weights, scales[0])
     for scale in scales:
-        difference = _smooth(filled, weights, scale) - _smooth(filled, weights, _SCALE_STEP * scale)
+        wide = _smooth(filled, weights, _SCALE_STEP * scale)
+        difference, narrow = narrow - wide, wide
         values = difference[measured]
         centre = np.median(values)
         # 1.4826 makes the median absolute deviation the standard deviation of a normal distribution.
@@ -111,6 +123,21 @@ def _thin_out(peaks: NDArray[np.int64], min_distance: float) -> list[tuple[int, 
             cells.setdefault((row, column), []).append((y, x))
             kept.append((y, x))
     return kept
+
+
+def _without_lobes(kept: list[tuple[int, int]], response: NDArray[np.float64], reach: float) -> list[tuple[int, int]]:
+    """Leave out weak peaks close to a strong one of the other sign: a difference of Gaussians puts such a ring around every spot."""
+    if not kept:
+        return kept
+    places = np.array(kept)
+    heights = response[places[:, 0], places[:, 1]]
+    tree = cKDTree(places)
+    near = tree.query_ball_point(places, reach)
+    return [
+        place
+        for place, height, others in zip(kept, heights, near, strict=True)
+        if not (height * heights[others] < -(height**2) / _LOBE_SHARE).any()
+    ]
 
 
 def _refine(signed: NDArray[np.float64], y: int, x: int) -> tuple[float, float]:

@@ -76,7 +76,9 @@ def read_tiff(content: bytes, name: str) -> MapContent:
     if pixels.dtype.kind not in "fiub":
         raise InputError(f"{name} holds values of type {pixels.dtype}, but a map needs real numbers.")
     notes: list[str] = []
-    if "S" in axes:
+    if "S" in axes and pixels.dtype.kind == "f":  # floats are measured values: three planes of them are layers, not colours
+        pixels = np.moveaxis(pixels, axes.index("S"), 0)
+    elif "S" in axes:
         pixels, notes = _grey(np.moveaxis(pixels, axes.index("S"), -1))
     pixels = pixels.reshape(tuple(side for side in pixels.shape[:-2] if side != 1) + pixels.shape[-2:])
     if pixels.ndim not in (2, 3):

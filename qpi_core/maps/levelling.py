@@ -88,7 +88,8 @@ def subtract_line_slopes(layer: NDArray[np.float64]) -> NDArray[np.float64]:
     spread = (off_x**2).sum(axis=1)
     slope = np.divide((off_x * filled).sum(axis=1), spread, out=np.zeros_like(spread), where=spread > 0)
     every_x = np.arange(layer.shape[1]) - mean_x[:, np.newaxis]
-    return layer - mean[:, np.newaxis] - slope[:, np.newaxis] * every_x
+    result: NDArray[np.float64] = layer - mean[:, np.newaxis] - slope[:, np.newaxis] * every_x
+    return result
 
 
 def subtract_line_differences(layer: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -130,15 +130,19 @@ class ScanMap:
         Raises:
             InputError: no such channel, no such layer, both bias_mv and index given, or an energy that was not measured.
         """
-        stack = self.stack(channel)
+        return np.array(self.stack(channel)[self.layer_index(channel, bias_mv, index)])
+
+    def layer_index(self, channel: str | None = None, bias_mv: float | None = None, index: int | None = None) -> int:
+        """Return the number, from 0, of the layer that `layer` takes; arguments and errors as there."""
+        count = len(self.stack(channel))
         if bias_mv is not None and index is not None:
             raise InputError("layer takes bias_mv or index, not both; leave one out.")
-        if len(stack) == 1 and len(self.bias_mv) > 1:
-            return np.array(stack[0])
+        if count == 1 and len(self.bias_mv) > 1:
+            return 0
         number = self._nearest_layer(bias_mv) if bias_mv is not None else (index or 0)
-        if not -len(stack) <= number < len(stack):
-            raise InputError(f"index {number} is beyond the {len(stack)} layers of {self.name}; choose 0 to {len(stack) - 1}.")
-        return np.array(stack[number])
+        if not -count <= number < count:
+            raise InputError(f"index {number} is beyond the {count} layers of {self.name}; choose 0 to {count - 1}.")
+        return number % count
 
     def with_pixel_size(self, pixel_size_nm: float | tuple[float, float]) -> ScanMap:
         """Return the same map with the pixel size, (dy, dx) in nm, that the user states."""

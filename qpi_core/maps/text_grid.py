@@ -79,9 +79,9 @@ def _delimiter(sample: list[str]) -> tuple[str | None, bool]:
             return delimiter, "," in joined and "." not in joined
     if "," not in joined:
         return None, False
-    if ", " in joined or "." in joined or not re.search(r"\d,\d+\s+[-+]?\d", joined):
-        return ",", False
-    return None, True
+    words = [line.split() for line in sample]
+    decimal = "." not in joined and all(len(row) > 1 and all(word.count(",") <= 1 and word[-1] != "," for word in row) for row in words)
+    return (None, True) if decimal else (",", False)
 
 
 def _split(line: str, delimiter: str | None) -> list[str]:

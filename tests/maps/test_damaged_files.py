@@ -1,0 +1,79 @@
+"""Hundreds of damaged files: whatever the damage, a map or an InputError comes back, never another exception."""
+
+import numpy as np
+import pytest
+
+from qpi_core.errors import InputError
+from qpi_core.maps import load_map, load_positions
+from tests.maps import written_files as written
+
+LAYER = written.asymmetric(12, 15)
+STACK = np.stack([LAYER, LAYER + 1, LAYER * 2])
+MAPS = {
+    "map.npy": written.npy(LAYER),
+    "stack.npy": written.npy(STACK),
+    "map.npz": written.npz(a=LAYER, b=STACK, bias_mv=np.arange(3.0)),
+    "grey.png": written.png((np.abs(LAYER) * 50).astype(np.uint8)),
+    "deep.png": written.png((np.abs(LAYER) * 5000).astype(np.uint16)),
+    "colour.png": written.png((np.abs(STACK) * 20).astype(np.uint8).transpose(1, 2, 0).copy()),
+    "map.tif": written.tiff(LAYER),
+    "stack.tif": written.tiff(STACK, photometric="minisblack", compression="zlib"),
+    "imagej.tif": written.tiff(STACK, imagej=True, resolution=(4.0, 5.0), metadata={"unit": "nm"}),
+    "map.csv": written.text(LAYER, ";", ","),
+    "map.txt": written.text(LAYER, "\t", heading="# Width: 10 nm\n# Height: 8 nm\n"),
+    "scan.sxm": written.sxm([LAYER] * 4),
+    "grid.3ds": written.grid_3ds(np.random.default_rng(3).normal(size=(5, 4, 2, 7))),
+    "scan.dat": written.createc(np.random.default_rng(3).integers(-999, 999, size=(4, 12, 15))),
+}
+LISTS = {
+    "p.csv": b"x_nm,y_nm\n1.5,2.5\n3,4\n",
+    "p.npy": written.npy(np.arange(8.0).reshape(4, 2)),
+    "p.json": b'{"positions_px": [[1, 2.5], [3, 4]]}',
+    "q.json": b'[{"x_px": 1, "y_px": 2.5}, {"x_px": 3, "y_px": 4}]',
+}
+
+
+def damaged(content, rng):
+    """Cut the content, flip bytes (mostly in the header), insert or repeat a piece."""
+    data = bytearray(content)
+    kind = rng.integers(4)
+    if kind == 0:
+        return bytes(data[: rng.integers(len(data))])
+    if kind == 1:
+        for _ in range(rng.integers(1, 9)):
+            reach = min(len(data), 600) if rng.random() < 0.7 else len(data)
+            data[rng.integers(reach)] = rng.integers(256)
+        return bytes(data)
+    start = int(rng.integers(min(len(data), 600)))
+    piece = bytes(rng.integers(0, 256, size=rng.integers(1, 9), dtype=np.uint8)) if kind == 2 else b"9" * int(rng.integers(1, 12))
+    data[start:start] = piece
+    return bytes(data)
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_damaged_map(name):
+    rng = np.random.default_rng(sum(name.encode()))
+    outcomes = []
+    for _ in range(60):
+        try:
+            scan = load_map(damaged(MAPS[name], rng), name)
+        except InputError as error:
+            assert str(error).endswith(".") and len(str(error)) < 400
+            outcomes.append("refused")
+        else:
+            assert scan.layer().ndim == 2 and np.isfinite(scan.layer(index=-1)).size and 0 < scan.complete <= 1
+            assert all(size > 0 for size in scan.pixel_size_nm)
+            outcomes.append("read")
+    assert "refused" in outcomes
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_damaged_list_of_positions(name):
+    rng = np.random.default_rng(sum(name.encode()))
+    for _ in range(60):
+        try:
+            loaded = load_positions(damaged(LISTS[name], rng), name, pixel_size_nm=0.1, shape=(100, 100))
+        except InputError as error:
+            assert str(error).endswith(".")
+        else:
+            assert loaded.positions_px.shape[1] == 2 and np.isfinite(loaded.positions_px).all()

@@ -1,0 +1,107 @@
+"""Files of every format, written here byte by byte, so that the readers are tested against what was put in."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+"""Real measurements, beside the project; tests on them are skipped where the folder is missing."""
+
+
+def asymmetric(height=6, width=9, seed=0):
+    """A layer that no flip or transpose leaves as it was."""
+    return np.random.default_rng(seed).normal(size=(height, width)).astype(np.float32)
+
+
+def npy(array):
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def npz(**arrays):
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)
+    return stream.getvalue()
+
+
+def png(array, mode=None):
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(array, mode).save(stream, format="PNG") if mode else Image.fromarray(array).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def tiff(array, **options):
+    import tifffile
+
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, array, **options)
+    return stream.getvalue()
+
+
+def text(array, delimiter=",", decimal=".", heading=""):
+    rows = (delimiter.join(repr(float(value)).replace(".", decimal) for value in row) for row in array)
+    return (heading + "\n".join(rows) + "\n").encode()
+
+
+def sxm(images, direction="down", size_m=(3e-8, 2e-8), bias_v=0.25, table=None, pixels=None, angle=0.0):
+    """A Nanonis scan: images is a list of stored arrays, in the order of the lines on disk."""
+    height, width = pixels or images[0].shape
+    if table is None:
+        table = "\t14\tZ\tm\tboth\t1.0E-9\t0.0\n\t0\tLI_Demod_1_X\tA\tboth\t1.0\t0.0\n"
+    header = (
+        f":NANONIS_VERSION:\n2\n:SCANIT_TYPE:\n              FLOAT            MSBFIRST\n:SCAN_PIXELS:\n       {width}       {height}\n"
+        f":SCAN_RANGE:\n           {size_m[0]:.6E}           {size_m[1]:.6E}\n"
+        f":SCAN_ANGLE:\n            {angle:.3E}\n:SCAN_DIR:\n{direction}\n"
+        f":BIAS:\n            {bias_v:.3E}\n:DATA_INFO:\n\tChannel\tName\tUnit\tDirection\tCalibration\tOffset\n{table}\n:SCANIT_END:\n\n\n"
+    )
+    return header.encode("latin-1") + b"\x1a\x04" + b"".join(np.asarray(image, ">f4").tobytes() for image in images)
+
+
+def grid_3ds(spectra, sweep_v=(-0.1, 0.1), channels=("Current (A)", "LI Demod 1 X (A)"), angle=0.0, size_m=(3e-8, 2e-8), extra=(), z=None):
+    """A Nanonis grid: spectra is (height, width, channels, points); X and Y follow the frame, row 0 at its bottom."""
+    height, width, _, points = spectra.shape
+    header = "\r\n".join(
+        [
+            f'Grid dim="{width} x {height}"',
+            f"Grid settings=0.0E+0;0.0E+0;{size_m[0]:E};{size_m[1]:E};{angle:E}",
+            *(extra or ('Sweep Signal="Bias (V)"',)),
+            'Fixed parameters="Sweep Start;Sweep End"',
+            'Experiment parameters="X (m);Y (m);Z (m)"',
+            "# Parameters (4 byte)=5",
+            f"Experiment size (bytes)={len(channels) * points * 4}",
+            f"Points={points}",
+            f'Channels="{";".join(channels)}"',
+            ":HEADER_END:\r\n",
+        ]
+    )
+    turn = np.deg2rad(angle)
+    body = []
+    for i in range(height):
+        for j in range(width):
+            u, v = (j + 0.5) / width * size_m[0] - size_m[0] / 2, (i + 0.5) / height * size_m[1] - size_m[1] / 2
+            x, y = u * np.cos(turn) + v * np.sin(turn), -u * np.sin(turn) + v * np.cos(turn)
+            height_m = z[i, j] if z is not None else 1e-9
+            body.append(struct.pack(">5f", *sweep_v, x, y, height_m) + np.asarray(spectra[i, j], ">f4").tobytes())
+    return header.encode("latin-1") + b"".join(body)
+
+
+def createc(planes, length_a=(90.0, 60.0), bias_mv=-550.0, select=3, gain_z=10, z_piezo=19.2, gain_pre=9, magic=b"[Paramco32]", tail=17):
+    """A Createc scan: planes is (channels, height, width) of raw DAC values."""
+    channels, height, width = planes.shape
+    header = (
+        f"\r\nDAC-Type=20bit\r\nNum.X / Num.X={width}\r\nNum.Y / Num.Y={height}\r\nGainZ / GainZ={gain_z}\r\nRotation / Rotation=0.00\r\n"
+        f"Gainpreamp / GainPre 10^={gain_pre}\r\nChannels / Channels={channels}\r\nChannelselectval / Channelselectval={select}\r\n"
+        f"ZPiezoconst / ZPiezoconst= {z_piezo}\r\nLength x[A]={length_a[0]}\r\nLength y[A]={length_a[1]}\r\nBiasvolt[mV]={bias_mv:.2f}\r\n"
+    ).encode()
+    header = (magic + header).ljust(16384, b" ")
+    values = np.asarray(planes)
+    if magic == b"[Parameter]":
+        return header + b"\0\0" + values.astype("<i2").tobytes()
+    body = b"\0\0\0\0" + values.astype("<f4").tobytes() + b"\0" * 4 * tail
+    return header + (zlib.compress(body) if magic == b"[Paramco32]" else body)
