@@ -58,6 +58,6 @@ def central_crop(window: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         ValueError: the window is smaller than size.
     """
     start = window.shape[-1] // 2 - size // 2
-    if start < 0:
+    if start < 0 or start + size > window.shape[-1]:
         raise ValueError(f"cannot crop {size} pixels out of a window of {window.shape[-1]}.")
     return window[..., start : start + size, start : start + size]

@@ -1,0 +1,96 @@
+"""The networks' shapes, the start of Encoder_Y, and inference through an untrained model."""
+
+import numpy as np
+import pytest
+import torch
+
+from qpi_core.checkpoints import LoadedModels
+from qpi_core.errors import InputError
+from qpi_core.forward import ForwardOperator
+from qpi_core.networks.inference import _at_map_pitch, _at_network_pitch, one_step_kernel, two_step_kernel
+from qpi_core.networks.kernel_frame import CHANNELS
+from qpi_core.networks.kernel_vae import KernelVAE, normalise_kernel
+from qpi_core.networks.observation_encoder import ObservationEncoder
+from qpi_core.networks.one_step import OneStepNetwork
+from qpi_core.synthesis.scenes import draw_scene, superpose
+
+SMALL = {"block_out_channels": (8, 8, 16, 16), "layers_per_block": 1, "norm_num_groups": 4}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    torch.manual_seed(0)
+    vae, encoder = KernelVAE(**SMALL).eval(), ObservationEncoder(CHANNELS, "kernel_frame", **SMALL).eval()
+    return LoadedModels("small", tmp_path_factory.mktemp("m"), "0", vae, encoder, OneStepNetwork(**SMALL).eval(), "cpu")
+
+
+def test_shapes(models):
+    latent = models.vae.encode_kernel(torch.rand(3, 1, 64, 64))
+    assert latent.shape == (3, 4, 8, 8) and models.vae.decode_kernel(latent).shape == (3, 1, 64, 64)
+    assert models.encoder(torch.rand(2, CHANNELS, 64, 64)).shape == (2, 4, 8, 8)
+    assert models.one_step(torch.rand(2, 2, 64, 64)).shape == (2, 1, 64, 64)
+
+
+def test_latents_are_standardised_by_the_stored_statistics():
+    torch.manual_seed(1)
+    vae, kernels = KernelVAE(**SMALL).eval(), torch.rand(70, 1, 64, 64)
+    vae.store_latent_statistics(kernels)
+    latents = vae.encode_kernel(kernels)
+    torch.testing.assert_close(latents.mean(dim=(0, 2, 3)), torch.zeros(4), atol=1e-4, rtol=0)
+    torch.testing.assert_close(latents.std(dim=(0, 2, 3)), torch.ones(4), atol=1e-3, rtol=0)
+    torch.testing.assert_close(vae.decode_kernel(latents[:2]), vae.decode_raw(vae.posterior(kernels[:2]).mean), atol=1e-4, rtol=1e-3)
+
+
+def test_encoder_y_starts_as_encoder_k_on_its_channel():
+    torch.manual_seed(2)
+    vae, encoder = KernelVAE(**SMALL).eval(), ObservationEncoder(CHANNELS, "kernel_frame", **SMALL).eval()
+    vae.store_latent_statistics(torch.rand(8, 1, 64, 64))
+    encoder.start_from(vae, 3)
+    inputs = torch.rand(2, CHANNELS, 64, 64)
+    torch.testing.assert_close(encoder(inputs), vae.encode_kernel(inputs[:, 3:4]), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", [two_step_kernel, one_step_kernel])
+@pytest.mark.parametrize(("shape", "size"), [((64, 64), 64), ((64, 64), 33), ((30, 40), 20), ((150, 200), 128), ((90, 70), 64)])
+def test_any_map_and_any_kernel_size(models, method, shape, size):
+    rng = np.random.default_rng(0)
+    positions = rng.uniform(0, 1, (12, 2)) * [shape[1] - 1, shape[0] - 1]
+    map_ = rng.normal(size=shape).astype(np.float32)
+    map_[:3, :4] = np.nan
+    answer = method(models, map_, positions, size, np.linspace(0.5, 1, 12))
+    assert answer.kernel.shape == (size, size) and np.isfinite(answer.kernel).all()
+    assert bool(answer.warnings) == (size > 64) or any("amplitude" in w for w in answer.warnings)
+
+
+def test_amplitude_and_background_are_those_of_least_squares(models):
+    scene = draw_scene(3, 2, noise_level=0.1, count=12)
+    base = two_step_kernel(models, scene.observation, scene.positions, 64)
+    scaled = two_step_kernel(models, -7 * scene.observation + 2, scene.positions, 64)
+    prediction = ForwardOperator(scene.positions, (64, 64), 64)(torch.from_numpy(base.wide_kernel)).numpy() + base.background
+    residual = scene.observation - prediction
+    assert abs(residual.mean()) < 1e-4 and abs(np.sum(residual * prediction)) < 1e-2 * np.sum(residual**2)
+    assert scaled.latent.shape == (4, 8, 8)
+
+
+def test_binning_keeps_a_smooth_kernel_where_it_was():
+    gaussian = lambda dx, dy: np.exp(-(dx**2 + dy**2) / (2 * 9.0**2))  # noqa: E731
+    offsets = np.arange(64) - 32.0
+    coarse = gaussian(2 * offsets[None, :], 2 * offsets[:, None]).astype(np.float32)
+    fine = _at_map_pitch(coarse, 2)
+    offsets = np.arange(128) - 64.0
+    np.testing.assert_allclose(fine, gaussian(offsets[None, :], offsets[:, None]), atol=5e-3)
+    positions = np.array([[50.0, 61.0]])
+    task = _at_network_pitch(superpose(gaussian, positions, (120, 130), 1.0).astype(np.float32), positions, None, 128)
+    expected = superpose(lambda dx, dy: gaussian(2 * dx, 2 * dy), task.positions, task.observation.shape, 1.0)
+    np.testing.assert_allclose(task.observation, expected, atol=5e-3)
+
+
+def test_a_model_without_baseline_says_so(models):
+    bare = LoadedModels("bare", models.folder, "0", models.vae, models.encoder, None, "cpu")
+    with pytest.raises(InputError, match="one-step"):
+        one_step_kernel(bare, np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32), np.array([[3.0, 3.0]]), 16)
+
+
+def test_kernels_are_scaled_by_their_largest_absolute_value():
+    scaled = normalise_kernel(torch.tensor([[[[0.0, -4.0], [2.0, 1.0]]]]))
+    assert scaled.min() == -1 and scaled.max() == 0.5

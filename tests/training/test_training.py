@@ -1,0 +1,120 @@
+"""Training: one batch overfits, a resumed run equals an uninterrupted one, the streams depend on their seed alone."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from safetensors import safe_open
+
+from qpi_core.checkpoints import load_models
+from qpi_core.errors import InputError
+from qpi_core.training.dataset_source import _shuffled
+from qpi_core.training.kernel_vae_task import KernelVAETask
+from qpi_core.training.loop import learning_rate, train
+from qpi_core.training.pool import PoolSource, build_pool
+from qpi_core.training.recipes import PRESETS, STAGES, StageRecipe, get_preset
+from qpi_core.training.scene_stream import draw_training_scene
+from qpi_core.training.stages import Run, run_stage
+from qpi_core.training.state import STATE_NAME
+from qpi_core.training.streams import kernel_batch
+
+SMOKE = get_preset("smoke")
+
+
+@pytest.fixture(scope="module")
+def accelerator():
+    return Accelerator(cpu=True)
+
+
+def fresh(first, count):
+    return kernel_batch(5, first, count, 0.65)
+
+
+def test_one_batch_overfits(tmp_path, accelerator):
+    fixed = kernel_batch(5, 0, 2, 1.0)
+    recipe = StageRecipe(steps=120, batch_size=2, learning_rate=3e-3, final_learning_rate=1e-4, warmup_steps=5, ema_decay=0.0)
+    task = KernelVAETask(replace(SMOKE, symmetry_weight=0.0), lambda first, count: fixed, seed=1)
+    before = task.loss(task.model, fixed, 0.0, 0)[1]["mse"].item()
+    train(task, recipe, tmp_path, accelerator=accelerator)
+    after = task.loss(task.model, fixed, 1.0, 120)[1]["mse"].item()
+    assert after < 0.1 * before and after < 0.5 * float(fixed[0].var())
+
+
+def test_resumed_run_equals_an_uninterrupted_one(tmp_path, accelerator):
+    recipe = replace(SMOKE.kernel_vae, steps=5, ema_decay=0.9)
+    whole = train(KernelVAETask(SMOKE, fresh, 3), recipe, tmp_path / "whole", accelerator=accelerator)
+    train(KernelVAETask(SMOKE, fresh, 3), recipe, tmp_path / "parts", accelerator=accelerator, stop_after=2)
+    resumed = train(KernelVAETask(SMOKE, fresh, 3), recipe, tmp_path / "parts", accelerator=accelerator)
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], value, atol=1e-6, rtol=1e-5, msg=name)
+
+
+def test_cancelling_saves_the_state(tmp_path, accelerator):
+    calls = iter([False, False, True])
+    train(KernelVAETask(SMOKE, fresh, 3), SMOKE.kernel_vae, tmp_path, accelerator=accelerator, cancelled=lambda: next(calls))
+    with safe_open(tmp_path / STATE_NAME, framework="pt") as state:
+        assert state.metadata() == {"step": "2"}
+
+
+def test_damaged_state_is_told_in_a_sentence(tmp_path, accelerator):
+    (tmp_path / STATE_NAME).write_bytes(b"nothing")
+    with pytest.raises(InputError, match="training state"):
+        train(KernelVAETask(SMOKE, fresh, 3), SMOKE.kernel_vae, tmp_path, accelerator=accelerator)
+
+
+def test_three_stages_give_a_model_that_loads(tmp_path, accelerator):
+    run = Run(tmp_path, SMOKE)
+    with pytest.raises(InputError, match="kernel-vae"):
+        run_stage(run, "observation-encoder", accelerator)
+    assert all(run_stage(run, stage, accelerator) for stage in STAGES)
+    models = load_models(run.model_folder)
+    assert models.one_step is not None and float(models.vae.latent_std.min()) > 0
+
+
+def test_paper_preset_needs_its_data_set():
+    with pytest.raises(InputError, match="--dataset"):
+        Run(Path("somewhere"), get_preset("paper"))
+    with pytest.raises(InputError, match="compact"):
+        get_preset("huge")
+
+
+def test_samples_do_not_depend_on_the_batch():
+    together, apart = kernel_batch(5, 0, 4, 0.65), kernel_batch(5, 2, 2, 0.65)
+    torch.testing.assert_close(together[0][2:], apart[0])
+    assert together[0].abs().amax(dim=(-2, -1)) == pytest.approx(1.0)
+
+
+def test_training_scenes_follow_their_seed_and_stay_on_the_map():
+    for index in range(12):
+        scene, again = (draw_training_scene(2, index, (48, 80), 0.65) for _ in range(2))
+        np.testing.assert_array_equal(scene.observation, again.observation)
+        assert scene.observation.shape == (48, 80) and len(scene.positions) >= 1
+        assert (scene.positions >= -0.5).all() and (scene.positions <= [79.5, 47.5]).all()
+
+
+def test_pool_is_complete_resumable_and_turns_inputs_with_kernels(tmp_path):
+    build_pool(tmp_path, 1, 6, 0.65)
+    written = (tmp_path / "chunk-00000.npy").stat().st_mtime_ns
+    build_pool(tmp_path, 1, 6, 0.65)
+    assert (tmp_path / "chunk-00000.npy").stat().st_mtime_ns == written
+    inputs, kernels = PoolSource(tmp_path, 6, 0)(0, 12)
+    assert inputs.shape == (12, 7, 64, 64) and kernels.shape == (12, 1, 64, 64)
+    agreement = [float(torch.corrcoef(torch.stack([i[2].ravel(), k[0].ravel()]))[0, 1]) for i, k in zip(inputs, kernels, strict=True)]
+    assert np.median(agreement) > 0.8, "the estimates look like the kernels they are paired with"
+
+
+def test_every_epoch_sees_every_sample_once():
+    assert sorted(_shuffled(3, i, 10) for i in range(10, 20)) == list(range(10))
+    assert [_shuffled(3, i, 10) for i in range(10)] != [_shuffled(3, i, 10) for i in range(10, 20)]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_schedules_rise_and_fall(name):
+    for stage in STAGES:
+        recipe = PRESETS[name].stage(stage)
+        rates = [learning_rate(recipe, step) for step in np.linspace(0, recipe.steps - 1, 50).astype(int)]
+        assert max(rates) <= recipe.learning_rate + 1e-12
+        assert rates[-1] < 0.3 * recipe.learning_rate
