@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
+from qpi_core.provenance import versions
 from qpi_core.synthesis.kernels import KernelParameters
 
 FORMAT = "qpi-dataset/1"
@@ -77,7 +77,7 @@ class DatasetWriter:
             "shape": list(shape),
             "pixel_size_nm": pixel_size_nm,
             "kernel_count": kernels,
-            "versions": _versions(),
+            "versions": versions(),
             "kernels": {},
         }
         if folder.exists() and not folder.is_dir():
@@ -177,12 +177,6 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise InputError(f"{path.name} in {folder.name} is not of the format {FORMAT}; write the data set again with this version.")
     return manifest
-
-
-def _versions() -> dict[str, str]:
-    from qpi_core import __version__
-
-    return {"qpi_core": __version__, "numpy": np.__version__, "python": platform.python_version()}
 
 
 def _write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:

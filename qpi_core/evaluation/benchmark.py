@@ -1,0 +1,170 @@
+"""The benchmark: all methods on the same scenes, resumable, in one process or several."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from qpi_core.errors import InputError
+from qpi_core.evaluation.measure import CEILING, REFINE, check_methods, measure, warm_up
+from qpi_core.evaluation.records import Record, append_records, read_records
+from qpi_core.evaluation.scenes import HELD_OUT_SEED, NOISE_LEVELS, VARIANTS, draw_benchmark_scene
+from qpi_core.methods import METHODS
+from qpi_core.provenance import versions
+
+if TYPE_CHECKING:
+    from qpi_core.extraction import Extractor
+
+RECORDS, SETTINGS = "records.jsonl", "settings.json"
+
+
+@dataclass(frozen=True)
+class BenchmarkPlan:
+    """What to measure.
+
+    Attributes:
+        methods: names of methods.METHODS, measure.CEILING, also with the ending "+positions".
+        variants: names of scenes.VARIANTS.
+        noise_levels: relative to the standard deviation of the clean observation.
+        scenes: number of scenes of each variant and noise level.
+        seed: of the scenes.
+        model: released model, None for the default one.
+        device: where the networks run.
+    """
+
+    methods: tuple[str, ...] = (*METHODS, CEILING)
+    variants: tuple[str, ...] = ("on-grid",)
+    noise_levels: tuple[float, ...] = NOISE_LEVELS
+    scenes: int = 100
+    seed: int = HELD_OUT_SEED
+    model: str | None = None
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        check_methods(self.methods)
+        for variant in self.variants:
+            if variant not in VARIANTS:
+                raise InputError(f"variants holds {variant!r}; the variants are {', '.join(VARIANTS)}.")
+        if any(not 0 <= level < 1e3 for level in self.noise_levels):
+            raise InputError(f"noise_levels holds a value outside 0 to 1000: {self.noise_levels}.")
+        if self.scenes < 1 or self.seed < 0:
+            raise InputError(f"scenes is {self.scenes} and seed {self.seed}; at least one scene and a seed of 0 or more are needed.")
+
+    def scene_keys(self) -> list[tuple[str, float, int]]:
+        """Return (variant, noise level, index) of every scene; the noise levels of one scene follow each other."""
+        return [(variant, level, index) for variant, index, level in product(self.variants, range(self.scenes), self.noise_levels)]
+
+
+def run_benchmark(plan: BenchmarkPlan, folder: str | Path, workers: int = 1, progress: bool = True) -> list[Record]:
+    """Measure what a folder does not hold yet, and return the records of the whole plan.
+
+    Methods, variants, noise levels and scenes may be added to a folder by later calls; seed and model may not change.
+
+    Args:
+        plan: what to measure.
+        folder: where records are appended as they come.
+        workers: processes; each loads the model and computes in one thread. 1 measures in this process.
+        progress: show a progress bar on standard error.
+
+    Raises:
+        InputError: the folder holds records of another seed or model, or a method needs a model that is not there.
+    """
+    if any(_needs_model(method) for method in plan.methods):
+        _extractor(plan.model, plan.device, ()).models()
+    out = Path(folder)
+    _open(out, plan)
+    # What a method refused is asked again: the reason may have been mended since.
+    records = {record.key: record for record in read_records(out / RECORDS) if record.failure is None}
+    tasks = [
+        (plan, scene, missing)
+        for scene in plan.scene_keys()
+        if (missing := tuple(method for method in plan.methods if (*scene, method) not in records))
+    ]
+    with tqdm(total=len(plan.scene_keys()), initial=len(plan.scene_keys()) - len(tasks), desc="scenes", disable=not progress) as bar:
+        for found in _measured(tasks, workers):
+            append_records(out / RECORDS, found)
+            records.update({record.key: record for record in found})
+            bar.update()
+    return [records[(*scene, method)] for scene in plan.scene_keys() for method in plan.methods]
+
+
+def environment(plan: BenchmarkPlan, workers: int = 1) -> dict[str, Any]:
+    """Return what a table must say about how it was made: arguments, versions, model hash, threads."""
+    import torch
+
+    extractor = _extractor(plan.model, plan.device, ())
+    models = extractor.models() if extractor.has_model else None
+    return {
+        **asdict(plan),
+        "model": None if models is None else {"name": models.name, "sha256": models.sha256, "device": str(models.device)},
+        "versions": versions(),
+        "processor_cores": os.cpu_count(),
+        "threads": torch.get_num_threads() if workers == 1 else 1,
+        "workers": workers,
+    }
+
+
+def _needs_model(method: str) -> bool:
+    return method == CEILING or METHODS[method.removesuffix(REFINE)].needs_model
+
+
+def _measured(tasks: list[Any], workers: int) -> Iterator[list[Record]]:
+    if workers == 1:
+        yield from map(_measure_scene, tasks)
+        return
+    # Fresh processes: a forked one would inherit torch's threads in an undefined state.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_one_thread) as pool:
+        yield from pool.map(_measure_scene, tasks)
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _measure_scene(task: tuple[BenchmarkPlan, tuple[str, float, int], tuple[str, ...]]) -> list[Record]:
+    plan, (variant, level, index), methods = task
+    extractor = _extractor(plan.model, plan.device, plan.methods)
+    scene = draw_benchmark_scene(plan.seed, index, variant, level)
+    blank = Record(variant, level, index, len(scene.true_positions), "", symmetry_true=scene.symmetry_order)
+    return [
+        measure(extractor, method, scene.observation, scene.positions, scene.kernel, scene.pixel_size_nm, blank, scene.noise_sigma)
+        for method in methods
+    ]
+
+
+@lru_cache(maxsize=1)
+def _extractor(model: str | None, device: str, methods: tuple[str, ...]) -> Extractor:
+    """Return an extractor that has loaded its model and run every method once."""
+    from qpi_core.extraction import load_extractor
+
+    extractor = load_extractor(model, device=device)
+    warm_up(extractor, methods)
+    return extractor
+
+
+def _open(folder: Path, plan: BenchmarkPlan) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder.name} is a file; give a folder for the benchmark.")
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {"seed": plan.seed, "model": plan.model}
+    path = folder / SETTINGS
+    if path.is_file():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found != settings:
+            raise InputError(f"the folder {folder.name} holds a benchmark with {found}, not {settings}; give a new folder.")
+    elif (folder / RECORDS).exists():
+        raise InputError(f"the folder {folder.name} holds records without their settings; give a new folder.")
+    else:
+        path.write_text(json.dumps(settings), encoding="utf-8")
