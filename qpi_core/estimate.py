@@ -62,8 +62,9 @@ class KernelEstimate:
         """Return a copy whose provenance says where the observation came from.
 
         Args:
-            source: strict-JSON values; by custom `name` and `sha256` of the file, `channel`, `bias_mv`, `steps`
-                (preparation, in order). They are put beside the observation's own hash under "input".
+            source: strict-JSON values, put beside the observation's own hash under "input"; by custom `name` and `sha256`
+                of the file, `channel`, `layer_index`, `bias_mv`, `unit`, and `steps`: the preparation in order, such as
+                [{"step": "level", "kind": "plane"}].
 
         Raises:
             InputError: a value that JSON has no place for.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import tempfile
 import zipfile
 from pathlib import Path
@@ -26,6 +27,7 @@ SIDECAR_NAME = "estimate.json"
 SIDECAR_FORMAT = "qpi-kernel-estimate"
 SIDECAR_VERSION = 1
 MAX_SIDECAR_BYTES = 64 * 2**20
+_PAIR_OVER_LINES = re.compile(r"\[\n\s+([-+.\deE]+),\n\s+([-+.\deE]+)\n\s+\]")
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 """A fixed time, so that the same estimate gives the same ZIP."""
 
@@ -37,7 +39,7 @@ def npy_bytes(array: NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
-def png_bytes(estimate: KernelEstimate, what: str = "kernel", unit: str = "", style: PictureStyle | None = None) -> bytes:
+def png_bytes(estimate: KernelEstimate, what: str = "kernel", style: PictureStyle | None = None) -> bytes:
     """Return a picture of an estimate: `kernel`, `fft`, `fit` (observation, reconstruction, residual) or `uncertainty`.
 
     The pixel size, the method and the map's name are written into the PNG's own text fields.
@@ -46,6 +48,7 @@ def png_bytes(estimate: KernelEstimate, what: str = "kernel", unit: str = "", st
         InputError: an unknown picture, or an uncertainty that the method does not give.
     """
     metadata = _png_metadata(estimate)
+    unit = str(estimate.provenance.get("input", {}).get("unit") or "")
     pitch = estimate.pixel_size_nm
     chosen = style or PictureStyle()
     if what == "kernel":
@@ -70,7 +73,9 @@ def sidecar(estimate: KernelEstimate) -> dict[str, Any]:
 
 def sidecar_bytes(estimate: KernelEstimate) -> bytes:
     """Return the side-car as strict JSON (no NaN) in UTF-8."""
-    return (json.dumps(sidecar(estimate), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    text = json.dumps(sidecar(estimate), indent=2, ensure_ascii=False, allow_nan=False)
+    # A pair of numbers on one line; no string can hold the line break that this looks for.
+    return (_PAIR_OVER_LINES.sub(r"[\1, \2]", text) + "\n").encode()
 
 
 def load_sidecar(path_or_bytes: str | Path | bytes) -> dict[str, Any]:
@@ -126,16 +131,34 @@ def write_estimate(estimate: KernelEstimate, folder: str | Path) -> list[Path]:
     Raises:
         InputError: the folder cannot be made or written.
     """
-    target = Path(folder)
+    target = prepare_folder(folder)
     files = estimate_files(estimate)
     try:
-        target.mkdir(parents=True, exist_ok=True)
         # The side-car goes first and comes back last: a stopped run leaves none.
         for name in (SIDECAR_NAME, "uncertainty.npy", "latent.npy"):
             (target / name).unlink(missing_ok=True)
         return [write_atomically(target / name, content) for name, content in files.items()]
     except OSError as error:
-        raise InputError(f"the folder {str(folder)!r} cannot be written ({error.strerror}); choose another one for --out.") from None
+        raise _unwritable(folder, error) from None
+
+
+def prepare_folder(folder: str | Path) -> Path:
+    """Make a folder for results if it is not there, and check that files can be written into it.
+
+    Raises:
+        InputError: the folder cannot be made or written.
+    """
+    target = Path(folder)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=target):
+            return target
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+
+def _unwritable(folder: str | Path, error: OSError) -> InputError:
+    return InputError(f"the folder {str(folder)!r} for the results cannot be written ({error.strerror}); choose another one.")
 
 
 def write_atomically(path: Path, content: bytes) -> Path:

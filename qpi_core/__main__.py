@@ -1,0 +1,50 @@
+"""The command line: `python -m qpi_core COMMAND`, one module of qpi_core.commands a command.
+
+Bad input ends with one sentence on stderr and exit status 2, as does a wrong option.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pkgutil
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from qpi_core import __version__, commands
+from qpi_core.errors import InputError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser with a sub-command for each module of qpi_core.commands."""
+    parser = argparse.ArgumentParser(
+        prog="python -m qpi_core", description="Scattering kernels from STM maps of quasiparticle interference."
+    )
+    parser.add_argument("--version", action="version", version=f"qpi_core {__version__}")
+    subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    for module in pkgutil.iter_modules(commands.__path__):
+        import_module(f"{commands.__name__}.{module.name}").add_parser(subparsers)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status: 0 done, 2 bad input, 130 interrupted."""
+    args = build_parser().parse_args(arguments)
+    try:
+        return int(args.run(args))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except MemoryError:
+        print("error: the map is too large for this machine's memory; crop or resample it first.", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
