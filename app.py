@@ -1,8 +1,10 @@
 """The application: python run.py app. Pages are declared here and nothing else happens."""
 
+from pathlib import Path
+
 import streamlit as st
 
-st.set_page_config(page_title="QPI kernels", page_icon=":material/blur_on:", layout="wide")
+st.set_page_config(page_title="QPI kernels", page_icon=str(Path(__file__).parent / "ui" / "icon.png"), layout="wide")
 st.navigation(
     [
         st.Page("pages/extract.py", title="Extract", icon=":material/center_focus_strong:", default=True, help="From a map and its defects to the kernel."),

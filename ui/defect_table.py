@@ -66,7 +66,8 @@ def show_defect_table(defects: DefectList, pixel_size_nm: tuple[float, float] | 
 
     import pandas as pd
 
-    frame = pd.DataFrame(base["points"], columns=list(columns))
+    count = len(base["points"])
+    frame = pd.DataFrame(base["points"], columns=list(columns), index=pd.RangeIndex(1, count + 1))
     number = st.column_config.NumberColumn(format="%.3f" if unit == "nm" else "%.2f", required=True)
     st.data_editor(
         frame, key=key, num_rows="dynamic", hide_index=False, height=height, width="stretch",

@@ -57,6 +57,10 @@ class Workspace:
             so that Streamlit need not send the map again.
         job: the extraction that runs, or None.
         outcome: the last finished extraction (ui.extraction_job.Outcome) or None.
+        proposal: (n, 2) positions that the detection proposes and nobody has accepted yet.
+        extract_problem: sentence about why the last extraction failed.
+        proposal_note: sentence of the detection when it proposes nothing.
+        start_at_once: extract in the next run without a press on the button (the example).
         problem: sentence about what went wrong last, shown until the next action.
     """
 
@@ -66,6 +70,10 @@ class Workspace:
     shown: tuple[int, NDArray[np.float64]] = (0, NO_POINTS)
     job: Any = None
     outcome: Any = None
+    proposal: NDArray[np.float64] = field(default_factory=lambda: NO_POINTS)
+    extract_problem: str = ""
+    proposal_note: str = ""
+    start_at_once: bool = False
     problem: str = ""
 
 

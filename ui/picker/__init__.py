@@ -68,6 +68,7 @@ def defect_picker(
     session: str,
     rev: int,
     points: NDArray[np.float64],
+    proposal: NDArray[np.float64],
     colour_map: str,
     limits: tuple[float, float],
     pixel_size_nm: tuple[float, float] | None,
@@ -84,6 +85,7 @@ def defect_picker(
         map_id: names the field of view: the zoom is kept as long as it stays the same.
         session: random name of the browser session.
         rev, points: Python's list of (x, y) in pixels and its version.
+        proposal: (n, 2) positions shown as squares, not part of the list.
         colour_map: one of ui.colours.COLOUR_MAPS.
         limits: values at the ends of the colour map.
         pixel_size_nm: (dy, dx), or None where the scale is not known.
@@ -108,5 +110,8 @@ def defect_picker(
         "table": base64.b64encode(colour_table(colour_map).tobytes()).decode("ascii"),
         "limits": [(value - encoded.low) / encoded.step for value in limits],
     }
-    data = {"session": session, "name": key, "map": picture, "rev": rev, "points": points.round(4).tolist(), "height": height}
+    data = {
+        "session": session, "name": key, "map": picture, "rev": rev, "points": points.round(4).tolist(),
+        "proposal": proposal.round(2).tolist(), "height": height,
+    }  # fmt: skip
     return _COMPONENT(key=key, data=data, on_value_change=on_change, default={"value": None}, height="content")

@@ -24,7 +24,8 @@ function draw(self) {
   context.rect(0, 0, g.panel, g.height)
   context.clip()
   drawMap(context, self, g)
-  drawMarkers(context, self, g, colours)
+  drawProposal(context, self, g)
+  drawMarkers(context, self, g)
   if (self.box) drawBox(context, self.box)
   if (self.cross) drawCross(context, g, self.cross)
   drawScaleBar(context, map, g)
@@ -43,6 +44,15 @@ function drawMap(context, self, g) {
   context.fillRect(g.left, g.top, w, h)
   context.imageSmoothingEnabled = g.sx < 1
   context.drawImage(picture, g.left, g.top, w, h)
+}
+
+function drawProposal(context, self, g) {
+  const path = new Path2D()
+  for (const point of self.proposal) {
+    const [x, y] = toScreen(g, point)
+    path.rect(x - 6, y - 6, 12, 12)
+  }
+  strokeTwice(context, path, "#5ec8ff")
 }
 
 function drawMarkers(context, self, g) {

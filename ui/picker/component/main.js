@@ -91,6 +91,7 @@ export default function ({ data, parentElement, setStateValue }) {
   if (!sameMap) entry.view = fitView()
   entry.mapId = data.map.id
   self.entry = entry
+  self.proposal = data.proposal
   if (!self.gesture) adoptDefects(entry.defects, data.rev, data.points, sameMap)
   self.canvas.style.height = `${data.height}px`
   bind(self)

@@ -1,0 +1,79 @@
+"""Right side of the Extract page: the defects as a table, from a file, or proposed by the detection."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from qpi_core.errors import InputError
+from ui import texts
+from ui.defect_table import show_defect_table
+from ui.map_panel import MapView
+from ui.workspace import NO_POINTS, Workspace, workspace
+
+_HEIGHT = 318
+
+
+def show_defect_panel(space: Workspace, view: MapView) -> None:
+    """Show the three ways to defects beside the picture."""
+    with st.container(height=_HEIGHT, border=False, gap="small"):
+        table, from_file, detect = st.tabs(["Table", "From file", "Detect"])
+        with table:
+            show_defect_table(space.defects, view.pixel_size_nm, view.layer.values.shape, height=200)
+        with from_file:
+            _show_upload(space, view)
+        with detect:
+            _show_detection(space, view)
+
+
+def _show_upload(space: Workspace, view: MapView) -> None:
+    from qpi_core.maps.positions import load_positions
+
+    upload = st.file_uploader("List of positions", key="positions_upload", help=texts.POSITION_FILE, label_visibility="collapsed")
+    units = st.segmented_control(
+        "Units of a list without a heading", ["px", "nm"], key="positions_units", help="Only for lists that do not say it in their first line.",
+        persist_state="session",
+    )  # fmt: skip
+    if upload is None:
+        return
+    content = upload.getvalue()
+    try:
+        loaded = load_positions(content, upload.name, view.pixel_size_nm, view.layer.values.shape)
+    except InputError as error:
+        if units is None:
+            st.error(str(error))
+            return
+        try:
+            loaded = load_positions(content, upload.name, view.pixel_size_nm, view.layer.values.shape, units=units)
+        except InputError as second:
+            st.error(str(second))
+            return
+    st.text(loaded.description)
+    st.button("Use this list", key="use_list", on_click=lambda: workspace().defects.replace(loaded.positions_px, "file"), width="stretch", type="primary")
+
+
+def _show_detection(space: Workspace, view: MapView) -> None:
+    def propose() -> None:
+        from qpi_core.maps import find_defects
+
+        try:
+            space.proposal = find_defects(view.layer.values, sensitivity=st.session_state["sensitivity"])
+            space.proposal_note = "" if len(space.proposal) else "Nothing stands out at this sensitivity; raise it, or mark the defects by hand."
+        except InputError as error:
+            space.proposal, space.proposal_note = NO_POINTS, str(error)
+
+    def accept() -> None:
+        space.defects.replace(space.proposal, "detection")
+        space.proposal = NO_POINTS
+
+    def discard() -> None:
+        space.proposal = NO_POINTS
+
+    st.slider("Sensitivity", 0.0, 1.0, 0.5, 0.05, key="sensitivity", help=texts.SENSITIVITY, persist_state="session")
+    st.button("Propose defects", on_click=propose, width="stretch", icon=":material/frame_inspect:")
+    if len(space.proposal):
+        st.caption(f"{len(space.proposal)} proposed (blue squares in the map). Accepting replaces the {len(space.defects.points)} marked ones; undo brings them back.")
+        left, right = st.columns(2)
+        left.button("Accept", on_click=accept, width="stretch", type="primary")
+        right.button("Discard", on_click=discard, width="stretch")
+    elif space.proposal_note:
+        st.caption(space.proposal_note)

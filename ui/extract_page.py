@@ -1,0 +1,94 @@
+"""The Extract page: map, defects, kernel, take home."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from qpi_core.errors import InputError
+from ui.defect_panel import show_defect_panel
+from ui.extraction_job import Question
+from ui.guide import show_steps
+from ui.jobs import show_running_job
+from ui.kernel_panel import choose_question, collect, show_extract_button
+from ui.map_panel import MapView, choose_view, describe_map, show_source
+from ui.picker import defect_picker
+from ui.warm_up import warm_up_once
+from ui.workspace import Workspace, workspace
+
+_PICKER_HEIGHT = 500
+_PICKER_KEY = "picker"
+
+
+def show_extract_page() -> None:
+    """Show the whole page."""
+    space = workspace()
+    collect(space)
+    _adopt_picture(space)
+    steps = st.container()
+    left, middle_and_right = st.columns([1, 3.4], gap="medium")
+    view = None
+    with left:
+        show_source(space)
+        if space.loaded is not None:
+            try:
+                view = choose_view(space.loaded)
+            except InputError as error:
+                st.error(str(error))
+    with middle_and_right:
+        question = _workbench(space, view) if view is not None else _empty_workbench()
+    stale = space.outcome is not None and question is not None and space.outcome.question.fingerprint() != question.fingerprint()
+    with steps:
+        show_steps(space.loaded.name if space.loaded else None, len(space.defects.points), space.outcome is not None, stale)
+    if space.job is not None:
+        show_running_job(space.job, "cancel_extraction")
+    if space.extract_problem:
+        st.error(space.extract_problem)
+    if space.outcome is not None:
+        from ui.result_panel import show_result  # the charts and scipy are not needed for the first page
+
+        show_result(space.outcome, stale)
+    warm_up_once()
+
+
+def _empty_workbench() -> None:
+    with st.container(border=True, height=_PICKER_HEIGHT + 60, vertical_alignment="center", horizontal_alignment="center"):
+        st.subheader("From an STM map to the pattern of a single defect", anchor=False, text_alignment="center", width=560)
+        st.markdown(
+            "Load a map, click on its defects, press Extract. The kernel, its FFT, and what the map looks like without it appear below.",
+            text_alignment="center", width=560,
+        )  # fmt: skip
+
+
+def _workbench(space: Workspace, view: MapView) -> Question:
+    middle, right = st.columns([2.15, 1], gap="medium")
+    with middle:
+        _show_picker(space, view)
+    with right:
+        show_defect_panel(space, view)
+        question = choose_question(space, view)
+        show_extract_button(space, question)
+    return question
+
+
+def _show_picker(space: Workspace, view: MapView) -> None:
+    defects = space.defects
+    if defects.source != "picture":
+        space.shown = (defects.rev, defects.points)
+    rev, points = space.shown
+    defect_picker(
+        view.layer.values, view.layer.sha256, map_id=_map_id(space), session=space.session, rev=rev, points=points, proposal=space.proposal,
+        colour_map=view.colours, limits=view.limits, pixel_size_nm=view.pixel_size_nm, unit=view.unit, height=_PICKER_HEIGHT, key=_PICKER_KEY,
+        on_change=lambda: _adopt_picture(workspace()),
+    )  # fmt: skip
+    st.caption(describe_map(space.loaded, view))
+
+
+def _adopt_picture(space: Workspace) -> None:
+    state = st.session_state.get(_PICKER_KEY)
+    if state and space.loaded is not None:
+        space.defects.adopt(state.get("value"), _map_id(space))
+
+
+def _map_id(space: Workspace) -> str:
+    height, width = space.loaded.scan.shape
+    return f"{space.loaded.sha256[:16]} {width}x{height}"

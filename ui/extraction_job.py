@@ -1,0 +1,101 @@
+"""What the Extract button asks for, the work it starts, and what comes back."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.errors import InputError
+from qpi_core.estimate import KernelEstimate
+from ui.jobs import Job
+from ui.loaders import array_hash, extractor
+from ui.map_panel import MapView
+
+
+@dataclass(frozen=True)
+class Question:
+    """Everything that decides the answer.
+
+    Attributes:
+        name, file_sha256: of the file.
+        view: the layer in use.
+        positions: (n, 2) px.
+        method, kernel_size: as chosen.
+    """
+
+    name: str
+    file_sha256: str
+    view: MapView
+    positions: NDArray[np.float64]
+    method: str
+    kernel_size: int
+
+    def fingerprint(self) -> tuple[Any, ...]:
+        """Return what has to be equal for an answer to be up to date."""
+        return (self.view.layer.sha256, self.view.pixel_size_nm, array_hash(self.positions), self.method, self.kernel_size)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished extraction with its question.
+
+    Attributes:
+        question: what was asked.
+        estimate: the answer, with latent and network_kernel where a model is there.
+        network_note: why there is no latent, or "".
+        seconds: time of the method itself.
+    """
+
+    question: Question
+    estimate: KernelEstimate
+    network_note: str
+    seconds: float
+
+
+def extract_kernel(job: Job, question: Question) -> Outcome:
+    """Do the extraction inside a job: the chosen method, then Encoder_Y into Decoder_K whatever the method.
+
+    Raises:
+        InputError: the question cannot be answered; the sentence says why.
+    """
+    import time
+
+    job.step(0.1, "Computing the kernel")
+    tool = extractor()
+    values = question.view.layer.values
+    started = time.perf_counter()
+    estimate = tool.extract(values, question.positions, question.method, question.kernel_size, pixel_size_nm=question.view.pixel_size_nm)
+    seconds = time.perf_counter() - started
+    note = ""
+    if estimate.latent is None:
+        job.step(0.6, "Finding its place in the latent space")
+        estimate, note = _with_latent(tool, estimate, values)
+    return Outcome(question, estimate.with_source(_source(question)), note, seconds)
+
+
+def _with_latent(tool: Any, estimate: KernelEstimate, values: NDArray[np.float32]) -> tuple[KernelEstimate, str]:
+    """Return the estimate with the networks' view beside it; a missing model is a note, never a failure of the method."""
+    if not tool.has_model:
+        return estimate, "No released model is installed, so the kernel has no place in the latent space yet."
+    try:
+        network = tool.latent_of(values, estimate.positions, estimate.kernel_size)
+    except InputError as error:
+        return estimate, str(error)
+    return dataclasses.replace(estimate, latent=network.latent, network_kernel=network.kernel), ""
+
+
+def _source(question: Question) -> dict[str, Any]:
+    view = question.view
+    return {
+        "name": question.name,
+        "sha256": question.file_sha256,
+        "channel": view.channel,
+        "layer_index": view.index,
+        "bias_mv": view.bias_mv,
+        "unit": view.unit,
+        "steps": [] if view.levelling == "none" else [{"step": "level", "kind": view.levelling}],
+    }

@@ -1,0 +1,107 @@
+"""Method, kernel size and the Extract button."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from qpi_core.methods import DEFAULT_METHOD, METHODS
+from qpi_core.validation import MIN_KERNEL_SIZE
+from ui import texts
+from ui.extraction_job import Question, extract_kernel
+from ui.jobs import FINISHED, job_queue
+from ui.loaders import extractor
+from ui.map_panel import MapView
+from ui.workspace import Workspace
+
+_LARGEST_KERNEL = 256
+_PATIENCE_SECONDS = 0.8
+
+
+def available_methods() -> list[str]:
+    """Return the names of the methods, the strongest first."""
+    known = [name for name in texts.METHOD_TITLES if name in METHODS]
+    return known + [name for name in METHODS if name not in known]
+
+
+def method_title(name: str) -> str:
+    """Return the title of a method."""
+    return texts.METHOD_TITLES.get(name, name)
+
+
+def default_method(methods: list[str]) -> str:
+    """Return the method that is chosen at first: the default one, or the best one that needs no model where there is none."""
+    if extractor().has_model:
+        return DEFAULT_METHOD
+    return next(name for name in methods if not METHODS[name].needs_model)
+
+
+def choose_question(space: Workspace, view: MapView) -> Question:
+    """Show method and kernel size and return the question that they make."""
+    methods = available_methods()
+    st.session_state.setdefault("method", default_method(methods))
+    method = st.selectbox("Method", methods, format_func=method_title, key="method", help="\n\n".join(_help_lines(methods)), persist_state="session")
+    shorter = min(view.layer.values.shape)
+    largest = min(shorter, _LARGEST_KERNEL)
+    fixed = largest <= 16
+    st.session_state["kernel_size"] = min(int(st.session_state.get("kernel_size", min(64, largest))), largest)
+    size = st.slider(
+        "Kernel size (px)", min(16, MIN_KERNEL_SIZE if fixed else 16), max(largest, MIN_KERNEL_SIZE + 1), key="kernel_size", disabled=fixed, persist_state="session",
+        help=f"The map is only {shorter} pixels wide, so the kernel takes all of it." if fixed else texts.KERNEL_SIZE,
+    )  # fmt: skip
+    loaded = space.loaded
+    return Question(loaded.name, loaded.sha256, view, space.defects.points, str(method), largest if fixed else int(size))
+
+
+def show_extract_button(space: Workspace, question: Question) -> None:
+    """Show the button, and start the extraction when it is pressed or the example asks for it."""
+    reason = _why_not(space, question)
+    pressed = st.button(
+        "Extract", type="primary", width="stretch", icon=":material/center_focus_strong:", disabled=bool(reason), help=reason or texts.EXTRACT_READY, key="extract"
+    )
+    st.caption(reason or _size_sentence(question))
+    if (pressed or space.start_at_once) and not reason:
+        space.start_at_once = False
+        start_extraction(space, question)
+
+
+def start_extraction(space: Workspace, question: Question) -> None:
+    """Queue the extraction; what is ready within a moment is shown without a progress bar."""
+    space.problem = ""
+    space.job = job_queue().submit(method_title(question.method), lambda job: extract_kernel(job, question))
+    space.job.wait(_PATIENCE_SECONDS)
+    st.rerun()
+
+
+def collect(space: Workspace) -> None:
+    """Take over what a finished job left: the outcome, or the sentence about what went wrong."""
+    job = space.job
+    if job is None or job.state not in FINISHED:
+        return
+    space.job = None
+    if job.state == "done":
+        space.outcome = job.result
+    elif job.state == "failed":
+        space.extract_problem = job.problem
+    if job.state == "done":
+        space.extract_problem = ""
+
+
+def _why_not(space: Workspace, question: Question) -> str:
+    if space.job is not None:
+        return "An extraction is running; wait for it or cancel it."
+    if not len(question.positions):
+        return texts.EXTRACT_NEEDS_DEFECTS
+    if METHODS[question.method].needs_model and not extractor().has_model:
+        return "This method needs a released model, and none is installed; choose another method or train one."
+    return ""
+
+
+def _size_sentence(question: Question) -> str:
+    size, pitch = question.kernel_size, question.view.pixel_size_nm
+    extent = f" = {size * pitch[1]:.3g} × {size * pitch[0]:.3g} nm" if pitch else ""
+    count = len(question.positions)
+    return f"{count} {'defect' if count == 1 else 'defects'}, kernel {size} × {size} px{extent}"
+
+
+def _help_lines(methods: list[str]) -> list[str]:
+    return [f"**{method_title(name)}**: {texts.METHOD_HELP.get(name, METHODS[name].summary)}" for name in methods]

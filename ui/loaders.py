@@ -1,0 +1,125 @@
+"""Cached loading: maps, prepared layers, models. Keys are hashes of the content, arrays go in with an underscore.
+
+Streamlit hashes only a sample of an array with 500,000 elements or more, so two large maps that differ in one pixel would
+share an entry if the array itself were the key. Heavy modules are imported inside: the first page needs none of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from qpi_core.grid import DEFAULT_PIXEL_SIZE_NM
+from qpi_core.synthesis.kernels import KernelParameters
+from qpi_core.synthesis.scenes import draw_positions, simulate_observation
+
+if TYPE_CHECKING:
+    from qpi_core.maps import ScanMap
+
+EXAMPLE_NAME = "example (simulated)"
+EXAMPLE_PARAMETERS = KernelParameters(symmetry_order=4, orientation=0.4, wavenumber=3.2, phase=0.6, decay=0.15)
+_EXAMPLE_SHAPE = (128, 128)
+_EXAMPLE_DEFECTS = 30
+_EXAMPLE_NOISE = 0.25
+
+
+@dataclass(frozen=True)
+class LoadedMap:
+    """A map in use.
+
+    Attributes:
+        name: as the user knows it.
+        sha256: of the file's content.
+        scan: what was read.
+        positions: (n, 2) px, known beforehand (the example), or None.
+    """
+
+    name: str
+    sha256: str
+    scan: ScanMap
+    positions: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class PreparedLayer:
+    """One layer, levelled: (height, width) float32, read-only, with the hash of its content."""
+
+    values: NDArray[np.float32]
+    sha256: str
+
+
+def content_hash(content: bytes) -> str:
+    """Return the sha256 of a file's bytes."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def array_hash(values: NDArray[Any]) -> str:
+    """Return the sha256 of an array's shape, type and every element."""
+    digest = hashlib.sha256(f"{values.shape} {values.dtype.str}".encode())
+    digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()
+
+
+def loaded_file(name: str, content: bytes) -> LoadedMap:
+    """Read an uploaded map.
+
+    Raises:
+        InputError: the file cannot be read; the sentence says why.
+    """
+    sha256 = content_hash(content)
+    return LoadedMap(name, sha256, _read_map(sha256, name, content))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _read_map(sha256: str, name: str, _content: bytes) -> ScanMap:
+    from qpi_core.maps import load_map
+
+    return load_map(_content, filename=name)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def example_map() -> LoadedMap:
+    """Return the simulated example with its defects, 20 x 20 nm."""
+    from qpi_core.maps import ScanMap
+
+    rng = np.random.default_rng(2506)
+    positions = draw_positions(rng, _EXAMPLE_DEFECTS, _EXAMPLE_SHAPE, on_grid=False)
+    clean = simulate_observation(EXAMPLE_PARAMETERS, positions, _EXAMPLE_SHAPE)
+    noisy = (clean + _EXAMPLE_NOISE * clean.std() * rng.standard_normal(_EXAMPLE_SHAPE)).astype(np.float32)
+    sha256 = array_hash(noisy)
+    scan = ScanMap(
+        name=EXAMPLE_NAME, file_format="simulated", sha256=sha256, values={"dI/dV": noisy[None]}, units={"dI/dV": ""},
+        bias_mv=np.array([np.nan]), pixel_size_nm=(DEFAULT_PIXEL_SIZE_NM, DEFAULT_PIXEL_SIZE_NM), pixel_size_known=True,
+    )  # fmt: skip
+    return LoadedMap(EXAMPLE_NAME, sha256, scan, positions)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def prepared_layer(sha256: str, channel: str, index: int, levelling: str, _scan: ScanMap) -> PreparedLayer:
+    """Return one layer of a map after levelling.
+
+    Raises:
+        InputError: no such layer, or nothing measured in it.
+    """
+    from qpi_core.maps.levelling import level
+
+    values = np.array(level(_scan.layer(channel, index=index), levelling), dtype=np.float32)
+    values.flags.writeable = False
+    return PreparedLayer(values, array_hash(values))
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def extractor() -> Any:
+    """Return the extractor of the default released model, or one for the classical methods where no model is there.
+
+    Raises:
+        InputError: a model is there but damaged.
+    """
+    from qpi_core.extraction import load_extractor
+
+    return load_extractor(device="cpu")

@@ -1,0 +1,151 @@
+"""Left side of the Extract page: which map, which layer, how it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from qpi_core.errors import InputError
+from ui import texts
+from ui.colours import COLOUR_MAPS, DIVERGING, TITLES, colour_limits
+from ui.loaders import LoadedMap, PreparedLayer, example_map, loaded_file, prepared_layer
+from ui.workspace import NO_POINTS, Workspace, workspace
+
+LEVELLINGS = {
+    "none": "None",
+    "plane": "Plane",
+    "lines": "Lines: median",
+    "lines_linear": "Lines: slope",
+    "line_differences": "Lines: steps",
+    "polynomial": "Polynomial, 2nd order",
+}
+
+
+@dataclass(frozen=True)
+class MapView:
+    """The layer in use and how it is shown.
+
+    Attributes:
+        layer: prepared values with their hash.
+        channel, index, bias_mv, levelling: how it came from the file; bias_mv is None where the file does not say.
+        pixel_size_nm: (dy, dx) or None.
+        unit: of the values.
+        colours, limits: of the picture.
+    """
+
+    layer: PreparedLayer
+    channel: str
+    index: int
+    bias_mv: float | None
+    levelling: str
+    pixel_size_nm: tuple[float, float] | None
+    unit: str
+    colours: str
+    limits: tuple[float, float]
+
+
+def use_map(space: Workspace, loaded: LoadedMap, start: bool = False) -> None:
+    """Make a map the current one; defects stay where the new map has the same pixels and none of its own."""
+    same_field = space.loaded is not None and space.loaded.scan.shape == loaded.scan.shape
+    space.loaded, space.problem = loaded, ""
+    if loaded.positions is not None:
+        space.defects.replace(loaded.positions, "example")
+    elif not same_field and len(space.defects.points):
+        space.defects.replace(NO_POINTS, "new map")
+    space.proposal = NO_POINTS
+    space.start_at_once = start
+
+
+def show_source(space: Workspace) -> None:
+    """Show upload and example; a file that cannot be read leaves everything as it was."""
+
+    def take_upload() -> None:
+        upload = st.session_state.get("map_upload")
+        if upload is None:
+            return
+        try:
+            use_map(workspace(), loaded_file(upload.name, upload.getvalue()))
+        except InputError as error:
+            workspace().problem = str(error)
+
+    st.file_uploader("Map", type=None, key="map_upload", on_change=take_upload, help=texts.MAP_FILE)
+    st.button(
+        "Try the example", icon=":material/play_arrow:", width="stretch", on_click=lambda: use_map(workspace(), example_map(), start=True),
+        help="Loads a simulated map with its defects and extracts the kernel at once.", type="primary" if space.loaded is None else "secondary",
+    )  # fmt: skip
+    if space.problem:
+        st.error(space.problem)
+
+
+def choose_view(loaded: LoadedMap) -> MapView:
+    """Show channel, energy, levelling, colours and limits, and return the layer they describe.
+
+    Raises:
+        InputError: the layer cannot be used.
+    """
+    scan = loaded.scan
+    channels = list(scan.channels)
+    channel = st.selectbox(
+        "Channel", channels, index=channels.index(scan.default_channel), key=f"channel_{loaded.sha256[:12]}", help=texts.CHANNEL,
+        disabled=len(channels) == 1, persist_state="session",
+    )  # fmt: skip
+    index, bias = _choose_energy(loaded, channel)
+    pixel_size = _choose_pixel_size(loaded)
+    levelling = st.selectbox("Levelling", list(LEVELLINGS), format_func=LEVELLINGS.__getitem__, key="levelling", help=texts.LEVELLING, persist_state="session")
+    layer = prepared_layer(loaded.sha256, channel, index, levelling, scan)
+    colours, limits = _choose_colours(layer.values)
+    return MapView(layer, channel, index, bias, levelling, pixel_size, scan.unit(channel), colours, limits)
+
+
+def _choose_energy(loaded: LoadedMap, channel: str) -> tuple[int, float | None]:
+    scan = loaded.scan
+    count = len(scan.stack(channel))
+    bias = [float(value) for value in scan.bias_mv] if len(scan.bias_mv) == count else [float("nan")] * count
+    known = bool(np.isfinite(bias).all())
+    if count == 1:
+        st.caption(f"One layer{f' at {bias[0]:.4g} mV' if known else ''}")
+        return 0, bias[0] if known else None
+    index = int(
+        st.select_slider(
+            "Energy (mV)" if known else "Layer", list(range(count)), format_func=lambda i: f"{bias[i]:.4g}" if known else str(i),
+            key=f"energy_{loaded.sha256[:12]}_{count}", help=texts.ENERGY, persist_state="session",
+        )
+    )  # fmt: skip
+    return index, bias[index] if known else None
+
+
+def _choose_pixel_size(loaded: LoadedMap) -> tuple[float, float] | None:
+    scan = loaded.scan
+    if scan.pixel_size_known:
+        return scan.pixel_size_nm
+    width = st.number_input(
+        "Width of the map (nm)", min_value=1e-3, max_value=1e6, value=None, placeholder="not in the file", key=f"width_{loaded.sha256[:12]}",
+        help=texts.MAP_WIDTH, persist_state="session",
+    )  # fmt: skip
+    return (float(width) / scan.shape[1],) * 2 if width else None
+
+
+def _choose_colours(values: NDArray[np.float32]) -> tuple[str, tuple[float, float]]:
+    colours = st.selectbox("Colours", list(COLOUR_MAPS), format_func=TITLES.__getitem__, key="colours", help=texts.COLOURS, persist_state="session")
+    st.session_state.setdefault("limits", (0.5, 99.5))
+    percentiles: Any = st.slider("Limits (percentiles)", 0.0, 100.0, step=0.5, key="limits", help=texts.LIMITS, persist_state="session")
+    return colours, colour_limits(values, percentiles, diverging=colours in DIVERGING)
+
+
+def describe_map(loaded: LoadedMap, view: MapView) -> str:
+    """Return one line about the map: size, pixels, energy, what was not measured."""
+    height, width = view.layer.values.shape
+    parts = [f"{width} × {height} px"]
+    if view.pixel_size_nm:
+        dy, dx = view.pixel_size_nm
+        parts.append(f"{width * dx:.4g} × {height * dy:.4g} nm")
+    if view.bias_mv is not None:
+        parts.append(f"{view.bias_mv:.4g} mV")
+    measured = float(np.isfinite(view.layer.values).mean())
+    if measured < 1:
+        parts.append(f"{100 * measured:.1f} % measured")
+    return " · ".join(parts)
