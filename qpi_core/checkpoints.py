@@ -110,19 +110,20 @@ def load_network(kind: Any, folder: Path, device: str = "cpu") -> Any:
     from safetensors.torch import load_file
 
     config, weights = folder / CONFIG_NAME, folder / WEIGHTS_NAME
+    label = f"{folder.parent.name}/{folder.name}"
     for path in (config, weights):
         if not path.is_file():
-            raise InputError(f"the model file {folder.parent.name}/{folder.name}/{path.name} is missing; restore the models folder or train again.")
-    damaged = f"the model in {folder.parent.name}/{folder.name} is damaged or was made by another version; restore the folder or train it again."
+            raise InputError(f"the model file {label}/{path.name} is missing; restore the models folder or train again.")
+    damaged = f"the model in {label} is damaged or was made by another version; restore the folder or train it again."
     if weights.stat().st_size > MAX_WEIGHTS_BYTES:
-        raise InputError(f"the weights in {folder.parent.name}/{folder.name} are larger than {MAX_WEIGHTS_BYTES // 2**20} MiB; this is no released model.")
+        raise InputError(f"the weights in {label} are larger than {MAX_WEIGHTS_BYTES // 2**20} MiB; this is no released model.")
     try:
         settings = json.loads(config.read_text(encoding="utf-8"))
         if settings.get("_class_name") != kind.__name__:
             raise InputError(damaged)
         network = kind.from_config(settings)
         network.load_state_dict(load_file(weights))
-    except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+    except (SafetensorError, RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise InputError(damaged) from error
     return network.to(device).eval().requires_grad_(False)
 

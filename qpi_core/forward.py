@@ -62,13 +62,14 @@ class ForwardOperator:
         self.shape = (int(shape[0]), int(shape[1]))
         self.kernel_size = int(kernel_size)
         self._padded = tuple(odd_fft_length(side + self.kernel_size - 1) for side in self.shape)
-        batched = isinstance(positions, (list, tuple)) and len(positions) > 0 and np.ndim(positions[0]) == 2
-        maps = [np.asarray(p, dtype=np.float64) for p in positions] if batched else [np.asarray(positions, dtype=np.float64)]
-        amplitudes: list[NDArray[np.float64]]
+        several = list(positions) if isinstance(positions, (list, tuple)) else []
+        batched = bool(several) and np.ndim(several[0]) == 2
+        maps = [np.asarray(p, dtype=np.float64) for p in (several if batched else [positions])]
         if weights is None:
             amplitudes = [np.ones(len(p)) for p in maps]
         else:
-            amplitudes = [np.asarray(w, dtype=np.float64) for w in (weights if batched else [weights])]  # type: ignore[union-attr]
+            listed = weights if batched and isinstance(weights, (list, tuple)) else [weights]
+            amplitudes = [np.asarray(w, dtype=np.float64) for w in listed]
         transfer = np.stack([self._transfer(p, w) for p, w in zip(maps, amplitudes, strict=True)])
         self._transfer_function = torch.from_numpy(transfer if batched else transfer[0]).to(device)
         self.mask = None if mask is None else torch.as_tensor(np.asarray(mask, dtype=np.float32), device=device)
@@ -78,13 +79,13 @@ class ForwardOperator:
         rows, columns = self._padded
         ramp_y = np.exp(-2j * np.pi * np.fft.fftfreq(rows)[:, None] * positions[:, 1])
         ramp_x = np.exp(-2j * np.pi * np.fft.rfftfreq(columns)[:, None] * positions[:, 0])
-        return ((ramp_y * weights) @ ramp_x.T).astype(np.complex64)
+        return np.asarray((ramp_y * weights) @ ramp_x.T, dtype=np.complex64)
 
     def __call__(self, kernel: Tensor) -> Tensor:
         """Return A*M, (..., height, width), for kernels (..., k, k) in any real dtype; computed in float32."""
         spectrum = torch.fft.rfft2(self._place(kernel.float())) * self._transfer_function
         height, width = self.shape
-        image = torch.fft.irfft2(spectrum, s=self._padded)[..., :height, :width]
+        image: Tensor = torch.fft.irfft2(spectrum, s=self._padded)[..., :height, :width]
         return image if self.mask is None else image * self.mask
 
     def adjoint(self, observation: Tensor) -> Tensor:

@@ -42,13 +42,13 @@ def q_axis(size: int, pixel_size_nm: float) -> NDArray[np.float64]:
 def px_to_nm(positions: ArrayLike, pixel_size_nm: float | tuple[float, float]) -> NDArray[np.float64]:
     """Return (n, 2) positions (x, y) in nm from positions in pixels."""
     dy, dx = require_pixel_size(pixel_size_nm)
-    return np.asarray(positions, dtype=np.float64) * np.array([dx, dy])
+    return np.multiply(np.asarray(positions, dtype=np.float64), [dx, dy], dtype=np.float64)
 
 
 def nm_to_px(positions: ArrayLike, pixel_size_nm: float | tuple[float, float]) -> NDArray[np.float64]:
     """Return (n, 2) positions (x, y) in pixels from positions in nm."""
     dy, dx = require_pixel_size(pixel_size_nm)
-    return np.asarray(positions, dtype=np.float64) / np.array([dx, dy])
+    return np.divide(np.asarray(positions, dtype=np.float64), [dx, dy], dtype=np.float64)
 
 
 def central_crop(window: NDArray[np.float32], size: int) -> NDArray[np.float32]:

@@ -25,7 +25,7 @@ def require_observation(observation: ArrayLike) -> NDArray[np.float32]:
     if array.dtype.kind not in "fiub":
         raise InputError(f"observation must be an array of real numbers, but it holds {array.dtype}.")
     if array.ndim != 2:
-        raise InputError(f"observation must be one layer with 2 dimensions (height, width), but it has shape {array.shape}; choose one layer.")
+        raise InputError(f"observation must be one layer, 2-D (height, width), but it has shape {array.shape}; choose one layer.")
     if min(array.shape) < 4:
         raise InputError(f"observation is {array.shape[1]} x {array.shape[0]} pixels; at least 4 x 4 are needed.")
     if array.size > MAX_PIXELS:
@@ -55,7 +55,7 @@ def require_positions(positions: ArrayLike, shape: tuple[int, int]) -> NDArray[n
     if array.ndim != 2 or array.shape[1] != 2:
         raise InputError(f"positions must have shape (n, 2) with the columns x and y in pixels, but it has shape {array.shape}.")
     if not np.isfinite(array).all():
-        raise InputError(f"positions holds {int((~np.isfinite(array)).any(axis=1).sum())} entries that are not finite numbers; remove them.")
+        raise InputError(f"positions holds {int((~np.isfinite(array)).any(axis=1).sum())} rows that are not finite; remove them.")
     height, width = shape
     outside = (array < -0.5).any(axis=1) | (array[:, 0] > width - 0.5) | (array[:, 1] > height - 0.5)
     if outside.any():

@@ -31,14 +31,14 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--stage", default="all", help="kernel-vae, observation-encoder, one-step, or all in this order (default all)"
     )
-    parser.add_argument("--out", type=Path, required=True, help="run folder for state, losses and the finished model; keep it outside the repository")
+    parser.add_argument("--out", type=Path, required=True, help="run folder for state, losses and the model, outside the repository")
     parser.add_argument("--seed", type=int, default=7, help="of kernels, scenes, noise and initial weights (default 7)")
     parser.add_argument("--dataset", type=Path, help="train on this data set (see `dataset --help`) instead of fresh kernels")
-    parser.add_argument("--pretrained", type=Path, help="start from a local AutoencoderKL folder, such as a copy of madebyollin/sdxl-vae-fp16-fix")
+    parser.add_argument("--pretrained", type=Path, help="start from a local AutoencoderKL folder (madebyollin/sdxl-vae-fp16-fix)")
     parser.add_argument("--steps", type=int, help="optimiser steps of each stage, instead of the preset's")
     parser.add_argument("--batch-size", type=int, help="samples a step over all processes, instead of the preset's")
-    parser.add_argument("--symmetry-weight", type=float, help="alpha of Eq. 4 throughout, instead of the preset's; 0 leaves the symmetry loss out")
-    parser.add_argument("--stop-after", type=int, help="stop each stage after this many steps and save; the schedule stays that of the full run")
+    parser.add_argument("--symmetry-weight", type=float, help="alpha of Eq. 4 throughout; 0 leaves the symmetry loss out")
+    parser.add_argument("--stop-after", type=int, help="stop each stage after this many steps, with its state saved")
     parser.add_argument("--precision", choices=["no", "bf16", "fp16"], default="bf16", help="of the convolutions (default bf16)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: what torch chooses)")
     parser.add_argument("--cpu", action="store_true", help="stay on the CPU although there is a GPU")
@@ -98,7 +98,7 @@ def _recipe(arguments: argparse.Namespace) -> Any:
     for stage in STAGES:
         changed = recipe.stage(stage)
         changed = replace(changed, steps=arguments.steps or changed.steps, batch_size=arguments.batch_size or changed.batch_size)
-        recipe = replace(recipe, **{stage.replace("-", "_"): changed})
+        recipe = recipe.with_stage(stage, changed)
     if arguments.symmetry_weight is not None:
         recipe = replace(recipe, symmetry_weight=arguments.symmetry_weight, final_symmetry_weight=arguments.symmetry_weight)
     return recipe

@@ -106,7 +106,7 @@ def encode_observation(
     An encoder that reads (Y, M) sees every window of the map; their latents are averaged.
     """
     if models.encoder.config["input_kind"] == "map":
-        latents = models.encoder(map_windows(observation, positions).to(models.device))
+        latents: Tensor = models.encoder(map_windows(observation, positions).to(models.device))
         return latents.mean(dim=0, keepdim=True)
     prepared = prepare_map(observation)
     values, mask = (torch.from_numpy(array)[None].to(models.device) for array in (prepared.values, prepared.mask))
@@ -143,7 +143,7 @@ def _finish(
     weights: NDArray[np.float64] | None,
 ) -> NetworkKernel:
     shape = _at_map_pitch(decoded, task.factor)
-    operator = ForwardOperator(positions, observation.shape, shape.shape[0], weights)  # type: ignore[arg-type]
+    operator = ForwardOperator(positions, observation.shape, shape.shape[0], weights)
     scale, background = fit_amplitude(observation, operator(torch.from_numpy(shape)).numpy())
     wide = (scale * shape).astype(np.float32)
     warnings = []

@@ -44,7 +44,7 @@ class KernelVAE(ModelMixin, ConfigMixin):  # type: ignore[misc]
     latent_mean: Tensor
     latent_std: Tensor
 
-    @register_to_config  # type: ignore[misc]
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self, block_out_channels: Sequence[int] = (16, 32, 64, 128), layers_per_block: int = 1, norm_num_groups: int = 8
     ) -> None:
@@ -65,7 +65,8 @@ class KernelVAE(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     def encode_kernel(self, kernel: Tensor) -> Tensor:
         """Return Encoder_K's standardised latent mean, (batch, 4, 8, 8), of kernels (batch, 1, 64, 64)."""
-        return (self.posterior(kernel).mean.float() - self.latent_mean) / self.latent_std
+        mean: Tensor = self.posterior(kernel).mean.float()
+        return (mean - self.latent_mean) / self.latent_std
 
     def decode_kernel(self, latent: Tensor) -> Tensor:
         """Return Decoder_K's kernels, (batch, 1, 64, 64), of standardised latents (batch, 4, 8, 8)."""
@@ -78,7 +79,7 @@ class KernelVAE(ModelMixin, ConfigMixin):  # type: ignore[misc]
     @torch.no_grad()
     def store_latent_statistics(self, kernels: Tensor) -> None:
         """Set the mean and standard deviation of each latent channel from training kernels (batch, 1, 64, 64)."""
-        means = torch.cat([self.posterior(part).mean.float() for part in kernels.split(64)])
+        means = torch.cat([self.posterior(part).mean.float() for part in torch.split(kernels, 64)])
         self.latent_mean.copy_(means.mean(dim=(0, 2, 3)).view(-1, 1, 1))
         self.latent_std.copy_(means.std(dim=(0, 2, 3)).view(-1, 1, 1))
 

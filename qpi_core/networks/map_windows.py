@@ -39,4 +39,4 @@ def map_windows(observation: NDArray[np.float32], positions: NDArray[np.float64]
 
 def _starts(side: int) -> list[int]:
     count = 1 if side == KERNEL_SIZE else int(np.ceil((side - KERNEL_SIZE) / (KERNEL_SIZE // 2))) + 1
-    return np.unique(np.linspace(0, side - KERNEL_SIZE, count).astype(int)).tolist()
+    return [int(start) for start in np.unique(np.linspace(0, side - KERNEL_SIZE, count).astype(int))]

@@ -22,7 +22,7 @@ InputKind = Literal["map", "kernel_frame"]
 class ObservationEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Encoder_Y: (batch, in_channels, 64, 64) -> standardised latents (batch, 4, 8, 8)."""
 
-    @register_to_config  # type: ignore[misc]
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         in_channels: int = 2,
@@ -38,8 +38,8 @@ class ObservationEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the standardised latent mean."""
-        moments = self.quant_conv(self.encoder(inputs))
-        return moments.chunk(2, dim=1)[0].float()
+        moments: Tensor = self.quant_conv(self.encoder(inputs))
+        return moments[:, : moments.shape[1] // 2].float()
 
     @torch.no_grad()
     def start_from(self, vae: KernelVAE, kernel_channel: int) -> None:

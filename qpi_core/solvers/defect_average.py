@@ -10,6 +10,8 @@ from qpi_core.forward import ForwardOperator
 from qpi_core.solvers.solution import KernelSolution
 from qpi_core.validation import require_kernel_size, require_observation, require_positions, require_weights
 
+NEIGHBOURS = "The average of crops also holds the patterns of neighbouring defects; use it for comparison only."
+
 
 def solve_defect_average(
     observation: ArrayLike, positions: ArrayLike, kernel_size: int, *, weights: ArrayLike | None = None
@@ -28,18 +30,19 @@ def solve_defect_average(
         InputError: bad observation, positions, kernel_size or weights.
     """
     map_ = require_observation(observation)
-    points = np.rint(require_positions(positions, map_.shape))  # type: ignore[arg-type]
-    size = require_kernel_size(kernel_size, map_.shape)  # type: ignore[arg-type]
+    points = np.rint(require_positions(positions, map_.shape))
+    size = require_kernel_size(kernel_size, map_.shape)
     amplitudes = require_weights(weights, len(points))
     measured = np.isfinite(map_)
     centred = torch.from_numpy(np.where(measured, map_ - np.nanmean(map_), 0.0).astype(np.float32))
-    operator = ForwardOperator(points, map_.shape, size, amplitudes)  # type: ignore[arg-type]
-    seen = ForwardOperator(points, map_.shape, size, amplitudes**2).adjoint(torch.from_numpy(measured.astype(np.float32))).numpy()  # type: ignore[arg-type]
+    operator = ForwardOperator(points, map_.shape, size, amplitudes)
+    counting = ForwardOperator(points, map_.shape, size, amplitudes**2)
+    seen = counting.adjoint(torch.from_numpy(measured.astype(np.float32))).numpy()
     sums = operator.adjoint(centred).numpy()
     kernel = np.where(seen > 0.5 * float((amplitudes**2).min()), sums / np.maximum(seen, 1e-6), 0.0).astype(np.float32)
     prediction = operator(torch.from_numpy(kernel)).numpy()
     difference = map_ - prediction
-    warnings = () if len(points) == 1 else ("The average of crops also holds the patterns of neighbouring defects; use it for comparison only.",)
+    warnings = () if len(points) == 1 else (NEIGHBOURS,)
     return KernelSolution(
         kernel=kernel,
         wide_kernel=kernel,

@@ -125,7 +125,7 @@ def solve_tikhonov(
         freedom = float((probe * fits[1]).sum())
         count = float(mask.sum())
         noise = float(residual.square().sum() / max(count - freedom - 1, 0.02 * count)) ** 0.5
-        wide = kernels[0].numpy() * prepared.scale
+        wide = (kernels[0].numpy() * prepared.scale).astype(np.float32)
         background = float(np.nanmean(map_ - operator(torch.from_numpy(wide)).numpy(), dtype=np.float64))
     return KernelSolution(
         kernel=central_crop(wide, size).copy(),
@@ -147,7 +147,7 @@ def select_regularisation(
     mask = torch.from_numpy(part.mask)
     held = torch.from_numpy((np.random.default_rng(1).random(part.mask.shape) < HELD_OUT).astype(np.float32)) * mask
     values, kept = torch.from_numpy(part.values), mask - held
-    operator = ForwardOperator(points, part.mask.shape, window, amplitudes)  # type: ignore[arg-type]
+    operator = ForwardOperator(points, part.mask.shape, window, amplitudes)
     strengths = torch.tensor(RELATIVE_STRENGTHS) * float((weights**2).sum()) * part.mask.size / prepared.mask.size
     best = (np.inf, float(strengths[-1]), window * ENVELOPE_WIDTHS[0])
     for fraction in ENVELOPE_WIDTHS:
@@ -177,4 +177,5 @@ def _representative_part(
     moved = positions - np.array([starts[1], starts[0]])
     reach = window // 2
     near = ((moved > -reach) & (moved < np.array([stops[1] - starts[1], stops[0] - starts[0]]) - 1 + reach)).all(axis=1)
-    return PreparedMap(prepared.values[rows, columns], prepared.mask[rows, columns], prepared.mean, prepared.scale), moved[near], weights[near]
+    part = PreparedMap(prepared.values[rows, columns], prepared.mask[rows, columns], prepared.mean, prepared.scale)
+    return part, moved[near], weights[near]

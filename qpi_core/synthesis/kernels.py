@@ -59,7 +59,8 @@ class KernelParameters:
         if isinstance(value, cls):
             return value
         if not isinstance(value, Mapping) or set(value) - set(cls.__dataclass_fields__):
-            raise InputError(f"kernel_parameters must be KernelParameters or a mapping of {', '.join(cls.__dataclass_fields__)}; got {value!r}.")
+            names = ", ".join(cls.__dataclass_fields__)
+            raise InputError(f"kernel_parameters must be KernelParameters or a mapping of {names}; got {value!r}.")
         return cls(**value)
 
     def as_dict(self) -> dict[str, float]:

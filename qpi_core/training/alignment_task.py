@@ -28,7 +28,7 @@ class AlignmentTask:
         )
         if kernel_frame:
             encoder.start_from(vae, START_CHANNEL)
-        self.model: nn.Module = encoder
+        self.model = encoder
         self.vae = vae.requires_grad_(False).eval()
         self.recipe, self.source = recipe, source
 

@@ -21,7 +21,7 @@ class KernelVAETask:
     def __init__(self, recipe: Recipe, source: KernelSource, seed: int, model: KernelVAE | None = None) -> None:
         torch.manual_seed(seed)
         shape = recipe.architecture
-        self.model: nn.Module = model or KernelVAE(shape.block_out_channels, shape.layers_per_block, shape.norm_num_groups)
+        self.model = model or KernelVAE(shape.block_out_channels, shape.layers_per_block, shape.norm_num_groups)
         self.recipe, self.source, self.seed = recipe, source, seed
 
     def batch(self, first: int, count: int) -> tuple[Tensor, ...]:

@@ -27,7 +27,9 @@ Batch = tuple[Tensor, ...]
 class Task(Protocol):
     """What the loop needs to know about a network."""
 
-    model: nn.Module
+    @property
+    def model(self) -> nn.Module:
+        """Return the network that is trained."""
 
     def batch(self, first: int, count: int) -> Batch:
         """Return samples first ... first + count - 1 of the run, on the CPU."""
@@ -44,6 +46,14 @@ def learning_rate(recipe: StageRecipe, step: int) -> float:
         return warmup * recipe.learning_rate * 0.97 ** int(100 * progress)
     cosine = 0.5 * (1 + math.cos(math.pi * progress))
     return warmup * (recipe.final_learning_rate + (recipe.learning_rate - recipe.final_learning_rate) * cosine)
+
+
+def _averaged(model: nn.Module, decay: float) -> AveragedModel | None:
+    """Return the exponential moving average of a model's weights, or None where the recipe keeps the last ones."""
+    if not decay:
+        return None
+    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(model, multi_avg_fn=average)
 
 
 def train(
@@ -74,7 +84,7 @@ def train(
     parameters = [p for p in task.model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     task.model.to(accelerator.device)
-    averaged = AveragedModel(task.model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay)) if recipe.ema_decay else None
+    averaged = _averaged(task.model, recipe.ema_decay)
     kept = task.model if averaged is None else averaged.module
     step = load_state(folder, task.model, kept, optimiser) if resume else 0
     if averaged is not None and step:
@@ -82,7 +92,8 @@ def train(
     model, optimiser = accelerator.prepare(task.model, optimiser)
     share = max(1, recipe.batch_size // accelerator.num_processes)
     last = recipe.steps if stop_after is None else min(recipe.steps, stop_after)
-    started, sums, counted = time.perf_counter(), {}, 0
+    started, counted = time.perf_counter(), 0
+    sums: dict[str, Tensor] = {}
     bar = tqdm(total=recipe.steps, initial=step, desc=folder.name, unit="step", disable=not accelerator.is_main_process, mininterval=5)
     while step < last and not cancelled():
         for group in optimiser.param_groups:
@@ -100,7 +111,7 @@ def train(
         step, counted = step + 1, counted + 1
         bar.update()
         for name, value in figures.items():
-            sums[name] = sums.get(name, 0.0) + value.detach().float()
+            sums[name] = sums.get(name, torch.zeros(())) + value.detach().float().cpu()
         if (step % log_every == 0 or step == last) and accelerator.is_main_process:
             line = {"step": step, "seconds": round(time.perf_counter() - started, 1), "learning_rate": learning_rate(recipe, step - 1)}
             line |= {name: float(f"{float(value) / counted:.6g}") for name, value in sums.items()}

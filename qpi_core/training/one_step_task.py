@@ -19,7 +19,7 @@ class OneStepTask:
     def __init__(self, recipe: Recipe, source: PairSource, seed: int, model: OneStepNetwork | None = None) -> None:
         torch.manual_seed(seed)
         shape = recipe.architecture
-        self.model: nn.Module = model or OneStepNetwork(shape.block_out_channels, shape.layers_per_block, shape.norm_num_groups)
+        self.model = model or OneStepNetwork(shape.block_out_channels, shape.layers_per_block, shape.norm_num_groups)
         self.source = source
 
     def batch(self, first: int, count: int) -> tuple[Tensor, ...]:

@@ -62,6 +62,7 @@ class PoolSource:
         parts = [np.load(chunk_path(folder, chunk), allow_pickle=False) for chunk in range(-(-scenes // CHUNK))]
         self.frames = torch.from_numpy(np.concatenate(parts))
         self.seed = seed
+        self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
         if self.frames.shape[1:] != (CHANNELS + 1, FRAME_SIZE, FRAME_SIZE):
             raise ValueError(f"the pool in {folder} was made by another version; remove it and build it again.")
 
@@ -71,9 +72,9 @@ class PoolSource:
         samples = []
         for index in range(first, first + count):
             epoch, place = divmod(index, total)
-            order = np.random.default_rng([self.seed, epoch]).permutation(total) if epoch != getattr(self, "_epoch", None) else self._order
-            self._epoch, self._order = epoch, order
+            if epoch != self._epoch:
+                self._epoch, self._order = epoch, np.random.default_rng([self.seed, epoch]).permutation(total)
             orientation = int(np.random.default_rng([self.seed, 1, index]).integers(8))
-            samples.append(network_window(turn(self.frames[int(order[place])].float(), orientation)))
+            samples.append(network_window(turn(self.frames[int(self._order[place])].float(), orientation)))
         batch = torch.stack(samples)
         return batch[:, :CHANNELS], normalise_kernel(batch[:, CHANNELS:])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from qpi_core.errors import InputError
@@ -85,6 +85,12 @@ class Recipe:
     def stage(self, name: Stage) -> StageRecipe:
         """Return the recipe of one stage."""
         return {"kernel-vae": self.kernel_vae, "observation-encoder": self.observation_encoder, "one-step": self.one_step}[name]
+
+    def with_stage(self, name: Stage, stage: StageRecipe) -> Recipe:
+        """Return the recipe with one stage replaced."""
+        if name == "kernel-vae":
+            return replace(self, kernel_vae=stage)
+        return replace(self, observation_encoder=stage) if name == "observation-encoder" else replace(self, one_step=stage)
 
 
 def _paper_stage(epochs: int, samples: int, learning_rate: float) -> StageRecipe:

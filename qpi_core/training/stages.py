@@ -55,7 +55,9 @@ class Run:
 
     def __post_init__(self) -> None:
         if self.recipe.name == "paper" and self.dataset is None:
-            raise InputError("the preset `paper` trains on the paper's fixed kernels; write them with `python -m qpi_core dataset` and give --dataset.")
+            raise InputError(
+                "the preset `paper` trains on the paper's fixed kernels; write them with `python -m qpi_core dataset` and give --dataset."
+            )
 
     @property
     def model_folder(self) -> Path:
@@ -126,7 +128,9 @@ def _one_step(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool])
     task = OneStepTask(run.recipe, source, run.seed + 6)
     if run.pretrained is not None:
         load_pretrained(run.pretrained, task.model.autoencoder)
-    kept = train(task, run.recipe.one_step, run.folder / "one-step", accelerator=accelerator, stop_after=run.stop_after, cancelled=cancelled)
+    kept = train(
+        task, run.recipe.one_step, run.folder / "one-step", accelerator=accelerator, stop_after=run.stop_after, cancelled=cancelled
+    )
     if accelerator.is_main_process:
         save_network(kept.cpu(), run.model_folder / "one_step")
     accelerator.wait_for_everyone()

@@ -53,7 +53,7 @@ def load_state(folder: Path, model: nn.Module, kept: nn.Module, optimiser: torch
         if kept is not model:
             kept.load_state_dict(_part(tensors, "kept/"))
     except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
-        raise InputError(f"the training state in {folder} is damaged or belongs to another network; start afresh in another folder.") from error
+        raise InputError(f"the training state in {folder} is damaged or of another network; start afresh in another folder.") from error
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in _part(tensors, "optimiser/").items():
         index, slot = name.split("/")

@@ -41,9 +41,8 @@ def test_a_turned_map_gives_a_turned_frame():
         angle = orientation % 4 * np.pi / 2
         centred = positions - 31
         # rot90 turns counter-clockwise as displayed; with y downwards that is (x, y) -> (y, -x).
-        turned = np.stack(
-            [np.cos(angle) * centred[:, 0] + np.sin(angle) * centred[:, 1], -np.sin(angle) * centred[:, 0] + np.cos(angle) * centred[:, 1]], 1
-        )
+        cos, sin = np.cos(angle), np.sin(angle)
+        turned = np.stack([cos * centred[:, 0] + sin * centred[:, 1], -sin * centred[:, 0] + cos * centred[:, 1]], axis=1)
         if orientation >= 4:
             turned_map, turned = turned_map[:, ::-1], turned * [-1, 1]
         expected = turn(frame_of(odd, positions).inputs, orientation)
