@@ -1,0 +1,155 @@
+"""The runner: every method on the same scenes, nothing measured twice, nothing lost, numbers that a loop confirms."""
+
+import json
+
+import numpy as np
+import pytest
+
+from qpi_core.errors import InputError
+from qpi_core.evaluation import benchmark, measure
+from qpi_core.evaluation.benchmark import BenchmarkPlan, run_benchmark
+from qpi_core.evaluation.plots import write_plots
+from qpi_core.evaluation.records import Record, append_records, read_records
+from qpi_core.evaluation.scenes import draw_benchmark_scene
+from qpi_core.evaluation.summary import as_json, summarise
+from qpi_core.evaluation.tables import by_noise, report
+from qpi_core.extraction import Extractor
+
+SMALL = BenchmarkPlan(methods=("defect_average",), noise_levels=(0.0, 0.5), scenes=3, seed=11)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("benchmark")
+    return folder, run_benchmark(SMALL, folder, progress=False)
+
+
+def test_records_against_a_loop_of_its_own(measured):
+    _, records = measured
+    assert len(records) == 6
+    extractor = Extractor()
+    for record in records:
+        scene = draw_benchmark_scene(11, record.index, record.variant, record.noise_level)
+        kernel = extractor.extract(scene.observation, scene.positions, method="defect_average", kernel_size=64).kernel
+        low, high = scene.kernel.min(), scene.kernel.max()
+        error = np.sqrt(np.mean(((kernel - low) / (high - low) - (scene.kernel - low) / (high - low)) ** 2))
+        assert record.rmse == pytest.approx(error, rel=1e-4)
+        assert record.defects == len(scene.true_positions)
+        assert record.symmetry_true == scene.symmetry_order
+        assert record.seconds > 0
+
+
+def test_going_on_measures_only_what_is_missing(measured, monkeypatch):
+    folder, records = measured
+    asked = []
+    measure_scene = benchmark._measure_scene
+    monkeypatch.setattr(benchmark, "_measure_scene", lambda task: asked.append(task[1]) or measure_scene(task))
+    assert run_benchmark(SMALL, folder, progress=False) == records
+    assert asked == []
+    more = BenchmarkPlan(methods=("defect_average",), variants=("on-grid", "off-grid"), noise_levels=(0.0, 0.5), scenes=3, seed=11)
+    with (folder / "records.jsonl").open("a") as file:
+        file.write('{"variant": "off-grid", "noise_le')
+    extended = run_benchmark(more, folder, progress=False)
+    assert {scene[0] for scene in asked} == {"off-grid"} and len(asked) == 6
+    assert extended[:6] == records
+    assert len(read_records(folder / "records.jsonl")) == 12
+
+
+def test_what_a_method_refused_is_kept_and_asked_again(tmp_path, monkeypatch):
+    plan = BenchmarkPlan(methods=("defect_average",), noise_levels=(0.0,), scenes=2, seed=12)
+
+    def refuse(self, *args, **kwargs):
+        raise InputError("not today.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Extractor, "extract", refuse)
+        refused = run_benchmark(plan, tmp_path, progress=False)
+    assert [record.failure for record in refused] == ["not today."] * 2
+    assert summarise(refused).failures == 2 and summarise(refused).rmse is None
+    assert "| `defect_average` | - |" in by_noise(refused)
+    assert all(record.failure is None for record in run_benchmark(plan, tmp_path, progress=False))
+
+
+def test_another_seed_or_a_broken_file_is_refused(measured, tmp_path):
+    folder, _ = measured
+    with pytest.raises(InputError, match="seed"):
+        run_benchmark(BenchmarkPlan(methods=("defect_average",), scenes=1, seed=99), folder, progress=False)
+    (tmp_path / "records.jsonl").write_text('{"colour": 1}\n')
+    with pytest.raises(InputError, match="line 1"):
+        read_records(tmp_path / "records.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [
+        ({"methods": ("magic",)}, "magic"),
+        ({"methods": ()}, "methods is empty"),
+        ({"variants": ("upside-down",)}, "upside-down"),
+        ({"noise_levels": (-1.0,)}, "noise_levels"),
+        ({"scenes": 0}, "scenes"),
+    ],
+)
+def test_impossible_plans_get_a_sentence(changed, word):
+    with pytest.raises(InputError, match=word):
+        BenchmarkPlan(**changed)
+
+
+def made_up(method, level, rmse, defects=5, **values):
+    return Record("on-grid", level, len(str(rmse)), defects, method, rmse=rmse, mae=rmse / 2, mse=rmse**2, **values)
+
+
+def test_tables_hold_the_means(tmp_path):
+    records = [
+        made_up("tikhonov", 0.0, 0.1, symmetry_true=4, seconds=1.0),
+        made_up("tikhonov", 0.0, 0.3, symmetry_true=0, defects=50, seconds=3.0),
+        made_up("harmonic", 0.0, 0.01, symmetry_true=4, symmetry_found=4, coverage_68=0.6),
+        made_up("harmonic", 0.0, 0.02, symmetry_true=0, symmetry_found=2, defects=50, coverage_68=0.8),
+    ]
+    cell = summarise(records[:2])
+    assert (cell.rmse, cell.mae, cell.seconds) == pytest.approx((0.2, 0.1, 2.0))
+    assert (cell.rmse_low, cell.rmse_high) == pytest.approx((0.1, 0.3))
+    assert cell.on_paper_scale("rmse") == pytest.approx(0.4) and cell.on_paper_scale("mse") == pytest.approx(4 * 0.05)
+    assert cell.symmetry_right is None and summarise(records[2:]).symmetry_right == 0.5
+    text = report(records)
+    assert "| `tikhonov` | 0.2000 (0.1000-0.3000) |" in text
+    assert "| `tikhonov` | 0.1000 | 0.3000 |" in text
+    assert "50 %" in text and "70 %" in text
+    rows = {(row["method"], row["defects"]): row["rmse"] for row in as_json(records)}
+    assert rows["tikhonov", "41-100"] == pytest.approx(0.3) and rows["harmonic", "1-100"] == pytest.approx(0.015)
+    json.dumps(as_json(records), allow_nan=False)
+    assert [path.read_bytes()[:8] for path in write_plots(records, tmp_path)] == [b"\x89PNG\r\n\x1a\n"] * 2
+
+
+def test_records_survive_the_file(tmp_path):
+    records = [made_up("tikhonov", 0.2, 0.125, seconds=0.5), Record("band", 1.0, 3, 7, "two_step", failure="because.")]
+    append_records(tmp_path / "r.jsonl", records[:1])
+    append_records(tmp_path / "r.jsonl", records[1:])
+    assert read_records(tmp_path / "r.jsonl") == records
+
+
+def test_ceiling_is_decoder_of_encoder_in_the_kernels_own_units():
+    import torch
+
+    from qpi_core.checkpoints import LoadedModels
+    from qpi_core.networks.kernel_vae import KernelVAE
+
+    torch.manual_seed(0)
+    vae = KernelVAE(block_out_channels=(8, 8, 8, 8), norm_num_groups=4).eval()
+    models = LoadedModels("small", None, "", vae, None, None, "cpu")
+    extractor = Extractor(models=models)
+    kernel = draw_benchmark_scene(1, 2).kernel
+    found = measure.autoencode(extractor, kernel)
+    with torch.no_grad():
+        posterior = vae.autoencoder.encode(torch.from_numpy(kernel / np.abs(kernel).max())[None, None]).latent_dist
+        expected = vae.autoencoder.decode(posterior.mean).sample[0, 0].numpy() * np.abs(kernel).max()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(measure.autoencode(extractor, 1e3 * kernel), 1e3 * found, rtol=1e-3, atol=1e-2)
+    with pytest.raises(InputError, match="32 x 32"):
+        measure.autoencode(extractor, kernel[:32, :32])
+
+
+def test_processes_give_the_same_numbers(tmp_path):
+    plan = BenchmarkPlan(methods=("defect_average",), noise_levels=(0.2,), scenes=2, seed=13)
+    alone = run_benchmark(plan, tmp_path / "one", progress=False)
+    several = run_benchmark(plan, tmp_path / "two", workers=2, progress=False)
+    assert [record.rmse for record in alone] == pytest.approx([record.rmse for record in several])
