@@ -92,6 +92,20 @@ def _tikhonov(request: Request) -> Answer:
     return Answer(solve_tikhonov(request.observation, request.positions, request.kernel_size, weights=request.weights))
 
 
+def _harmonic(request: Request) -> Answer:
+    from qpi_core.solvers.harmonic import solve_harmonic
+
+    return Answer(
+        solve_harmonic(
+            request.observation,
+            request.positions,
+            request.kernel_size,
+            weights=request.weights,
+            pixel_size_nm=request.pixel_size_nm,
+        )
+    )
+
+
 def _one_step(request: Request) -> Answer:
     from qpi_core.networks.inference import one_step_kernel
 
@@ -129,6 +143,7 @@ METHODS: dict[str, Method] = {
     for method in (
         Method("defect_average", "mean of the crops around the defects", False, _defect_average),
         Method("tikhonov", "boundary-correct least squares with a decay prior, by conjugate gradients", False, _tikhonov),
+        Method("harmonic", "circular harmonics; symmetry, wave vector and smoothness by the marginal likelihood", False, _harmonic),
         Method("one_step", "one network straight from map and defects to the kernel (the paper's baseline)", True, _one_step),
         Method("two_step", "Decoder_K(Encoder_Y(.)): the latent of the map, decoded into a kernel", True, _two_step),
     )
