@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qpi_core.maps.detection import find_defects
+from qpi_core.maps.gwyddion import write_gwy
 from qpi_core.maps.levelling import LEVELLING_KINDS, level
 from qpi_core.maps.positions import LoadedPositions, load_positions, save_positions
 from qpi_core.maps.reading import READABLE_EXTENSIONS, load_map
@@ -18,4 +19,5 @@ __all__ = [
     "load_map",
     "load_positions",
     "save_positions",
+    "write_gwy",
 ]

@@ -36,7 +36,16 @@ def read_npz(content: bytes, name: str) -> MapContent:
     Raises:
         InputError: damaged, encrypted, larger inside than MAX_VALUES, or without a map.
     """
-    arrays = _read_members(content, name)
+    return content_of_arrays(_read_members(content, name), name)
+
+
+def content_of_arrays(arrays: dict[str, NDArray[Any]], name: str) -> MapContent:
+    """Return the maps among named arrays: every 2-D or 3-D one of the first one's (height, width), with bias_mv and pixel_size_nm.
+
+    Raises:
+        InputError: no map among them, or a bias or pixel size that does not fit.
+    """
+    arrays = dict(arrays)
     bias = next((arrays.pop(key) for key in _BIAS_KEYS if key in arrays and arrays[key].ndim <= 1), None)
     pixel_size = next((arrays.pop(key) for key in _PIXEL_SIZE_KEYS if key in arrays and arrays[key].size <= 2), None)
     values: dict[str, MapArray] = {}

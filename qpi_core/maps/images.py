@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 from io import BytesIO
 from typing import Any
@@ -13,6 +14,9 @@ from qpi_core.errors import InputError
 from qpi_core.maps.arrays import to_float
 from qpi_core.maps.limits import require_plausible_size
 from qpi_core.maps.scan_map import MapContent
+
+# tifffile logs every damaged tag; the sentence that the user gets is enough.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _MAX_PNG_PIXELS = 2**26
 """Below the size from which Pillow warns of a decompression bomb."""

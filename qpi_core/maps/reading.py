@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 from qpi_core.errors import InputError
 from qpi_core.maps.arrays import read_npy, read_npz
 from qpi_core.maps.createc import CREATEC_MAGICS, read_createc
+from qpi_core.maps.gwyddion import GWY_MAGIC, read_gwy
+from qpi_core.maps.hdf5 import HDF5_MAGIC, read_hdf5
 from qpi_core.maps.images import read_png, read_tiff
 from qpi_core.maps.limits import MIN_SIDE
+from qpi_core.maps.matlab import MAT_5_MAGIC, MAT_73_MAGIC, read_mat
 from qpi_core.maps.nanonis_3ds import GRID_MAGIC, read_3ds
 from qpi_core.maps.nanonis_sxm import SXM_MAGIC, read_sxm
 from qpi_core.maps.scan_map import MapArray, MapContent, ScanMap
 from qpi_core.maps.source import FileSource, read_source
 from qpi_core.maps.text_grid import read_text
+from qpi_core.maps.wsxm import WSXM_MAGIC, read_wsxm
 from qpi_core.validation import require_pixel_size
 
 
@@ -40,11 +44,18 @@ _FORMATS = (
     _Format("Nanonis scan", (".sxm",), (SXM_MAGIC,), read_sxm),
     _Format("Nanonis grid", (".3ds",), (GRID_MAGIC,), read_3ds),
     _Format("Createc scan", (), CREATEC_MAGICS, read_createc),
+    _Format("Gwyddion file", (".gwy",), (GWY_MAGIC,), read_gwy),
+    _Format("MATLAB file", (".mat",), (MAT_5_MAGIC, MAT_73_MAGIC), read_mat),
+    _Format("HDF5 file", (".h5", ".hdf5", ".nxs"), (HDF5_MAGIC,), read_hdf5),
+    _Format("WSxM image", (".stp",), (WSXM_MAGIC,), read_wsxm),
 )
 _TEXT = _Format("text", (".csv", ".txt", ".asc", ".dat", ".xyz", ".tsv"), (), read_text)
 
 READABLE_EXTENSIONS = tuple(extension.lstrip(".") for kind in (*_FORMATS, _TEXT) for extension in kind.extensions if extension != ".xyz")
 """Extensions of the readable formats, without the dot, for file choosers."""
+
+_IGOR_VERSIONS = (b"\x02\0", b"\x05\0", b"\0\x02", b"\0\x05")
+_RHK_MARK = "STiMage".encode("utf-16-le")
 
 _UNREADABLE = {
     b"\xff\xd8\xff": "a JPEG image, whose compression changes the values; export the map as PNG, TIFF or .npy",
@@ -53,6 +64,9 @@ _UNREADABLE = {
     b"%PDF": "a PDF document; export the map itself as .npy, TIFF or text",
     b"\x1f\x8b": "compressed with gzip; unpack it first",
     b"7z\xbc\xaf": "a 7-Zip archive; unpack it first",
+    b"Experiment\t": "a Nanonis spectrum at one point, not a map; choose the scan (.sxm) or the grid (.3ds)",
+    b"ONTMATRX": "an Omicron or Scienta MATRIX file; open it in Gwyddion and save it as .gwy",
+    _RHK_MARK: "an RHK file; open it in Gwyddion and save it as .gwy",
     b"Rar!": "a RAR archive; unpack it first",
 }
 
@@ -89,8 +103,10 @@ def _recognise(content: bytes, name: str) -> _Format:
         if content.startswith(kind.magics):
             return kind
     for magic, description in _UNREADABLE.items():
-        if content.startswith(magic):
+        if content.startswith(magic) or (magic == _RHK_MARK and content[2 : 2 + len(magic)] == magic):
             raise InputError(f"{name} is {description}.")
+    if content[:2] in _IGOR_VERSIONS and name.lower().endswith(".ibw"):
+        raise InputError(f"{name} is an Igor binary wave; open it in Gwyddion and save it as .gwy.")
     extension = "." + name.rpartition(".")[2].lower() if "." in name else ""
     for kind in _FORMATS:
         if extension in kind.extensions:

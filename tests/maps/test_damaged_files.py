@@ -1,10 +1,12 @@
 """Hundreds of damaged files: whatever the damage, a map or an InputError comes back, never another exception."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
 from qpi_core.errors import InputError
-from qpi_core.maps import load_map, load_positions
+from qpi_core.maps import load_map, load_positions, write_gwy
 from tests.maps import written_files as written
 
 LAYER = written.asymmetric(12, 15)
@@ -23,8 +25,13 @@ MAPS = {
     "map.txt": written.text(LAYER, "\t", heading="# Width: 10 nm\n# Height: 8 nm\n"),
     "scan.sxm": written.sxm([LAYER] * 4),
     "grid.3ds": written.grid_3ds(np.random.default_rng(3).normal(size=(5, 4, 2, 7))),
+    "map.gwy": write_gwy({"a": LAYER, "b": LAYER * 2}, (0.1, 0.2), {"a": "m"}),
+    "map.mat": written.mat(topo=LAYER, didv=np.moveaxis(STACK, 0, 2)),
+    "map.stp": written.wsxm(LAYER * 100),
     "scan.dat": written.createc(np.random.default_rng(3).integers(-999, 999, size=(4, 12, 15))),
 }
+with contextlib.suppress(ImportError):
+    MAPS["map.h5"] = written.hdf5(didv=STACK, bias_mv=np.arange(3.0))
 LISTS = {
     "p.csv": b"x_nm,y_nm\n1.5,2.5\n3,4\n",
     "p.npy": written.npy(np.arange(8.0).reshape(4, 2)),

@@ -105,3 +105,45 @@ def createc(planes, length_a=(90.0, 60.0), bias_mv=-550.0, select=3, gain_z=10, 
         return header + b"\0\0" + values.astype("<i2").tobytes()
     body = b"\0\0\0\0" + values.astype("<f4").tobytes() + b"\0" * 4 * tail
     return header + (zlib.compress(body) if magic == b"[Paramco32]" else body)
+
+
+def wsxm(array, kind="short", size=("30 Å", "2 nm"), z="12.5 nm"):
+    """A WSxM image of stored values, last pixel first; kind is short or double."""
+    height, width = array.shape
+    header = (
+        "WSxM file copyright UAM\r\nSxM Image file\r\nImage header size: 0\r\n\r\n[Control]\r\n\r\n"
+        f"    Topography Bias: -150 mV\r\n    X Amplitude: {size[0]}\r\n    Y Amplitude: {size[1]}\r\n\r\n[General Info]\r\n\r\n"
+        f"    Acquisition channel: Topo\r\n    Image Data Type: {kind}\r\n    Number of columns: {width}\r\n"
+        f"    Number of rows: {height}\r\n    Z Amplitude: {z}\r\n\r\n[Header end]\r\n"
+    )
+    return header.encode("latin-1") + np.ascontiguousarray(array[::-1, ::-1], "<i2" if kind == "short" else "<f8").tobytes()
+
+
+def hdf5(**arrays):
+    import h5py
+
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        for key, array in arrays.items():
+            file[key] = array
+    return stream.getvalue()
+
+
+def mat(**arrays):
+    from scipy.io import savemat
+
+    stream = io.BytesIO()
+    savemat(stream, arrays)
+    return stream.getvalue()
+
+
+def mat_73(**arrays):
+    """A MATLAB 7.3 file: 512 bytes of MATLAB header, then HDF5 with the axes in reverse."""
+    import h5py
+
+    stream = io.BytesIO()
+    with h5py.File(stream, "w", userblock_size=512) as file:
+        for key, array in arrays.items():
+            file[key] = np.asarray(array).T
+    content = stream.getvalue()
+    return b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\0\x02IM" + content[128:]

@@ -1,0 +1,228 @@
+"""Gwyddion's own files (.gwy): data fields as channels, bricks as stacks; reading and writing.
+
+Format: https://gwyddion.net/documentation/user-guide-en/gwyfile-format.html. Read here, not with a library, so that every length
+is checked before it is used.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qpi_core.errors import InputError
+from qpi_core.maps.limits import require_plausible_size
+from qpi_core.maps.names import unique_name
+from qpi_core.maps.scan_map import MapArray, MapContent
+from qpi_core.validation import require_pixel_size
+
+GWY_MAGIC = b"GWYP"
+_MAX_DEPTH = 20
+_SCALARS = {b"b": "<?", b"c": "<c", b"i": "<i", b"q": "<q", b"d": "<d"}
+_ARRAYS = {b"C": "u1", b"I": "<i4", b"Q": "<i8", b"D": "<f8"}
+_NM_PER_M = 1e9
+
+
+class _DamagedError(Exception):
+    """The bytes do not follow the format."""
+
+
+@dataclass(frozen=True)
+class _Object:
+    """One serialised object: its type name and its components."""
+
+    kind: str
+    parts: dict[str, Any]
+
+
+def read_gwy(content: bytes, name: str) -> MapContent:
+    """Read the data fields of a .gwy file as channels and its bricks as stacks; masked-out pixels are kept.
+
+    Only fields of the first one's size are channels; notes name the others. A brick's z axis in V is taken as the bias.
+
+    Raises:
+        InputError: damaged, or without a data field.
+    """
+    try:
+        container, _ = _object(content, len(GWY_MAGIC), len(content), 0)
+    except (_DamagedError, struct.error, UnicodeDecodeError) as error:
+        raise InputError(f"{name} is cut off or damaged: it is not a complete Gwyddion file. Save it again.") from error
+    values: dict[str, MapArray] = {}
+    units: dict[str, str] = {}
+    notes: list[str] = []
+    pixel_size: tuple[float, float] | None = None
+    bias = None
+    for key, part in sorted(container.parts.items(), key=lambda item: _number(item[0])):
+        if not isinstance(part, _Object) or not (re.fullmatch(r"/\d+/data", key) or re.fullmatch(r"/brick/\d+", key)):
+            continue
+        stack = _stack(part, f"{key} in {name}")
+        title = unique_name(str(container.parts.get(f"{key}/title", "") or key), values)
+        if values and stack.shape[1:] != next(iter(values.values())).shape[1:]:
+            notes.append(f"Channel {title!r} was left out: its size differs from the first channel's.")
+            continue
+        values[title] = stack
+        units[title] = _unit(part, "si_unit_w" if part.kind == "GwyBrick" else "si_unit_z")
+        pixel_size = pixel_size or _pixel_size(part, stack.shape)
+        if len(stack) > 1 and bias is None:
+            bias = _bias(part, len(stack))
+    if not values:
+        raise InputError(f"{name} holds no image data; a Gwyddion file needs at least one data field or volume.")
+    energies = max(len(stack) for stack in values.values())
+    for title in [title for title, stack in values.items() if len(stack) not in (1, energies)]:
+        notes.append(f"Channel {title!r} was left out: it has {len(values.pop(title))} layers where the largest has {energies}.")
+    return MapContent(values=values, units=units, bias_mv=bias, pixel_size_nm=pixel_size, notes=tuple(notes))
+
+
+def write_gwy(
+    layers: Mapping[str, ArrayLike],
+    pixel_size_nm: float | tuple[float, float],
+    units: Mapping[str, str] | None = None,
+    path: str | PathLike[str] | None = None,
+) -> bytes:
+    """Return a .gwy file with one channel a layer, and write it where a path is given.
+
+    Args:
+        layers: title to (height, width) array; NaN pixels become the layer's mean and are masked, as Gwyddion has no NaN.
+        pixel_size_nm: (dy, dx) of all layers.
+        units: title to SI unit of the values.
+        path: file to write, or None.
+    """
+    dy, dx = require_pixel_size(pixel_size_nm)
+    parts: list[bytes] = []
+    for number, (title, layer) in enumerate(layers.items()):
+        data = np.asarray(layer, dtype=np.float64)
+        if data.ndim != 2 or not np.isfinite(data).any():
+            raise InputError(f"layer {title!r} has shape {data.shape}; a layer (height, width) with measured pixels is needed.")
+        missing = ~np.isfinite(data)
+        filled = np.where(missing, data[~missing].mean(), data)
+        unit = (units or {}).get(title, "")
+        parts.append(_packed_object(f"/{number}/data", "GwyDataField", _field_parts(filled, dy, dx, unit)))
+        parts.append(_packed(f"/{number}/data/title", b"s", title.replace("\0", "").encode() + b"\0"))
+        if missing.any():
+            parts.append(_packed_object(f"/{number}/mask", "GwyDataField", _field_parts(missing.astype(np.float64), dy, dx, "")))
+    body = b"".join(parts)
+    content = GWY_MAGIC + b"GwyContainer\0" + struct.pack("<I", len(body)) + body
+    if path is not None:
+        Path(path).write_bytes(content)
+    return content
+
+
+def _object(data: bytes, start: int, end: int, depth: int) -> tuple[_Object, int]:
+    """Return the object that begins at start and where it ends."""
+    if depth > _MAX_DEPTH:
+        raise _DamagedError
+    kind, start = _string(data, start, end)
+    (size,) = struct.unpack_from("<I", data, start)
+    start += 4
+    if start + size > end:
+        raise _DamagedError
+    stop = start + size
+    parts: dict[str, Any] = {}
+    while start < stop:
+        key, start = _string(data, start, stop)
+        parts[key], start = _component(data, start, stop, depth)
+    return _Object(kind, parts), stop
+
+
+def _component(data: bytes, start: int, stop: int, depth: int) -> tuple[Any, int]:
+    """Return the value of a component, whose type letter is at start, and where it ends."""
+    letter, start = data[start : start + 1], start + 1
+    if letter in _SCALARS:
+        size = struct.calcsize(_SCALARS[letter])
+        if start + size > stop:
+            raise _DamagedError
+        return struct.unpack_from(_SCALARS[letter], data, start)[0], start + size
+    if letter == b"s":
+        return _string(data, start, stop)
+    if letter == b"o":
+        return _object(data, start, stop, depth + 1)
+    if start + 4 > stop:
+        raise _DamagedError
+    (count,) = struct.unpack_from("<I", data, start)
+    start += 4
+    if letter in _ARRAYS:
+        dtype = np.dtype(_ARRAYS[letter])
+        if start + count * dtype.itemsize > stop:
+            raise _DamagedError
+        return np.frombuffer(data, dtype, count=count, offset=start), start + count * dtype.itemsize
+    if letter not in (b"S", b"O") or count > stop - start:
+        raise _DamagedError
+    items: list[Any] = []
+    for _ in range(count):
+        item, start = _string(data, start, stop) if letter == b"S" else _object(data, start, stop, depth + 1)
+        items.append(item)
+    return items, start
+
+
+def _string(data: bytes, start: int, stop: int) -> tuple[str, int]:
+    end = data.find(b"\0", start, stop)
+    if end < 0:
+        raise _DamagedError
+    return data[start:end].decode("utf-8", errors="replace"), end + 1
+
+
+def _stack(part: _Object, name: str) -> MapArray:
+    """Return the values of a data field or brick as (layers, height, width), first row on top."""
+    sides = tuple(part.parts.get(key, 0 if key != "zres" else 1) for key in ("zres", "yres", "xres"))
+    data = part.parts.get("data")
+    if not all(isinstance(side, int) for side in sides) or not isinstance(data, np.ndarray):
+        raise InputError(f"{name} has no size or no values; the file is damaged, so save it again.")
+    require_plausible_size(name, sides)
+    if data.size != np.prod(sides):
+        raise InputError(
+            f"{name} declares {' x '.join(map(str, sides))} values but holds {data.size}; the file is damaged, so save it again."
+        )
+    stack: MapArray = data.astype(np.float64).reshape(sides)
+    return stack
+
+
+def _pixel_size(part: _Object, shape: tuple[int, ...]) -> tuple[float, float] | None:
+    unit = _unit(part, "si_unit_xy" if part.kind != "GwyBrick" else "si_unit_x")
+    real = [part.parts.get(key) for key in ("yreal", "xreal")]
+    if unit != "m" or not all(isinstance(value, float) and np.isfinite(value) and value > 0 for value in real):
+        return None
+    return float(real[0] or 0) / shape[1] * _NM_PER_M, float(real[1] or 0) / shape[2] * _NM_PER_M
+
+
+def _bias(part: _Object, layers: int) -> Any:
+    """Return the energies in mV of a brick whose z axis is in V (level k at zoff + k zreal / zres), else None."""
+    step, offset = part.parts.get("zreal"), part.parts.get("zoff", 0.0)
+    if _unit(part, "si_unit_z") != "V" or not isinstance(step, float) or not isinstance(offset, float):
+        return None
+    return (offset + np.arange(layers) * step / layers) * 1e3
+
+
+def _unit(part: _Object, key: str) -> str:
+    unit = part.parts.get(key)
+    return str(unit.parts.get("unitstr", "")) if isinstance(unit, _Object) else ""
+
+
+def _number(key: str) -> tuple[int, int]:
+    match = re.search(r"\d{1,9}", key)
+    return (1 if key.startswith("/brick") else 0, int(match[0]) if match else 0)
+
+
+def _field_parts(data: MapArray, dy: float, dx: float, unit: str) -> bytes:
+    height, width = data.shape
+    numbers = [_packed("xres", b"i", struct.pack("<i", width)), _packed("yres", b"i", struct.pack("<i", height))]
+    for key, value in (("xreal", dx * width), ("yreal", dy * height)):
+        numbers.append(_packed(key, b"d", struct.pack("<d", value / _NM_PER_M)))
+    for key, text in (("si_unit_xy", "m"), ("si_unit_z", unit)):
+        numbers.append(_packed_object(key, "GwySIUnit", _packed("unitstr", b"s", text.encode() + b"\0")))
+    numbers.append(_packed("data", b"D", struct.pack("<I", data.size) + data.astype("<f8").tobytes()))
+    return b"".join(numbers)
+
+
+def _packed(key: str, letter: bytes, value: bytes) -> bytes:
+    return key.encode() + b"\0" + letter + value
+
+
+def _packed_object(key: str, kind: str, body: bytes) -> bytes:
+    return _packed(key, b"o", kind.encode() + b"\0" + struct.pack("<I", len(body)) + body)
