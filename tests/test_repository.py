@@ -1,0 +1,151 @@
+"""What holds for the repository as a whole: layers, light imports, safe loading, and a README whose commands exist."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BACKEND = sorted((ROOT / "qpi_core").rglob("*.py"))
+SOURCES = [*BACKEND, ROOT / "run.py", ROOT / "app.py", *(ROOT / "ui").rglob("*.py"), *(ROOT / "pages").rglob("*.py")]
+README = ROOT / "README.md"
+
+
+def imports_of(path):
+    """Every module that a file imports, wherever in the file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def loaded_by(statement):
+    """Names of the top-level packages that a fresh interpreter has loaded after a statement."""
+    program = f"{statement}\nimport sys, json\nprint(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("path", BACKEND, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_backend_knows_nothing_of_the_application(path):
+    roots = {name.split(".")[0] for name in imports_of(path)}
+    assert not roots & {"streamlit", "ui", "pages", "app"}
+
+
+def test_backend_loads_without_streamlit():
+    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in BACKEND if not path.name.startswith("__")]
+    loaded = loaded_by("import importlib\nfor name in " + repr(modules) + ": importlib.import_module(name)")
+    assert "qpi_core" in loaded and "streamlit" not in loaded
+
+
+@pytest.mark.parametrize(
+    "statement", ["import qpi_core", "from qpi_core.methods import METHODS", "import qpi_core; qpi_core.phenomenological_kernel()"]
+)
+def test_light_parts_do_not_load_torch(statement):
+    loaded = loaded_by(statement)
+    assert not loaded & {"torch", "diffusers", "accelerate", "sklearn", "matplotlib"}
+
+
+def test_public_names_exist():
+    import qpi_core
+
+    assert {"load_map", "find_defects", "load_extractor", "phenomenological_kernel", "simulate_observation"} <= set(qpi_core.__all__)
+    for name in qpi_core.__all__:
+        assert getattr(qpi_core, name) is not None
+    with pytest.raises(AttributeError, match="nothing_here"):
+        _ = qpi_core.nothing_here
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_nothing_is_unpickled_or_swallowed(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            given = {keyword.arg: getattr(keyword.value, "value", None) for keyword in node.keywords}
+            assert given.get("allow_pickle") is not True
+            assert given.get("weights_only") is not False
+            assert given.get("unsafe_allow_html") is not True
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None, f"line {node.lineno}: an except without a type also swallows Ctrl+C"
+    assert not {name.split(".")[0] for name in imports_of(path)} & {"pickle", "joblib", "dill"}
+
+
+def test_requirements_have_bounds_and_no_index():
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        for line in (ROOT / name).read_text().splitlines():
+            if line and not line.startswith("#") and not line.startswith("-r "):
+                assert re.fullmatch(r"[a-z-]+>=[\d.]+(,<[\d.]+)?", line), f"{name}: {line}"
+
+
+def tracked_files():
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_files_are_small_enough_to_keep():
+    large = [path.name for path in tracked_files() if path.stat().st_size > 16 * 2**20]
+    assert large == []
+
+
+def test_released_models_hold_no_pickles_and_fit_their_limit():
+    for folder in (path for path in (ROOT / "models").glob("*") if path.is_dir()):
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        assert {path.suffix for path in files} <= {".safetensors", ".json", ".md", ".npz", ".png"}
+        assert sum(path.stat().st_size for path in files) <= 32 * 2**20
+
+
+def readme_commands():
+    """Every command line in a code block of the README that starts Python, without its prompt."""
+    blocks = re.findall(r"```(?:bash|sh|console|text)?\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [line.split("#")[0].strip() for line in lines if re.match(r"(python3?|accelerate) ", line)]
+
+
+def test_readme_opens_with_the_two_commands():
+    first = README.read_text(encoding="utf-8")[:1500]
+    assert first.index("python run.py app") < first.index("python run.py test")
+
+
+@pytest.mark.skipif(not (ROOT / "qpi_core" / "__main__.py").is_file(), reason="the command line is not there yet")
+def test_readme_commands_exist_with_these_options():
+    commands = readme_commands()
+    assert len(commands) >= 6
+    for command in commands:
+        words = command.split()
+        if "-m" in words[:3] and "qpi_core" in words[:4]:
+            sub_command = words[words.index("qpi_core") + 1]
+        elif words[1] == "run.py":
+            sub_command = words[2]
+        elif words[1].startswith("benchmarks/"):
+            assert (ROOT / words[1]).is_file(), command
+            continue
+        else:
+            continue
+        if sub_command in ("app", "test", "setup"):
+            continue
+        shown = subprocess.run(
+            [sys.executable, "-m", "qpi_core", sub_command, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert shown.returncode == 0, command
+        for option in re.findall(r"(?<=\s)--[a-z-]+", command):
+            assert option in shown.stdout, f"{command}: {option} is not in its help"
+
+
+def test_readme_files_exist():
+    text = README.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        if not target.startswith(("http://", "https://")):
+            assert (ROOT / target).exists(), target
+
+
+def test_ci_calls_the_readme_command():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "python3 run.py test" in script and "QPI_REQUIRE_BROWSER=1" in script
