@@ -40,7 +40,7 @@ def read_npz(content: bytes, name: str) -> MapContent:
 
 
 def content_of_arrays(arrays: dict[str, NDArray[Any]], name: str) -> MapContent:
-    """Return the maps among named arrays: every 2-D or 3-D one of the first one's (height, width), with bias_mv and pixel_size_nm.
+    """Return the maps among named arrays: every 2-D or 3-D one of the largest one's (height, width), with bias_mv and pixel_size_nm.
 
     Raises:
         InputError: no map among them, or a bias or pixel size that does not fit.
@@ -48,17 +48,18 @@ def content_of_arrays(arrays: dict[str, NDArray[Any]], name: str) -> MapContent:
     arrays = dict(arrays)
     bias = next((arrays.pop(key) for key in _BIAS_KEYS if key in arrays and arrays[key].ndim <= 1), None)
     pixel_size = next((arrays.pop(key) for key in _PIXEL_SIZE_KEYS if key in arrays and arrays[key].size <= 2), None)
+    maps = [array for array in arrays.values() if array.ndim in (2, 3)]
+    shape = max((array.shape[-2:] for array in maps), key=lambda sides: sides[0] * sides[1], default=(0, 0))
     values: dict[str, MapArray] = {}
     notes: list[str] = []
     for key, array in arrays.items():
         if array.ndim not in (2, 3):
             notes.append(f"Array {key!r} of shape {array.shape} was left out: it is not a map.")
             continue
-        stack, note = as_stack(array, f"{key} in {name}")
-        if values and stack.shape[1:] != next(iter(values.values())).shape[1:]:
-            notes.append(f"Array {key!r} of shape {array.shape} was left out: its height and width differ from the first map.")
+        if array.shape[-2:] != shape:
+            notes.append(f"Array {key!r} of shape {array.shape} was left out: its height and width differ from the largest map's.")
             continue
-        values[key] = stack
+        values[key], note = as_stack(array, f"{key} in {name}")
         notes += [note] if note else []
     if not values:
         raise InputError(f"{name} holds no map: it needs an array of shape (height, width) or (energies, height, width).")

@@ -1,8 +1,14 @@
-"""MATLAB files (.mat): version 5 to 7 with SciPy, version 7.3 (HDF5 inside) with h5py."""
+"""MATLAB files (.mat): version 5 to 7, and version 7.3 (HDF5 inside) through h5py.
+
+Versions 5 to 7 are read here and not with scipy.io.loadmat, which can crash the whole process on a damaged file (SciPy 1.17).
+Format: MathWorks, "MAT-File Format".
+"""
 
 from __future__ import annotations
 
-from io import BytesIO
+import struct
+import zlib
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,11 +17,21 @@ from numpy.typing import NDArray
 from qpi_core.errors import InputError
 from qpi_core.maps.arrays import content_of_arrays
 from qpi_core.maps.hdf5 import read_datasets
-from qpi_core.maps.limits import MAX_VALUES
+from qpi_core.maps.limits import MAX_VALUES, require_plausible_size
 from qpi_core.maps.scan_map import MapContent
 
 MAT_5_MAGIC = b"MATLAB 5.0 MAT-file"
 MAT_73_MAGIC = b"MATLAB 7.3 MAT-file"
+_HEADER_BYTES = 128
+_MATRIX, _COMPRESSED = 14, 15
+_NUMERIC_CLASSES = range(6, 16)
+_DOUBLE_CLASS = 6
+_COMPLEX = 0x0800
+_STORED_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+
+
+class _DamagedError(Exception):
+    """The bytes do not follow the format."""
 
 
 def read_mat(content: bytes, name: str) -> MapContent:
@@ -31,19 +47,65 @@ def read_mat(content: bytes, name: str) -> MapContent:
 
 
 def _version_5(content: bytes, name: str) -> dict[str, NDArray[Any]]:
-    from scipy import io
-
+    """Return the real numeric arrays of a version 5 to 7 file; cells, structures, text and sparse matrices are passed over."""
+    order = ">" if content[126:128] == b"MI" else "<"
+    arrays: dict[str, NDArray[Any]] = {}
+    start = _HEADER_BYTES
     try:
-        listed = io.whosmat(BytesIO(content))
-        if sum(int(np.prod(shape, dtype=object)) for _, shape, _ in listed) > MAX_VALUES:
-            raise InputError(f"{name} holds more than {MAX_VALUES} values; save the map alone in a file.")
-        wanted = [key for key, shape, kind in listed if kind not in ("cell", "struct", "object", "char", "function", "opaque", "unknown")]
-        loaded = io.loadmat(BytesIO(content), variable_names=wanted)
-    except InputError:
-        raise
-    except Exception as error:  # SciPy reports damage in many ways
+        while start + 8 <= len(content):
+            kind, body, start = _element(content, start, order)
+            if kind == _COMPRESSED:
+                kind, body, _ = _element(_inflate(body, name), 0, order)
+            if kind == _MATRIX:
+                arrays.update(_matrix(body, order, name))
+    except (_DamagedError, struct.error, zlib.error) as error:
         raise InputError(f"{name} is cut off or damaged: it is not a complete MATLAB file. Save it again.") from error
-    return {key: loaded[key] for key in wanted if isinstance(loaded.get(key), np.ndarray) and loaded[key].dtype.kind in "fiub"}
+    return arrays
+
+
+def _element(data: bytes, start: int, order: str) -> tuple[int, bytes, int]:
+    """Return (type, content, where the next element begins) of the data element at start."""
+    kind, size = struct.unpack_from(order + "II", data, start)
+    if kind >> 16:  # a small element: size and type share one word, the content follows in the next
+        kind, size, begin, step = kind & 0xFFFF, kind >> 16, start + 4, 8
+    else:
+        begin, step = start + 8, 8 + (size if kind == _COMPRESSED else size + -size % 8)
+    if begin + size > len(data) or (step == 8 and size > 8):
+        raise _DamagedError
+    return kind, data[begin : begin + size], start + step
+
+
+def _inflate(body: bytes, name: str) -> bytes:
+    inflater = zlib.decompressobj()
+    data = inflater.decompress(body, 8 * MAX_VALUES)
+    if not inflater.eof:
+        if inflater.unconsumed_tail:
+            raise InputError(f"{name} unpacks to more than {MAX_VALUES} values; save the map alone in a file.")
+        raise _DamagedError
+    return data
+
+
+def _matrix(body: bytes, order: str, name: str) -> dict[str, NDArray[Any]]:
+    """Return {name: array} of a matrix element, {} where it holds no real numbers."""
+    _, flags, start = _element(body, 0, order)
+    _, sides_bytes, start = _element(body, start, order)
+    _, title, start = _element(body, start, order)
+    if len(flags) < 4 or len(sides_bytes) < 8:
+        raise _DamagedError
+    flag = int(np.frombuffer(flags, order + "u4", count=1)[0])
+    if flag & 0xFF not in _NUMERIC_CLASSES or flag & _COMPLEX:
+        return {}
+    kind, values, _ = _element(body, start, order)
+    sides = tuple(int(side) for side in np.frombuffer(sides_bytes, order + "i4", count=len(sides_bytes) // 4))
+    if 0 in sides:
+        return {}
+    require_plausible_size(name, sides)
+    dtype = np.dtype(order + _STORED_TYPES[kind]) if kind in _STORED_TYPES else None
+    if dtype is None or len(values) < prod(sides) * dtype.itemsize:
+        raise _DamagedError
+    array = np.frombuffer(values, dtype, count=prod(sides)).reshape(sides, order="F")
+    # MATLAB stores whole numbers in the smallest type that holds them, whatever the class of the array.
+    return {title.decode("latin-1"): array.astype(np.float64 if flag & 0xFF == _DOUBLE_CLASS else dtype.newbyteorder("="))}
 
 
 def _version_73(content: bytes, name: str) -> dict[str, NDArray[Any]]:

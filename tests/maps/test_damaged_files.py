@@ -27,6 +27,7 @@ MAPS = {
     "grid.3ds": written.grid_3ds(np.random.default_rng(3).normal(size=(5, 4, 2, 7))),
     "map.gwy": write_gwy({"a": LAYER, "b": LAYER * 2}, (0.1, 0.2), {"a": "m"}),
     "map.mat": written.mat(topo=LAYER, didv=np.moveaxis(STACK, 0, 2)),
+    "packed.mat": written.mat(compress=True, topo=LAYER, didv=np.moveaxis(STACK, 0, 2)),
     "map.stp": written.wsxm(LAYER * 100),
     "scan.dat": written.createc(np.random.default_rng(3).integers(-999, 999, size=(4, 12, 15))),
 }

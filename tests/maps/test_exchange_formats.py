@@ -93,7 +93,11 @@ def test_hdf5_without_h5py_names_the_command(monkeypatch):
         load_map(b"\x89HDF\r\n\x1a\n" + b"\0" * 100, "map.h5")
 
 
-@pytest.mark.parametrize("write", [written.mat, written.mat_73])
+def packed_mat(**arrays):
+    return written.mat(compress=True, **arrays)
+
+
+@pytest.mark.parametrize("write", [written.mat, packed_mat, written.mat_73])
 def test_matlab_layers_and_stacks_with_energies_last(write):
     if write is written.mat_73:
         pytest.importorskip("h5py", reason="h5py is not installed")
@@ -102,6 +106,15 @@ def test_matlab_layers_and_stacks_with_energies_last(write):
     assert set(scan.channels) == {"topo", "didv"} and scan.bias_mv.tolist() == [1, 2, 3]
     np.testing.assert_array_equal(scan.layer("topo"), LAYER)
     np.testing.assert_array_equal(scan.layer("didv", bias_mv=3), LAYER * 3)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "i8", "f4", "f8"])
+def test_matlab_number_types_and_what_is_passed_over(dtype):
+    array = np.round(LAYER * 20 + 100).astype(dtype)
+    others = {"text": "words", "cell": np.array(["a", 1], dtype=object), "structure": {"field": LAYER}, "wave": LAYER * 1j, "flag": True}
+    scan = load_map(written.mat(map=array, **others), "map.mat")
+    np.testing.assert_array_equal(scan.layer("map"), array)
+    assert scan.channels == ("map",)
 
 
 @pytest.mark.parametrize("kind", ["short", "double"])

@@ -30,14 +30,14 @@ def test_npy_stack_is_energies_first():
 
 def test_npz_channels_bias_and_pixel_size():
     stack = np.stack([LAYER, LAYER * 2, LAYER * 3])
-    sizes = {"bias_mv": np.array([-10.0, 0.0, 10.0]), "pixel_size_nm": np.array([0.2, 0.1]), "label": np.arange(3)}
-    content = written.npz(topo=LAYER, didv=stack, **sizes)
+    sizes = {"matrix": np.eye(2), "bias_mv": np.array([-10.0, 0.0, 10.0]), "pixel_size_nm": np.array([0.2, 0.1]), "label": np.arange(3)}
+    content = written.npz(**sizes, topo=LAYER, didv=stack)
     scan = load_map(content, "map.npz")
     assert scan.channels == ("topo", "didv") and scan.default_channel == "didv"
     assert scan.pixel_size_nm == (0.2, 0.1) and scan.pixel_size_known
     np.testing.assert_array_equal(scan.layer(bias_mv=9), stack[2])
     np.testing.assert_array_equal(scan.layer("topo", bias_mv=9), LAYER)
-    assert any("label" in note for note in scan.notes)
+    assert any("label" in note for note in scan.notes) and any("matrix" in note for note in scan.notes)
 
 
 @pytest.mark.parametrize(

@@ -129,11 +129,11 @@ def hdf5(**arrays):
     return stream.getvalue()
 
 
-def mat(**arrays):
+def mat(compress=False, **arrays):
     from scipy.io import savemat
 
     stream = io.BytesIO()
-    savemat(stream, arrays)
+    savemat(stream, arrays, do_compression=compress)
     return stream.getvalue()
 
 
