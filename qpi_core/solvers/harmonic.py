@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.errors import InputError
 from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, furthest_offset, take_samples
+from qpi_core.solvers.harmonic_extension import extend, pool_of_orders, symmetry_scores, unexplained_orders
 from qpi_core.solvers.harmonic_posterior import KernelGrid, Laplace, Renderer, kernel_deviation, laplace, with_deviation
-from qpi_core.solvers.harmonic_search import Fit, refine
+from qpi_core.solvers.harmonic_search import SHARED, Fit, refine
 from qpi_core.solvers.harmonic_selection import Selection, log_evidence, select_orders
 from qpi_core.solvers.normal_equations import NormalEquations, StoredDesign, accumulate_equations
 from qpi_core.solvers.solution import KernelSolution
@@ -111,13 +112,21 @@ def fit_harmonics(
     orders = tuple(sorted({0, *symmetry_orders}))
     design = StoredDesign(quick, splines, orders)
     selection = select_orders(design, splines.nodes, symmetry_orders, floor)
-    fit = selection.best
+    fit, equations, subspace = selection.best, None, None
+    surprising = unexplained_orders(design, splines.nodes, fit)
+    if surprising:
+        pool = pool_of_orders((*fit.hyperparameters.orders, *surprising), symmetry_orders)
+        wider, candidate = extend(design, splines.nodes, fit, pool, floor)
+        if log_evidence(candidate, wider.pixels) > log_evidence(fit, wider.pixels):
+            scores = symmetry_scores(wider, splines.nodes, candidate, symmetry_orders, floor)
+            ranked = dict(sorted(scores.items(), key=lambda item: -item[1]))
+            fit, equations, subspace, selection = candidate, wider, wider.subspace, Selection((candidate,), ranked)
     samples = take_samples(values, positions, weights, aspect)
-    if samples.values.size == quick.values.size:
-        equations = design.equations(fit.hyperparameters.orders)
-    else:
-        equations = accumulate_equations(samples, splines, fit.hyperparameters.orders)
+    if samples.values.size != quick.values.size:
+        equations = accumulate_equations(samples, splines, fit.hyperparameters.orders, subspace)
         fit = refine(equations, splines.nodes, fit.hyperparameters, floor)
+    elif equations is None:
+        equations = design.equations(fit.hyperparameters.orders)
     return HarmonicModel(samples, splines, equations, fit, selection, aspect, floor)
 
 
@@ -142,6 +151,7 @@ def _solution(model: HarmonicModel, size: int, pitch: tuple[float, float] | None
     gain = _pattern_gain(model)
     parameters = {"symmetry_probability": (probability, 0.0), **_parameters(model, spread, pitch)}
     details: dict[str, float | int | str] = {
+        "profiles": fit.hyperparameters.mixing_kind,
         "angular_orders": ",".join(str(order) for order in orders),
         "radius_px": model.splines.radius,
         "log_evidence_over_noise": gain,
@@ -186,7 +196,7 @@ def _parameters(model: HarmonicModel, spread: Laplace, pitch: tuple[float, float
         found[name] = with_deviation(lambda v, k=2 + wave: float(v[k]) / unit, point, spread.covariance)  # type: ignore[misc]
     found[f"decay_per_{length}2"] = with_deviation(lambda v: float(np.exp(v[0])) / unit**2, point, spread.covariance)
     found[f"coherence_length_{length}"] = with_deviation(lambda v: float(np.exp(v[1])) * unit, point, spread.covariance)
-    if len(point.orders) > 1:
+    if len(point.orders) > 1 and point.mixing_kind == SHARED:
         order = point.orders[1]
         reference = _angle(point.mixing()[:, 0])
 

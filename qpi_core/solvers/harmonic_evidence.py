@@ -118,7 +118,8 @@ def evaluate(equations: NormalEquations, nodes: Array, radial: RadialPrior, mixi
         floor: least noise variance (what the basis itself cannot represent).
     """
     covariance = radial.covariance(nodes)
-    factor = low_rank_factor(covariance)
+    full_factor = low_rank_factor(covariance)
+    factor = equations.reduced(full_factor.T).T
     reached, lower = _system(equations, factor, mixing)
     right = (mixing.T @ (equations.projection @ factor)).ravel()
     half = solve_triangular(lower, right, lower=True, check_finite=False)
@@ -132,24 +133,27 @@ def evaluate(equations: NormalEquations, nodes: Array, radial: RadialPrior, mixi
     spread = solve_triangular(lower, stacked.T, lower=True, check_finite=False).T.reshape(reached.shape)
     pull = freedom / misfit
     projected = (factor.T @ spread).reshape(len(mixing), -1)
-    traces = equations.gram.reshape(*mixing.shape[:1], len(mixing), -1) @ covariance.ravel() - projected @ projected.T
+    seen_covariance = covariance if equations.subspace is None else factor @ factor.T
+    traces = equations.gram.reshape(len(mixing), len(mixing), -1) @ seen_covariance.ravel() - projected @ projected.T
     inner_unexplained = unexplained @ factor
     by_covariance = 0.5 * (traces - pull * inner_unexplained @ inner_unexplained.T)
     mixed_unexplained = mixing.T @ unexplained
-    mixed_spread = np.tensordot(mixing, spread, axes=(0, 0)).transpose(1, 0, 2).reshape(nodes.size, -1)
+    mixed_spread = np.tensordot(mixing, spread, axes=(0, 0)).transpose(1, 0, 2).reshape(len(factor), -1)
     flat = equations.gram.reshape(mixing.shape[0] ** 2, -1)
-    outer = ((mixing @ mixing.T).ravel() @ flat).reshape(nodes.size, -1)
+    outer = ((mixing @ mixing.T).ravel() @ flat).reshape(len(factor), -1)
     outer -= mixed_spread @ mixed_spread.T
     outer -= pull * mixed_unexplained.T @ mixed_unexplained
+    if equations.subspace is not None:
+        outer = equations.subspace @ outer @ equations.subspace.T
     by_radial = 0.5 * radial.contract(nodes, outer, covariance)
-    profiles = mixing @ (coefficients.reshape(mixing.shape[1], -1) @ factor.T)
+    profiles = mixing @ (coefficients.reshape(mixing.shape[1], -1) @ full_factor.T)
     return Evidence(float(cost), misfit / freedom, profiles, 2 * by_covariance @ mixing, by_radial)
 
 
 def posterior_factor(equations: NormalEquations, nodes: Array, radial: RadialPrior, mixing: Array) -> Array:
     """Return P, (a, nodes, k), with posterior covariance of the profiles = noise variance * P P^T, hyperparameters fixed."""
     factor = low_rank_factor(radial.covariance(nodes))
-    _, lower = _system(equations, factor, mixing)
+    _, lower = _system(equations, equations.reduced(factor.T).T, mixing)
     basis = np.einsum("ab,nr->anbr", mixing, factor).reshape(len(mixing) * nodes.size, -1)
     halved: Array = solve_triangular(lower, basis.T, lower=True, check_finite=False).T
     return halved.reshape(len(mixing), nodes.size, -1)

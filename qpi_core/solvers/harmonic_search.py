@@ -19,7 +19,7 @@ from qpi_core.solvers.normal_equations import NormalEquations
 
 Array = NDArray[np.float64]
 
-_SHARED, _INDEPENDENT = "shared", "independent"
+SHARED, INDEPENDENT = "shared", "independent"
 _WAVENUMBER_STEP = 0.05
 _WAVENUMBER_GRID = np.arange(0.1, 2.8, _WAVENUMBER_STEP)
 _DECAY_COUNT = 7
@@ -67,14 +67,14 @@ class Hyperparameters:
     def mixing(self) -> Array:
         """Return V, (angular functions, columns)."""
         part = self._mixing_part
-        if self.mixing_kind == _SHARED:
+        if self.mixing_kind == SHARED:
             return np.asarray(np.exp(part[0]) * np.insert(part[1:], self.pivot, 1.0)[:, None])
         return np.diag(np.exp(part)[self.order_of_function])
 
     def mixing_gradient(self, by_mixing: Array) -> Array:
         """Return the derivative by the mixing part of the vector from that by V."""
         mixing = self.mixing()
-        if self.mixing_kind == _SHARED:
+        if self.mixing_kind == SHARED:
             by_ratio = np.delete(by_mixing[:, 0], self.pivot) * np.exp(self._mixing_part[0])
             return np.concatenate([[float(np.sum(by_mixing * mixing))], by_ratio])
         by_function = (by_mixing * mixing).diagonal()
@@ -88,7 +88,7 @@ class Hyperparameters:
         scales[1], lower[1], upper[1] = 1.0, np.log(1.5), np.log(3000.0)
         scales[2 : 2 + w], lower[2 : 2 + w], upper[2 : 2 + w] = 0.05, 0.02, 0.95 * np.pi / spacing
         scales[2 + w : 2 + 2 * w], lower[2 + w : 2 + 2 * w], upper[2 + w : 2 + 2 * w] = 1.0, -8.0, 8.0
-        amplitudes = slice(2 + 2 * w, 3 + 2 * w if self.mixing_kind == _SHARED else size)
+        amplitudes = slice(2 + 2 * w, 3 + 2 * w if self.mixing_kind == SHARED else size)
         scales[amplitudes], lower[amplitudes], upper[amplitudes] = 1.0, -12.0, 14.0
         return scales, lower, upper
 
@@ -97,7 +97,7 @@ class Hyperparameters:
         value, gradient = 0.0, np.zeros_like(self.vector)
         w = self.waves
         terms = [(0, *_LOG_DECAY_PRIOR), (1, *_LOG_COHERENCE_PRIOR)] + [(2 + w + i, *_LOGIT_PRIOR) for i in range(w)]
-        if self.mixing_kind == _SHARED:
+        if self.mixing_kind == SHARED:
             terms += [(k, 0.0, _RATIO_PRIOR) for k in range(3 + 2 * w, self.vector.size)]
         for index, mean, width in terms:
             offset = (self.vector[index] - mean) / width
@@ -214,4 +214,4 @@ def shared_start(equations: NormalEquations, point: GridPoint) -> Hyperparameter
     logit = np.clip(np.log((shape[1] + shape[2] + 1e-6) / 2) - np.log(shape[0] + 1e-6), -3, 3)
     ratios = np.clip(np.delete(mixing / mixing[pivot], pivot), -1, 1)
     vector = np.concatenate([[np.log(point.decay), np.log(200.0), point.wavenumber, logit, scale], ratios])
-    return Hyperparameters(vector, 1, equations.orders, _SHARED, pivot)
+    return Hyperparameters(vector, 1, equations.orders, SHARED, pivot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ class NormalEquations:
         mean_value: mean of the pixels' values.
         total: sum of squares of the values about their mean.
         pixels: number of pixels.
+        subspace: None, or (nodes, k) with orthonormal columns: gram, projection and mean_design then refer to profiles
+            subspace @ coordinates, and every "nodes" in their shapes is k.
     """
 
     orders: tuple[int, ...]
@@ -33,15 +35,32 @@ class NormalEquations:
     mean_value: float
     total: float
     pixels: int
+    subspace: Array | None = None
 
     def background(self, profiles: Array) -> float:
         """Return the constant b that goes with profiles, (a, nodes)."""
-        return self.mean_value - float(np.sum(self.mean_design * profiles))
+        return self.mean_value - float(np.sum(self.mean_design * self.reduced(profiles)))
 
     def squared_residual(self, profiles: Array) -> float:
         """Return the sum of squares of what profiles, (a, nodes), leave of the map, with the best background."""
-        fitted = np.einsum("in,ijnm,jm->", profiles, self.gram, profiles, optimize=True)
-        return float(self.total - 2 * np.sum(self.projection * profiles) + fitted)
+        inner = self.reduced(profiles)
+        fitted = np.einsum("in,ijnm,jm->", inner, self.gram, inner, optimize=True)
+        return float(self.total - 2 * np.sum(self.projection * inner) + fitted)
+
+    def reduced(self, profiles: Array) -> Array:
+        """Return the coordinates in the subspace of profiles, (..., nodes)."""
+        return profiles if self.subspace is None else profiles @ self.subspace
+
+    def restricted(self, orders: tuple[int, ...]) -> NormalEquations:
+        """Return the equations of a subset of the orders."""
+        keep = [k for k, order in enumerate(functions_of(self.orders)) if order in orders]
+        gram = np.ascontiguousarray(self.gram[np.ix_(keep, keep)])
+        return replace(self, orders=orders, gram=gram, projection=self.projection[keep], mean_design=self.mean_design[keep])
+
+
+def functions_of(orders: tuple[int, ...]) -> list[int]:
+    """Return the order of every angular function: 0 once, every other order twice (cosine, sine)."""
+    return [order for order in orders for _ in range(1 if order == 0 else 2)]
 
 
 class StoredDesign:
@@ -91,6 +110,35 @@ class StoredDesign:
         total = float(self._values @ self._values)
         return NormalEquations(orders, gram, projection, means, self._mean_value, total, self._values.size)
 
+    def equations_in(self, orders: tuple[int, ...], subspace: Array) -> NormalEquations:
+        """Return the normal equations of any orders for profiles in the span of subspace, (nodes, k) orthonormal."""
+        self.add_orders(orders)
+        to_splines = self._splines.interpolation @ subspace
+        columns = [self._design[order].reshape(self._values.size, -1, self._splines.count) @ to_splines for order in orders]
+        design = np.concatenate(columns, axis=1)
+        size, width = design.shape[1:]
+        flat = design.reshape(-1, size * width)
+        gram = (flat.T @ flat).reshape(size, width, size, width).transpose(0, 2, 1, 3)
+        projection = (flat.T @ self._values).reshape(size, width)
+        means = np.concatenate([self._means[order] for order in orders]) @ subspace
+        total = float(self._values @ self._values)
+        return NormalEquations(orders, np.ascontiguousarray(gram), projection, means, self._mean_value, total, self._values.size, subspace)
+
+    def residual(self, orders: tuple[int, ...], profiles: Array) -> Array:
+        """Return the values minus what profiles, (a, nodes), make of them, both about their mean."""
+        coefficients = profiles @ self._splines.interpolation.T
+        left, first = self._values.copy(), 0
+        for order in orders:
+            count = 1 if order == 0 else 2
+            left -= self._design[order] @ coefficients[first : first + count].ravel()
+            first += count
+        return left
+
+    def adjoint(self, order: int, images: Array) -> Array:
+        """Return the projections, (angular functions, nodes, k), of (pixels, k) values onto the columns of an order."""
+        columns = (self._design[order].T @ images).reshape(-1, self._splines.count, images.shape[1])
+        return np.asarray(self._splines.interpolation.T @ columns)
+
     def _project(self, order: int) -> Array:
         columns = (self._design[order].T @ self._values).reshape(-1, self._splines.count)
         return np.asarray(columns @ self._splines.interpolation)
@@ -102,13 +150,26 @@ class StoredDesign:
         return self._blocks[first, second]
 
 
-def accumulate_equations(samples: MapSamples, splines: RadialSplines, orders: tuple[int, ...]) -> NormalEquations:
-    """Return the normal equations of these orders without ever holding the design matrix of the whole map."""
+def accumulate_equations(
+    samples: MapSamples, splines: RadialSplines, orders: tuple[int, ...], subspace: Array | None = None
+) -> NormalEquations:
+    """Return the normal equations of these orders without ever holding the design matrix of the whole map.
+
+    Args:
+        samples: pixels and defects.
+        splines: radial basis.
+        orders: angular orders.
+        subspace: (nodes, k) orthonormal, to allow only profiles in its span; None is all.
+    """
     size = angular_count(orders)
-    width = size * splines.count
+    to_splines = splines.interpolation if subspace is None else splines.interpolation @ subspace
+    count = splines.count if subspace is None else subspace.shape[1]
+    width = size * count
     gram, projection, sums = np.zeros((width, width)), np.zeros(width), np.zeros(width)
     mean_value = float(samples.values.mean())
     for part, block in design_tiles(samples, splines, orders):
+        if subspace is not None:
+            block = block @ to_splines
         rows = np.ascontiguousarray(block.transpose(1, 0, 2)).reshape(-1, width)
         gram += rows.T @ rows
         projection += rows.T @ (samples.values[part] - mean_value)
@@ -116,17 +177,13 @@ def accumulate_equations(samples: MapSamples, splines: RadialSplines, orders: tu
     pixels = samples.values.size
     means = sums / pixels
     gram -= pixels * np.outer(means, means)
+    blocks = gram.reshape(size, count, size, count).transpose(0, 2, 1, 3)
+    projections, mean_design = projection.reshape(size, -1), means.reshape(size, -1)
+    if subspace is None:
+        blocks = to_splines.T @ blocks @ to_splines
+        projections, mean_design = projections @ to_splines, mean_design @ to_splines
     total = float(np.sum((samples.values - mean_value) ** 2))
-    to_nodes = splines.interpolation
-    return NormalEquations(
-        orders,
-        _to_nodes(gram, splines),
-        projection.reshape(size, -1) @ to_nodes,
-        means.reshape(size, -1) @ to_nodes,
-        mean_value,
-        total,
-        pixels,
-    )
+    return NormalEquations(orders, np.ascontiguousarray(blocks), projections, mean_design, mean_value, total, pixels, subspace)
 
 
 def _to_nodes(product: Array, splines: RadialSplines) -> Array:

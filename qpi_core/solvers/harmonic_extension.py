@@ -1,0 +1,137 @@
+"""More angular orders and independent profiles, where one shared profile times {0, n} leaves structure in the residual.
+
+The residual is projected onto every order and compared with white noise. Only when it stands out, a pool of orders gets one
+amplitude each, all fitted together by the marginal likelihood (automatic relevance determination): what the data do not
+carry falls to zero. The symmetry order is then the greatest common divisor of the orders that stay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import reduce
+from math import gcd
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.solvers.harmonic_evidence import RadialPrior, low_rank_factor
+from qpi_core.solvers.harmonic_search import INDEPENDENT, SHARED, Fit, Hyperparameters, cost_and_gradient, refine
+from qpi_core.solvers.harmonic_selection import log_evidence
+from qpi_core.solvers.normal_equations import NormalEquations, StoredDesign, functions_of
+
+Array = NDArray[np.float64]
+
+CHECKED_ORDERS = (0, 1, 2, 3, 4, 5, 6, 8, 12)
+_REPLICATES = 16
+_SUSPICIOUS = 6.0
+_MOST_FUNCTIONS = 17
+_HIGHEST_ORDER = 24
+_SUBSPACE_TOLERANCE = 1e-6
+
+
+def unexplained_orders(design: StoredDesign, nodes: Array, fit: Fit) -> tuple[int, ...]:
+    """Return the orders onto which the residual projects more strongly than white noise would (six standard deviations)."""
+    point = fit.hyperparameters
+    design.add_orders(CHECKED_ORDERS)
+    residual = design.residual(point.orders, fit.evidence.profiles) / np.sqrt(fit.evidence.variance)
+    noise = np.random.default_rng(0).standard_normal((residual.size, _REPLICATES))
+    images = np.concatenate([residual[:, None], noise - noise.mean(axis=0)], axis=1)
+    short = replace(point.radial, log_coherence=min(point.radial.log_coherence, float(np.log(4.0))))
+    factor = low_rank_factor(short.covariance(nodes))
+    found = []
+    for order in CHECKED_ORDERS:
+        power = np.sum((factor.T @ design.adjoint(order, images)) ** 2, axis=(0, 1))
+        expected, spread = power[1:].mean(), power[1:].std()
+        if power[0] > expected + _SUSPICIOUS * spread:
+            found.append(order)
+    return tuple(found)
+
+
+def pool_of_orders(orders: tuple[int, ...], allowed: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the orders to try: multiples of the greatest common divisor of those in question, as many as are affordable."""
+    step = reduce(gcd, orders, 0)
+    if step == 0:
+        return (0,)
+    if step not in allowed:
+        step = max((a for a in allowed if a and step % a == 0), default=step)
+    highest = min(_HIGHEST_ORDER, step * (_MOST_FUNCTIONS // 2))
+    return tuple(range(0, highest + 1, step))
+
+
+def profile_subspace(radial: RadialPrior, nodes: Array) -> Array:
+    """Return orthonormal columns, (nodes, k), that span smooth profiles under an envelope wider than the fitted one."""
+    wide = RadialPrior(radial.log_decay - float(np.log(3.0)), float(np.log(1.2)), radial.wavenumbers, np.full_like(radial.logits, -2.0))
+    values, vectors = np.linalg.eigh(wide.covariance(nodes))
+    return np.ascontiguousarray(vectors[:, values > _SUBSPACE_TOLERANCE * values[-1]])
+
+
+def extend(design: StoredDesign, nodes: Array, fit: Fit, pool: tuple[int, ...], floor: float) -> tuple[NormalEquations, Fit]:
+    """Return the equations and the best fit with orders out of the pool."""
+    subspace = profile_subspace(fit.hyperparameters.radial, nodes)
+    equations = design.equations_in(pool, subspace)
+    free = refine(equations, nodes, _independent_start(fit.hyperparameters, pool), floor)
+    kept = _relevant(free)
+    if kept != pool:
+        equations = equations.restricted(kept)
+        free = refine(equations, nodes, _without(free.hyperparameters, kept), floor)
+    shared = refine(equations, nodes, _shared_start(free), floor)
+    return equations, max((free, shared), key=lambda candidate: log_evidence(candidate, equations.pixels))
+
+
+def symmetry_scores(equations: NormalEquations, nodes: Array, fit: Fit, candidates: tuple[int, ...], floor: float) -> dict[int, float]:
+    """Return the log evidence of every candidate symmetry: the fit's own with only the orders that the symmetry allows."""
+    point = fit.hyperparameters
+    scores = {}
+    for candidate in candidates:
+        allowed = tuple(order for order in point.orders if order == 0 or (candidate and order % candidate == 0))
+        if allowed == point.orders:
+            # The same orders: the data carry more symmetry than this candidate asks for, which its evidence pays with a share.
+            own = reduce(gcd, point.orders, 0)
+            scores[candidate] = log_evidence(fit, equations.pixels) - (0.0 if candidate == own else 0.5 * float(np.log(equations.pixels)))
+            continue
+        part = _without(point, allowed)
+        cost, _, _ = cost_and_gradient(equations.restricted(allowed), nodes, part, floor)
+        scores[candidate] = -cost - 0.5 * part.vector.size * float(np.log(equations.pixels))
+    return scores
+
+
+def _independent_start(point: Hyperparameters, pool: tuple[int, ...]) -> Hyperparameters:
+    sizes = np.abs(point.mixing()).max(axis=1)
+    of_order = {order: max(sizes[k] for k, o in enumerate(functions_of(point.orders)) if o == order) for order in point.orders}
+    least = 0.1 * max(of_order.values())
+    amplitudes = np.log([max(of_order.get(order, 0.0), least) for order in pool])
+    vector = np.concatenate([point.vector[: 2 + 2 * point.waves], amplitudes])
+    vector[1] = min(vector[1], np.log(8.0))
+    return Hyperparameters(vector, point.waves, pool, INDEPENDENT)
+
+
+def _relevant(fit: Fit) -> tuple[int, ...]:
+    """Return the orders whose profile carries more than a thousandth of the strongest one's power; 0 always stays."""
+    orders = fit.hyperparameters.orders
+    power = np.bincount(fit.hyperparameters.order_of_function, weights=np.sum(fit.evidence.profiles**2, axis=1))
+    return tuple(order for order, p in zip(orders, power, strict=True) if order == 0 or p > 1e-4 * power.max())
+
+
+def _without(point: Hyperparameters, kept: tuple[int, ...]) -> Hyperparameters:
+    """Return the same hyperparameters for fewer orders."""
+    head = point.vector[: 2 + 2 * point.waves]
+    if point.mixing_kind == INDEPENDENT:
+        tail = point.vector[2 + 2 * point.waves :][[order in kept for order in point.orders]]
+        return Hyperparameters(np.concatenate([head, tail]), point.waves, kept, INDEPENDENT)
+    mixing = point.mixing()[[order in kept for order in functions_of(point.orders)], 0]
+    return _shared_from(head, mixing, point.waves, kept)
+
+
+def _shared_start(free: Fit) -> Hyperparameters:
+    """Return a start with one profile for all parts: the leading singular vector of the independent profiles."""
+    left, singular, _ = np.linalg.svd(free.evidence.profiles, full_matrices=False)
+    point = free.hyperparameters
+    size = float(np.linalg.norm(free.hyperparameters.mixing().diagonal()))
+    return _shared_from(point.vector[: 2 + 2 * point.waves], left[:, 0] * size, point.waves, point.orders)
+
+
+def _shared_from(head: Array, mixing: Array, waves: int, orders: tuple[int, ...]) -> Hyperparameters:
+    pivot = int(np.argmax(np.abs(mixing)))
+    ratios = np.delete(mixing / mixing[pivot], pivot)
+    scale = float(np.log(np.abs(mixing[pivot]) + 1e-12))
+    return Hyperparameters(np.concatenate([head, [scale], ratios]), waves, orders, SHARED, pivot)
