@@ -8,13 +8,18 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from qpi_core.errors import InputError
+from qpi_core.maps.inversion_symmetry import inversion_response
 from qpi_core.maps.levelling import subtract_polynomial
 from qpi_core.validation import require_observation
 
+PATTERNS = ("spots", "waves")
 POLARITIES = ("auto", "bright", "dark", "both")
 
 _SCALE_STEP = 1.6
 _SCALES_PX = tuple(1.25 * _SCALE_STEP**k for k in range(4))
+_WINDOW_PX = 5.0
+_MAX_SPOT_PX = 200
+_MAX_WINDOW_PX = 15
 _LOWEST_THRESHOLD = 2.5
 _HIGHEST_THRESHOLD = 20.0
 _MAX_DEFECTS = 10_000
@@ -28,18 +33,22 @@ def find_defects(
     polarity: str = "auto",
     min_distance: float = 4.0,
     size_px: float | None = None,
+    pattern: str = "spots",
 ) -> NDArray[np.float64]:
-    """Return (n, 2) sub-pixel positions (x, y) of spots, the strongest first; n may be 0.
+    """Return (n, 2) sub-pixel positions (x, y) of spots or of the centres of wave patterns, the strongest first; n may be 0.
 
-    The layer is freed of a bow (second-order polynomial), filtered with differences of Gaussians at several widths, each in units
-    of its own robust standard deviation, and its extrema above a threshold are refined by a parabola through the neighbours.
+    The layer is freed of a bow (second-order polynomial). For spots it is filtered with differences of Gaussians at several widths,
+    each in units of its own robust standard deviation; for waves with the symmetry under half a turn about every pixel. Extrema
+    above a threshold are refined by a parabola through the neighbours.
 
     Args:
         observation: (height, width); NaN = not measured, which is neither spot nor edge.
-        sensitivity: 0 to 1; the threshold falls from 20 to 2.5 robust standard deviations.
+        sensitivity: 0 to 1; the threshold falls from 20 to 2.5 robust standard deviations, for waves also from the strongest
+            response to none of it.
         polarity: "bright", "dark", "both", or "auto" for the sign that stands out more.
         min_distance: smallest distance between two positions in pixels; of closer ones the stronger is kept.
-        size_px: width (Gaussian sigma) of the spots in pixels; None tries several.
+        size_px: width (Gaussian sigma) in pixels of the spots, None tries several; or of the window on waves, None is 5.
+        pattern: "spots", or "waves" for rings and crosses whose centre need not be an extremum; polarity then plays no part.
 
     Raises:
         InputError: an argument outside its range, or an observation that is not a 2-D layer.
@@ -48,20 +57,28 @@ def find_defects(
         raise InputError(f"sensitivity must be between 0 and 1, but it is {sensitivity!r}.")
     if polarity not in POLARITIES:
         raise InputError(f"polarity must be one of {', '.join(map(repr, POLARITIES))}, but it is {polarity!r}.")
+    if pattern not in PATTERNS:
+        raise InputError(f"pattern must be one of {', '.join(map(repr, PATTERNS))}, but it is {pattern!r}.")
     if not 1 <= min_distance <= 1e4:
         raise InputError(f"min_distance must be between 1 and 10000 pixels, but it is {min_distance!r}.")
-    if size_px is not None and not 0.5 <= size_px <= 1e3:
-        raise InputError(f"size_px must be between 0.5 and 1000 pixels, but it is {size_px!r}.")
+    largest = _MAX_SPOT_PX if pattern == "spots" else _MAX_WINDOW_PX
+    if size_px is not None and not 0.5 <= size_px <= largest:
+        raise InputError(f"size_px must be between 0.5 and {largest} pixels for {pattern}, but it is {size_px!r}.")
     require_observation(observation)
     layer = subtract_polynomial(np.array(observation, dtype=np.float64), 2)
     measured = np.isfinite(layer)
-    response = _strongest_response(layer, measured, _SCALES_PX if size_px is None else (size_px,))
-    signed = _with_polarity(response, polarity)
+    if pattern == "waves":
+        response = signed = _in_deviations(inversion_response(layer, measured, size_px or _WINDOW_PX), measured)
+    else:
+        response = _strongest_response(layer, measured, _SCALES_PX if size_px is None else (size_px,))
+        signed = _with_polarity(response, polarity)
     reach = _LOBE_REACH * (max(_SCALES_PX) if size_px is None else size_px)
     threshold = _HIGHEST_THRESHOLD ** (1 - sensitivity) * _LOWEST_THRESHOLD**sensitivity
+    if pattern == "waves":  # ripples between the defects are far above the noise, so a defect is judged against the strongest one
+        threshold = max(threshold, (1 - sensitivity) ** 2 * float(signed[measured].max()))
     peaks = _peaks(np.where(measured, signed, -np.inf), threshold)
     kept = _thin_out(peaks, min_distance)
-    if polarity == "both":
+    if polarity == "both" and pattern == "spots":
         kept = _without_lobes(kept, response, reach)
     return np.array([_refine(signed, y, x) for y, x in kept], dtype=np.float64).reshape(-1, 2)
 
@@ -78,14 +95,19 @@ def _strongest_response(layer: NDArray[np.float64], measured: NDArray[np.bool_],
     for scale in scales:
         wide = _smooth(filled, weights, _SCALE_STEP * scale)
         difference, narrow = narrow - wide, wide
-        values = difference[measured]
-        centre = np.median(values)
-        # 1.4826 makes the median absolute deviation the standard deviation of a normal distribution.
-        deviation = 1.4826 * float(np.median(np.abs(values - centre))) or float(values.std())
-        if deviation > 0:
-            normalised = (difference - centre) / deviation
-            strongest = np.where(np.abs(normalised) > np.abs(strongest), normalised, strongest)
+        normalised = _in_deviations(difference, measured)
+        strongest = np.where(np.abs(normalised) > np.abs(strongest), normalised, strongest)
     return strongest
+
+
+def _in_deviations(response: NDArray[np.float64], measured: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the response minus its median, in units of its robust standard deviation; zero where it is the same everywhere."""
+    values = response[measured]
+    centre = np.median(values)
+    # 1.4826 makes the median absolute deviation the standard deviation of a normal distribution.
+    deviation = 1.4826 * float(np.median(np.abs(values - centre))) or float(values.std())
+    result: NDArray[np.float64] = (response - centre) / deviation if deviation > 0 else np.zeros_like(response)
+    return result
 
 
 def _smooth(filled: NDArray[np.float64], weights: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:

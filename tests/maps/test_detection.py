@@ -5,6 +5,7 @@ import pytest
 
 from qpi_core.errors import InputError
 from qpi_core.maps import find_defects
+from qpi_core.maps.inversion_symmetry import inversion_response
 
 PLACES = np.array([[20.3, 15.6], [60.0, 22.5], [101.7, 80.2], [33.4, 70.9], [80.5, 50.1], [120.2, 30.8]])
 
@@ -56,13 +57,48 @@ def test_sensitivity_polarity_and_distance():
     assert apart.min() > 13.5
 
 
+@pytest.mark.parametrize("phase", [0.0, 0.8, 1.6])
+@pytest.mark.parametrize("order", [0, 2, 4])
+def test_centres_of_waves_are_found_whatever_the_phase(order, phase):
+    y, x = np.mgrid[:96, :140]
+    places = np.array([[25.0, 30.0], [70.4, 60.7], [112.0, 25.5]])
+    layer = 0.02 * x + 0.05 * np.random.default_rng(0).normal(size=x.shape)
+    for a, b in places:
+        r, theta = np.hypot(x - a, y - b), np.arctan2(y - b, x - a)
+        layer += (1 + 0.8 * np.cos(order * theta)) * np.cos(0.9 * r + phase) * np.exp(-((r / 10) ** 2))
+    found = find_defects(layer, pattern="waves")[:3]
+    apart = np.hypot(*(places[:, np.newaxis] - found[np.newaxis]).transpose(2, 0, 1)).min(axis=1)
+    assert apart.max() < 0.5
+
+
+def test_inversion_response_is_its_definition():
+    layer, sigma, reach = np.random.default_rng(1).normal(size=(9, 11)), 1.0, 3
+    layer -= np.median(layer)
+    result = inversion_response(layer, np.ones(layer.shape, bool), sigma)
+    padded = np.pad(layer, reach)
+    expected = np.zeros_like(layer)
+    for i in range(9):
+        for j in range(11):
+            product = energy = 0.0
+            for dy in range(-reach, reach + 1):
+                for dx in range(-reach, reach + 1):
+                    if 0 < dy * dy + dx * dx <= reach * reach:
+                        one, other = padded[i + reach + dy, j + reach + dx], padded[i + reach - dy, j + reach - dx]
+                        weight = np.exp(-(dy * dy + dx * dx) / (2 * sigma**2)) / 2
+                        product, energy = product + weight * one * other, energy + weight * one * one
+            expected[i, j] = product * abs(product) / energy
+    np.testing.assert_allclose(result, expected / np.mean(layer**2), atol=1e-5)
+
+
 def test_a_flat_layer_has_no_defects():
     assert find_defects(np.zeros((20, 30))).shape == (0, 2)
     assert find_defects(np.full((20, 30), 5.0)).shape == (0, 2)
+    assert find_defects(np.full((20, 30), 5.0), pattern="waves").shape == (0, 2)
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"sensitivity": 2}, {"sensitivity": float("nan")}, {"polarity": "red"}, {"min_distance": 0}, {"size_px": -1}]
+    "arguments",
+    [{"sensitivity": 2}, {"sensitivity": float("nan")}, {"polarity": "red"}, {"min_distance": 0}, {"size_px": -1}, {"pattern": "stars"}],
 )
 def test_wrong_arguments_get_a_sentence(arguments):
     with pytest.raises(InputError, match=next(iter(arguments))):
