@@ -7,9 +7,25 @@ import streamlit as st
 st.set_page_config(page_title="QPI kernels", page_icon=str(Path(__file__).parent / "ui" / "icon.png"), layout="wide")
 st.navigation(
     [
-        st.Page("pages/extract.py", title="Extract", icon=":material/center_focus_strong:", default=True, help="From a map and its defects to the kernel."),
-        st.Page("pages/synthesize.py", title="Synthesize", icon=":material/tune:", help="Simulate a map with a known kernel and test every method on it."),
-        st.Page("pages/latent.py", title="Latent space", icon=":material/bubble_chart:", help="Where the training kernels lie, and where yours does."),
+        st.Page(
+            "pages/extract.py",
+            title="Extract",
+            icon=":material/center_focus_strong:",
+            default=True,
+            help="From a map and its defects to the kernel.",
+        ),
+        st.Page(
+            "pages/synthesize.py",
+            title="Synthesize",
+            icon=":material/tune:",
+            help="Simulate a map with a known kernel and test every method on it.",
+        ),
+        st.Page(
+            "pages/latent.py",
+            title="Latent space",
+            icon=":material/bubble_chart:",
+            help="Where the training kernels lie, and where yours does.",
+        ),
     ],
     position="top",
 ).run()

@@ -105,9 +105,14 @@ def fit_panels(
     return figure
 
 
-def kernel_row(panels: list[tuple[str, NDArray[np.float32]]], limits: tuple[float, float], colours: str, height: int = 190) -> Figure:
-    """Show kernels of one size as a row of small pictures on one colour scale, without axes."""
-    figure = _panels([title for title, _ in panels], height, gap=0.015, font_size=12)
+def kernel_row(
+    panels: list[tuple[str, NDArray[np.float32]]], limits: tuple[float, float], colours: str, slots: int | None = None, height: int = 210
+) -> Figure:
+    """Show kernels of one size as a row of small pictures on one colour scale, without axes; `slots` keeps short rows the same size."""
+    titles = [title for title, _ in panels]
+    figure = _panels(titles + [""] * max(0, (slots or 0) - len(titles)), height, gap=0.015, font_size=12)
+    for axis in [value for name, value in figure["layout"].items() if name.startswith(("xaxis", "yaxis"))]:
+        axis["visible"] = False
     for column, (_, values) in enumerate(panels, start=1):
         _add_image(figure, column, values, (0.0, 0.0), (1.0, 1.0), colours, limits, None, hoverinfo="skip")
         last = values.shape[0] - 0.5
@@ -130,15 +135,30 @@ def _panels(titles: list[str], height: int, gap: float, font_size: int = 14) -> 
     """Return an empty figure with one panel a title, side by side; the last gap holds the last colour bar."""
     width = (1.0 - gap * len(titles)) / len(titles) if gap > 0.03 else (1.0 - gap * (len(titles) - 1)) / len(titles)
     layout: dict[str, Any] = {
-        "height": height, "margin": {"l": 8, "r": 8, "t": 34, "b": 8}, "hoverlabel": {"namelength": 0}, "dragmode": "pan", "showlegend": False, "annotations": [],
-    }  # fmt: skip
+        "height": height,
+        "margin": {"l": 8, "r": 8, "t": 34, "b": 8},
+        "hoverlabel": {"namelength": 0},
+        "dragmode": "pan",
+        "showlegend": False,
+        "annotations": [],
+    }
     for column, title in enumerate(titles, start=1):
         start = (column - 1) * (width + gap)
         suffix = "" if column == 1 else str(column)
         layout[f"xaxis{suffix}"] = {"domain": [start, start + width], "anchor": _name("y", column), **_NO_LINES}
         layout[f"yaxis{suffix}"] = {"domain": [0.0, 1.0], "anchor": _name("x", column), **_NO_LINES}
         layout["annotations"].append(
-            {"text": title, "x": start + width / 2, "y": 1.0, "xref": "paper", "yref": "paper", "yanchor": "bottom", "showarrow": False, "font": {"size": font_size}}
+            {
+                "text": title,
+                "x": start + width / 2,
+                "y": 1.0,
+                "xref": "paper",
+                "yref": "paper",
+                "xanchor": "center",
+                "yanchor": "bottom",
+                "showarrow": False,
+                "font": {"size": font_size},
+            }
         )
     return {"data": [], "layout": layout}
 
@@ -156,14 +176,31 @@ def _add_image(
 ) -> None:
     """Add a picture whose first pixel has its centre at origin = (y, x); `bar` is the colour bar's title, None for no bar."""
     trace: dict[str, Any] = {
-        "type": "heatmap", "z": typed(values), "x0": origin[1], "dx": step[1], "y0": origin[0], "dy": step[0],
-        "xaxis": _name("x", column), "yaxis": _name("y", column),
-        "colorscale": plotly_scale(colours), "zmin": limits[0], "zmax": limits[1], "showscale": bar is not None, **more,
-    }  # fmt: skip
+        "type": "heatmap",
+        "z": typed(values),
+        "x0": origin[1],
+        "dx": step[1],
+        "y0": origin[0],
+        "dy": step[0],
+        "xaxis": _name("x", column),
+        "yaxis": _name("y", column),
+        "colorscale": plotly_scale(colours),
+        "zmin": limits[0],
+        "zmax": limits[1],
+        "showscale": bar is not None,
+        **more,
+    }
     if bar is not None:
         end = _axis(figure, "x", column)["domain"][1]
         title = {"text": bar, "side": "right"}
-        trace["colorbar"] = {"title": title, "x": end + 0.004, "xanchor": "left", "thickness": 10, "len": 0.9, "exponentformat": "none" if bar == "log₁₀" else "SI"}
+        trace["colorbar"] = {
+            "title": title,
+            "x": end + 0.004,
+            "xanchor": "left",
+            "thickness": 10,
+            "len": 0.9,
+            "exponentformat": "none" if bar == "log₁₀" else "SI",
+        }
     figure["data"].append(trace)
 
 
@@ -185,11 +222,24 @@ def _add_window(
     name_x, name_y, unit = names
     hover = f"{name_x} %{{customdata[0]:.3f}} {unit}<br>{name_y} %{{customdata[1]:.3f}} {unit}<br>%{{z:.4s}}"
     first = float(offsets[0])
-    _add_image(figure, column, values, (first, first), (1 / finer, 1 / finer), colours, limits, bar, customdata=typed(physical), hovertemplate=hover)
+    _add_image(
+        figure,
+        column,
+        values,
+        (first, first),
+        (1 / finer, 1 / finer),
+        colours,
+        limits,
+        bar,
+        customdata=typed(physical),
+        hovertemplate=hover,
+    )
     low, high = -(size // 2) - 0.5, size - size // 2 - 0.5
     common = {"minallowed": low, "maxallowed": high}
     _axis(figure, "x", column).update(title={"text": f"{name_x} ({unit})"}, range=[low, high], **common, **_ticks(low, high, steps[1]))
-    _axis(figure, "y", column).update(title={"text": f"{name_y} ({unit})", "standoff": 2}, range=[high, low], **common, **_ticks(low, high, steps[0]))
+    _axis(figure, "y", column).update(
+        title={"text": f"{name_y} ({unit})", "standoff": 2}, range=[high, low], **common, **_ticks(low, high, steps[0])
+    )
     if column > 1:
         _axis(figure, "x", column)["matches"] = "x"
         _axis(figure, "y", column)["matches"] = "y"
@@ -216,7 +266,15 @@ def _add_map(
         marker = {"symbol": "circle-open", "size": 7, "color": "#ff5d3b", "line": {"width": 1.5}}
         where = {"xaxis": _name("x", column), "yaxis": _name("y", column)}
         figure["data"].append(
-            {"type": "scatter", "mode": "markers", "x": typed(points[:, 0]), "y": typed(points[:, 1]), "marker": marker, "hoverinfo": "skip", **where}
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "x": typed(points[:, 0]),
+                "y": typed(points[:, 1]),
+                "marker": marker,
+                "hoverinfo": "skip",
+                **where,
+            }
         )
     _axis(figure, "x", column).update(title={"text": f"x ({length})"}, range=[-dx / 2, (columns - 0.5) * dx])
     title = {"text": f"y ({length})", "standoff": 2}

@@ -35,7 +35,9 @@ def plotly_scale(name: str) -> list[list[object]]:
     return [[i / 32, f"rgb({r},{g},{b})"] for i, (r, g, b) in enumerate(rows)]
 
 
-def colour_limits(values: NDArray[np.float32], percentiles: tuple[float, float] = (0.0, 100.0), diverging: bool = False) -> tuple[float, float]:
+def colour_limits(
+    values: NDArray[np.float32], percentiles: tuple[float, float] = (0.0, 100.0), diverging: bool = False
+) -> tuple[float, float]:
     """Return (low, high) for a picture: percentiles of the measured values, symmetric about 0 for a diverging map."""
     measured = values[np.isfinite(values)]
     if measured.size == 0:

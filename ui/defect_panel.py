@@ -30,9 +30,12 @@ def _show_upload(space: Workspace, view: MapView) -> None:
 
     upload = st.file_uploader("List of positions", key="positions_upload", help=texts.POSITION_FILE, label_visibility="collapsed")
     units = st.segmented_control(
-        "Units of a list without a heading", ["px", "nm"], key="positions_units", help="Only for lists that do not say it in their first line.",
+        "Units of a list without a heading",
+        ["px", "nm"],
+        key="positions_units",
+        help="Only for lists that do not say it in their first line.",
         persist_state="session",
-    )  # fmt: skip
+    )
     if upload is None:
         return
     content = upload.getvalue()
@@ -48,7 +51,13 @@ def _show_upload(space: Workspace, view: MapView) -> None:
             st.error(str(second))
             return
     st.text(loaded.description)
-    st.button("Use this list", key="use_list", on_click=lambda: workspace().defects.replace(loaded.positions_px, "file"), width="stretch", type="primary")
+    st.button(
+        "Use this list",
+        key="use_list",
+        on_click=lambda: workspace().defects.replace(loaded.positions_px, "file"),
+        width="stretch",
+        type="primary",
+    )
 
 
 def _show_detection(space: Workspace, view: MapView) -> None:
@@ -57,7 +66,9 @@ def _show_detection(space: Workspace, view: MapView) -> None:
 
         try:
             space.proposal = find_defects(view.layer.values, sensitivity=st.session_state["sensitivity"])
-            space.proposal_note = "" if len(space.proposal) else "Nothing stands out at this sensitivity; raise it, or mark the defects by hand."
+            space.proposal_note = (
+                "" if len(space.proposal) else "Nothing stands out at this sensitivity; raise it, or mark the defects by hand."
+            )
         except InputError as error:
             space.proposal, space.proposal_note = NO_POINTS, str(error)
 
@@ -71,7 +82,9 @@ def _show_detection(space: Workspace, view: MapView) -> None:
     st.slider("Sensitivity", 0.0, 1.0, 0.5, 0.05, key="sensitivity", help=texts.SENSITIVITY, persist_state="session")
     st.button("Propose defects", on_click=propose, width="stretch", icon=":material/frame_inspect:")
     if len(space.proposal):
-        st.caption(f"{len(space.proposal)} proposed (blue squares in the map). Accepting replaces the {len(space.defects.points)} marked ones; undo brings them back.")
+        st.caption(
+            f"{len(space.proposal)} proposed (blue squares in the map). Accepting replaces the {len(space.defects.points)} marked ones; undo brings them back."
+        )
         left, right = st.columns(2)
         left.button("Accept", on_click=accept, width="stretch", type="primary")
         right.button("Discard", on_click=discard, width="stretch")

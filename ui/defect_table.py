@@ -70,10 +70,16 @@ def show_defect_table(defects: DefectList, pixel_size_nm: tuple[float, float] | 
     frame = pd.DataFrame(base["points"], columns=list(columns), index=pd.RangeIndex(1, count + 1))
     number = st.column_config.NumberColumn(format="%.3f" if unit == "nm" else "%.2f", required=True)
     st.data_editor(
-        frame, key=key, num_rows="dynamic", hide_index=False, height=height, width="stretch",
+        frame,
+        key=key,
+        num_rows="dynamic",
+        hide_index=False,
+        height=height,
+        width="stretch",
         column_config={"_index": st.column_config.NumberColumn("#", width=40), columns[0]: number, columns[1]: number},
-        on_change=take_edits, alt="Table of defect positions",
-    )  # fmt: skip
+        on_change=take_edits,
+        alt="Table of defect positions",
+    )
     if problem := st.session_state.get("defect_table_problem"):
         st.error(problem)
 
@@ -82,7 +88,14 @@ def _unit(pixel_size_nm: tuple[float, float] | None) -> str:
     if pixel_size_nm is None:
         return "px"
     chosen = st.segmented_control(
-        "Units", ["nm", "px"], default="nm", required=True, key="defect_units", help=texts.UNITS, label_visibility="collapsed", persist_state="session"
+        "Units",
+        ["nm", "px"],
+        default="nm",
+        required=True,
+        key="defect_units",
+        help=texts.UNITS,
+        label_visibility="collapsed",
+        persist_state="session",
     )
     return str(chosen or "nm")
 

@@ -55,8 +55,9 @@ def _empty_workbench() -> None:
         st.subheader("From an STM map to the pattern of a single defect", anchor=False, text_alignment="center", width=560)
         st.markdown(
             "Load a map, click on its defects, press Extract. The kernel, its FFT, and what the map looks like without it appear below.",
-            text_alignment="center", width=560,
-        )  # fmt: skip
+            text_alignment="center",
+            width=560,
+        )
 
 
 def _workbench(space: Workspace, view: MapView) -> Question:
@@ -76,10 +77,21 @@ def _show_picker(space: Workspace, view: MapView) -> None:
         space.shown = (defects.rev, defects.points)
     rev, points = space.shown
     defect_picker(
-        view.layer.values, view.layer.sha256, map_id=_map_id(space), session=space.session, rev=rev, points=points, proposal=space.proposal,
-        colour_map=view.colours, limits=view.limits, pixel_size_nm=view.pixel_size_nm, unit=view.unit, height=_PICKER_HEIGHT, key=_PICKER_KEY,
+        view.layer.values,
+        view.layer.sha256,
+        map_id=_map_id(space),
+        session=space.session,
+        rev=rev,
+        points=points,
+        proposal=space.proposal,
+        colour_map=view.colours,
+        limits=view.limits,
+        pixel_size_nm=view.pixel_size_nm,
+        unit=view.unit,
+        height=_PICKER_HEIGHT,
+        key=_PICKER_KEY,
         on_change=lambda: _adopt_picture(workspace()),
-    )  # fmt: skip
+    )
     st.caption(describe_map(space.loaded, view))
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,11 @@ from numpy.typing import NDArray
 from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
 from ui.jobs import Job
-from ui.loaders import array_hash, extractor
+from ui.loaders import array_hash, atlas, extractor
 from ui.map_panel import MapView
+
+if TYPE_CHECKING:
+    from qpi_core.latent import Placement
 
 
 @dataclass(frozen=True)
@@ -46,12 +50,14 @@ class Outcome:
     Attributes:
         question: what was asked.
         estimate: the answer, with latent and network_kernel where a model is there.
-        network_note: why there is no latent, or "".
+        place: where the latent lies among the training kernels, or None.
+        network_note: why there is no latent or no place for it, or "".
         seconds: time of the method itself.
     """
 
     question: Question
     estimate: KernelEstimate
+    place: Placement | None
     network_note: str
     seconds: float
 
@@ -62,19 +68,23 @@ def extract_kernel(job: Job, question: Question) -> Outcome:
     Raises:
         InputError: the question cannot be answered; the sentence says why.
     """
-    import time
-
     job.step(0.1, "Computing the kernel")
     tool = extractor()
     values = question.view.layer.values
     started = time.perf_counter()
     estimate = tool.extract(values, question.positions, question.method, question.kernel_size, pixel_size_nm=question.view.pixel_size_nm)
     seconds = time.perf_counter() - started
+    job.step(0.6, "Finding its place in the latent space")
     note = ""
     if estimate.latent is None:
-        job.step(0.6, "Finding its place in the latent space")
         estimate, note = _with_latent(tool, estimate, values)
-    return Outcome(question, estimate.with_source(_source(question)), note, seconds)
+    place = None
+    if estimate.latent is not None:
+        try:
+            place = atlas().place(estimate.latent)
+        except InputError as error:
+            note = str(error)
+    return Outcome(question, estimate.with_source(_source(question)), place, note, seconds)
 
 
 def _with_latent(tool: Any, estimate: KernelEstimate, values: NDArray[np.float32]) -> tuple[KernelEstimate, str]:

@@ -10,7 +10,10 @@ def show_steps(map_name: str | None, defect_count: int, kernel_done: bool, stale
     steps = [
         (f"1 Map: {_short(map_name)}" if map_name else "1 Map: load one or take the example", map_name is not None),
         (f"2 Defects: {defect_count}" if defect_count else "2 Defects: mark at least one", defect_count > 0),
-        ("3 Kernel: out of date, extract again" if stale else "3 Kernel: ready" if kernel_done else "3 Kernel: press Extract", kernel_done and not stale),
+        (
+            "3 Kernel: out of date, extract again" if stale else "3 Kernel: ready" if kernel_done else "3 Kernel: press Extract",
+            kernel_done and not stale,
+        ),
         ("4 Take home: PNG, NPY, JSON, ZIP", kernel_done),
     ]
     current = next((i for i, (_, done) in enumerate(steps[:3]) if not done), 3)

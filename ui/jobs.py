@@ -75,7 +75,9 @@ class Job:
         except Exception as error:  # A broken computation must not take the page down; the log has the details.
             _LOG.exception("job %r failed", self.title)
             self.state = "failed"
-            self.problem = f"This did not work because of an internal error ({type(error).__name__}); the terminal of the app shows the details."
+            self.problem = (
+                f"This did not work because of an internal error ({type(error).__name__}); the terminal of the app shows the details."
+            )
         finally:
             self.seconds = time.perf_counter() - started
             self._finished.set()
@@ -116,7 +118,7 @@ def job_queue() -> JobQueue:
     return JobQueue()
 
 
-@st.fragment(run_every=0.4)
+@st.fragment(run_every=0.7)
 def show_running_job(job: Job, key: str) -> None:
     """Show progress and a cancel button; rerun the page once the job has ended."""
     if job.state in FINISHED:

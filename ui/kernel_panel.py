@@ -39,15 +39,22 @@ def choose_question(space: Workspace, view: MapView) -> Question:
     """Show method and kernel size and return the question that they make."""
     methods = available_methods()
     st.session_state.setdefault("method", default_method(methods))
-    method = st.selectbox("Method", methods, format_func=method_title, key="method", help="\n\n".join(_help_lines(methods)), persist_state="session")
+    method = st.selectbox(
+        "Method", methods, format_func=method_title, key="method", help="\n\n".join(_help_lines(methods)), persist_state="session"
+    )
     shorter = min(view.layer.values.shape)
     largest = min(shorter, _LARGEST_KERNEL)
     fixed = largest <= 16
     st.session_state["kernel_size"] = min(int(st.session_state.get("kernel_size", min(64, largest))), largest)
     size = st.slider(
-        "Kernel size (px)", min(16, MIN_KERNEL_SIZE if fixed else 16), max(largest, MIN_KERNEL_SIZE + 1), key="kernel_size", disabled=fixed, persist_state="session",
+        "Kernel size (px)",
+        min(16, MIN_KERNEL_SIZE if fixed else 16),
+        max(largest, MIN_KERNEL_SIZE + 1),
+        key="kernel_size",
+        disabled=fixed,
+        persist_state="session",
         help=f"The map is only {shorter} pixels wide, so the kernel takes all of it." if fixed else texts.KERNEL_SIZE,
-    )  # fmt: skip
+    )
     loaded = space.loaded
     return Question(loaded.name, loaded.sha256, view, space.defects.points, str(method), largest if fixed else int(size))
 
@@ -56,7 +63,13 @@ def show_extract_button(space: Workspace, question: Question) -> None:
     """Show the button, and start the extraction when it is pressed or the example asks for it."""
     reason = _why_not(space, question)
     pressed = st.button(
-        "Extract", type="primary", width="stretch", icon=":material/center_focus_strong:", disabled=bool(reason), help=reason or texts.EXTRACT_READY, key="extract"
+        "Extract",
+        type="primary",
+        width="stretch",
+        icon=":material/center_focus_strong:",
+        disabled=bool(reason),
+        help=reason or texts.EXTRACT_READY,
+        key="extract",
     )
     st.caption(reason or _size_sentence(question))
     if (pressed or space.start_at_once) and not reason:

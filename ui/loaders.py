@@ -7,6 +7,7 @@ share an entry if the array itself were the key. Heavy modules are imported insi
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,12 @@ from qpi_core.synthesis.kernels import KernelParameters
 from qpi_core.synthesis.scenes import draw_positions, simulate_observation
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from qpi_core.latent import LatentAtlas
     from qpi_core.maps import ScanMap
 
-EXAMPLE_NAME = "example (simulated)"
+EXAMPLE_NAME = "example.npy"
 EXAMPLE_PARAMETERS = KernelParameters(symmetry_order=4, orientation=0.4, wavenumber=3.2, phase=0.6, decay=0.15)
 _EXAMPLE_SHAPE = (128, 128)
 _EXAMPLE_DEFECTS = 30
@@ -85,18 +89,27 @@ def _read_map(sha256: str, name: str, _content: bytes) -> ScanMap:
 @st.cache_resource(max_entries=1, show_spinner=False)
 def example_map() -> LoadedMap:
     """Return the simulated example with its defects, 20 x 20 nm."""
-    from qpi_core.maps import ScanMap
+    from qpi_core.maps import load_map
 
+    content = example_file()
+    return LoadedMap(
+        EXAMPLE_NAME, content_hash(content), load_map(content, EXAMPLE_NAME, pixel_size_nm=DEFAULT_PIXEL_SIZE_NM), _example_scene()[1]
+    )
+
+
+def example_file() -> bytes:
+    """Return the example's map as the content of a .npy file."""
+    buffer = io.BytesIO()
+    np.save(buffer, _example_scene()[0], allow_pickle=False)
+    return buffer.getvalue()
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _example_scene() -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     rng = np.random.default_rng(2506)
     positions = draw_positions(rng, _EXAMPLE_DEFECTS, _EXAMPLE_SHAPE, on_grid=False)
     clean = simulate_observation(EXAMPLE_PARAMETERS, positions, _EXAMPLE_SHAPE)
-    noisy = (clean + _EXAMPLE_NOISE * clean.std() * rng.standard_normal(_EXAMPLE_SHAPE)).astype(np.float32)
-    sha256 = array_hash(noisy)
-    scan = ScanMap(
-        name=EXAMPLE_NAME, file_format="simulated", sha256=sha256, values={"dI/dV": noisy[None]}, units={"dI/dV": ""},
-        bias_mv=np.array([np.nan]), pixel_size_nm=(DEFAULT_PIXEL_SIZE_NM, DEFAULT_PIXEL_SIZE_NM), pixel_size_known=True,
-    )  # fmt: skip
-    return LoadedMap(EXAMPLE_NAME, sha256, scan, positions)
+    return (clean + _EXAMPLE_NOISE * clean.std() * rng.standard_normal(_EXAMPLE_SHAPE)).astype(np.float32), positions
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
@@ -123,3 +136,20 @@ def extractor() -> Any:
     from qpi_core.extraction import load_extractor
 
     return load_extractor(device="cpu")
+
+
+def atlas() -> LatentAtlas:
+    """Return the training kernels of the released model with their place in the latent space.
+
+    Raises:
+        InputError: no model, a damaged one, or no atlas that belongs to it.
+    """
+    models = extractor().models()
+    return _atlas(models.sha256, models.folder)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _atlas(model_sha256: str, _folder: Path) -> LatentAtlas:
+    from qpi_core.latent import load_atlas
+
+    return load_atlas(_folder, model_sha256)

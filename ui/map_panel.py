@@ -74,9 +74,13 @@ def show_source(space: Workspace) -> None:
 
     st.file_uploader("Map", type=None, key="map_upload", on_change=take_upload, help=texts.MAP_FILE)
     st.button(
-        "Try the example", icon=":material/play_arrow:", width="stretch", on_click=lambda: use_map(workspace(), example_map(), start=True),
-        help="Loads a simulated map with its defects and extracts the kernel at once.", type="primary" if space.loaded is None else "secondary",
-    )  # fmt: skip
+        "Try the example",
+        icon=":material/play_arrow:",
+        width="stretch",
+        on_click=lambda: use_map(workspace(), example_map(), start=True),
+        help="Loads a simulated map with its defects and extracts the kernel at once.",
+        type="primary" if space.loaded is None else "secondary",
+    )
     if space.problem:
         st.error(space.problem)
 
@@ -90,12 +94,19 @@ def choose_view(loaded: LoadedMap) -> MapView:
     scan = loaded.scan
     channels = list(scan.channels)
     channel = st.selectbox(
-        "Channel", channels, index=channels.index(scan.default_channel), key=f"channel_{loaded.sha256[:12]}", help=texts.CHANNEL,
-        disabled=len(channels) == 1, persist_state="session",
-    )  # fmt: skip
+        "Channel",
+        channels,
+        index=channels.index(scan.default_channel),
+        key=f"channel_{loaded.sha256[:12]}",
+        help=texts.CHANNEL,
+        disabled=len(channels) == 1,
+        persist_state="session",
+    )
     index, bias = _choose_energy(loaded, channel)
     pixel_size = _choose_pixel_size(loaded)
-    levelling = st.selectbox("Levelling", list(LEVELLINGS), format_func=LEVELLINGS.__getitem__, key="levelling", help=texts.LEVELLING, persist_state="session")
+    levelling = st.selectbox(
+        "Levelling", list(LEVELLINGS), format_func=LEVELLINGS.__getitem__, key="levelling", help=texts.LEVELLING, persist_state="session"
+    )
     layer = prepared_layer(loaded.sha256, channel, index, levelling, scan)
     colours, limits = _choose_colours(layer.values)
     return MapView(layer, channel, index, bias, levelling, pixel_size, scan.unit(channel), colours, limits)
@@ -111,10 +122,14 @@ def _choose_energy(loaded: LoadedMap, channel: str) -> tuple[int, float | None]:
         return 0, bias[0] if known else None
     index = int(
         st.select_slider(
-            "Energy (mV)" if known else "Layer", list(range(count)), format_func=lambda i: f"{bias[i]:.4g}" if known else str(i),
-            key=f"energy_{loaded.sha256[:12]}_{count}", help=texts.ENERGY, persist_state="session",
+            "Energy (mV)" if known else "Layer",
+            list(range(count)),
+            format_func=lambda i: f"{bias[i]:.4g}" if known else str(i),
+            key=f"energy_{loaded.sha256[:12]}_{count}",
+            help=texts.ENERGY,
+            persist_state="session",
         )
-    )  # fmt: skip
+    )
     return index, bias[index] if known else None
 
 
@@ -123,14 +138,22 @@ def _choose_pixel_size(loaded: LoadedMap) -> tuple[float, float] | None:
     if scan.pixel_size_known:
         return scan.pixel_size_nm
     width = st.number_input(
-        "Width of the map (nm)", min_value=1e-3, max_value=1e6, value=None, placeholder="not in the file", key=f"width_{loaded.sha256[:12]}",
-        help=texts.MAP_WIDTH, persist_state="session",
-    )  # fmt: skip
+        "Width of the map (nm)",
+        min_value=1e-3,
+        max_value=1e6,
+        value=None,
+        placeholder="not in the file",
+        key=f"width_{loaded.sha256[:12]}",
+        help=texts.MAP_WIDTH,
+        persist_state="session",
+    )
     return (float(width) / scan.shape[1],) * 2 if width else None
 
 
 def _choose_colours(values: NDArray[np.float32]) -> tuple[str, tuple[float, float]]:
-    colours = st.selectbox("Colours", list(COLOUR_MAPS), format_func=TITLES.__getitem__, key="colours", help=texts.COLOURS, persist_state="session")
+    colours = st.selectbox(
+        "Colours", list(COLOUR_MAPS), format_func=TITLES.__getitem__, key="colours", help=texts.COLOURS, persist_state="session"
+    )
     st.session_state.setdefault("limits", (0.5, 99.5))
     percentiles: Any = st.slider("Limits (percentiles)", 0.0, 100.0, step=0.5, key="limits", help=texts.LIMITS, persist_state="session")
     return colours, colour_limits(values, percentiles, diverging=colours in DIVERGING)

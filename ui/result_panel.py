@@ -7,11 +7,12 @@ import streamlit as st
 
 from qpi_core.spectra import fft_magnitude
 from ui import texts
-from ui.charts import PLOTLY_CONFIG, kernel_and_spectrum, fit_panels
+from ui.charts import PLOTLY_CONFIG, fit_panels, kernel_and_spectrum
 from ui.colours import colour_limits
 from ui.downloads import show_downloads
 from ui.extraction_job import Outcome
 from ui.kernel_panel import method_title
+from ui.loaders import atlas
 
 _PADDING = 4
 
@@ -23,7 +24,9 @@ def show_result(outcome: Outcome, stale: bool) -> None:
     title = f"Kernel · {method_title(estimate.method)}"
     st.subheader(title, anchor=False)
     if stale:
-        st.caption(":orange[:material/history:] The map, the defects or the settings have changed since; press Extract to bring this up to date.")
+        st.caption(
+            ":orange[:material/history:] The map, the defects or the settings have changed since; press Extract to bring this up to date."
+        )
     if estimate.warnings:
         st.warning("\n\n".join(_plain(sentence) for sentence in estimate.warnings), icon=":material/info:")
     pictures, numbers = st.columns([3.1, 1], gap="medium")
@@ -32,6 +35,7 @@ def show_result(outcome: Outcome, stale: bool) -> None:
     with numbers:
         show_numbers(outcome)
     show_fit(outcome)
+    show_latent_view(outcome)
     st.subheader("Take home", anchor=False)
     show_downloads(outcome)
 
@@ -46,15 +50,20 @@ def show_kernel_pair(outcome: Outcome) -> None:
     size = estimate.kernel.shape[0]
     magnitude = fft_magnitude(estimate.kernel, padded_size=size * _PADDING if padded else None)
     st.plotly_chart(
-        kernel_and_spectrum(estimate.kernel, magnitude, estimate.pixel_size_nm, view.unit, logarithmic), width="stretch", key="kernel_pair",
-        config=PLOTLY_CONFIG, alt="Extracted kernel beside the magnitude of its Fourier transform",
-    )  # fmt: skip
+        kernel_and_spectrum(estimate.kernel, magnitude, estimate.pixel_size_nm, view.unit, logarithmic),
+        width="stretch",
+        key="kernel_pair",
+        config=PLOTLY_CONFIG,
+        alt="Extracted kernel beside the magnitude of its Fourier transform",
+    )
 
 
 def show_numbers(outcome: Outcome) -> None:
     """Show noise, symmetry and parameters with their standard deviations."""
     estimate, unit = outcome.estimate, outcome.question.view.unit
-    st.metric("Noise σ (estimated)", f"{_number(estimate.noise_sigma)} {unit}".strip(), help="Standard deviation of what is left, per pixel.")
+    st.metric(
+        "Noise σ (estimated)", f"{_number(estimate.noise_sigma)} {unit}".strip(), help="Standard deviation of what is left, per pixel."
+    )
     signal = float(np.nanstd(estimate.reconstruction))
     st.metric("Explained", f"{100 * _explained(outcome):.1f} %", help="Share of the map's variance that the reconstruction accounts for.")
     st.metric("Symmetry", _symmetry(estimate.symmetry_order), help="Rotational symmetry order, where the method finds one.")
@@ -69,8 +78,32 @@ def show_fit(outcome: Outcome) -> None:
     estimate, view = outcome.estimate, outcome.question.view
     st.subheader("How well it explains the map", anchor=False)
     limits = colour_limits(view.layer.values, (0.5, 99.5))
-    figure = fit_panels(view.layer.values, estimate.reconstruction, estimate.residual, estimate.pixel_size_nm, view.unit, view.colours, limits)
-    st.plotly_chart(figure, width="stretch", key="fit", config=PLOTLY_CONFIG, alt="Map, reconstruction and residual on the same colour scale")
+    figure = fit_panels(
+        view.layer.values, estimate.reconstruction, estimate.residual, estimate.pixel_size_nm, view.unit, view.colours, limits
+    )
+    st.plotly_chart(
+        figure, width="stretch", key="fit", config=PLOTLY_CONFIG, alt="Map, reconstruction and residual on the same colour scale"
+    )
+
+
+def show_latent_view(outcome: Outcome) -> None:
+    """Show the networks' kernel and its place among the training kernels, whatever the method."""
+    st.subheader("What the networks see", anchor=False)
+    if outcome.place is None:
+        st.caption(outcome.network_note)
+        return
+    from ui.latent_chart import latent_scatter
+    from ui.latent_page import show_place
+
+    training = atlas()
+    scatter, kernels = st.columns([1.35, 1], gap="medium")
+    with scatter:
+        figure = latent_scatter(training, "symmetry_order", outcome.place, height=330, marker_size=4)
+        st.plotly_chart(
+            figure, width="stretch", key="own_place", config=PLOTLY_CONFIG, alt="Place of the kernel in the t-SNE of the training kernels"
+        )
+    with kernels:
+        show_place(training, outcome)
 
 
 def _explained(outcome: Outcome) -> float:

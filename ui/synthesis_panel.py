@@ -48,13 +48,24 @@ def choose_scene() -> SyntheticScene:
     """Show the sliders and return the scene they describe."""
     help_of = texts.SYNTHESIS
     keep = "session"
-    order = int(st.select_slider("Symmetry n", list(SYMMETRY_ORDERS), value=4, key="syn_order", help=help_of["symmetry_order"], persist_state=keep))
+    order = int(
+        st.select_slider("Symmetry n", list(SYMMETRY_ORDERS), value=4, key="syn_order", help=help_of["symmetry_order"], persist_state=keep)
+    )
     fixed = order == 0
     angle = st.slider(
-        "Orientation φ₁ (rad)", 0.0, 3.14, 0.3, 0.01, key="syn_orientation", persist_state=keep, disabled=fixed,
+        "Orientation φ₁ (rad)",
+        0.0,
+        3.14,
+        0.3,
+        0.01,
+        key="syn_orientation",
+        persist_state=keep,
+        disabled=fixed,
         help="An isotropic kernel has no orientation: φ₁ is π/2." if fixed else help_of["orientation"],
-    )  # fmt: skip
-    wavenumber = st.slider("Wave number B (rad/nm)", 0.5, 8.0, 3.0, 0.05, key="syn_wavenumber", help=help_of["wavenumber"], persist_state=keep)
+    )
+    wavenumber = st.slider(
+        "Wave number B (rad/nm)", 0.5, 8.0, 3.0, 0.05, key="syn_wavenumber", help=help_of["wavenumber"], persist_state=keep
+    )
     phase = st.slider("Phase φ₂ (rad)", 0.0, 3.14, 0.5, 0.01, key="syn_phase", help=help_of["phase"], persist_state=keep)
     decay = st.slider("Decay c (nm⁻²)", 0.02, 1.0, 0.2, 0.01, key="syn_decay", help=help_of["decay"], persist_state=keep)
     count = st.slider("Defects N", 1, 100, 20, 1, key="syn_count", help=help_of["count"], persist_state=keep)

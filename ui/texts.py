@@ -1,8 +1,7 @@
 """Sentences of the pages: what each control means. Kept apart from the code that shows them."""
 
 MAP_FILE = (
-    "npy, npz, csv, txt, png, tif, Nanonis sxm and 3ds. The content is checked, whatever the name says; "
-    "nothing leaves this computer."
+    "npy, npz, csv, txt, png, tif, Nanonis sxm and 3ds. The content is checked, whatever the name says; nothing leaves this computer."
 )
 CHANNEL = "Which measured quantity to use. The dI/dV channel is chosen where the file has one."
 ENERGY = "Bias V of the layer, mV. The kernel belongs to this energy."
@@ -16,8 +15,12 @@ MAP_WIDTH = "Width of the field of view, nm. The file does not say it; without i
 TABLE = "Positions of the defects; 0 is the centre of the first pixel, x to the right, y downwards. Add, change or delete rows."
 UNITS = "Units of the table."
 POSITION_FILE = "CSV or TXT with the header x_nm,y_nm or x_px,y_px; or NPY or JSON. You see how it was read before it is used."
-SENSITIVITY = "Low: only the clearest defects. High: weak ones too, and more false ones. A proposal; the map stays as it is until you accept."
-KERNEL_SIZE = "Side of the kernel window, pixels: large enough that the pattern has died out at its edge, at most the shorter side of the map."
+SENSITIVITY = (
+    "Low: only the clearest defects. High: weak ones too, and more false ones. A proposal; the map stays as it is until you accept."
+)
+KERNEL_SIZE = (
+    "Side of the kernel window, pixels: large enough that the pattern has died out at its edge, at most the shorter side of the map."
+)
 EXTRACT_NEEDS_DEFECTS = "Mark at least one defect first: click on the map, or load a list."
 EXTRACT_READY = "Computes the kernel, its FFT, the reconstruction and the residual."
 ZOOM = (
@@ -26,6 +29,10 @@ ZOOM = (
 )
 LOG_FFT = "Logarithmic: log10 of the magnitude, over four decades."
 PADDING = "Zero padding of the kernel by 4 before the transform: smoother to look at, the same information. The files keep the plain FFT."
+PLACE = (
+    "The embedding is fixed. A new latent is put among its nearest neighbours in the latent space itself, "
+    "weighted with the inverse square of the distance."
+)
 METHOD_TITLES = {
     "refined": "Refined",
     "two_step": "Two-step network",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import streamlit as st
@@ -26,10 +27,9 @@ def prepare(job: Job) -> None:
     job.step(0.4, "Loading the networks")
     tool = extractor()
     if tool.has_model:
-        try:
+        # A damaged model is told about when somebody asks for a network.
+        with contextlib.suppress(InputError):
             tool.models()
-        except InputError:
-            return  # the page says it when somebody asks for a network
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

@@ -47,7 +47,7 @@ class DefectList:
 
 @dataclass
 class Workspace:
-    """State of the Extract page.
+    """State of one session.
 
     Attributes:
         session: random name of this browser session.
@@ -62,6 +62,8 @@ class Workspace:
         proposal_note: sentence of the detection when it proposes nothing.
         start_at_once: extract in the next run without a press on the button (the example).
         problem: sentence about what went wrong last, shown until the next action.
+        latent_job: the loading of the networks for the Latent space page.
+        comparison_job, comparison, comparison_problem: the same three for the Synthesize page.
     """
 
     session: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -75,6 +77,10 @@ class Workspace:
     proposal_note: str = ""
     start_at_once: bool = False
     problem: str = ""
+    latent_job: Any = None
+    comparison_job: Any = None
+    comparison: Any = None
+    comparison_problem: str = ""
 
 
 def workspace() -> Workspace:

@@ -111,7 +111,12 @@ def defect_picker(
         "limits": [(value - encoded.low) / encoded.step for value in limits],
     }
     data = {
-        "session": session, "name": key, "map": picture, "rev": rev, "points": points.round(4).tolist(),
-        "proposal": proposal.round(2).tolist(), "height": height,
-    }  # fmt: skip
+        "session": session,
+        "name": key,
+        "map": picture,
+        "rev": rev,
+        "points": points.round(4).tolist(),
+        "proposal": proposal.round(2).tolist(),
+        "height": height,
+    }
     return _COMPONENT(key=key, data=data, on_value_change=on_change, default={"value": None}, height="content")

@@ -1,0 +1,68 @@
+"""The table and the pictures of a comparison of methods."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui.charts import display_limits, kernel_row
+from ui.comparison_job import Comparison
+from ui.kernel_panel import method_title
+
+_PER_ROW = 5
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """Show the error of every method against the truth, and the kernels on the truth's colour scale."""
+    import pandas as pd
+
+    truth = comparison.scene.kernel
+    parameters = comparison.scene.parameters
+    st.subheader("Every method on this map", anchor=False)
+    st.caption(
+        f"Truth: n = {parameters.symmetry_order}, B = {parameters.wavenumber:.3g} rad/nm, c = {parameters.decay:.3g} nm⁻², "
+        f"{len(comparison.scene.positions)} defects. Errors on the truth's own [0, 1] scale: lower is better; cosine and FFT correlation: 1 is perfect."
+    )
+    found = sorted(
+        (result for result in comparison.results if result.errors), key=lambda result: result.errors.rmse if result.errors else 0.0
+    )
+    frame = pd.DataFrame(
+        [
+            {
+                "Method": method_title(result.method),
+                "RMSE": result.errors.rmse,
+                "MAE": result.errors.mae,
+                "Cosine": result.errors.cosine,
+                "FFT correlation": result.errors.fft_correlation,
+                "Symmetry found": _order(result.symmetry_order),
+                "Seconds": result.seconds,
+            }
+            for result in found
+            if result.errors
+        ]
+    )
+    formats = {name: st.column_config.NumberColumn(format="%.4f") for name in ("RMSE", "MAE", "Cosine", "FFT correlation")}
+    st.dataframe(
+        frame,
+        hide_index=True,
+        width="stretch",
+        column_config={**formats, "Seconds": st.column_config.NumberColumn(format="%.2f")},
+        key="comparison_table",
+    )
+    for result in comparison.results:
+        if result.problem:
+            st.caption(f"{method_title(result.method)}: {result.problem}")
+    colours, limits = display_limits(truth)
+    panels = [("Truth", truth)] + [(method_title(result.method), result.kernel) for result in found if result.kernel is not None]
+    for start in range(0, len(panels), _PER_ROW):
+        row = panels[start : start + _PER_ROW]
+        st.plotly_chart(
+            kernel_row(row, limits, colours, slots=_PER_ROW),
+            width="stretch",
+            key=f"comparison_{start}",
+            config={"displayModeBar": False},
+            alt="Kernels: " + ", ".join(title for title, _ in row),
+        )
+
+
+def _order(order: int | None) -> str:
+    return "-" if order is None else str(order)

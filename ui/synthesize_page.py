@@ -1,0 +1,83 @@
+"""The Synthesize page: a map with a known kernel, live, and every method tried on it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from qpi_core.spectra import fft_magnitude
+from ui import texts
+from ui.charts import PLOTLY_CONFIG, kernel_and_spectrum
+from ui.comparison_job import compare_methods
+from ui.comparison_panel import show_comparison
+from ui.jobs import FINISHED, job_queue, show_running_job
+from ui.kernel_panel import available_methods
+from ui.synthesis_panel import PIXEL_SIZE_NM, SyntheticScene, choose_scene
+from ui.workspace import Workspace, workspace
+
+_PATIENCE_SECONDS = 0.8
+
+
+def show_synthesize_page() -> None:
+    """Show the whole page."""
+    space = workspace()
+    _collect(space)
+    _live_scene()
+    if space.comparison_job is not None:
+        show_running_job(space.comparison_job, "cancel_comparison")
+    if space.comparison_problem:
+        st.error(space.comparison_problem)
+    if space.comparison is not None:
+        show_comparison(space.comparison)
+
+
+@st.fragment
+def _live_scene() -> None:
+    space = workspace()
+    controls, pictures = st.columns([1, 3.4], gap="medium")
+    with controls:
+        scene = choose_scene()
+    with pictures:
+        magnitude = fft_magnitude(scene.kernel)
+        figure = kernel_and_spectrum(scene.kernel, magnitude, PIXEL_SIZE_NM, "", scene=(scene.observation, scene.positions), height=380)
+        st.plotly_chart(
+            figure,
+            width="stretch",
+            key="synthetic",
+            config=PLOTLY_CONFIG,
+            alt="Kernel, magnitude of its Fourier transform, and the simulated map",
+        )
+        st.caption(_describe(scene), help=texts.ZOOM)
+        running = space.comparison_job is not None
+        pressed = st.button(
+            "Extract from this",
+            type="primary",
+            icon=":material/center_focus_strong:",
+            key="compare",
+            disabled=running,
+            help="A comparison is running." if running else "Runs every method on this map and shows its error against the true kernel.",
+        )
+    if pressed:
+        _start(space, scene)
+
+
+def _start(space: Workspace, scene: SyntheticScene) -> None:
+    space.comparison_problem = ""
+    methods = available_methods()
+    space.comparison_job = job_queue().submit("Comparing the methods", lambda job: compare_methods(job, scene, methods))
+    space.comparison_job.wait(_PATIENCE_SECONDS)
+    st.rerun()
+
+
+def _collect(space: Workspace) -> None:
+    job = space.comparison_job
+    if job is None or job.state not in FINISHED:
+        return
+    space.comparison_job = None
+    if job.state == "done":
+        space.comparison = job.result
+    space.comparison_problem = job.problem
+
+
+def _describe(scene: SyntheticScene) -> str:
+    noise = f"noise σ = {scene.noise_sigma:.3g}" if scene.noise_sigma else "no noise"
+    return f"64 × 64 px, 10 × 10 nm · {len(scene.positions)} defects · {noise} · the ring of the FFT lies at 2B = {2 * scene.parameters.wavenumber:.3g} rad/nm"
