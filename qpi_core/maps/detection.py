@@ -16,7 +16,8 @@ PATTERNS = ("spots", "waves")
 POLARITIES = ("auto", "bright", "dark", "both")
 
 _SCALE_STEP = 1.6
-_SCALES_PX = tuple(1.25 * _SCALE_STEP**k for k in range(4))
+_SCALES_PX = tuple(1.25 * _SCALE_STEP**k for k in range(7))
+_SIDE_PER_SCALE = 16
 _WINDOW_PX = 5.0
 _MAX_SPOT_PX = 200
 _MAX_WINDOW_PX = 15
@@ -67,19 +68,20 @@ def find_defects(
     require_observation(observation)
     layer = subtract_polynomial(np.array(observation, dtype=np.float64), 2)
     measured = np.isfinite(layer)
+    fitting = tuple(scale for scale in _SCALES_PX if scale <= max(_SCALES_PX[1], min(layer.shape) / _SIDE_PER_SCALE))
+    scales = fitting if size_px is None else (size_px,)
     if pattern == "waves":
         response = signed = _in_deviations(inversion_response(layer, measured, size_px or _WINDOW_PX), measured)
     else:
-        response = _strongest_response(layer, measured, _SCALES_PX if size_px is None else (size_px,))
+        response = _strongest_response(layer, measured, scales)
         signed = _with_polarity(response, polarity)
-    reach = _LOBE_REACH * (max(_SCALES_PX) if size_px is None else size_px)
     threshold = _HIGHEST_THRESHOLD ** (1 - sensitivity) * _LOWEST_THRESHOLD**sensitivity
     if pattern == "waves":  # ripples between the defects are far above the noise, so a defect is judged against the strongest one
         threshold = max(threshold, (1 - sensitivity) ** 2 * float(signed[measured].max()))
     peaks = _peaks(np.where(measured, signed, -np.inf), threshold)
     kept = _thin_out(peaks, min_distance)
     if polarity == "both" and pattern == "spots":
-        kept = _without_lobes(kept, response, reach)
+        kept = _without_lobes(kept, response, _LOBE_REACH * max(scales))
     return np.array([_refine(signed, y, x) for y, x in kept], dtype=np.float64).reshape(-1, 2)
 
 

@@ -91,7 +91,9 @@ def test_createc_terraces_have_atomic_height():
     np.testing.assert_allclose(steps / layer_nm, np.round(steps / layer_nm), atol=0.1)
 
 
-def test_the_single_defect_is_found():
+@pytest.mark.parametrize("arguments", [{}, {"pattern": "waves", "size_px": 12}])
+def test_the_single_defect_is_found_first(arguments):
+    """The map shows one dark disc of about 35 pixels radius around (235, 211), read off the picture."""
     scan = load_map(DATA / "scans" / "createc_scan_11nm.dat")
-    strongest = find_defects(scan.layer("Z (m)"))[0]
-    np.testing.assert_allclose(strongest, (250, 210), atol=12)
+    strongest = find_defects(scan.layer("Z (m)"), **arguments)[0]
+    np.testing.assert_allclose(strongest, (235, 211), atol=4)
