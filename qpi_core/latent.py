@@ -95,7 +95,7 @@ class LatentAtlas:
         point = np.asarray(latent, dtype=np.float64)
         if point.shape != self.latents.shape[1:] or not np.isfinite(point).all():
             raise InputError(f"latent must be a finite array of shape {self.latents.shape[1:]}, but it has shape {point.shape}.")
-        distances = _distances(self._flat(), point.reshape(1, -1))[:, 0]
+        distances = np.linalg.norm(self._flat() - point.reshape(1, -1), axis=1)
         nearest = np.argsort(distances, kind="stable")[: max(1, min(neighbours, len(distances)))]
         # A latent that is in the atlas gets that point's place: the others' weights vanish beside it.
         weights = 1.0 / np.maximum(distances[nearest], 1e-6 * max(self.typical_distance, 1e-12)) ** 2
@@ -207,7 +207,7 @@ def load_atlas(folder: Path, model_sha256: str | None = None) -> LatentAtlas:
     if path.stat().st_size > MAX_ATLAS_BYTES:
         raise InputError(f"{ATLAS_NAME} of the model {folder.name!r} is larger than {MAX_ATLAS_BYTES // 2**20} MiB; {again}")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             values: dict[str, Any] = {field.name: archive[field.name] for field in fields(LatentAtlas)}
         atlas = LatentAtlas(
             values["latents"].astype(np.float32),

@@ -1,0 +1,128 @@
+"""The command line as a user runs it: files, side-car, and sentences instead of tracebacks."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qpi_core.__main__ import build_parser, main
+
+REAL_SCAN = Path(__file__).resolve().parents[3] / "shared" / "data" / "scans" / "nanonis.sxm"
+REAL_GRID = Path(__file__).resolve().parents[3] / "shared" / "data" / "nanonis_grid" / "NanonisReader_STS_grid_lockin.3ds"
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "map.npy", rng.normal(size=(3, 30, 34)))
+    np.savetxt(tmp_path / "p.csv", rng.integers(0, 30, (5, 2)), delimiter=",", header="x_px,y_px", comments="", fmt="%d")
+    return tmp_path
+
+
+def extract(folder, *options, positions="p.csv", name="map.npy", out="out"):
+    return main(["extract", str(folder / name), "--positions", str(folder / positions), "--out", str(folder / out), *options])
+
+
+def test_files_and_side_car(inputs, capsys):
+    status = extract(inputs, "--method", "defect_average", "--layer", "2", "--level", "plane", "--pixel-size-nm", "0.1", "0.2")
+    assert status == 0
+    values = json.loads((inputs / "out" / "estimate.json").read_text(encoding="utf-8"))
+    assert values["kernel_size"] == 30 and values["pixel_size_nm"] == [0.1, 0.2]
+    assert values["provenance"]["input"]["name"] == "map.npy" and values["provenance"]["input"]["layer_index"] == 2
+    assert values["provenance"]["input"]["steps"] == [{"step": "level", "kind": "plane"}]
+    assert np.load(inputs / "out" / "kernel.npy").shape == (30, 30)
+    from qpi_core.maps import level
+
+    rebuilt = np.load(inputs / "out" / "reconstruction.npy") + np.load(inputs / "out" / "residual.npy")
+    np.testing.assert_allclose(rebuilt, level(np.load(inputs / "map.npy")[2], "plane"), atol=1e-5)
+    assert "Warning: The average of crops" in capsys.readouterr().out
+
+
+def test_same_command_gives_the_same_bytes(inputs):
+    for out in ("a", "b"):
+        assert extract(inputs, "--method", "tikhonov", "--kernel-size", "9", out=out) == 0
+    names = sorted(path.name for path in (inputs / "a").iterdir())
+    assert [(inputs / "a" / name).read_bytes() for name in names] == [(inputs / "b" / name).read_bytes() for name in names]
+
+
+@pytest.mark.parametrize(
+    ("options", "paths", "word"),
+    [
+        ([], {"name": "missing.npy"}, "missing.npy"),
+        ([], {"positions": "missing.csv"}, "missing.csv"),
+        ([], {"name": "p.csv", "positions": "map.npy"}, ""),
+        (["--method", "magic"], {}, "tikhonov"),
+        (["--kernel-size", "31"], {}, "kernel_size"),
+        (["--channel", "topography"], {}, "topography"),
+        (["--layer", "3"], {}, "3"),
+        (["--bias-mv", "20"], {}, "bias"),
+        (["--level", "cubic"], {}, "kind"),
+        (["--model", "nobody"], {}, "nobody"),
+        (["--device", "tpu"], {}, "device"),
+        (["--pixel-size-nm", "-1"], {}, "pixel_size_nm"),
+        (["--pixel-size-nm", "1", "2", "3"], {}, "pixel-size-nm"),
+        ([], {"out": "p.csv"}, "p.csv"),
+    ],
+)
+def test_bad_input_gives_one_sentence_and_status_2(inputs, capsys, options, paths, word):
+    before = sorted(path.name for path in inputs.iterdir())
+    options = options if "--method" in options else [*options, "--method", "tikhonov"]
+    assert extract(inputs, *options, **paths) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ") and captured.err.count("\n") == 1 and word in captured.err
+    assert sorted(path.name for path in inputs.iterdir()) in (before, sorted([*before, "out"]))
+    assert not (inputs / "out").exists() or not list((inputs / "out").iterdir())
+
+
+def test_positions_outside_the_map_are_refused(inputs, capsys):
+    (inputs / "far.csv").write_text("x_px,y_px\n3,4\n300,4\n")
+    assert extract(inputs, "--method", "tikhonov", positions="far.csv") == 2
+    assert "outside" in capsys.readouterr().err
+
+
+def test_as_a_process_there_is_no_traceback(inputs):
+    command = [sys.executable, "-m", "qpi_core", "extract", str(inputs / "no.npy"), "--positions", "p", "--out", "o"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2 and "Traceback" not in done.stderr and "no.npy" in done.stderr
+
+
+def test_every_command_explains_itself_without_heavy_imports():
+    parser = build_parser()
+    (actions,) = [action for action in parser._actions if action.dest == "command"]
+    assert {"atlas", "benchmark", "dataset", "evaluate", "extract", "train"} <= set(actions.choices)
+    for command in actions.choices.values():
+        assert len(command.format_help()) > 300
+    code = "import sys; from qpi_core.__main__ import build_parser; build_parser(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_ctrl_c_ends_quietly(inputs, monkeypatch, capsys):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("qpi_core.commands.extract.run", interrupt)
+    assert extract(inputs) == 130
+    assert capsys.readouterr().err == "Stopped.\n"
+
+
+@pytest.mark.skipif(not REAL_SCAN.is_file(), reason="the real files in ../shared/data are not here")
+def test_a_real_scan_with_positions_in_nm(tmp_path):
+    (tmp_path / "p.csv").write_text("x_nm,y_nm\n5.0,5.0\n2.5,7.25\n8.1,3.3\n")
+    command = ["extract", str(REAL_SCAN), "--positions", str(tmp_path / "p.csv"), "--out", str(tmp_path / "out"), "--method", "tikhonov"]
+    assert main([*command, "--kernel-size", "32", "--level", "plane"]) == 0
+    values = json.loads((tmp_path / "out" / "estimate.json").read_text(encoding="utf-8"))
+    assert values["pixel_size_nm"] == pytest.approx([10 / 160, 10 / 160], rel=0.02)
+    np.testing.assert_allclose(values["positions_px"][0], np.array([5.0, 5.0]) / values["pixel_size_nm"], rtol=1e-9)
+
+
+@pytest.mark.skipif(not REAL_GRID.is_file(), reason="the real files in ../shared/data are not here")
+def test_one_layer_of_a_real_grid(tmp_path):
+    (tmp_path / "p.csv").write_text("x_px,y_px\n10,12\n20,22\n")
+    command = ["extract", str(REAL_GRID), "--positions", str(tmp_path / "p.csv"), "--out", str(tmp_path / "out"), "--method", "tikhonov"]
+    assert main([*command, "--layer", "7"]) == 0
+    values = json.loads((tmp_path / "out" / "estimate.json").read_text(encoding="utf-8"))
+    assert values["kernel_size"] == 30 and values["provenance"]["input"]["layer_index"] == 7
+    assert isinstance(values["provenance"]["input"]["bias_mv"], float)
