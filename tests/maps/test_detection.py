@@ -94,6 +94,8 @@ def test_a_flat_layer_has_no_defects():
     assert find_defects(np.zeros((20, 30))).shape == (0, 2)
     assert find_defects(np.full((20, 30), 5.0)).shape == (0, 2)
     assert find_defects(np.full((20, 30), 5.0), pattern="waves").shape == (0, 2)
+    y, x = np.mgrid[:40, :50]
+    assert find_defects(1e-9 * (3 + 0.01 * x - 0.02 * y), sensitivity=1).shape == (0, 2)
 
 
 @pytest.mark.parametrize(
