@@ -123,14 +123,20 @@ def _measured(tasks: list[Any], workers: int) -> Iterator[list[Record]]:
         yield from map(_measure_scene, tasks)
         return
     # Fresh processes: a forked one would inherit torch's threads in an undefined state.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_one_thread) as pool:
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_one_thread)
+    try:
         yield from pool.map(_measure_scene, tasks)
+    finally:
+        # After Ctrl+C the scenes that have not started are dropped; those that were measured are on disk.
+        pool.shutdown(cancel_futures=True)
 
 
 def _one_thread() -> None:
     import torch
+    from threadpoolctl import threadpool_limits
 
     torch.set_num_threads(1)
+    threadpool_limits(1)
 
 
 def _measure_scene(task: tuple[BenchmarkPlan, tuple[str, float, int], tuple[str, ...]]) -> list[Record]:
