@@ -14,6 +14,9 @@ STRUCTURED_CORRELATION = 0.2
 NEGLIGIBLE_RESIDUAL = 0.02
 """Residuals below this fraction of the map's standard deviation are not judged."""
 UNEXPLAINED_VARIANCE = 0.95
+"""Share of the map's variance from which on the noise is called all that there is."""
+UNSEEN_SHARE = 0.05
+"""Share of the kernel window, from which on unseen pixels are told: the outermost corners alone are no news."""
 
 
 def warn_about_input(observation: NDArray[np.float32], positions: NDArray[np.float64], kernel_size: int) -> list[str]:
@@ -32,9 +35,9 @@ def warn_about_input(observation: NDArray[np.float32], positions: NDArray[np.flo
         sentences.append(f"{share} of the map was not measured; those pixels took no part.")
     seen = coverage(positions, (observation.shape[0], observation.shape[1]), kernel_size)
     unseen = float((seen == 0).mean())
-    if unseen > 0:
+    if unseen >= UNSEEN_SHARE:
         sentences.append(
-            f"{_percent(unseen)} of the kernel window lies outside the map for every defect: there the kernel is what the method assumes, "
+            f"{100 * unseen:.0f} % of the kernel window lies outside the map for every defect: there the kernel is what the method assumes, "
             "not what was measured; a smaller kernel_size avoids it."
         )
     count = int(measured.sum())
@@ -86,7 +89,9 @@ def warn_about_fit(observation: NDArray[np.float32], residual: NDArray[np.float3
             "this kernel does not describe the map."
         )
     elif noise_sigma**2 >= UNEXPLAINED_VARIANCE * spread**2:
-        sentences.append("Hardly any of the map's variation is explained by a pattern at the defects: what is shown may be noise.")
+        sentences.append(
+            "Hardly any of the map's variation is explained by this kernel at the marked defects: what is shown may be noise, or wrong."
+        )
     correlation = neighbour_correlation(residual)
     if correlation > STRUCTURED_CORRELATION:
         sentences.append(
@@ -110,7 +115,3 @@ def neighbour_correlation(image: NDArray[np.float32]) -> float:
         pairs = product[np.isfinite(product)]
         both.append(float(pairs.mean()) / variance if pairs.size else 0.0)
     return min(both)
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.0f} %" if fraction >= 0.01 else "Less than 1 %"

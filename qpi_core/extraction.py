@@ -103,9 +103,25 @@ class Extractor:
         if refine_positions or refine_weights:
             raise InputError("refine_positions and refine_weights are not available yet; leave them False.")
         answer = _constant_answer(request) if _is_constant(request.observation) else chosen.solve(request)
-        if with_latent and answer.network is None and self.has_model and not _is_constant(request.observation):
-            answer = replace(answer, network=run_two_step(request))
-        return self._estimate(chosen, request, answer, np.asarray(observation))
+        estimate = self._estimate(chosen, request, answer, np.asarray(observation))
+        wanted = with_latent and self.has_model and not _is_constant(request.observation)
+        return self.add_latent(estimate, observation) if wanted else estimate
+
+    def add_latent(self, estimate: KernelEstimate, observation: ArrayLike) -> KernelEstimate:
+        """Return an estimate with what Encoder_Y and Decoder_K make of the same map beside it; unchanged where that is there already.
+
+        Args:
+            estimate: by any method.
+            observation: the map that it was made from.
+
+        Raises:
+            InputError: as `latent_of`.
+        """
+        if estimate.latent is not None:
+            return estimate
+        network = self.latent_of(observation, estimate.positions, estimate.kernel_size, estimate.weights)
+        provenance = {**estimate.provenance, "model": _describe_models(self.models())}
+        return replace(estimate, latent=network.latent, network_kernel=network.kernel, provenance=provenance)
 
     def latent_of(
         self, observation: ArrayLike, positions: ArrayLike, kernel_size: int = 64, weights: ArrayLike | None = None

@@ -117,6 +117,7 @@ def test_latent_beside_any_method_is_that_of_two_step(models):
     np.testing.assert_array_equal(estimate.latent, two_step.latent)
     np.testing.assert_array_equal(estimate.network_kernel, two_step.kernel)
     np.testing.assert_array_equal(extractor.latent_of(observation, positions, SIZE).latent, two_step.latent)
+    assert estimate.provenance["model"]["sha256"] == "0" * 64 and estimate.method == "defect_average"
     assert not np.array_equal(estimate.kernel, two_step.kernel)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -92,10 +91,9 @@ def _with_latent(tool: Any, estimate: KernelEstimate, values: NDArray[np.float32
     if not tool.has_model:
         return estimate, "No released model is installed, so the kernel has no place in the latent space yet."
     try:
-        network = tool.latent_of(values, estimate.positions, estimate.kernel_size)
+        return tool.add_latent(estimate, values), ""
     except InputError as error:
         return estimate, str(error)
-    return dataclasses.replace(estimate, latent=network.latent, network_kernel=network.kernel), ""
 
 
 def _source(question: Question) -> dict[str, Any]:
