@@ -20,7 +20,8 @@ def show_comparison(comparison: Comparison) -> None:
     st.subheader("Every method on this map", anchor=False)
     st.caption(
         f"Truth: n = {parameters.symmetry_order}, B = {parameters.wavenumber:.3g} rad/nm, c = {parameters.decay:.3g} nm⁻², "
-        f"{len(comparison.scene.positions)} defects. Errors on the truth's own [0, 1] scale: lower is better; cosine and FFT correlation: 1 is perfect."
+        f"{len(comparison.scene.positions)} defects. Errors on the truth's own [0, 1] scale: lower is better. "
+        "Cosine and FFT correlation: 1 is perfect."
     )
     found = sorted(
         (result for result in comparison.results if result.errors), key=lambda result: result.errors.rmse if result.errors else 0.0

@@ -83,7 +83,8 @@ def _show_detection(space: Workspace, view: MapView) -> None:
     st.button("Propose defects", on_click=propose, width="stretch", icon=":material/frame_inspect:")
     if len(space.proposal):
         st.caption(
-            f"{len(space.proposal)} proposed (blue squares in the map). Accepting replaces the {len(space.defects.points)} marked ones; undo brings them back."
+            f"{len(space.proposal)} proposed (blue squares in the map). "
+            f"Accepting replaces the {len(space.defects.points)} marked ones; undo brings them back."
         )
         left, right = st.columns(2)
         left.button("Accept", on_click=accept, width="stretch", type="primary")

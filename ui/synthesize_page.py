@@ -80,4 +80,5 @@ def _collect(space: Workspace) -> None:
 
 def _describe(scene: SyntheticScene) -> str:
     noise = f"noise σ = {scene.noise_sigma:.3g}" if scene.noise_sigma else "no noise"
-    return f"64 × 64 px, 10 × 10 nm · {len(scene.positions)} defects · {noise} · the ring of the FFT lies at 2B = {2 * scene.parameters.wavenumber:.3g} rad/nm"
+    ring = f"the ring of the FFT lies at 2B = {2 * scene.parameters.wavenumber:.3g} rad/nm"
+    return f"64 × 64 px, 10 × 10 nm · {len(scene.positions)} defects · {noise} · {ring}"

@@ -46,7 +46,7 @@ METHOD_HELP = {
     "refined": "Combines the network with the data: the network's kernel is the starting belief, the map corrects it.",
     "two_step": "Encoder_Y reads the map and its defects, Decoder_K draws the kernel. Learned on phenomenological kernels (Eq. 7).",
     "one_step": "One network straight from map and defects to the kernel: the paper's baseline.",
-    "parametric": "Fits the phenomenological formula (Eq. 7) and gives its parameters with error bars. Knows the formula: wrong where it does not hold.",
+    "parametric": "Fits the phenomenological formula (Eq. 7), with error bars on its parameters. Wrong where the formula does not hold.",
     "harmonic": "Assumes one rotational symmetry, which the data choose, and a decaying oscillation. Gives an uncertainty for every pixel.",
     "tikhonov": "Boundary-correct least squares with a decay prior. Assumes no symmetry and no formula; noise shows.",
     "defect_average": "Mean of the crops around the defects. Simple and biased: overlapping patterns do not cancel.",
