@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.errors import InputError
 from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, furthest_offset, take_samples
-from qpi_core.solvers.harmonic_extension import extend, pool_of_orders, symmetry_scores, unexplained_orders
+from qpi_core.solvers.harmonic_extension import extend, symmetry_scores, unexplained_orders
 from qpi_core.solvers.harmonic_posterior import KernelGrid, Laplace, Renderer, kernel_deviation, laplace, with_deviation
 from qpi_core.solvers.harmonic_search import SHARED, Fit, refine
 from qpi_core.solvers.harmonic_selection import Selection, log_evidence, select_orders
@@ -113,10 +113,8 @@ def fit_harmonics(
     design = StoredDesign(quick, splines, orders)
     selection = select_orders(design, splines.nodes, symmetry_orders, floor)
     fit, equations, subspace = selection.best, None, None
-    surprising = unexplained_orders(design, splines.nodes, fit)
-    if surprising:
-        pool = pool_of_orders((*fit.hyperparameters.orders, *surprising), symmetry_orders)
-        wider, candidate = extend(design, splines.nodes, fit, pool, floor)
+    if fit.evidence.variance > 10 * floor and unexplained_orders(design, splines.nodes, fit):
+        wider, candidate = extend(design, splines.nodes, fit, floor)
         if log_evidence(candidate, wider.pixels) > log_evidence(fit, wider.pixels):
             scores = symmetry_scores(wider, splines.nodes, candidate, symmetry_orders, floor)
             ranked = dict(sorted(scores.items(), key=lambda item: -item[1]))

@@ -1,8 +1,8 @@
 """More angular orders and independent profiles, where one shared profile times {0, n} leaves structure in the residual.
 
-The residual is projected onto every order and compared with white noise. Only when it stands out, a pool of orders gets one
-amplitude each, all fitted together by the marginal likelihood (automatic relevance determination): what the data do not
-carry falls to zero. The symmetry order is then the greatest common divisor of the orders that stay.
+The residual is projected onto every order and compared with white noise. Only where it stands out, the orders in question join,
+each with a profile and an amplitude of its own, all fitted together by the marginal likelihood: what the data do not carry
+falls to zero. The symmetry order is then the greatest common divisor of the orders that stay.
 """
 
 from __future__ import annotations
@@ -21,61 +21,71 @@ from qpi_core.solvers.normal_equations import NormalEquations, StoredDesign, fun
 
 Array = NDArray[np.float64]
 
-CHECKED_ORDERS = (0, 1, 2, 3, 4, 5, 6, 8, 12)
-_REPLICATES = 16
-_SUSPICIOUS = 6.0
-_MOST_FUNCTIONS = 17
+_LOW_ORDERS = (0, 1, 2, 3, 4, 5, 6, 8, 12)
 _HIGHEST_ORDER = 24
+_ROUNDS = 3
+_REPLICATES = 16
+_SUSPICIOUS, _WORTH_TRYING = 6.0, 3.0
+"""Standard deviations beyond white noise: to doubt the simple model at all, and to try an order once it is in doubt."""
+_LEAST_SPREAD = 0.4
+"""Relative deviation of a projection's power under white noise: at least that of some twelve degrees of freedom."""
 _SUBSPACE_TOLERANCE = 1e-6
+_RELEVANT_POWER = 1e-4
 
 
-def unexplained_orders(design: StoredDesign, nodes: Array, fit: Fit) -> tuple[int, ...]:
-    """Return the orders onto which the residual projects more strongly than white noise would (six standard deviations)."""
+def unexplained_orders(
+    design: StoredDesign, nodes: Array, fit: Fit, checked: tuple[int, ...] = _LOW_ORDERS, threshold: float = _SUSPICIOUS
+) -> tuple[int, ...]:
+    """Return the orders onto which the residual projects more strongly than white noise would, by so many standard deviations."""
     point = fit.hyperparameters
-    design.add_orders(CHECKED_ORDERS)
+    design.add_orders(checked)
     residual = design.residual(point.orders, fit.evidence.profiles) / np.sqrt(fit.evidence.variance)
     noise = np.random.default_rng(0).standard_normal((residual.size, _REPLICATES))
     images = np.concatenate([residual[:, None], noise - noise.mean(axis=0)], axis=1)
     short = replace(point.radial, log_coherence=min(point.radial.log_coherence, float(np.log(4.0))))
     factor = low_rank_factor(short.covariance(nodes))
     found = []
-    for order in CHECKED_ORDERS:
+    for order in checked:
         power = np.sum((factor.T @ design.adjoint(order, images)) ** 2, axis=(0, 1))
-        expected, spread = power[1:].mean(), power[1:].std()
-        if power[0] > expected + _SUSPICIOUS * spread:
+        expected = power[1:].mean()
+        spread = max(power[1:].std(), _LEAST_SPREAD * expected)
+        if power[0] > expected + threshold * spread:
             found.append(order)
     return tuple(found)
 
 
-def pool_of_orders(orders: tuple[int, ...], allowed: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the orders to try: multiples of the greatest common divisor of those in question, as many as are affordable."""
+def extend(design: StoredDesign, nodes: Array, fit: Fit, floor: float) -> tuple[NormalEquations, Fit]:
+    """Return the equations and the best fit with profiles of their own for all orders, and with further orders where needed."""
+    equations = design.equations(fit.hyperparameters.orders)
+    free = refine(equations, nodes, _independent_start(fit.hyperparameters, fit.hyperparameters.orders), floor)
+    for _ in range(_ROUNDS):
+        orders = free.hyperparameters.orders
+        missing = set(unexplained_orders(design, nodes, free, _worth_checking(orders), _WORTH_TRYING)) - set(orders)
+        if not missing:
+            break
+        wider = tuple(sorted({*orders, *missing}))
+        equations = design.equations_in(wider, profile_subspace(free.hyperparameters.radial, nodes))
+        free = refine(equations, nodes, _independent_start(free.hyperparameters, wider), floor)
+    kept = _relevant(free)
+    equations = design.equations_in(kept, profile_subspace(free.hyperparameters.radial, nodes))
+    free = refine(equations, nodes, _without(free.hyperparameters, kept), floor)
+    shared = refine(equations, nodes, _shared_start(free), floor)
+    return equations, max((free, shared), key=lambda candidate: log_evidence(candidate, equations.pixels))
+
+
+def _worth_checking(orders: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the low orders and, up to twice the highest order in use, the multiples of their greatest common divisor."""
     step = reduce(gcd, orders, 0)
-    if step == 0:
-        return (0,)
-    if step not in allowed:
-        step = max((a for a in allowed if a and step % a == 0), default=step)
-    highest = min(_HIGHEST_ORDER, step * (_MOST_FUNCTIONS // 2))
-    return tuple(range(0, highest + 1, step))
+    multiples = range(step, min(2 * max(orders), _HIGHEST_ORDER) + 1, step) if step else ()
+    return tuple(sorted({*_LOW_ORDERS, *multiples}))
 
 
 def profile_subspace(radial: RadialPrior, nodes: Array) -> Array:
-    """Return orthonormal columns, (nodes, k), that span smooth profiles under an envelope wider than the fitted one."""
-    wide = RadialPrior(radial.log_decay - float(np.log(3.0)), float(np.log(1.2)), radial.wavenumbers, np.full_like(radial.logits, -2.0))
-    values, vectors = np.linalg.eigh(wide.covariance(nodes))
+    """Return orthonormal columns, (nodes, k), that span the profiles of a prior somewhat looser than the given one."""
+    coherence = min(radial.log_coherence - float(np.log(1.5)), float(np.log(6.0)))
+    looser = replace(radial, log_decay=radial.log_decay - float(np.log(1.5)), log_coherence=coherence)
+    values, vectors = np.linalg.eigh(looser.covariance(nodes))
     return np.ascontiguousarray(vectors[:, values > _SUBSPACE_TOLERANCE * values[-1]])
-
-
-def extend(design: StoredDesign, nodes: Array, fit: Fit, pool: tuple[int, ...], floor: float) -> tuple[NormalEquations, Fit]:
-    """Return the equations and the best fit with orders out of the pool."""
-    subspace = profile_subspace(fit.hyperparameters.radial, nodes)
-    equations = design.equations_in(pool, subspace)
-    free = refine(equations, nodes, _independent_start(fit.hyperparameters, pool), floor)
-    kept = _relevant(free)
-    if kept != pool:
-        equations = equations.restricted(kept)
-        free = refine(equations, nodes, _without(free.hyperparameters, kept), floor)
-    shared = refine(equations, nodes, _shared_start(free), floor)
-    return equations, max((free, shared), key=lambda candidate: log_evidence(candidate, equations.pixels))
 
 
 def symmetry_scores(equations: NormalEquations, nodes: Array, fit: Fit, candidates: tuple[int, ...], floor: float) -> dict[int, float]:
@@ -106,10 +116,10 @@ def _independent_start(point: Hyperparameters, pool: tuple[int, ...]) -> Hyperpa
 
 
 def _relevant(fit: Fit) -> tuple[int, ...]:
-    """Return the orders whose profile carries more than a thousandth of the strongest one's power; 0 always stays."""
+    """Return the orders whose profile carries more than a ten-thousandth of the strongest one's power; 0 always stays."""
     orders = fit.hyperparameters.orders
     power = np.bincount(fit.hyperparameters.order_of_function, weights=np.sum(fit.evidence.profiles**2, axis=1))
-    return tuple(order for order, p in zip(orders, power, strict=True) if order == 0 or p > 1e-4 * power.max())
+    return tuple(order for order, p in zip(orders, power, strict=True) if order == 0 or p > _RELEVANT_POWER * power.max())
 
 
 def _without(point: Hyperparameters, kept: tuple[int, ...]) -> Hyperparameters:
