@@ -85,8 +85,8 @@ def solve_harmonic(
     amplitudes = require_weights(weights, len(points))
     pitch = None if pixel_size_nm is None else require_pixel_size(pixel_size_nm)
     candidates = _require_orders(symmetry_orders)
-    if float(np.nanstd(values)) <= 1e-6 * float(np.nanmax(np.abs(values))):
-        return _nothing_to_see(values, size)
+    if is_constant(values):
+        return nothing_to_see(values, size)
     model = fit_harmonics(values, points, size, amplitudes, pitch, candidates)
     return _solution(model, size, pitch, len(points))
 
@@ -146,7 +146,7 @@ def _solution(model: HarmonicModel, size: int, pitch: tuple[float, float] | None
     window = Renderer(KernelGrid.of_size(size, model.aspect), model.splines, orders)
     deviation = kernel_deviation(model.equations, nodes, fit, spread, window)
     symmetry, probability = _symmetry(model.selection)
-    gain = _pattern_gain(model)
+    gain = pattern_gain(model)
     parameters = {"symmetry_probability": (probability, 0.0), **_parameters(model, spread, pitch)}
     details: dict[str, float | int | str] = {
         "profiles": fit.hyperparameters.mixing_kind,
@@ -176,7 +176,7 @@ def _symmetry(selection: Selection) -> tuple[int | None, float]:
     return (None if order == 1 or probability < 0.5 else order), probability
 
 
-def _pattern_gain(model: HarmonicModel) -> float:
+def pattern_gain(model: HarmonicModel) -> float:
     """Return the log evidence of a kernel over that of noise about a constant."""
     pixels = model.equations.pixels
     nothing = 0.5 * (pixels - 1) * float(np.log(model.equations.total + (pixels - 1) * model.floor))
@@ -237,7 +237,12 @@ def _warnings(model: HarmonicModel, gain: float, symmetry: int | None, probabili
     return tuple(found)
 
 
-def _nothing_to_see(values: NDArray[np.float32], size: int) -> KernelSolution:
+def is_constant(values: NDArray[np.float32]) -> bool:
+    """Tell whether a map varies by no more than single precision does."""
+    return float(np.nanstd(values, dtype=np.float64)) <= 1e-6 * float(np.nanmax(np.abs(values)))
+
+
+def nothing_to_see(values: NDArray[np.float32], size: int) -> KernelSolution:
     """Return the empty answer for a constant map."""
     zero = np.zeros((size, size), dtype=np.float32)
     sentence = "The map is constant: it holds no information about a kernel."
