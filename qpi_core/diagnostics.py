@@ -37,8 +37,8 @@ def warn_about_input(observation: NDArray[np.float32], positions: NDArray[np.flo
     unseen = float((seen == 0).mean())
     if unseen >= UNSEEN_SHARE:
         sentences.append(
-            f"{100 * unseen:.0f} % of the kernel window lies outside the map for every defect: there the kernel is what the method assumes, "
-            "not what was measured; a smaller kernel_size avoids it."
+            f"{100 * unseen:.0f} % of the kernel window lies outside the map for every defect: "
+            "there the kernel is what the method assumes, not what was measured; a smaller kernel_size avoids it."
         )
     count = int(measured.sum())
     if kernel_size**2 > count:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from qpi_core.diagnostics import warn_about_fit, warn_about_input
 from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
-from qpi_core.methods import Answer, Method, Request, find_method, run_two_step
+from qpi_core.methods import METHODS, Answer, Method, Request, find_method, run_two_step
 from qpi_core.provenance import array_sha256, json_ready, versions
 from qpi_core.reconstruction import reconstruct
 from qpi_core.validation import require_kernel_size, require_observation, require_pixel_size, require_positions, require_weights
@@ -53,8 +53,19 @@ class Extractor:
 
         with self._lock:
             if self._models is None:
+                if not self.has_model:
+                    raise InputError(self._say_what_works_without_a_model())
                 self._models = load_models(self.model_name, device=resolve_device(self.device))
             return self._models
+
+    def _say_what_works_without_a_model(self) -> str:
+        from qpi_core.checkpoints import DEFAULT_MODEL
+
+        without = ", ".join(method.name for method in METHODS.values() if not method.needs_model)
+        return (
+            f"the model {str(self.model_name or DEFAULT_MODEL)!r} was not found: train one (python -m qpi_core train --help), restore the "
+            f"models folder, or choose a method that needs none: {without}."
+        )
 
     @property
     def has_model(self) -> bool:
@@ -154,6 +165,7 @@ class Extractor:
             kernel_size=require_kernel_size(kernel_size, shape),
             pixel_size_nm=None if pixel_size_nm is None else require_pixel_size(pixel_size_nm),
             models=self.models,
+            has_model=lambda: self.has_model,
         )
 
     def _estimate(self, method: Method, request: Request, answer: Answer, original: NDArray[Any]) -> KernelEstimate:

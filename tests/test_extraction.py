@@ -125,7 +125,7 @@ def test_without_any_model_the_solvers_work_and_the_networks_say_why_not(without
     observation, positions = scene()
     assert not without_models.has_model
     assert without_models.extract(observation, positions, "tikhonov", SIZE, with_latent=True).latent is None
-    with pytest.raises(InputError, match="was not found"):
+    with pytest.raises(InputError, match="was not found.*tikhonov"):
         without_models.extract(observation, positions, "two_step", SIZE)
 
 
