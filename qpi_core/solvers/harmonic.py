@@ -16,7 +16,7 @@ from qpi_core.errors import InputError
 from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, furthest_offset, take_samples
 from qpi_core.solvers.harmonic_extension import extend, symmetry_scores, unexplained_orders
 from qpi_core.solvers.harmonic_posterior import KernelGrid, Laplace, Renderer, kernel_deviation, laplace, with_deviation
-from qpi_core.solvers.harmonic_search import SHARED, Fit, refine
+from qpi_core.solvers.harmonic_search import SHARED, Fit, refine, without_dephasing
 from qpi_core.solvers.harmonic_selection import Selection, log_evidence, select_orders
 from qpi_core.solvers.normal_equations import NormalEquations, StoredDesign, accumulate_equations
 from qpi_core.solvers.solution import KernelSolution
@@ -125,6 +125,7 @@ def fit_harmonics(
         fit = refine(equations, splines.nodes, fit.hyperparameters, floor)
     elif equations is None:
         equations = design.equations(fit.hyperparameters.orders)
+    fit = without_dephasing(equations, splines.nodes, fit, floor)
     return HarmonicModel(samples, splines, equations, fit, selection, aspect, floor)
 
 
@@ -193,7 +194,8 @@ def _parameters(model: HarmonicModel, spread: Laplace, pitch: tuple[float, float
         name = f"wave_vector_rad_per_{length}" if wave == 0 else f"wave_vector_{wave + 1}_rad_per_{length}"
         found[name] = with_deviation(lambda v, k=2 + wave: float(v[k]) / unit, point, spread.covariance)  # type: ignore[misc]
     found[f"decay_per_{length}2"] = with_deviation(lambda v: float(np.exp(v[0])) / unit**2, point, spread.covariance)
-    found[f"coherence_length_{length}"] = with_deviation(lambda v: float(np.exp(v[1])) * unit, point, spread.covariance)
+    if not point.periodic:
+        found[f"coherence_length_{length}"] = with_deviation(lambda v: float(np.exp(v[1])) * unit, point, spread.covariance)
     if len(point.orders) > 1 and point.mixing_kind == SHARED:
         order = point.orders[1]
         reference = _angle(point.mixing()[:, 0])

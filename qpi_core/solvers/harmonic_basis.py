@@ -61,7 +61,7 @@ class RadialSplines:
     @cached_property
     def nodes(self) -> Array:
         """Radii in px whose profile values are the unknowns; the first ones are negative (the spline's own margin)."""
-        return self.step * (np.arange(self.count + 2 * _PADDING) - 2.0 - _PADDING)
+        return np.asarray(self.step * (np.arange(self.count + 2 * _PADDING) - 2.0 - _PADDING), dtype=np.float64)
 
     @cached_property
     def interpolation(self) -> Array:
@@ -173,7 +173,8 @@ def take_samples(
     edges = np.concatenate([[0], np.flatnonzero(np.diff(label)) + 1, [y.size]])
     tiles = tuple(slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True))
     values = observation[y, x].astype(np.float64)
-    return MapSamples(x * aspect[1], y * aspect[0], values, tiles, positions * [aspect[1], aspect[0]], weights)
+    across, down = np.asarray(x * aspect[1], dtype=np.float64), np.asarray(y * aspect[0], dtype=np.float64)
+    return MapSamples(across, down, values, tiles, positions * [aspect[1], aspect[0]], weights)
 
 
 def _spread_choice(x: NDArray[np.intp], y: NDArray[np.intp], positions: Array, most: int) -> NDArray[np.intp]:

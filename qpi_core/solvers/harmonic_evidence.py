@@ -76,14 +76,14 @@ class RadialPrior:
 
 @lru_cache(maxsize=8)
 def _lags(count: int) -> NDArray[np.intp]:
-    return np.abs(np.arange(count)[:, None] - np.arange(count))
+    return np.asarray(np.abs(np.arange(count)[:, None] - np.arange(count)), dtype=np.intp)
 
 
 def low_rank_factor(covariance: Array) -> Array:
     """Return F, (nodes, rank), with F F^T = covariance to 1e-11 of its largest entry (pivoted Cholesky)."""
     factor, pivots, rank, _ = dpstrf(covariance, tol=_RANK_TOLERANCE * float(covariance.diagonal().max()), lower=1)
     lower = np.tril(factor)[:, :rank]
-    result = np.empty_like(lower)
+    result: Array = np.empty_like(lower)
     result[pivots - 1] = lower
     return result
 

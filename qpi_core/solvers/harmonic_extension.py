@@ -101,7 +101,7 @@ def symmetry_scores(equations: NormalEquations, nodes: Array, fit: Fit, candidat
             continue
         part = _without(point, allowed)
         cost, _, _ = cost_and_gradient(equations.restricted(allowed), nodes, part, floor)
-        scores[candidate] = -cost - 0.5 * part.vector.size * float(np.log(equations.pixels))
+        scores[candidate] = -cost - 0.5 * part.searched * float(np.log(equations.pixels))
     return scores
 
 

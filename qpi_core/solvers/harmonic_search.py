@@ -28,6 +28,8 @@ _LOG_COHERENCE_PRIOR = (np.log(30.0), 2.0)
 _LOG_DECAY_PRIOR = (np.log(0.005), 3.0)
 _LOGIT_PRIOR = (0.0, 2.0)
 _RATIO_PRIOR = 1.5
+_LOG_ENDLESS = float(np.log(3000.0))
+"""Logarithm of a coherence length in px that is beyond any window."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Hyperparameters:
         orders: angular orders.
         mixing_kind: "shared" (one profile for all angular parts) or "independent".
         pivot: index of the angular function whose amplitude is the scale (shared only).
+        periodic: the profile never loses its phase: L is not searched but beyond any window.
     """
 
     vector: Array
@@ -48,6 +51,12 @@ class Hyperparameters:
     orders: tuple[int, ...]
     mixing_kind: str
     pivot: int = 0
+    periodic: bool = False
+
+    @property
+    def searched(self) -> int:
+        """Number of hyperparameters that the data choose."""
+        return self.vector.size - int(self.periodic)
 
     @property
     def radial(self) -> RadialPrior:
@@ -78,14 +87,14 @@ class Hyperparameters:
             by_ratio = np.delete(by_mixing[:, 0], self.pivot) * np.exp(self._mixing_part[0])
             return np.concatenate([[float(np.sum(by_mixing * mixing))], by_ratio])
         by_function = (by_mixing * mixing).diagonal()
-        return np.bincount(self.order_of_function, weights=by_function, minlength=len(self.orders))
+        return np.bincount(self.order_of_function, weights=by_function, minlength=len(self.orders)).astype(np.float64)
 
     def search_box(self, spacing: float) -> tuple[Array, Array, Array]:
         """Return the longest step, the lower and the upper bound of every entry of the vector; spacing of the nodes in px."""
         w, size = self.waves, self.vector.size
         scales, lower, upper = np.full(size, 0.3), np.full(size, -50.0), np.full(size, 50.0)
         scales[0], lower[0], upper[0] = 0.3, np.log(1e-6), np.log(2.0)
-        scales[1], lower[1], upper[1] = 1.0, np.log(1.5), np.log(3000.0)
+        scales[1], lower[1], upper[1] = 1.0, _LOG_ENDLESS if self.periodic else np.log(1.5), _LOG_ENDLESS
         scales[2 : 2 + w], lower[2 : 2 + w], upper[2 : 2 + w] = 0.05, 0.02, 0.95 * np.pi / spacing
         scales[2 + w : 2 + 2 * w], lower[2 + w : 2 + 2 * w], upper[2 + w : 2 + 2 * w] = 1.0, -8.0, 8.0
         amplitudes = slice(2 + 2 * w, 3 + 2 * w if self.mixing_kind == SHARED else size)
@@ -96,7 +105,9 @@ class Hyperparameters:
         """Return minus the log of the weak hyperprior and its gradient."""
         value, gradient = 0.0, np.zeros_like(self.vector)
         w = self.waves
-        terms = [(0, *_LOG_DECAY_PRIOR), (1, *_LOG_COHERENCE_PRIOR)] + [(2 + w + i, *_LOGIT_PRIOR) for i in range(w)]
+        terms = [(0, *_LOG_DECAY_PRIOR)] + [(2 + w + i, *_LOGIT_PRIOR) for i in range(w)]
+        if not self.periodic:
+            terms.append((1, *_LOG_COHERENCE_PRIOR))
         if self.mixing_kind == SHARED:
             terms += [(k, 0.0, _RATIO_PRIOR) for k in range(3 + 2 * w, self.vector.size)]
         for index, mean, width in terms:
@@ -141,6 +152,17 @@ def refine(equations: NormalEquations, nodes: Array, start: Hyperparameters, flo
     return Fit(best, evidence, cost, result.evaluations)
 
 
+def without_dephasing(equations: NormalEquations, nodes: Array, fit: Fit, floor: float) -> Fit:
+    """Return the fit with a strictly periodic profile where the evidence prefers it (one hyperparameter less), else fit itself."""
+    vector = fit.hyperparameters.vector.copy()
+    if vector[1] < np.log(nodes[-1] / 2):
+        return fit
+    vector[1] = _LOG_ENDLESS
+    candidate = refine(equations, nodes, replace(fit.hyperparameters, vector=vector, periodic=True), floor)
+    price = 0.5 * float(np.log(equations.pixels))
+    return candidate if candidate.cost - price < fit.cost else fit
+
+
 @dataclass(frozen=True)
 class GridPoint:
     """Least squares with a strictly periodic profile, envelope times (1, cos q r, sin q r), for every angular function.
@@ -183,14 +205,14 @@ def _least_squares(equations: NormalEquations, nodes: Array, floor: float, decay
     waves = np.stack([np.ones_like(phase), np.cos(phase), np.sin(phase)], axis=1)
     features = (np.exp(-decays[:, None] * nodes**2)[:, None, None, :] * waves).reshape(pairs, 3, nodes.size)
     flat = features.reshape(-1, nodes.size)
-    gram = np.empty((pairs, size, 3, size, 3))
+    blocks = np.empty((pairs, size, 3, size, 3))
     for i in range(size):
         for j in range(i + 1):
             seen = (flat @ equations.gram[j, i]).reshape(features.shape)
             block = features @ seen.transpose(0, 2, 1)
-            gram[:, i, :, j, :] = block
-            gram[:, j, :, i, :] = block.transpose(0, 2, 1)
-    gram = gram.reshape(pairs, 3 * size, 3 * size)
+            blocks[:, i, :, j, :] = block
+            blocks[:, j, :, i, :] = block.transpose(0, 2, 1)
+    gram = blocks.reshape(pairs, 3 * size, 3 * size)
     right = (flat @ equations.projection.T).reshape(pairs, 3, size).transpose(0, 2, 1).reshape(pairs, -1)
     ridge = 1e-9 * np.trace(gram, axis1=1, axis2=2) / (3 * size) + 1e-12
     solution = np.linalg.solve(gram + ridge[:, None, None] * np.eye(3 * size), right[..., None])[..., 0]

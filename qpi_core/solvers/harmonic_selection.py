@@ -49,12 +49,12 @@ class Selection:
 
 def log_evidence(fit: Fit, pixels: int) -> float:
     """Return the log evidence of a fit with the price of its hyperparameters taken off."""
-    return -fit.cost - 0.5 * fit.hyperparameters.vector.size * float(np.log(pixels))
+    return -fit.cost - 0.5 * fit.hyperparameters.searched * float(np.log(pixels))
 
 
 def select_orders(design: StoredDesign, nodes: Array, symmetry_orders: tuple[int, ...], floor: float) -> Selection:
     """Compare kernels with the angular orders {0, n} for every candidate n (0: isotropic)."""
-    sets = {order: (0, order) if order else (0,) for order in symmetry_orders}
+    sets: dict[int, tuple[int, ...]] = {order: (0, order) if order else (0,) for order in symmetry_orders}
     equations = {order: design.equations(orders) for order, orders in sets.items()}
     grids = {order: scan_grid(eq, nodes, floor) for order, eq in equations.items()}
     pixels = next(iter(equations.values())).pixels

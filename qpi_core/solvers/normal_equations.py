@@ -49,7 +49,7 @@ class NormalEquations:
 
     def reduced(self, profiles: Array) -> Array:
         """Return the coordinates in the subspace of profiles, (..., nodes)."""
-        return profiles if self.subspace is None else profiles @ self.subspace
+        return profiles if self.subspace is None else np.asarray(profiles @ self.subspace)
 
     def restricted(self, orders: tuple[int, ...]) -> NormalEquations:
         """Return the equations of a subset of the orders."""
@@ -132,7 +132,7 @@ class StoredDesign:
             count = 1 if order == 0 else 2
             left -= self._design[order] @ coefficients[first : first + count].ravel()
             first += count
-        return left
+        return np.asarray(left, dtype=np.float64)
 
     def adjoint(self, order: int, images: Array) -> Array:
         """Return the projections, (angular functions, nodes, k), of (pixels, k) values onto the columns of an order."""
