@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from qpi_core.networks.inference import NetworkKernel
     from qpi_core.solvers.solution import KernelSolution
 
-DEFAULT_METHOD = "two_step"
+DEFAULT_METHOD = "refined"
+HARMONIC_FREEDOM, NETWORK_FREEDOM = 60.0, 2.0
+"""Unknowns that the methods fit to the map, for comparing them on the same pixels: radial profiles; amplitude and background."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Request:
         kernel_size: side of the kernel in pixels.
         pixel_size_nm: (dy, dx), or None where it is not known.
         models: loads the networks, or raises InputError where there are none.
+        has_model: says whether there are networks to load.
     """
 
     observation: NDArray[np.float32]
@@ -41,6 +44,7 @@ class Request:
     kernel_size: int
     pixel_size_nm: tuple[float, float] | None
     models: Callable[[], LoadedModels]
+    has_model: Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -95,15 +99,15 @@ def _tikhonov(request: Request) -> Answer:
 def _harmonic(request: Request) -> Answer:
     from qpi_core.solvers.harmonic import solve_harmonic
 
-    return Answer(
-        solve_harmonic(
-            request.observation,
-            request.positions,
-            request.kernel_size,
-            weights=request.weights,
-            pixel_size_nm=request.pixel_size_nm,
-        )
-    )
+    image, pitch = request.observation, request.pixel_size_nm
+    return Answer(solve_harmonic(image, request.positions, request.kernel_size, weights=request.weights, pixel_size_nm=pitch))
+
+
+def _parametric(request: Request) -> Answer:
+    from qpi_core.solvers.parametric import solve_parametric
+
+    image, pitch = request.observation, request.pixel_size_nm
+    return Answer(solve_parametric(image, request.positions, request.kernel_size, weights=request.weights, pixel_size_nm=pitch))
 
 
 def _one_step(request: Request) -> Answer:
@@ -138,13 +142,30 @@ def _as_solution(request: Request, network: NetworkKernel) -> KernelSolution:
     return KernelSolution(network.kernel, network.wide_kernel, network.background, noise, warnings=network.warnings)
 
 
+def _refined(request: Request) -> Answer:
+    """Correct the harmonic posterior, the network's kernel or nothing, whichever the data prefer."""
+    from qpi_core.solvers.harmonic import solve_harmonic
+    from qpi_core.solvers.refined import Prior, nothing_known, solve_refined
+
+    image, points, size, weights = request.observation, request.positions, request.kernel_size, request.weights
+    harmonic = solve_harmonic(image, points, size, weights=weights, pixel_size_nm=request.pixel_size_nm)
+    priors = [Prior("harmonic", harmonic, HARMONIC_FREEDOM), Prior("none", nothing_known(image, size), 1.0)]
+    network = None
+    if request.has_model():
+        network = run_two_step(request)
+        priors.append(Prior("two_step", _as_solution(request, network), NETWORK_FREEDOM))
+    return Answer(solve_refined(image, points, size, priors, weights=weights), network)
+
+
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
         Method("defect_average", "mean of the crops around the defects", False, _defect_average),
         Method("tikhonov", "boundary-correct least squares with a decay prior, by conjugate gradients", False, _tikhonov),
         Method("harmonic", "circular harmonics; symmetry, wave vector and smoothness by the marginal likelihood", False, _harmonic),
+        Method("parametric", "fit of Eq. 7 from the harmonic estimate; knows the formula", False, _parametric),
         Method("one_step", "one network straight from map and defects to the kernel (the paper's baseline)", True, _one_step),
         Method("two_step", "Decoder_K(Encoder_Y(.)): the latent of the map, decoded into a kernel", True, _two_step),
+        Method("refined", "harmonic or network kernel, corrected wherever held-out pixels show more", False, _refined),
     )
 }

@@ -1,0 +1,148 @@
+"""`refined`: the best prior mean the data know, corrected wherever the data show more.
+
+    minimise |Y - b - A*M|^2 / sigma^2 + |(A - A_prior) / s|^2
+
+A_prior is one of several candidates (harmonic posterior mean, network, nothing); s, down to none at all, follows from held-out
+pixels (see correction). So what no prior can represent still comes through where the data show it, and a prior that is right
+is left alone, with its own uncertainty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from qpi_core.forward import ForwardOperator
+from qpi_core.grid import central_crop
+from qpi_core.solvers.correction import Judgement, judge_correction, solve_correction
+from qpi_core.solvers.solution import KernelSolution
+from qpi_core.solvers.tikhonov import PreparedMap, centred, prepare_map, solved_window
+from qpi_core.validation import require_kernel_size, require_observation, require_positions, require_weights
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A candidate for the prior mean.
+
+    Attributes:
+        name: for the side-car.
+        solution: what its method gave; wide_kernel is the mean.
+        freedom: unknowns that were fitted to the same pixels, which flatter its held-out error.
+    """
+
+    name: str
+    solution: KernelSolution
+    freedom: float
+
+
+def solve_refined(
+    observation: ArrayLike, positions: ArrayLike, kernel_size: int, priors: Sequence[Prior], *, weights: ArrayLike | None = None
+) -> KernelSolution:
+    """Correct the first prior mean where held-out pixels say that it helps; where they do, its rivals are tried too.
+
+    Args:
+        observation: (height, width), NaN where not measured.
+        positions: (n, 2) columns (x, y) in pixels.
+        kernel_size: side of the kernel in pixels.
+        priors: candidates, at least one, the most trusted first.
+        weights: amplitude of each defect; None is 1.
+
+    Raises:
+        InputError: bad observation, positions, kernel_size or weights.
+    """
+    map_ = require_observation(observation)
+    shape = (map_.shape[0], map_.shape[1])
+    points = require_positions(positions, shape)
+    size = require_kernel_size(kernel_size, shape)
+    amplitudes = require_weights(weights, len(points))
+    prepared = prepare_map(map_)
+    mask = torch.from_numpy(prepared.mask)
+    with torch.inference_mode():
+        operator = ForwardOperator(points, shape, solved_window(size, shape), amplitudes)
+        residuals = [_residual(map_, prior.solution, points, amplitudes, prepared) for prior in priors]
+        power = float((amplitudes**2).sum())
+        judgements = [judge_correction(residuals[0], mask, operator, power)]
+        # A first choice that leaves nothing to correct needs no rivals.
+        if judgements[0].strength is not None:
+            judgements += [judge_correction(residual, mask, operator, power) for residual in residuals[1:]]
+        errors = [_honest(judgement, prior, float(mask.sum())) for judgement, prior in zip(judgements, priors, strict=False)]
+        best = int(np.argmin(errors))
+        notes: dict[str, float | int | str] = {"prior": priors[best].name}
+        notes |= {f"held_out_error_{prior.name}": error * prepared.scale**2 for prior, error in zip(priors, errors, strict=False)}
+        if judgements[best].strength is None:
+            solution = priors[best].solution
+            return replace(solution, details={**solution.details, **notes, "correction": "none"})
+        return _corrected(priors[best].solution, residuals[best], judgements[best], prepared, operator, size, notes)
+
+
+def nothing_known(observation: NDArray[np.float32], kernel_size: int) -> KernelSolution:
+    """Return the prior mean of somebody who knows nothing: a zero kernel on the map's mean."""
+    kernel = np.zeros((kernel_size, kernel_size), dtype=np.float32)
+    spread = float(np.nanstd(observation, dtype=np.float64))
+    return KernelSolution(kernel, kernel, float(np.nanmean(observation, dtype=np.float64)), spread)
+
+
+def _residual(
+    map_: NDArray[np.float32],
+    solution: KernelSolution,
+    positions: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    prepared: PreparedMap,
+) -> Tensor:
+    """Return what a prior leaves of the map, standardised, mean 0 over the measured pixels."""
+    wide = torch.from_numpy(np.ascontiguousarray(solution.wide_kernel))
+    fitted = ForwardOperator(positions, (map_.shape[0], map_.shape[1]), wide.shape[-1], weights)(wide)
+    left = (torch.from_numpy(np.nan_to_num(map_)) - fitted) / prepared.scale
+    return centred(left, torch.from_numpy(prepared.mask))
+
+
+def _honest(judgement: Judgement, prior: Prior, pixels: float) -> float:
+    """Return the held-out error without what the prior gained by having been fitted to those pixels too (as in Akaike's FPE)."""
+    share = min(prior.freedom / pixels, 0.5)
+    return judgement.error * (1 + share) / (1 - share)
+
+
+def _corrected(
+    prior: KernelSolution,
+    residual: Tensor,
+    judgement: Judgement,
+    prepared: PreparedMap,
+    operator: ForwardOperator,
+    size: int,
+    notes: dict[str, float | int | str],
+) -> KernelSolution:
+    correction = solve_correction(residual, torch.from_numpy(prepared.mask), operator, judgement)
+    change = correction.change * np.float32(prepared.scale)
+    wide = _sum_of_windows(prior.wide_kernel, change)
+    seen = operator(torch.from_numpy(change)).numpy()[prepared.mask > 0]
+    return replace(
+        prior,
+        kernel=central_crop(wide, size).copy(),
+        wide_kernel=wide,
+        # The prior's own background made its residual's mean zero; the change moves it by its mean over the map.
+        background=prior.background - float(seen.mean(dtype=np.float64)),
+        noise_sigma=correction.noise * prepared.scale,
+        uncertainty=central_crop(correction.deviation, size) * np.float32(prepared.scale),
+        details={
+            **prior.details,
+            **notes,
+            "correction": "solved",
+            "correction_strength": float(judgement.strength or 0.0),
+            "correction_width_px": judgement.width,
+        },
+    )
+
+
+def _sum_of_windows(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the sum of two square windows, centre onto centre, on an odd window that holds both."""
+    size = max(len(one), len(other)) | 1
+    total = np.zeros((size, size), dtype=np.float32)
+    for window in (one, other):
+        start = size // 2 - len(window) // 2
+        total[start : start + len(window), start : start + len(window)] += window
+    return total
