@@ -13,7 +13,6 @@ import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import map_coordinates
-from scipy.signal.windows import get_window
 
 from qpi_core.errors import InputError
 from qpi_core.grid import q_axis
@@ -48,6 +47,9 @@ def kernel_window(shape: tuple[int, int], window: str) -> NDArray[np.float64]:
         raise InputError(f"window must be one of {', '.join(WINDOWS)}, but it is {window!r}.")
     if window == "none":
         return np.ones(shape)
+    # scipy.signal takes a second to import, and most spectra have no window.
+    from scipy.signal.windows import get_window
+
     kind: Any = ("tukey", TUKEY_TAPER) if window == "tukey" else window
     # A periodic window peaks at n // 2 for an even n, a symmetric one for an odd n.
     rows, columns = (get_window(kind, side, fftbins=side % 2 == 0) for side in shape)
