@@ -64,7 +64,9 @@ def solve_refined(
     mask = torch.from_numpy(prepared.mask)
     with torch.inference_mode():
         operator = ForwardOperator(points, shape, solved_window(size, shape), amplitudes)
-        residuals = [_residual(map_, prior.solution, points, amplitudes, prepared) for prior in priors]
+        leftovers = [_leftover(map_, prior.solution, points, amplitudes) for prior in priors]
+        offsets = [float(left[prepared.mask > 0].mean(dtype=np.float64)) for left in leftovers]
+        residuals = [centred(torch.from_numpy(left / np.float32(prepared.scale)), mask) for left in leftovers]
         power = float((amplitudes**2).sum())
         judgements = [judge_correction(residuals[0], mask, operator, power)]
         # A first choice that leaves nothing to correct needs no rivals.
@@ -77,7 +79,7 @@ def solve_refined(
         if judgements[best].strength is None:
             solution = priors[best].solution
             return replace(solution, details={**solution.details, **notes, "correction": "none"})
-        return _corrected(priors[best].solution, residuals[best], judgements[best], prepared, operator, size, notes)
+        return _corrected(priors[best].solution, residuals[best], offsets[best], judgements[best], prepared, operator, size, notes)
 
 
 def nothing_known(observation: NDArray[np.float32], kernel_size: int) -> KernelSolution:
@@ -87,18 +89,13 @@ def nothing_known(observation: NDArray[np.float32], kernel_size: int) -> KernelS
     return KernelSolution(kernel, kernel, float(np.nanmean(observation, dtype=np.float64)), spread)
 
 
-def _residual(
-    map_: NDArray[np.float32],
-    solution: KernelSolution,
-    positions: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    prepared: PreparedMap,
-) -> Tensor:
-    """Return what a prior leaves of the map, standardised, mean 0 over the measured pixels."""
+def _leftover(
+    map_: NDArray[np.float32], solution: KernelSolution, positions: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Return what a prior leaves of the map; unmeasured pixels as if the map were zero there."""
     wide = torch.from_numpy(np.ascontiguousarray(solution.wide_kernel))
     fitted = ForwardOperator(positions, (map_.shape[0], map_.shape[1]), wide.shape[-1], weights)(wide)
-    left = (torch.from_numpy(np.nan_to_num(map_)) - fitted) / prepared.scale
-    return centred(left, torch.from_numpy(prepared.mask))
+    return np.asarray(np.nan_to_num(map_) - fitted.numpy(), dtype=np.float32)
 
 
 def _honest(judgement: Judgement, prior: Prior, pixels: float) -> float:
@@ -110,6 +107,7 @@ def _honest(judgement: Judgement, prior: Prior, pixels: float) -> float:
 def _corrected(
     prior: KernelSolution,
     residual: Tensor,
+    offset: float,
     judgement: Judgement,
     prepared: PreparedMap,
     operator: ForwardOperator,
@@ -119,13 +117,13 @@ def _corrected(
     correction = solve_correction(residual, torch.from_numpy(prepared.mask), operator, judgement)
     change = correction.change * np.float32(prepared.scale)
     wide = _sum_of_windows(prior.wide_kernel, change)
-    seen = operator(torch.from_numpy(change)).numpy()[prepared.mask > 0]
+    # What neither the prior nor its change explains has the background as its mean, whatever background the prior brought.
+    left = (residual - operator(torch.from_numpy(correction.change))).numpy()[prepared.mask > 0]
     return replace(
         prior,
         kernel=central_crop(wide, size).copy(),
         wide_kernel=wide,
-        # The prior's own background made its residual's mean zero; the change moves it by its mean over the map.
-        background=prior.background - float(seen.mean(dtype=np.float64)),
+        background=offset + float(left.mean(dtype=np.float64)) * prepared.scale,
         noise_sigma=correction.noise * prepared.scale,
         uncertainty=central_crop(correction.deviation, size) * np.float32(prepared.scale),
         details={

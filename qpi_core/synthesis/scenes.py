@@ -143,8 +143,9 @@ def draw_positions(rng: np.random.Generator, count: int, shape: tuple[int, int],
     if on_grid:
         cells = rng.choice(height * width, size=count, replace=False)
         return np.stack([cells % width, cells // width], axis=1).astype(np.float64)
-    inner = rng.uniform(-0.5, 0.5, (count, 2))
-    return np.add(inner, rng.uniform(0, 1, (count, 2)) * np.array([width - 1, height - 1]), dtype=np.float64)
+    within = rng.uniform(-0.5, 0.5, (count, 2))
+    drawn: NDArray[np.float64] = within + rng.uniform(0, 1, (count, 2)) * np.array([width - 1, height - 1])
+    return drawn
 
 
 def draw_scene(seed: int, index: int, noise_level: float = 0.0, on_grid: bool = True, count: int | None = None) -> Scene:
