@@ -147,6 +147,14 @@ def test_readme_example_runs(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.startswith("(64, 64) ")
 
 
+def test_readme_lists_the_methods_and_the_default():
+    from qpi_core.methods import DEFAULT_METHOD, METHODS
+
+    listed = re.findall(r"^\| `(\w+)`( \(default\))? \|", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert [name for name, _ in listed] == list(METHODS)
+    assert [name for name, mark in listed if mark] == [DEFAULT_METHOD]
+
+
 def test_readme_files_exist():
     text = README.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)\)", text):

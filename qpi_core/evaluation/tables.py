@@ -20,6 +20,11 @@ def number(value: float | None, digits: int = 4) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
+def error_number(value: float) -> str:
+    """Return an error with four digits after the point, five below 0.01."""
+    return number(value, 4 if value >= 0.01 else 5)
+
+
 def percent(value: float | None) -> str:
     """Return a share in percent, "-" where there is none."""
     return "-" if value is None else f"{100 * value:.0f} %"
@@ -29,9 +34,10 @@ def error_with_interval(cell: Cell) -> str:
     """Return the mean RMSE with its 95 % interval, and how many scenes the method refused."""
     if cell.rmse is None:
         return "-"
-    interval = "" if cell.rmse_low is None else f" ({number(cell.rmse_low)}-{number(cell.rmse_high)})"
+    low, high = cell.rmse_low, cell.rmse_high
+    interval = "" if low is None or high is None else f" ({error_number(low)}-{error_number(high)})"
     refused = f", {cell.failures} refused" if cell.failures else ""
-    return f"{number(cell.rmse)}{interval}{refused}"
+    return f"{error_number(cell.rmse)}{interval}{refused}"
 
 
 def by_noise(records: Sequence[Record]) -> str:

@@ -113,6 +113,8 @@ def test_tables_hold_the_means(tmp_path):
     text = report(records)
     assert "| `tikhonov` | 0.2000 (0.1000-0.3000) |" in text
     assert "| `tikhonov` | 0.1000 | 0.3000 |" in text
+    assert "| `harmonic` | 0.0150 (0.0100-0.0200) |" in text
+    assert "| `two_step` | 0.00125 |" in by_noise([made_up("two_step", 0.0, 0.00125)])
     assert "50 %" in text and "70 %" in text
     rows = {(row["method"], row["defects"]): row["rmse"] for row in as_json(records)}
     assert rows["tikhonov", "41-100"] == pytest.approx(0.3) and rows["harmonic", "1-100"] == pytest.approx(0.015)
