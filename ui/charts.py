@@ -41,10 +41,9 @@ def kernel_and_spectrum(
     pixel_size_nm: tuple[float, float] | None,
     unit: str,
     logarithmic: bool = False,
-    scene: tuple[NDArray[np.float32], NDArray[np.float64]] | None = None,
     height: int = 430,
 ) -> Figure:
-    """Show a kernel (nm) beside the magnitude of its FFT (rad/nm) with one zoom for both, and the map it came from on demand.
+    """Show a kernel (nm) beside the magnitude of its FFT (rad/nm) with one zoom for both.
 
     Kernel and FFT are drawn on the pixels of the same (k, k) window, and their axes are tied: a zoom in one shows the same
     fraction of the other. The tick labels carry the physical units; without a known pitch they are px and rad/px.
@@ -55,13 +54,12 @@ def kernel_and_spectrum(
         pixel_size_nm: (dy, dx) or None.
         unit: unit of the kernel's values.
         logarithmic: show log10 of the magnitude, four decades.
-        scene: (observation, positions in px) for a third panel with its own zoom.
         height: of the figure, px.
     """
     size = kernel.shape[0]
     dy, dx = pixel_size_nm or (1.0, 1.0)
     length = "nm" if pixel_size_nm else "px"
-    figure = _panels(["Kernel", "|FFT| of the kernel"] + (["Map and defects"] if scene else []), height, gap=0.11)
+    figure = _panels(["Kernel", "|FFT| of the kernel"], height, gap=0.11)
     colours, limits = display_limits(kernel)
     _add_window(figure, 1, kernel, size, (dy, dx), ("x", "y", length), colours, limits, unit)
     floor = float(magnitude.max()) * 1e-4 or 1e-12
@@ -72,9 +70,22 @@ def kernel_and_spectrum(
     # The second panel's axes follow the first one's, so one anchor holds both. (Where dx and dy differ, a pixel's shape in q
     # is the inverse of its shape in r, and tied axes can be true to one of them only: the kernel.)
     figure["layout"]["yaxis"] |= {"scaleanchor": "x", "scaleratio": dy / dx}
-    if scene:
-        _add_map(figure, 3, scene[0], (dy, dx), length, "viridis", colour_limits(scene[0]), unit, scene[1])
     figure["layout"]["uirevision"] = "kernel"
+    return figure
+
+
+def map_with_defects(
+    observation: NDArray[np.float32],
+    positions: NDArray[np.float64],
+    pixel_size_nm: tuple[float, float] | None,
+    unit: str,
+    height: int = 330,
+) -> Figure:
+    """Show a map with its defects as circles, axes in nm (px without a known pitch)."""
+    figure = _panels(["Map and defects"], height, gap=0.16)
+    length = "nm" if pixel_size_nm else "px"
+    _add_map(figure, 1, observation, pixel_size_nm or (1.0, 1.0), length, "viridis", colour_limits(observation), unit, positions)
+    figure["layout"]["uirevision"] = "map"
     return figure
 
 

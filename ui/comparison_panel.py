@@ -17,10 +17,12 @@ def show_comparison(comparison: Comparison) -> None:
 
     truth = comparison.scene.kernel
     parameters = comparison.scene.parameters
-    st.subheader("Every method on this map", anchor=False)
+    st.subheader("Every method on one map", anchor=False)
     st.caption(
-        f"Truth: n = {parameters.symmetry_order}, B = {parameters.wavenumber:.3g} rad/nm, c = {parameters.decay:.3g} nm⁻², "
-        f"{len(comparison.scene.positions)} defects. Errors on the truth's own [0, 1] scale: lower is better. "
+        f"Truth when the button was pressed: n = {parameters.symmetry_order}, "
+        f"B = {parameters.wavenumber:.3g} rad/nm, c = {parameters.decay:.3g} nm⁻², "
+        f"{len(comparison.scene.positions)} defects, noise σ = {comparison.scene.noise_sigma:.3g}. "
+        "Errors on the truth's own [0, 1] scale: lower is better. "
         "Cosine and FFT correlation: 1 is perfect."
     )
     found = sorted(

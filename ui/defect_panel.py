@@ -7,6 +7,7 @@ import streamlit as st
 from qpi_core.errors import InputError
 from ui import texts
 from ui.defect_table import show_defect_table
+from ui.guide import plain
 from ui.map_panel import MapView
 from ui.workspace import NO_POINTS, Workspace, workspace
 
@@ -43,12 +44,12 @@ def _show_upload(space: Workspace, view: MapView) -> None:
         loaded = load_positions(content, upload.name, view.pixel_size_nm, view.layer.values.shape)
     except InputError as error:
         if units is None:
-            st.error(str(error))
+            st.error(plain(str(error)))
             return
         try:
             loaded = load_positions(content, upload.name, view.pixel_size_nm, view.layer.values.shape, units=units)
         except InputError as second:
-            st.error(str(second))
+            st.error(plain(str(second)))
             return
     st.text(loaded.description)
     st.button(

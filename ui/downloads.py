@@ -17,8 +17,9 @@ from ui.loaders import EXAMPLE_NAME, example_file
 
 @dataclass(frozen=True)
 class Download:
-    """One file: its button, its name, and how it is made when it is asked for."""
+    """One file: its kind, its button, its name, and how it is made when it is asked for."""
 
+    kind: str
     label: str
     name: str
     mime: str
@@ -36,7 +37,7 @@ def show_downloads(outcome: Outcome) -> None:
                 file.name,
                 file.mime,
                 on_click="ignore",
-                key=f"download_{file.label}",
+                key=f"download_{file.kind}",
                 help=file.help,
                 icon=":material/download:",
             )
@@ -52,6 +53,7 @@ def offered_files(outcome: Outcome) -> list[Download]:
     binary = "application/octet-stream"
     return [
         Download(
+            "zip",
             "Everything (ZIP)",
             f"{stem}.zip",
             "application/zip",
@@ -59,6 +61,7 @@ def offered_files(outcome: Outcome) -> list[Download]:
             "All arrays, pictures, side-car and script.",
         ),
         Download(
+            "kernel_png",
             "Kernel PNG",
             f"{stem}_kernel.png",
             "image/png",
@@ -66,15 +69,31 @@ def offered_files(outcome: Outcome) -> list[Download]:
             "Picture with axes, scale bar and colour bar.",
         ),
         Download(
+            "kernel_npy",
             "Kernel NPY",
             f"{stem}_kernel.npy",
             binary,
             lambda: npy_bytes(estimate.kernel),
             "float32, centre at index k // 2, units of the map.",
         ),
-        Download("FFT PNG", f"{stem}_fft.png", "image/png", lambda: png_bytes(estimate, "fft"), "Magnitude, axes in rad/nm (2π included)."),
-        Download("FFT NPY", f"{stem}_fft.npy", binary, lambda: npy_bytes(kernel_fft(estimate.kernel)), "Complex, q = 0 at index k // 2."),
         Download(
+            "fft_png",
+            "FFT PNG",
+            f"{stem}_fft.png",
+            "image/png",
+            lambda: png_bytes(estimate, "fft"),
+            "Magnitude, axes in rad/nm (2π included).",
+        ),
+        Download(
+            "fft_npy",
+            "FFT NPY",
+            f"{stem}_fft.npy",
+            binary,
+            lambda: npy_bytes(kernel_fft(estimate.kernel)),
+            "Complex, q = 0 at index k // 2.",
+        ),
+        Download(
+            "json",
             "Side-car JSON",
             f"{stem}.json",
             "application/json",

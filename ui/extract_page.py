@@ -7,7 +7,7 @@ import streamlit as st
 from qpi_core.errors import InputError
 from ui.defect_panel import show_defect_panel
 from ui.extraction_job import Question
-from ui.guide import show_steps
+from ui.guide import plain, show_steps
 from ui.jobs import show_running_job
 from ui.kernel_panel import choose_question, collect, show_extract_button
 from ui.map_panel import MapView, choose_view, describe_map, show_source
@@ -33,7 +33,7 @@ def show_extract_page() -> None:
             try:
                 view = choose_view(space.loaded)
             except InputError as error:
-                st.error(str(error))
+                st.error(plain(str(error)))
     with middle_and_right:
         question = _workbench(space, view) if view is not None else _empty_workbench()
     stale = space.outcome is not None and question is not None and space.outcome.question.fingerprint() != question.fingerprint()
@@ -42,7 +42,7 @@ def show_extract_page() -> None:
     if space.job is not None:
         show_running_job(space.job, "cancel_extraction")
     if space.extract_problem:
-        st.error(space.extract_problem)
+        st.error(plain(space.extract_problem))
     if space.outcome is not None:
         from ui.result_panel import show_result  # the charts and scipy are not needed for the first page
 

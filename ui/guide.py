@@ -27,3 +27,8 @@ def _short(name: str) -> str:
     """Keep user text from breaking the badge's Markdown or its width."""
     plain = "".join(character for character in name if character.isalnum() or character in " ._-+")
     return plain if len(plain) <= 32 else plain[:20] + "…" + plain[-10:]
+
+
+def plain(sentence: str) -> str:
+    """Escape what Markdown would read as formatting: file names stand in sentences."""
+    return "".join("\\" + character if character in "\\`*_{}[]<>#$~|:" else character for character in sentence)

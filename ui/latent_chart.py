@@ -54,7 +54,7 @@ def latent_scatter(
 
 def _points(embedding: NDArray[np.float32], rows: NDArray[np.float64], marker: dict[str, Any], name: str) -> dict[str, Any]:
     return {
-        "type": "scattergl",
+        "type": "scatter",
         "mode": "markers",
         "x": typed(embedding[:, 0]),
         "y": typed(embedding[:, 1]),

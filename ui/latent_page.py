@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
 from ui import texts
 from ui.charts import kernel_row
-from ui.colours import colour_limits
+from ui.guide import plain
 from ui.jobs import FINISHED, Job, job_queue, show_running_job
 from ui.kernel_panel import method_title
 from ui.loaders import atlas, extractor
@@ -32,7 +33,7 @@ def show_latent_page() -> None:
     try:
         training = atlas()
     except InputError as error:
-        st.info(str(error), icon=":material/bubble_chart:")
+        st.info(plain(str(error)), icon=":material/bubble_chart:")
         return
     _show_space(training)
 
@@ -119,7 +120,7 @@ def _show_point(training: LatentAtlas, index: int, chosen: bool) -> None:
     truth = phenomenological_kernel(**parameters.as_dict())
     decoded = decode_latents(extractor().models(), training.latents[index])[0]
     st.subheader("The kernel behind the point" if chosen else "One of them", anchor=False)
-    panels = [("Decoder_K", decoded / max(float(decoded.max()), 1e-9)), ("Eq. 7", truth / max(float(truth.max()), 1e-9))]
+    panels = [("Decoder_K", _unit_range(decoded)), ("Eq. 7", _unit_range(truth))]
     st.plotly_chart(
         kernel_row(panels, (0.0, 1.0), "viridis", height=190),
         width="stretch",
@@ -154,31 +155,39 @@ def _show_placing(training: LatentAtlas) -> None:
         st.caption("Extract a kernel first; a star then marks its place here.")
         return
     if outcome.place is None:
-        st.caption(outcome.network_note or "It has no place here.")
+        st.caption(plain(outcome.network_note) or "It has no place here.")
         return
     show_place(training, outcome)
 
 
 def show_place(training: LatentAtlas, outcome: Any) -> None:
     """Show what the networks make of an extraction, and how far it is from the training kernels."""
+    from qpi_core.synthesis.kernels import phenomenological_kernel
+
     place, estimate = outcome.place, outcome.estimate
     nearest = training.kernel_parameters(int(place.neighbours[0]))
-    panels = [(f"{method_title(estimate.method)}", estimate.kernel)]
+    panels = [] if estimate.method == "two_step" else [(method_title(estimate.method), _unit_range(estimate.kernel))]
     if estimate.network_kernel is not None:
-        panels.append(("Encoder_Y → Decoder_K", estimate.network_kernel))
-    limits = colour_limits(estimate.kernel)
+        panels.append(("Encoder_Y → Decoder_K", _unit_range(estimate.network_kernel)))
+    panels.append(("Nearest in training", _unit_range(phenomenological_kernel(**nearest.as_dict()))))
     st.plotly_chart(
-        kernel_row(panels, limits, "viridis", height=190),
+        kernel_row(panels, (0.0, 1.0), "viridis", height=180),
         width="stretch",
         key="latent_own",
         config={"displayModeBar": False},
-        alt="The extracted kernel beside the networks' kernel",
+        alt="The extracted kernel, the networks' kernel, and the nearest training kernel, each on its own range",
     )
-    st.text(f"Nearest training kernel: n = {nearest.symmetry_order}, B = {nearest.wavenumber:.3g} rad/nm, c = {nearest.decay:.3g} nm⁻²")
+    st.text(f"Nearest: n = {nearest.symmetry_order}, B = {nearest.wavenumber:.3g} rad/nm, c = {nearest.decay:.3g} nm⁻²")
     st.caption(
         f"Distance to it: {place.relative_distance:.2g} × the usual one between training kernels. {_judge(place.relative_distance)}",
         help=texts.PLACE,
     )
+
+
+def _unit_range(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a kernel from 0 to 1: here only the shapes are compared."""
+    low, high = float(kernel.min()), float(kernel.max())
+    return (kernel - low) / (high - low) if high > low else np.zeros_like(kernel)
 
 
 def _judge(relative_distance: float) -> str:

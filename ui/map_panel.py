@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from qpi_core.errors import InputError
 from ui import texts
 from ui.colours import COLOUR_MAPS, DIVERGING, TITLES, colour_limits
+from ui.guide import plain
 from ui.loaders import LoadedMap, PreparedLayer, example_map, loaded_file, prepared_layer
 from ui.workspace import NO_POINTS, Workspace, workspace
 
@@ -51,6 +52,8 @@ class MapView:
 def use_map(space: Workspace, loaded: LoadedMap, start: bool = False) -> None:
     """Make a map the current one; defects stay where the new map has the same pixels and none of its own."""
     same_field = space.loaded is not None and space.loaded.scan.shape == loaded.scan.shape
+    if space.loaded is not None and space.loaded.sha256 != loaded.sha256:
+        space.previous = (space.loaded, space.defects.points, space.outcome)
     space.loaded, space.problem = loaded, ""
     if loaded.positions is not None:
         space.defects.replace(loaded.positions, "example")
@@ -58,6 +61,16 @@ def use_map(space: Workspace, loaded: LoadedMap, start: bool = False) -> None:
         space.defects.replace(NO_POINTS, "new map")
     space.proposal = NO_POINTS
     space.start_at_once = start
+
+
+def go_back(space: Workspace) -> None:
+    """Return to the map, the defects and the result before the last change of the map; a second time returns again."""
+    if space.previous is None:
+        return
+    loaded, points, outcome = space.previous
+    space.previous = (space.loaded, space.defects.points, space.outcome)
+    space.loaded, space.outcome, space.problem, space.proposal = loaded, outcome, "", NO_POINTS
+    space.defects.replace(points, "earlier map")
 
 
 def show_source(space: Workspace) -> None:
@@ -81,8 +94,17 @@ def show_source(space: Workspace) -> None:
         help="Loads a simulated map with its defects and extracts the kernel at once.",
         type="primary" if space.loaded is None else "secondary",
     )
+    if space.previous is not None:
+        st.button(
+            "Back to the map before",
+            icon=":material/undo:",
+            width="stretch",
+            type="tertiary",
+            on_click=lambda: go_back(workspace()),
+            help=f"With its defects and its result: {plain(space.previous[0].name)}",
+        )
     if space.problem:
-        st.error(space.problem)
+        st.error(plain(space.problem))
 
 
 def choose_view(loaded: LoadedMap) -> MapView:

@@ -11,6 +11,7 @@ from ui.charts import PLOTLY_CONFIG, fit_panels, kernel_and_spectrum
 from ui.colours import colour_limits
 from ui.downloads import show_downloads
 from ui.extraction_job import Outcome
+from ui.guide import plain
 from ui.kernel_panel import method_title
 from ui.loaders import atlas
 
@@ -28,7 +29,7 @@ def show_result(outcome: Outcome, stale: bool) -> None:
             ":orange[:material/history:] The map, the defects or the settings have changed since; press Extract to bring this up to date."
         )
     if estimate.warnings:
-        st.warning("\n\n".join(_plain(sentence) for sentence in estimate.warnings), icon=":material/info:")
+        st.warning("\n\n".join(plain(sentence) for sentence in estimate.warnings), icon=":material/info:")
     pictures, numbers = st.columns([3.1, 1], gap="medium")
     with pictures:
         show_kernel_pair(outcome)
@@ -90,7 +91,7 @@ def show_latent_view(outcome: Outcome) -> None:
     """Show the networks' kernel and its place among the training kernels, whatever the method."""
     st.subheader("What the networks see", anchor=False)
     if outcome.place is None:
-        st.caption(outcome.network_note)
+        st.caption(plain(outcome.network_note))
         return
     from ui.latent_chart import latent_scatter
     from ui.latent_page import show_place
@@ -118,8 +119,3 @@ def _symmetry(order: int | None) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.3g}"
-
-
-def _plain(sentence: str) -> str:
-    """Escape what Markdown would read as formatting: file names stand in sentences."""
-    return "".join("\\" + character if character in "\\`*_{}[]<>#$~|:" else character for character in sentence)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
 
 from qpi_core.spectra import fft_magnitude
 from ui import texts
-from ui.charts import PLOTLY_CONFIG, kernel_and_spectrum
+from ui.charts import PLOTLY_CONFIG, kernel_and_spectrum, map_with_defects
 from ui.comparison_job import compare_methods
 from ui.comparison_panel import show_comparison
+from ui.guide import plain
 from ui.jobs import FINISHED, job_queue, show_running_job
 from ui.kernel_panel import available_methods
 from ui.synthesis_panel import PIXEL_SIZE_NM, SyntheticScene, choose_scene
@@ -25,7 +27,7 @@ def show_synthesize_page() -> None:
     if space.comparison_job is not None:
         show_running_job(space.comparison_job, "cancel_comparison")
     if space.comparison_problem:
-        st.error(space.comparison_problem)
+        st.error(plain(space.comparison_problem))
     if space.comparison is not None:
         show_comparison(space.comparison)
 
@@ -37,25 +39,30 @@ def _live_scene() -> None:
     with controls:
         scene = choose_scene()
     with pictures:
-        magnitude = fft_magnitude(scene.kernel)
-        figure = kernel_and_spectrum(scene.kernel, magnitude, PIXEL_SIZE_NM, "", scene=(scene.observation, scene.positions), height=380)
+        figure = kernel_and_spectrum(scene.kernel, fft_magnitude(scene.kernel), PIXEL_SIZE_NM, "", height=325)
         st.plotly_chart(
             figure,
             width="stretch",
             key="synthetic",
             config=PLOTLY_CONFIG,
-            alt="Kernel, magnitude of its Fourier transform, and the simulated map",
+            alt="Simulated kernel beside the magnitude of its Fourier transform",
         )
-        st.caption(_describe(scene), help=texts.ZOOM)
-        running = space.comparison_job is not None
-        pressed = st.button(
-            "Extract from this",
-            type="primary",
-            icon=":material/center_focus_strong:",
-            key="compare",
-            disabled=running,
-            help="A comparison is running." if running else "Runs every method on this map and shows its error against the true kernel.",
-        )
+        left, right = st.columns([1.15, 1], gap="medium", vertical_alignment="center")
+        figure = map_with_defects(scene.observation, scene.positions, PIXEL_SIZE_NM, "", height=325)
+        left.plotly_chart(figure, width="stretch", key="synthetic_map", config=PLOTLY_CONFIG, alt="Simulated map with its defects")
+        with right:
+            st.markdown(_describe(scene), help=texts.ZOOM)
+            running = space.comparison_job is not None
+            pressed = st.button(
+                "Extract from this",
+                type="primary",
+                icon=":material/center_focus_strong:",
+                key="compare",
+                disabled=running,
+                help="A comparison is running."
+                if running
+                else "Runs every method on this map and shows its error against the true kernel.",
+            )
     if pressed:
         _start(space, scene)
 
@@ -79,6 +86,11 @@ def _collect(space: Workspace) -> None:
 
 
 def _describe(scene: SyntheticScene) -> str:
+    parameters = scene.parameters
     noise = f"noise σ = {scene.noise_sigma:.3g}" if scene.noise_sigma else "no noise"
-    ring = f"the ring of the FFT lies at 2B = {2 * scene.parameters.wavenumber:.3g} rad/nm"
-    return f"64 × 64 px, 10 × 10 nm · {len(scene.positions)} defects · {noise} · {ring}"
+    wavelength = np.pi / parameters.wavenumber
+    return (
+        f"64 × 64 px, 10 × 10 nm, {len(scene.positions)} defects, {noise}.\n\n"
+        f"sin²(Br) repeats every π/B = {wavelength:.3g} nm, so the ring of the FFT lies at 2B = {2 * parameters.wavenumber:.3g} rad/nm.\n\n"
+        "The map is the exact sum of the kernel over all defects, tails included, plus the noise."
+    )

@@ -57,6 +57,7 @@ class Workspace:
             so that Streamlit need not send the map again.
         job: the extraction that runs, or None.
         outcome: the last finished extraction (ui.extraction_job.Outcome) or None.
+        previous: (map, points, outcome) before the last change of the map, so that a change loses nothing.
         proposal: (n, 2) positions that the detection proposes and nobody has accepted yet.
         extract_problem: sentence about why the last extraction failed.
         proposal_note: sentence of the detection when it proposes nothing.
@@ -72,6 +73,7 @@ class Workspace:
     shown: tuple[int, NDArray[np.float64]] = (0, NO_POINTS)
     job: Any = None
     outcome: Any = None
+    previous: tuple[Any, NDArray[np.float64], Any] | None = None
     proposal: NDArray[np.float64] = field(default_factory=lambda: NO_POINTS)
     extract_problem: str = ""
     proposal_note: str = ""

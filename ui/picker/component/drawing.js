@@ -32,6 +32,7 @@ function draw(self) {
   context.restore()
   drawColourBar(context, self, g, colours)
   canvas.dataset.count = String(entry.defects.points.length)
+  canvas.dataset.hover = String(self.hover)
   canvas.dataset.zoom = entry.view.zoom.toFixed(4)
   canvas.dataset.origin = JSON.stringify([g.left, g.top, g.sx, g.sy])
 }

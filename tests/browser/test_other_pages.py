@@ -1,0 +1,45 @@
+"""Synthesize and Latent space in a real browser."""
+
+from __future__ import annotations
+
+import pytest
+
+from qpi_core.checkpoints import list_models
+from tests.browser.app_page import AppPage, eventually
+
+
+def test_slider_moves_the_pictures_and_comparison_ends(new_page):
+    app = AppPage(new_page())
+    app.page.get_by_role("link", name="Synthesize").click()
+    app.page.get_by_text("2B = 6 rad/nm").wait_for()
+    app.page.locator(".st-key-syn_wavenumber [role=slider]").focus()
+    app.page.keyboard.press("ArrowRight")
+    app.page.get_by_text("2B = 6.1 rad/nm").wait_for()
+    app.page.locator(".st-key-compare").get_by_role("button").click()
+    app.page.get_by_text("Every method on one map").wait_for()
+    assert app.page.locator("[data-testid=stDataFrame]").count() == 1
+
+
+def test_click_on_a_point_shows_its_kernel(new_page):
+    models = list_models()
+    if not models or not (models[0].folder / "atlas.npz").is_file():
+        pytest.skip("no released model with an atlas is here")
+    app = AppPage(new_page())
+    app.page.get_by_role("link", name="Latent space").click()
+    points = app.page.locator(".st-key-latent_chart .scatterlayer .point")
+    eventually(lambda: points.count() > 100, "the training kernels are shown")
+    app.page.get_by_text("One of them", exact=True).wait_for()
+    box = points.nth(7).bounding_box()
+    app.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    app.page.get_by_text("The kernel behind the point", exact=True).wait_for()
+    app.page.get_by_role("button", name="Open in Synthesize").click()
+    app.page.get_by_text("the ring of the FFT lies at").wait_for()
+
+
+def test_dark_theme_reaches_the_map(new_page):
+    app = AppPage(new_page(color_scheme="dark"))
+    app.page.get_by_role("button", name="Try the example").click()
+    app.wait_for_map()
+    background = app.canvas.evaluate("element => getComputedStyle(element).backgroundColor")
+    red, green, blue = (int(float(part)) for part in background.removeprefix("rgb(").removesuffix(")").split(",")[:3])
+    assert max(red, green, blue) < 80

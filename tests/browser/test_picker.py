@@ -1,0 +1,118 @@
+"""The map under a real mouse and keyboard: markers, undo, zoom, and the table in step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.browser.app_page import AppPage, eventually, npy
+
+
+@pytest.fixture
+def app(new_page):
+    rng = np.random.default_rng(3)
+    page = AppPage(new_page())
+    page.upload_map("noise.npy", npy(rng.standard_normal((80, 100)).astype(np.float32)))
+    page.wait_for_map()
+    return page
+
+
+def mark(app: AppPage, *points: tuple[float, float]) -> None:
+    for point in points:
+        before = int(app.canvas.get_attribute("data-count"))
+        app.click(*point)
+        app.wait_for_count(before + 1)
+
+
+def hovered(app: AppPage, x: float, y: float) -> str:
+    app.page.mouse.move(*app.screen(x + 8, y + 8))
+    app.page.mouse.move(*app.screen(x, y))
+    app.page.wait_for_timeout(300)
+    return app.canvas.get_attribute("data-hover")
+
+
+def test_click_on_a_marker_removes_it_and_undo_brings_it_back(app: AppPage):
+    mark(app, (20, 20), (60, 40))
+    app.click(20, 20)
+    app.wait_for_count(1)
+    app.page.keyboard.press("Control+z")
+    app.wait_for_count(2)
+    app.page.keyboard.press("Control+z")
+    app.wait_for_count(1)
+    app.page.keyboard.press("Control+Shift+z")
+    app.wait_for_count(2)
+    app.page.get_by_role("button", name="Clear").click()
+    app.wait_for_count(0)
+    app.page.get_by_role("button", name="Undo").click()
+    app.wait_for_count(2)
+
+
+def test_drag_moves_a_marker_and_right_click_removes_it(app: AppPage):
+    mark(app, (20, 20))
+    app.drag((20, 20), (50, 60))
+    eventually(lambda: hovered(app, 50, 60) == "0", "the marker is where it was dragged")
+    assert hovered(app, 20, 20) == "-1"
+    app.wait_for_count(1)
+    app.click(50, 60, button="right")
+    app.wait_for_count(0)
+
+
+def test_box_removes_what_is_inside(app: AppPage):
+    mark(app, (20, 20), (30, 30), (70, 60))
+    app.page.keyboard.down("Shift")
+    app.drag((10, 10), (40, 40))
+    app.page.keyboard.up("Shift")
+    app.wait_for_count(1)
+    assert hovered(app, 70, 60) == "0"
+
+
+def test_zoom_at_the_cursor_is_kept(app: AppPage):
+    place = app.screen(30, 50)
+    app.page.mouse.move(*place)
+    app.page.mouse.wheel(0, -500)
+    eventually(lambda: app.zoom() > 1.5, "the wheel zooms")
+    np.testing.assert_allclose(app.screen(30, 50), place, atol=1.0)
+    zoom = app.zoom()
+    mark(app, (32, 52))
+    app.choose("colours", "Magma")
+    assert app.zoom() == zoom
+    app.page.get_by_role("link", name="Synthesize").click()
+    app.page.get_by_role("button", name="Extract from this").wait_for()
+    app.page.get_by_role("link", name="Extract").click()
+    app.wait_for_map()
+    app.wait_for_count(1)
+    assert app.zoom() == zoom
+    app.page.keyboard.press("Tab")
+    app.page.get_by_role("button", name="Fit").click()
+    eventually(lambda: app.zoom() == 1, "Fit shows the whole map")
+
+
+def test_keyboard_alone_marks_a_defect(app: AppPage):
+    app.canvas.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown", "Enter"):
+        app.page.keyboard.press(key)
+    app.wait_for_count(1)
+    app.page.keyboard.press("Delete")
+    app.wait_for_count(0)
+
+
+def test_table_and_picture_stay_in_step(app: AppPage):
+    mark(app, (20, 30), (60, 40))
+    table = app.page.locator("[data-testid=stDataFrame]")
+    cells = table.locator("[data-testid=glide-cell-1-0], [data-testid=glide-cell-2-0]")
+    eventually(lambda: cells.count() >= 2, "the table has its cells")
+    x, y = (float(table.locator(f"[data-testid=glide-cell-{column}-0]").text_content()) for column in (2, 3))
+    np.testing.assert_allclose([x, y], [20, 30], atol=0.3)
+    box = table.bounding_box()
+    cell = table.locator("[data-testid=glide-cell-2-0]")
+    assert cell.count() == 1
+    # The grid is a canvas: its first row lies below the header, its x column in the middle.
+    app.page.mouse.dblclick(box["x"] + 0.45 * box["width"], box["y"] + 52)
+    app.page.keyboard.press("Control+a")
+    app.page.keyboard.type("75")
+    app.page.keyboard.press("Enter")
+    eventually(lambda: hovered(app, 75, y) == "0", "the marker follows the table")
+    app.wait_for_count(2)
+    app.click(75, y)
+    app.wait_for_count(1)
+    eventually(lambda: table.locator("[data-testid=glide-cell-2-0]").text_content().startswith("60"), "the table follows the picture")
