@@ -21,15 +21,15 @@ from qpi_core.solvers.conjugate_gradients import multi_shift_cg
 from qpi_core.solvers.solution import KernelSolution
 from qpi_core.validation import require_kernel_size, require_observation, require_positions, require_weights
 
-ENVELOPE_WIDTHS = (0.07, 0.12, 0.22, 0.6)
+ENVELOPE_WIDTHS = (0.07, 0.12, 0.3)
 """Candidate widths, in units of the solved window's side."""
-RELATIVE_STRENGTHS = tuple(float(10.0**e) for e in np.arange(-5.0, 2.01, 0.5))
+RELATIVE_STRENGTHS = tuple(float(10.0**e) for e in np.arange(-5.0, 1.01, 0.5))
 """Candidate strengths, in units of the sum of squared weights (the operator's mean eigenvalue)."""
 HELD_OUT = 0.1
 SELECTION_SIDE = 160
-SELECTION_ITERATIONS = 60
+SELECTION_ITERATIONS = 40
 ITERATIONS = 150
-TOLERANCE = 1e-4
+TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
