@@ -23,7 +23,7 @@ from qpi_core.solvers.normal_equations import NormalEquations
 
 Array = NDArray[np.float64]
 
-_RANK_TOLERANCE = 1e-11
+_RANK_TOLERANCE = 1e-8
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _lags(count: int) -> NDArray[np.intp]:
 
 
 def low_rank_factor(covariance: Array) -> Array:
-    """Return F, (nodes, rank), with F F^T = covariance to 1e-11 of its largest entry (pivoted Cholesky)."""
+    """Return F, (nodes, rank), with F F^T = covariance to 1e-8 of its largest entry (pivoted Cholesky)."""
     factor, pivots, rank, _ = dpstrf(covariance, tol=_RANK_TOLERANCE * float(covariance.diagonal().max()), lower=1)
     lower = np.tril(factor)[:, :rank]
     result: Array = np.empty_like(lower)

@@ -29,14 +29,17 @@ _SUSPICIOUS, _WORTH_TRYING = 6.0, 3.0
 """Standard deviations beyond white noise: to doubt the simple model at all, and to try an order once it is in doubt."""
 _LEAST_SPREAD = 0.4
 """Relative deviation of a projection's power under white noise: at least that of some twelve degrees of freedom."""
-_SUBSPACE_TOLERANCE = 1e-6
+_SUBSPACE_TOLERANCE = 1e-5
+_SEARCH_ROUNDS = 2
+_ORDERS_A_ROUND = 4
+_MOST_ORDERS = 9
 _RELEVANT_POWER = 1e-4
 
 
 def unexplained_orders(
     design: StoredDesign, nodes: Array, fit: Fit, checked: tuple[int, ...] = _LOW_ORDERS, threshold: float = _SUSPICIOUS
 ) -> tuple[int, ...]:
-    """Return the orders onto which the residual projects more strongly than white noise would, by so many standard deviations."""
+    """Return the orders onto which the residual projects more strongly than white noise would, by so many standard deviations; strongest first."""
     point = fit.hyperparameters
     design.add_orders(checked)
     residual = design.residual(point.orders, fit.evidence.profiles) / np.sqrt(fit.evidence.variance)
@@ -44,14 +47,14 @@ def unexplained_orders(
     images = np.concatenate([residual[:, None], noise - noise.mean(axis=0)], axis=1)
     short = replace(point.radial, log_coherence=min(point.radial.log_coherence, float(np.log(4.0))))
     factor = low_rank_factor(short.covariance(nodes))
-    found = []
+    excess = {}
     for order in checked:
         power = np.sum((factor.T @ design.adjoint(order, images)) ** 2, axis=(0, 1))
         expected = power[1:].mean()
         spread = max(power[1:].std(), _LEAST_SPREAD * expected)
         if power[0] > expected + threshold * spread:
-            found.append(order)
-    return tuple(found)
+            excess[order] = power[0] / expected
+    return tuple(sorted(excess, key=lambda order: -excess[order]))
 
 
 def extend(design: StoredDesign, nodes: Array, fit: Fit, floor: float) -> tuple[NormalEquations, Fit]:
@@ -60,15 +63,16 @@ def extend(design: StoredDesign, nodes: Array, fit: Fit, floor: float) -> tuple[
     free = refine(equations, nodes, _independent_start(fit.hyperparameters, fit.hyperparameters.orders), floor)
     for _ in range(_ROUNDS):
         orders = free.hyperparameters.orders
-        missing = set(unexplained_orders(design, nodes, free, _worth_checking(orders), _WORTH_TRYING)) - set(orders)
+        surprising = unexplained_orders(design, nodes, free, _worth_checking(orders), _WORTH_TRYING)
+        missing = [order for order in surprising if order not in orders][: min(_ORDERS_A_ROUND, _MOST_ORDERS - len(orders))]
         if not missing:
             break
         wider = tuple(sorted({*orders, *missing}))
         equations = design.equations_in(wider, profile_subspace(free.hyperparameters.radial, nodes))
-        free = refine(equations, nodes, _independent_start(free.hyperparameters, wider), floor)
+        free = refine(equations, nodes, _independent_start(free.hyperparameters, wider), floor, _SEARCH_ROUNDS)
     kept = _relevant(free)
     equations = design.equations_in(kept, profile_subspace(free.hyperparameters.radial, nodes))
-    free = refine(equations, nodes, _without(free.hyperparameters, kept), floor)
+    free = refine(equations, nodes, _without(free.hyperparameters, kept), floor, _SEARCH_ROUNDS)
     shared = refine(equations, nodes, _shared_start(free), floor)
     return equations, max((free, shared), key=lambda candidate: log_evidence(candidate, equations.pixels))
 

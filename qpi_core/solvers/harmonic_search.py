@@ -135,8 +135,8 @@ def cost_and_gradient(equations: NormalEquations, nodes: Array, point: Hyperpara
     return evidence.cost + penalty, gradient, evidence
 
 
-def refine(equations: NormalEquations, nodes: Array, start: Hyperparameters, floor: float) -> Fit:
-    """Return the local optimum that a quasi-Newton search reaches from start."""
+def refine(equations: NormalEquations, nodes: Array, start: Hyperparameters, floor: float, rounds: int = 6) -> Fit:
+    """Return the local optimum that a quasi-Newton search reaches from start, in so many rounds at most (see newton.minimise)."""
 
     def objective(vector: Array) -> tuple[float, Array]:
         try:
@@ -146,7 +146,7 @@ def refine(equations: NormalEquations, nodes: Array, start: Hyperparameters, flo
         return cost, gradient
 
     scales, lower, upper = start.search_box(nodes[1] - nodes[0])
-    result = minimise(objective, start.vector, scales, lower, upper)
+    result = minimise(objective, start.vector, scales, lower, upper, rounds=rounds)
     best = replace(start, vector=result.point)
     cost, _, evidence = cost_and_gradient(equations, nodes, best, floor)
     return Fit(best, evidence, cost, result.evaluations)
