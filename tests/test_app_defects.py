@@ -31,10 +31,17 @@ def test_picture_wins_a_tie_and_older_lists_are_left_out():
 @pytest.mark.parametrize(
     "value",
     [
-        None, "text", {}, {"map": "m"}, {"map": "other", "rev": 9, "points": [[1, 1]]}, {"map": "m", "rev": "x", "points": [[1, 1]]},
-        {"map": "m", "rev": 9, "points": [[1, 2, 3]]}, {"map": "m", "rev": 9, "points": [[float("nan"), 1]]}, {"map": "m", "rev": 9, "points": "abc"},
+        None,
+        "text",
+        {},
+        {"map": "m"},
+        {"map": "other", "rev": 9, "points": [[1, 1]]},
+        {"map": "m", "rev": "x", "points": [[1, 1]]},
+        {"map": "m", "rev": 9, "points": [[1, 2, 3]]},
+        {"map": "m", "rev": 9, "points": [[float("nan"), 1]]},
+        {"map": "m", "rev": 9, "points": "abc"},
     ],
-)  # fmt: skip
+)
 def test_nonsense_from_the_browser_changes_nothing(value: object):
     defects = DefectList()
     defects.replace(POINTS, "table")
@@ -44,7 +51,11 @@ def test_nonsense_from_the_browser_changes_nothing(value: object):
 
 
 def test_edits_of_the_table():
-    edits = {"edited_rows": {"0": {"x (px)": 10.0}, 2: {"y (px)": -1.0}}, "deleted_rows": [1], "added_rows": [{"x (px)": 7.0, "y (px)": 8.0}]}
+    edits = {
+        "edited_rows": {"0": {"x (px)": 10.0}, 2: {"y (px)": -1.0}},
+        "deleted_rows": [1],
+        "added_rows": [{"x (px)": 7.0, "y (px)": 8.0}],
+    }
     np.testing.assert_array_equal(apply_edits(POINTS, edits, COLUMNS), [[10, 2], [5, -1], [7, 8]])
 
 

@@ -12,6 +12,9 @@ from streamlit.testing.v1 import AppTest
 from tests.app_driver import POSITIONS, ROOT, SECONDS, noiseless_map, npy, start, wait_for_job
 
 
+OBJECTS = b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (4, 4), }" + b" " * 56 + b"\n" + b"\0" * 128
+
+
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """The first page, without networks: they have their own tests and take seconds to load."""
@@ -92,7 +95,10 @@ def test_example_needs_one_click(app: AppTest):
         ("renamed.npy", b"\x89PNG\r\n\x1a\n" + b"\0" * 40),
         ("nan.npy", npy(np.full((64, 64), np.nan))),
         ("text.csv", b"1,2,3\n4,five,6\n7,8,9\n"),
-        ("objects.npy", b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (4, 4), }" + b" " * 56 + b"\n" + b"\0" * 128),
+        (
+            "objects.npy",
+            b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (4, 4), }" + b" " * 56 + b"\n" + b"\0" * 128,
+        ),
     ],
 )
 def test_bad_map_gives_a_sentence_and_nothing_is_lost(app: AppTest, name: str, content: bytes):

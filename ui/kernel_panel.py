@@ -30,7 +30,7 @@ def method_title(name: str) -> str:
 
 def default_method(methods: list[str]) -> str:
     """Return the method that is chosen at first: the default one, or the best one that needs no model where there is none."""
-    if extractor().has_model:
+    if not METHODS[DEFAULT_METHOD].needs_model or extractor().has_model:
         return DEFAULT_METHOD
     return next(name for name in methods if not METHODS[name].needs_model)
 

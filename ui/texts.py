@@ -43,7 +43,7 @@ METHOD_TITLES = {
     "defect_average": "Defect average",
 }
 METHOD_HELP = {
-    "refined": "Combines the network with the data: the network's kernel is the starting belief, the map corrects it.",
+    "refined": "The circular-harmonic or the networks' kernel, whichever the data prefer, corrected where held-out pixels show more.",
     "two_step": "Encoder_Y reads the map and its defects, Decoder_K draws the kernel. Learned on phenomenological kernels (Eq. 7).",
     "one_step": "One network straight from map and defects to the kernel: the paper's baseline.",
     "parametric": "Fits the phenomenological formula (Eq. 7), with error bars on its parameters. Wrong where the formula does not hold.",
@@ -51,7 +51,6 @@ METHOD_HELP = {
     "tikhonov": "Boundary-correct least squares with a decay prior. Assumes no symmetry and no formula; noise shows.",
     "defect_average": "Mean of the crops around the defects. Simple and biased: overlapping patterns do not cancel.",
 }
-NETWORK_METHODS = ("refined", "two_step", "one_step")
 SYNTHESIS = {
     "symmetry_order": "Rotational symmetry n = 2A of sin²(Aθ + φ₁); 0 is isotropic.",
     "orientation": "φ₁, rad: turns the pattern. Without effect for n = 0, where it is fixed to π/2.",

@@ -32,7 +32,8 @@ class AppPage:
         self.canvas = page.locator(".st-key-picker canvas")
 
     def upload_map(self, name: str, content: bytes) -> None:
-        self.page.locator(".st-key-map_upload input[type=file]").set_input_files({"name": name, "mimeType": "application/octet-stream", "buffer": content})
+        chooser = self.page.locator(".st-key-map_upload input[type=file]")
+        chooser.set_input_files({"name": name, "mimeType": "application/octet-stream", "buffer": content})
 
     def screen(self, x: float, y: float) -> tuple[float, float]:
         """Return where a map pixel is on the screen."""

@@ -12,7 +12,7 @@ def test_slider_moves_the_pictures_and_comparison_ends(new_page):
     app = AppPage(new_page())
     app.page.get_by_role("link", name="Synthesize").click()
     app.page.get_by_text("2B = 6 rad/nm").wait_for()
-    app.page.locator(".st-key-syn_wavenumber [role=slider]").focus()
+    app.page.locator(".st-key-syn_wavenumber").get_by_role("slider").focus()
     app.page.keyboard.press("ArrowRight")
     app.page.get_by_text("2B = 6.1 rad/nm").wait_for()
     app.page.locator(".st-key-compare").get_by_role("button").click()
