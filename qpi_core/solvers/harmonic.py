@@ -46,6 +46,7 @@ class HarmonicModel:
         selection: comparison of the symmetry orders.
         aspect: (dy, dx) of a pixel in solver units.
         floor: least noise variance.
+        excess: the strongest projection of the residual onto an angular order over that of white noise; 1 where there is none.
     """
 
     samples: MapSamples
@@ -55,6 +56,7 @@ class HarmonicModel:
     selection: Selection
     aspect: tuple[float, float]
     floor: float
+    excess: float
 
 
 def solve_harmonic(
@@ -113,12 +115,15 @@ def fit_harmonics(
     design = StoredDesign(quick, splines, orders)
     selection = select_orders(design, splines.nodes, symmetry_orders, floor)
     fit, equations, subspace = selection.best, None, None
-    if fit.evidence.variance > 10 * floor and unexplained_orders(design, splines.nodes, fit):
-        wider, candidate = extend(design, splines.nodes, fit, floor)
-        if log_evidence(candidate, wider.pixels) > log_evidence(fit, wider.pixels):
+    structure = unexplained_orders(design, splines.nodes, fit) if fit.evidence.variance > 10 * floor else {}
+    if structure:
+        extended = extend(design, splines.nodes, fit, symmetry_orders, floor)
+        if extended is not None and log_evidence(extended[1], fit_pixels := extended[0].pixels) > log_evidence(fit, fit_pixels):
+            wider, candidate = extended
             scores = symmetry_scores(wider, splines.nodes, candidate, symmetry_orders, floor)
             ranked = dict(sorted(scores.items(), key=lambda item: -item[1]))
             fit, equations, subspace, selection = candidate, wider, wider.subspace, Selection((candidate,), ranked)
+            structure = unexplained_orders(design, splines.nodes, fit)
     samples = take_samples(values, positions, weights, aspect)
     if samples.values.size != quick.values.size:
         equations = accumulate_equations(samples, splines, fit.hyperparameters.orders, subspace)
@@ -126,7 +131,7 @@ def fit_harmonics(
     elif equations is None:
         equations = design.equations(fit.hyperparameters.orders)
     fit = without_dephasing(equations, splines.nodes, fit, floor)
-    return HarmonicModel(samples, splines, equations, fit, selection, aspect, floor)
+    return HarmonicModel(samples, splines, equations, fit, selection, aspect, floor, max([1.0, *structure.values()]))
 
 
 def _require_orders(symmetry_orders: tuple[int, ...]) -> tuple[int, ...]:
@@ -145,13 +150,15 @@ def _solution(model: HarmonicModel, size: int, pitch: tuple[float, float] | None
     kernel = wide[start : start + size, start : start + size]
     spread = laplace(model.equations, nodes, fit, model.floor)
     window = Renderer(KernelGrid.of_size(size, model.aspect), model.splines, orders)
-    deviation = kernel_deviation(model.equations, nodes, fit, spread, window)
+    # Where the residual is not white, its power in the kernel's own patterns is the noise that counts.
+    deviation = np.sqrt(model.excess) * kernel_deviation(model.equations, nodes, fit, spread, window)
     symmetry, probability = _symmetry(model.selection)
     gain = pattern_gain(model)
     parameters = {"symmetry_probability": (probability, 0.0), **_parameters(model, spread, pitch)}
     details: dict[str, float | int | str] = {
         "profiles": fit.hyperparameters.mixing_kind,
         "angular_orders": ",".join(str(order) for order in orders),
+        "residual_excess": model.excess,
         "radius_px": model.splines.radius,
         "log_evidence_over_noise": gain,
         **{f"log_evidence_symmetry_{order}": score for order, score in model.selection.scores.items()},
@@ -229,6 +236,11 @@ def _warnings(model: HarmonicModel, gain: float, symmetry: int | None, probabili
         found.append(f"The data do not decide the kernel's symmetry: the most probable order has a probability of {probability:.2f}.")
     elif symmetry is None:
         found.append("The kernel has no rotational symmetry; it was solved with all low angular orders.")
+    if model.excess > 1:
+        found.append(
+            "The residual still holds structure around the defects: positions may be off, defects missing or of several kinds; "
+            "the uncertainty was widened accordingly."
+        )
     if count == 1:
         found.append("Only one defect was given: the kernel cannot be told from other features around that defect.")
     positions = model.samples.positions

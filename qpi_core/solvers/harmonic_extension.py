@@ -7,6 +7,7 @@ falls to zero. The symmetry order is then the greatest common divisor of the ord
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import reduce
 from math import gcd
@@ -14,7 +15,7 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.harmonic_evidence import RadialPrior, low_rank_factor
+from qpi_core.solvers.harmonic_evidence import RadialPrior, evaluate, low_rank_factor
 from qpi_core.solvers.harmonic_search import INDEPENDENT, SHARED, Fit, Hyperparameters, cost_and_gradient, refine
 from qpi_core.solvers.harmonic_selection import log_evidence
 from qpi_core.solvers.normal_equations import NormalEquations, StoredDesign, functions_of
@@ -38,8 +39,11 @@ _RELEVANT_POWER = 1e-4
 
 def unexplained_orders(
     design: StoredDesign, nodes: Array, fit: Fit, checked: tuple[int, ...] = _LOW_ORDERS, threshold: float = _SUSPICIOUS
-) -> tuple[int, ...]:
-    """Return the orders onto which the residual projects more strongly than white noise would, by so many standard deviations; strongest first."""
+) -> dict[int, float]:
+    """Return the orders onto which the residual projects more strongly than white noise would, by so many standard deviations.
+
+    The values are the power over its expectation under white noise; strongest first.
+    """
     point = fit.hyperparameters
     design.add_orders(checked)
     residual = design.residual(point.orders, fit.evidence.profiles) / np.sqrt(fit.evidence.variance)
@@ -53,28 +57,71 @@ def unexplained_orders(
         expected = power[1:].mean()
         spread = max(power[1:].std(), _LEAST_SPREAD * expected)
         if power[0] > expected + threshold * spread:
-            excess[order] = power[0] / expected
-    return tuple(sorted(excess, key=lambda order: -excess[order]))
+            excess[order] = float(power[0] / expected)
+    return dict(sorted(excess.items(), key=lambda item: -item[1]))
 
 
-def extend(design: StoredDesign, nodes: Array, fit: Fit, floor: float) -> tuple[NormalEquations, Fit]:
-    """Return the equations and the best fit with profiles of their own for all orders, and with further orders where needed."""
-    equations = design.equations(fit.hyperparameters.orders)
-    free = refine(equations, nodes, _independent_start(fit.hyperparameters, fit.hyperparameters.orders), floor)
-    for _ in range(_ROUNDS):
+def extend(design: StoredDesign, nodes: Array, fit: Fit, candidates: tuple[int, ...], floor: float) -> tuple[NormalEquations, Fit] | None:
+    """Return the equations and the best fit with profiles of their own and further orders; None where they predict no better.
+
+    Wrong positions or missing defects leave structure too, and the likelihood, which takes what is left for white noise, would
+    have it as kernel. So every step must also predict the quarters of the map that it has not seen better than the step before.
+    candidates are the symmetry orders that are allowed.
+    """
+    found, errors = None, held_out_errors(design, nodes, fit, floor)
+    start = _independent_start(fit.hyperparameters, fit.hyperparameters.orders)
+    for attempt in range(_ROUNDS + 1):
+        equations = design.equations_in(start.orders, profile_subspace(_looser(start.radial), nodes))
+        free = refine(equations, nodes, start, floor, _SEARCH_ROUNDS)
+        free_errors = held_out_errors(design, nodes, free, floor)
+        if _predicts_better(free_errors, errors):
+            found, errors = free, free_errors
+        elif found is not None or attempt > 0:
+            break
         orders = free.hyperparameters.orders
         surprising = unexplained_orders(design, nodes, free, _worth_checking(orders), _WORTH_TRYING)
-        missing = [order for order in surprising if order not in orders][: min(_ORDERS_A_ROUND, _MOST_ORDERS - len(orders))]
+        missing = _joinable(surprising, orders, candidates)[: min(_ORDERS_A_ROUND, _MOST_ORDERS - len(orders))]
         if not missing:
             break
-        wider = tuple(sorted({*orders, *missing}))
-        equations = design.equations_in(wider, profile_subspace(free.hyperparameters.radial, nodes))
-        free = refine(equations, nodes, _independent_start(free.hyperparameters, wider), floor, _SEARCH_ROUNDS)
-    kept = _relevant(free)
-    equations = design.equations_in(kept, profile_subspace(free.hyperparameters.radial, nodes))
-    free = refine(equations, nodes, _without(free.hyperparameters, kept), floor, _SEARCH_ROUNDS)
+        start = _independent_start(free.hyperparameters, tuple(sorted({*orders, *missing})))
+    if found is None:
+        return None
+    kept = _relevant(found)
+    equations = design.equations_in(kept, profile_subspace(found.hyperparameters.radial, nodes))
+    free = refine(equations, nodes, _without(found.hyperparameters, kept), floor, _SEARCH_ROUNDS)
     shared = refine(equations, nodes, _shared_start(free), floor)
     return equations, max((free, shared), key=lambda candidate: log_evidence(candidate, equations.pixels))
+
+
+def held_out_errors(design: StoredDesign, nodes: Array, fit: Fit, floor: float) -> Array:
+    """Return the sum of squared errors in each quarter of the map, predicted from the other three with fixed hyperparameters."""
+    point = fit.hyperparameters
+    equations = design.equations_in(point.orders, profile_subspace(point.radial, nodes))
+    errors = []
+    for rest, rows, values in design.split(equations):
+        profiles = evaluate(rest, nodes, point.radial, point.mixing(), floor).profiles
+        errors.append(float(np.sum((values - rows @ rest.reduced(profiles).ravel()) ** 2)))
+    return np.array(errors)
+
+
+def _predicts_better(errors: Array, than: Array) -> bool:
+    """Tell whether errors are lower in total and in at least three of the four quarters."""
+    return bool(errors.sum() < than.sum() and np.sum(errors < than) >= 3)
+
+
+def _looser(radial: RadialPrior) -> RadialPrior:
+    """Return a prior that leaves room for a decay found with too few orders."""
+    return replace(radial, log_decay=radial.log_decay - float(np.log(1.5)))
+
+
+def _joinable(surprising: Iterable[int], orders: tuple[int, ...], candidates: tuple[int, ...]) -> list[int]:
+    """Return the orders that may join without breaking every symmetry that is allowed."""
+    joined: list[int] = []
+    for order in surprising:
+        step = reduce(gcd, (*orders, *joined, order), 0)
+        if order not in orders and any(allowed and step % allowed == 0 for allowed in candidates):
+            joined.append(order)
+    return joined
 
 
 def _worth_checking(orders: tuple[int, ...]) -> tuple[int, ...]:

@@ -112,17 +112,40 @@ class StoredDesign:
 
     def equations_in(self, orders: tuple[int, ...], subspace: Array) -> NormalEquations:
         """Return the normal equations of any orders for profiles in the span of subspace, (nodes, k) orthonormal."""
-        self.add_orders(orders)
-        to_splines = self._splines.interpolation @ subspace
-        columns = [self._design[order].reshape(self._values.size, -1, self._splines.count) @ to_splines for order in orders]
-        design = np.concatenate(columns, axis=1)
-        size, width = design.shape[1:]
-        flat = design.reshape(-1, size * width)
+        flat = self._columns_in(orders, subspace)
+        width = subspace.shape[1]
+        size = flat.shape[1] // width
         gram = (flat.T @ flat).reshape(size, width, size, width).transpose(0, 2, 1, 3)
         projection = (flat.T @ self._values).reshape(size, width)
         means = np.concatenate([self._means[order] for order in orders]) @ subspace
         total = float(self._values @ self._values)
         return NormalEquations(orders, np.ascontiguousarray(gram), projection, means, self._mean_value, total, self._values.size, subspace)
+
+    def split(self, equations: NormalEquations) -> list[tuple[NormalEquations, Array, Array]]:
+        """Return, for each quarter of the map, the equations without it, its design matrix and its values (about the mean).
+
+        The quarters are bounded by the medians of the pixels' coordinates; equations must be of equations_in().
+        """
+        assert equations.subspace is not None
+        flat = self._columns_in(equations.orders, equations.subspace)
+        right, lower = self._samples.x > np.median(self._samples.x), self._samples.y > np.median(self._samples.y)
+        size, width = equations.projection.shape
+        parts = []
+        for quarter in range(4):
+            inside = right + 2 * lower == quarter
+            rows, values = flat[inside], self._values[inside]
+            gram = equations.gram - (rows.T @ rows).reshape(size, width, size, width).transpose(0, 2, 1, 3)
+            projection = equations.projection - (rows.T @ values).reshape(size, width)
+            total, pixels = equations.total - float(values @ values), equations.pixels - values.size
+            parts.append((replace(equations, gram=gram, projection=projection, total=total, pixels=pixels), rows, values))
+        return parts
+
+    def _columns_in(self, orders: tuple[int, ...], subspace: Array) -> Array:
+        """Return the design matrix, (pixels, angular functions x k), for profiles in a subspace."""
+        self.add_orders(orders)
+        to_splines = self._splines.interpolation @ subspace
+        columns = [self._design[order].reshape(self._values.size, -1, self._splines.count) @ to_splines for order in orders]
+        return np.concatenate(columns, axis=1).reshape(self._values.size, -1)
 
     def residual(self, orders: tuple[int, ...], profiles: Array) -> Array:
         """Return the values minus what profiles, (a, nodes), make of them, both about their mean."""
