@@ -100,8 +100,12 @@ def fit_harmonics(
     weights: Array,
     pixel_size_nm: tuple[float, float] | None,
     symmetry_orders: tuple[int, ...],
+    extended: bool = True,
 ) -> HarmonicModel:
-    """Return the model behind solve_harmonic; the arguments are checked already."""
+    """Return the model behind solve_harmonic; the arguments are checked already.
+
+    With extended=False only the angular orders {0, n} with one shared profile are considered: enough while positions are uncertain.
+    """
     aspect = (1.0, 1.0)
     if pixel_size_nm is not None:
         unit = np.sqrt(pixel_size_nm[0] * pixel_size_nm[1])
@@ -115,11 +119,11 @@ def fit_harmonics(
     design = StoredDesign(quick, splines, orders)
     selection = select_orders(design, splines.nodes, symmetry_orders, floor)
     fit, equations, subspace = selection.best, None, None
-    structure = unexplained_orders(design, splines.nodes, fit) if fit.evidence.variance > 10 * floor else {}
+    structure = unexplained_orders(design, splines.nodes, fit) if extended and fit.evidence.variance > 10 * floor else {}
     if structure:
-        extended = extend(design, splines.nodes, fit, symmetry_orders, floor)
-        if extended is not None and log_evidence(extended[1], fit_pixels := extended[0].pixels) > log_evidence(fit, fit_pixels):
-            wider, candidate = extended
+        longer = extend(design, splines.nodes, fit, symmetry_orders, floor)
+        if longer is not None and log_evidence(longer[1], fit_pixels := longer[0].pixels) > log_evidence(fit, fit_pixels):
+            wider, candidate = longer
             scores = symmetry_scores(wider, splines.nodes, candidate, symmetry_orders, floor)
             ranked = dict(sorted(scores.items(), key=lambda item: -item[1]))
             fit, equations, subspace, selection = candidate, wider, wider.subspace, Selection((candidate,), ranked)

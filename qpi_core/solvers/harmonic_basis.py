@@ -82,6 +82,16 @@ class RadialSplines:
             np.multiply(powers[..., power - 1], fraction, out=powers[..., power])
         return first, powers @ _PIECES.T
 
+    def slopes(self, radii: Array) -> Array:
+        """Return the derivatives by radius of the six weights of pieces(), (..., 6)."""
+        scaled = radii / self.step
+        fraction = scaled - scaled.astype(np.int32)
+        powers = np.zeros((*radii.shape, DEGREE + 1))
+        powers[..., 1] = 1.0
+        for power in range(2, DEGREE + 1):
+            powers[..., power] = powers[..., power - 1] * fraction * (power / (power - 1))
+        return np.asarray(powers @ _PIECES.T / self.step)
+
     def evaluate(self, profiles: Array, radii: Array) -> Array:
         """Return profiles, given as (..., nodes) values, at radii (any shape): (..., *radii.shape); zero beyond radius."""
         return np.asarray(profiles @ self.sampling(radii.ravel()).T).reshape(*profiles.shape[:-1], *radii.shape)

@@ -1,0 +1,113 @@
+"""Refinement of positions and amplitudes: derivatives by differences, and recovery of known defects."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qpi_core.errors import InputError
+from qpi_core.solvers.harmonic import fit_harmonics, solve_harmonic
+from qpi_core.solvers.harmonic_basis import RadialSplines, angular_functions
+from qpi_core.solvers.position_refinement import kernel_with_slopes, refine, sensitivities
+
+ORDERS = (0, 4)
+
+
+def pattern(dx, dy):
+    radius = np.hypot(dx, dy)
+    return 3 * np.sin(2 * np.arctan2(dy, dx) + 0.4) ** 2 * np.sin(0.5 * radius + 0.7) ** 2 * np.exp(-0.006 * radius**2)
+
+
+def superpose(positions, weights, shape=(40, 44)):
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
+    return sum(w * pattern(x - px, y - py) for w, (px, py) in zip(weights, positions, strict=True))
+
+
+def scene(seed=0, count=10, noise=0.1):
+    rng = np.random.default_rng(seed)
+    positions = rng.uniform(3, 36, (count, 2))
+    weights = rng.uniform(0.7, 1.3, count)
+    clean = superpose(positions, np.ones(count))
+    return rng, positions, weights, clean, noise * clean.std()
+
+
+def test_slopes_of_the_kernel():
+    splines = RadialSplines(0.8, 20.0)
+    rng = np.random.default_rng(0)
+    profiles = np.cumsum(rng.standard_normal((3, splines.nodes.size)), axis=1)
+    dx, dy = rng.uniform(-12, 12, (2, 5, 7))
+
+    def value(x, y):
+        functions = angular_functions(x, y, np.hypot(x, y), ORDERS)
+        return sum(f * splines.evaluate(g, np.hypot(x, y)) for f, g in zip(functions, profiles, strict=True))
+
+    found, by_x, by_y = kernel_with_slopes(splines, ORDERS, profiles, dx, dy)
+    np.testing.assert_allclose(found, value(dx, dy), atol=1e-10)
+    np.testing.assert_allclose(by_x, (value(dx + 1e-5, dy) - value(dx - 1e-5, dy)) / 2e-5, atol=1e-6)
+    np.testing.assert_allclose(by_y, (value(dx, dy + 1e-5) - value(dx, dy - 1e-5)) / 2e-5, atol=1e-6)
+
+
+def test_pull_is_the_gradient_of_the_misfit():
+    rng, positions, weights, clean, sigma = scene(count=4)
+    values = (clean + sigma * rng.standard_normal(clean.shape)).astype(np.float32)
+    model = fit_harmonics(values, positions, 24, np.ones(4), None, ORDERS, extended=False)
+    # A decay close to zero makes every pixel count, as in the plain sum of squares.
+    model.fit.hyperparameters.vector[0] = np.log(1e-6)
+    points = positions + 0.3
+
+    def misfit(p, w):
+        y, x = np.mgrid[: clean.shape[0], : clean.shape[1]].astype(float)
+        offsets = [(x - px, y - py) for px, py in p]
+        parts = [kernel_with_slopes(model.splines, ORDERS, model.fit.evidence.profiles, dx, dy)[0] for dx, dy in offsets]
+        background = model.equations.background(model.fit.evidence.profiles)
+        return 0.5 * np.sum((values - background - sum(a * part for a, part in zip(w, parts, strict=True))) ** 2)
+
+    system = sensitivities(values, model, points, weights[:4])
+    for defect, axis in [(0, 0), (2, 1)]:
+        step = np.zeros_like(points)
+        step[defect, axis] = 1e-3
+        slope = (misfit(points + step, weights[:4]) - misfit(points - step, weights[:4])) / 2e-3
+        assert -system.pull[axis * 4 + defect] == pytest.approx(slope, rel=0.03, abs=0.02 * np.abs(system.pull).max())
+    step = np.eye(4)[1] * 1e-3
+    slope = (misfit(points, weights[:4] + step) - misfit(points, weights[:4] - step)) / 2e-3
+    assert -system.pull[8 + 1] == pytest.approx(slope, rel=1e-3)
+
+
+def test_clicks_are_repaired():
+    rng, positions, _, clean, sigma = scene(seed=1)
+    observation = clean + sigma * rng.standard_normal(clean.shape)
+    clicked = positions + 0.7 * rng.standard_normal(positions.shape)
+    found = refine(observation, clicked, 24, symmetry_orders=(0, 2, 4))
+    assert np.median(np.hypot(*(found.positions - positions).T)) < 0.06
+    np.testing.assert_allclose(found.moved_px, np.hypot(*(found.positions - clicked).T))
+    offset = np.arange(24.0) - 12
+    truth = pattern(*np.meshgrid(offset, offset))
+    exact = solve_harmonic(observation, positions, 24, symmetry_orders=(0, 2, 4)).kernel
+    as_clicked = solve_harmonic(observation, clicked, 24, symmetry_orders=(0, 2, 4)).kernel
+    error = [np.sqrt(np.mean((kernel - truth) ** 2)) for kernel in (found.solution.kernel, exact, as_clicked)]
+    assert error[0] < 1.5 * error[1] < error[2]
+    assert not found.unsupported.any()
+
+
+def test_amplitudes_are_found():
+    rng, positions, weights, _, sigma = scene(seed=2)
+    weights /= weights.mean()
+    observation = superpose(positions, weights) + sigma * rng.standard_normal((40, 44))
+    found = refine(observation, positions, 24, refine_positions=False, refine_weights=True, symmetry_orders=(0, 4))
+    np.testing.assert_array_equal(found.positions, positions)
+    assert np.abs(found.weights - weights).max() < 0.05
+    assert found.weights.mean() == pytest.approx(1.0)
+
+
+def test_a_click_without_a_defect_is_flagged():
+    rng, positions, _, clean, sigma = scene(seed=3)
+    observation = clean + sigma * rng.standard_normal(clean.shape)
+    gap = np.array([[40.0, 2.0]])
+    found = refine(observation, np.concatenate([positions, gap]), 24, symmetry_orders=(0, 4), position_sigma_px=0.3)
+    assert found.unsupported.tolist() == [False] * 10 + [True]
+    assert any("may not be defects" in sentence for sentence in found.solution.warnings)
+
+
+def test_bad_spread_gets_a_sentence():
+    with pytest.raises(InputError, match="position_sigma_px"):
+        refine(np.random.default_rng(0).normal(size=(16, 16)), [[3, 4]], 8, position_sigma_px=0)
