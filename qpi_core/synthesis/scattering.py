@@ -97,9 +97,9 @@ class BandPattern:
         """Return delta rho in 1/(meV nm^2) at offsets (dx, dy) in nm from the defect."""
         x, y = np.broadcast_arrays(np.asarray(dx_nm, dtype=np.float64), np.asarray(dy_nm, dtype=np.float64))
         middle = self.coefficients.shape[0] // 2
-        places = np.stack([y / self.step_nm + middle, x / self.step_nm + middle])
+        places = np.stack([y.ravel() / self.step_nm + middle, x.ravel() / self.step_nm + middle])
         values = ndimage.map_coordinates(self.coefficients, places, order=_SPLINE_ORDER, mode="constant", prefilter=False)
-        return np.asarray(values, dtype=np.float64)
+        return np.asarray(values, dtype=np.float64).reshape(x.shape)
 
 
 @dataclass(frozen=True)
@@ -207,8 +207,9 @@ def band_pattern(scattering: DefectScattering, extent_nm: float = DEFAULT_EXTENT
 
     Args:
         scattering: bands, energy and defect.
-        extent_nm: radius up to which the kernel is needed; beyond it the pattern is zero. 10 nm serve a 64 x 64 map at the
-            default pitch up to its corners' neighbourhood, 20 nm one of 128 x 128.
+        extent_nm: radius up to which the kernel is needed; beyond it the pattern is zero. At the
+            default pitch, 14 nm reach the corners of what a 64 x 64 map can show, 20 nm the sides of what one
+            of 128 x 128 can show.
 
     Raises:
         InputError: the broadening is too small for the largest grid, or extent_nm is out of range.
