@@ -11,7 +11,6 @@ from streamlit.testing.v1 import AppTest
 
 from tests.app_driver import POSITIONS, ROOT, SECONDS, noiseless_map, npy, start, wait_for_job
 
-
 OBJECTS = b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (4, 4), }" + b" " * 56 + b"\n" + b"\0" * 128
 
 

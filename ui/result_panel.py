@@ -69,9 +69,20 @@ def show_numbers(outcome: Outcome) -> None:
     st.metric("Explained", f"{100 * _explained(outcome):.1f} %", help="Share of the map's variance that the reconstruction accounts for.")
     st.metric("Symmetry", _symmetry(estimate.symmetry_order), help="Rotational symmetry order, where the method finds one.")
     rows = [f"Background b = {_number(estimate.background)} {unit}".strip(), f"Signal std = {_number(signal)} {unit}".strip()]
-    rows += [f"{name} = {_number(value)} ± {_number(deviation)}" for name, (value, deviation) in estimate.parameters.items()]
+    rows += [parameter_line(name, value, deviation) for name, (value, deviation) in estimate.parameters.items()]
+    if estimate.uncertainty is not None:
+        rows.append(f"Kernel ± {_number(float(np.sqrt(np.mean(estimate.uncertainty**2))))} {unit} a pixel (rms)".replace("  ", " "))
     rows.append(f"{len(estimate.positions)} defects · {outcome.seconds:.2g} s")
     st.text("\n".join(rows))
+
+
+def parameter_line(name: str, value: float, deviation: float) -> str:
+    """Return `Wave vector q = 6.400 ± 0.004 rad/nm` for a parameter whose unit stands in its name."""
+    label, unit = texts.PARAMETERS.get(name, (name.replace("_", " ").capitalize(), ""))
+    if not (np.isfinite(deviation) and deviation > 0):
+        return f"{label} = {value:.4g} {unit}".strip()
+    decimals = int(min(max(0, 1 - np.floor(np.log10(deviation))), 9))
+    return f"{label} = {value:.{decimals}f} ± {deviation:.{decimals}f} {unit}".strip()
 
 
 def show_fit(outcome: Outcome) -> None:

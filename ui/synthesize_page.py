@@ -17,6 +17,8 @@ from ui.synthesis_panel import PIXEL_SIZE_NM, SyntheticScene, choose_scene
 from ui.workspace import Workspace, workspace
 
 _PATIENCE_SECONDS = 0.8
+_PAIR_WIDTH, _MAP_WIDTH = 760, 390
+"""So wide that square panels fill the figures; narrower where the page is."""
 
 
 def show_synthesize_page() -> None:
@@ -39,17 +41,17 @@ def _live_scene() -> None:
     with controls:
         scene = choose_scene()
     with pictures:
-        figure = kernel_and_spectrum(scene.kernel, fft_magnitude(scene.kernel), PIXEL_SIZE_NM, "", height=325)
+        figure = kernel_and_spectrum(scene.kernel, fft_magnitude(scene.kernel), PIXEL_SIZE_NM, "", height=350)
         st.plotly_chart(
             figure,
-            width="stretch",
+            width=_PAIR_WIDTH,
             key="synthetic",
             config=PLOTLY_CONFIG,
             alt="Simulated kernel beside the magnitude of its Fourier transform",
         )
         left, right = st.columns([1.15, 1], gap="medium", vertical_alignment="center")
         figure = map_with_defects(scene.observation, scene.positions, PIXEL_SIZE_NM, "", height=325)
-        left.plotly_chart(figure, width="stretch", key="synthetic_map", config=PLOTLY_CONFIG, alt="Simulated map with its defects")
+        left.plotly_chart(figure, width=_MAP_WIDTH, key="synthetic_map", config=PLOTLY_CONFIG, alt="Simulated map with its defects")
         with right:
             st.markdown(_describe(scene), help=texts.ZOOM)
             running = space.comparison_job is not None

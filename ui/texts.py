@@ -51,6 +51,24 @@ METHOD_HELP = {
     "tikhonov": "Boundary-correct least squares with a decay prior. Assumes no symmetry and no formula; noise shows.",
     "defect_average": "Mean of the crops around the defects. Simple and biased: overlapping patterns do not cancel.",
 }
+PARAMETERS = {
+    "symmetry_probability": ("Symmetry probability", ""),
+    "wave_vector_rad_per_nm": ("Wave vector q", "rad/nm"),
+    "wave_vector_rad_per_px": ("Wave vector q", "rad/px"),
+    "wavenumber_rad_per_nm": ("Wave number B", "rad/nm"),
+    "wavenumber_rad_per_px": ("Wave number B", "rad/px"),
+    "decay_per_nm2": ("Decay c", "nm⁻²"),
+    "decay_per_px2": ("Decay c", "px⁻²"),
+    "orientation_rad": ("Orientation", "rad"),
+    "orientation_phase_rad": ("Orientation φ₁", "rad"),
+    "wave_vector_2_rad_per_nm": ("2nd wave vector", "rad/nm"),
+    "wave_vector_2_rad_per_px": ("2nd wave vector", "rad/px"),
+    "phase_rad": ("Phase φ₂", "rad"),
+    "coherence_length_nm": ("Coherence length", "nm"),
+    "coherence_length_px": ("Coherence length", "px"),
+    "angular_contrast": ("Angular contrast", ""),
+    "amplitude": ("Amplitude", ""),
+}
 SYNTHESIS = {
     "symmetry_order": "Rotational symmetry n = 2A of sin²(Aθ + φ₁); 0 is isotropic.",
     "orientation": "φ₁, rad: turns the pattern. Without effect for n = 0, where it is fixed to π/2.",
