@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qpi_core.defect_refinement import refine_defects
 from qpi_core.diagnostics import warn_about_fit, warn_about_input
 from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
@@ -100,8 +101,8 @@ class Extractor:
             positions: (n, 2) columns (x, y) in pixels, fractions allowed.
             method: a name out of `qpi_core.methods.METHODS`; None is the default one.
             kernel_size: side of the kernel in pixels, at most the shorter side of the map.
-            refine_positions: let the data move the defects.
-            refine_weights: let the data give each defect its own amplitude.
+            refine_positions: let the data move the defects before the method runs; the estimate says how far they moved.
+            refine_weights: let the data give each defect its own amplitude, their mean kept.
             pixel_size_nm: pitch, one number or (dy, dx), for parameters in nm; None where it is not known.
             weights: amplitude of each defect; None is 1.
             with_latent: also run Encoder_Y into Decoder_K where a model is there, whatever the method.
@@ -111,11 +112,15 @@ class Extractor:
         """
         chosen = find_method(method)
         request = self._request(observation, positions, kernel_size, pixel_size_nm, weights)
-        if refine_positions or refine_weights:
-            raise InputError("refine_positions and refine_weights are not available yet; leave them False.")
-        answer = _constant_answer(request) if _is_constant(request.observation) else chosen.solve(request)
+        constant = _is_constant(request.observation)
+        refinement = None
+        if (refine_positions or refine_weights) and not constant:
+            request, refinement = refine_defects(request, refine_positions, refine_weights)
+        answer = _constant_answer(request) if constant else chosen.solve(request)
         estimate = self._estimate(chosen, request, answer, np.asarray(observation))
-        wanted = with_latent and self.has_model and not _is_constant(request.observation)
+        if refinement is not None:
+            estimate = refinement.note(estimate)
+        wanted = with_latent and self.has_model and not constant
         return self.add_latent(estimate, observation) if wanted else estimate
 
     def add_latent(self, estimate: KernelEstimate, observation: ArrayLike) -> KernelEstimate:

@@ -60,6 +60,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--pixel-size-nm", type=float, nargs="+", metavar="NM", help="pixel size, one number or dy dx; overrides what the file says"
     )
+    parser.add_argument("--refine-positions", action="store_true", help="let the map move the defects (for positions marked by hand)")
+    parser.add_argument("--refine-weights", action="store_true", help="let the map give each defect its own amplitude")
     parser.add_argument("--model", metavar="NAME", help="released model or a model's folder (default: the default model)")
     parser.add_argument("--device", default="auto", help="where the networks run: auto (default), cpu, cuda, cuda:0, ..., mps")
     parser.set_defaults(run=run)
@@ -81,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     # Before the work, not after it.
     prepare_folder(args.out)
     size = min(DEFAULT_KERNEL_SIZE, *scan.shape) if args.kernel_size is None else args.kernel_size
-    estimate = extractor.extract(observation, positions.positions_px, args.method, size, pixel_size_nm=pitch)
+    estimate = extractor.extract(observation, positions.positions_px, args.method, size, args.refine_positions, args.refine_weights, pitch)
     paths = write_estimate(estimate.with_source(_source(scan, args)), args.out)
     for sentence in (*scan.notes, positions.description, *(f"Warning: {warning}" for warning in estimate.warnings)):
         print(sentence)

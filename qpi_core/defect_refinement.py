@@ -1,0 +1,75 @@
+"""Defects moved and weighted by the map before a method runs, with a record of what was changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.estimate import KernelEstimate
+
+if TYPE_CHECKING:
+    from qpi_core.methods import Request
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """What the map changed.
+
+    Attributes:
+        given: (n, 2) positions as marked, px.
+        moved_px: (n,) how far each defect moved.
+        unsupported: numbers of the defects at which the map shows hardly any of the kernel.
+        weighted: whether amplitudes were changed too.
+    """
+
+    given: NDArray[np.float64]
+    moved_px: NDArray[np.float64]
+    unsupported: tuple[int, ...]
+    weighted: bool
+
+    def note(self, estimate: KernelEstimate) -> KernelEstimate:
+        """Return the estimate with sentences and provenance that say what was changed."""
+        sentences = [
+            f"The map moved the defects by {np.median(self.moved_px):.2f} px in the median and at most {self.moved_px.max():.2f} px"
+            + (", and gave each its own amplitude." if self.weighted else ".")
+        ]
+        if self.unsupported:
+            numbers = ", ".join(str(number) for number in self.unsupported[:10]) + (" ..." if len(self.unsupported) > 10 else "")
+            sentences.append(f"The map shows hardly any of the kernel at defect {numbers} (counted from 0); they may not be defects.")
+        record = {
+            "given_positions_px": self.given.tolist(),
+            "moved_px": self.moved_px.tolist(),
+            "unsupported": list(self.unsupported),
+            "weights_refined": self.weighted,
+        }
+        warnings = tuple(dict.fromkeys([*estimate.warnings, *sentences]))
+        return replace(estimate, warnings=warnings, provenance={**estimate.provenance, "refinement": record})
+
+
+def refine_defects(request: Request, positions: bool, weights: bool) -> tuple[Request, Refinement]:
+    """Return the request with refined defects, kept on the map, and the record of it.
+
+    Args:
+        request: checked; its map is not constant.
+        positions: move the defects.
+        weights: change their amplitudes.
+    """
+    from qpi_core.solvers.position_refinement import refine
+
+    found = refine(
+        request.observation,
+        request.positions,
+        request.kernel_size,
+        request.weights,
+        positions,
+        weights,
+        pixel_size_nm=request.pixel_size_nm,
+    )
+    height, width = request.observation.shape
+    kept = np.clip(found.positions, -0.5, [width - 0.5, height - 0.5])
+    moved = np.hypot(*(kept - request.positions).T)
+    record = Refinement(request.positions, moved, tuple(int(i) for i in np.flatnonzero(found.unsupported)), weights)
+    return replace(request, positions=kept, weights=found.weights), record
