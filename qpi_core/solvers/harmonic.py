@@ -27,6 +27,9 @@ Array = NDArray[np.float64]
 SYMMETRY_ORDERS = (0, 1, 2, 3, 4, 6)
 """Candidate orders: 0 isotropic, 1 no symmetry, and those that a crystal can have."""
 
+LEAST_GAIN = 3.0
+"""Log evidence over plain noise below which a map is said to show no kernel."""
+
 _STEP_PX = 0.8
 _LEAST_RADIUS_PX = 72.0
 _SELECTION_PIXELS = 8192
@@ -173,7 +176,7 @@ def _solution(model: HarmonicModel, size: int, pitch: tuple[float, float] | None
         background=model.equations.background(fit.evidence.profiles),
         noise_sigma=float(np.sqrt(max(fit.evidence.variance - model.floor, 0.0))),
         uncertainty=deviation.astype(np.float32),
-        symmetry_order=symmetry if gain > 3 else None,
+        symmetry_order=symmetry if gain > LEAST_GAIN else None,
         parameters=parameters,
         warnings=_warnings(model, gain, symmetry, probability, count),
         details=details,
@@ -234,7 +237,7 @@ def _angle(mixing: Array) -> float:
 
 def _warnings(model: HarmonicModel, gain: float, symmetry: int | None, probability: float, count: int) -> tuple[str, ...]:
     found = []
-    if gain < 3:
+    if gain < LEAST_GAIN:
         found.append("The map shows no pattern that repeats at the given positions; the kernel is not determined by the data.")
     elif probability < 0.95:
         found.append(f"The data do not decide the kernel's symmetry: the most probable order has a probability of {probability:.2f}.")

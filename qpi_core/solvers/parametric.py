@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
 
-from qpi_core.solvers.harmonic import SYMMETRY_ORDERS, HarmonicModel, fit_harmonics, is_constant, nothing_to_see, pattern_gain
+from qpi_core.solvers.harmonic import LEAST_GAIN, SYMMETRY_ORDERS, HarmonicModel, fit_harmonics, is_constant, nothing_to_see, pattern_gain
 from qpi_core.solvers.harmonic_basis import MapSamples
 from qpi_core.solvers.harmonic_posterior import KernelGrid
 from qpi_core.solvers.harmonic_selection import log_evidence
@@ -48,13 +48,16 @@ class EquationSeven:
         return [0, 2, 3, 4] if self.order == 0 else [0, 1, 2, 3, 4]
 
     def radial(self, radii: Array) -> tuple[Array, Array]:
-        """Return sin^2(B r + phi2) exp(-c r^2) and its derivatives by (phi2, B, c), (3, ...)."""
+        """Return sin^2(B r + phi2) exp(-|c| r^2) and its derivatives by (phi2, B, c), (3, ...).
+
+        The magnitude keeps a step of the fit beyond c = 0 from making a pattern that grows without end.
+        """
         _, _, phase, wavenumber, decay = self.vector
         turn = 2 * (wavenumber * radii + phase)
-        envelope = np.exp(-decay * radii**2)
+        envelope = np.exp(-abs(decay) * radii**2)
         value = 0.5 * (1 - np.cos(turn)) * envelope
         by_phase = np.sin(turn) * envelope
-        return value, np.stack([by_phase, radii * by_phase, -(radii**2) * value])
+        return value, np.stack([by_phase, radii * by_phase, -np.sign(decay) * radii**2 * value])
 
     def angular(self, theta: Array) -> tuple[Array, Array]:
         """Return sin^2(n theta / 2 + phi1) and its derivative by phi1."""
@@ -167,13 +170,14 @@ def _fit_normal_equations(model: HarmonicModel, equations: NormalEquations, orde
 
     scaled = [_best_amplitude(start, whiten, target, nodes) for start in starts]
     scaled.sort(key=lambda start: float(np.sum(residual(start.vector[free]) ** 2)))
+    method = "lm" if target.size >= len(free) else "trf"
     solutions = [
-        least_squares(residual, start.vector[free], jac=jacobian, method="lm", x_scale="jac", max_nfev=200) for start in scaled[:4]
+        least_squares(residual, start.vector[free], jac=jacobian, method=method, x_scale="jac", max_nfev=200) for start in scaled[:4]
     ]
     best = min(solutions, key=lambda solution: float(solution.cost))
     kernel = at(np.asarray(best.x))
     misfit = 2 * float(best.cost) + rest
-    covariance = _covariance(np.asarray(best.jac), misfit / (equations.pixels - len(free) - 1), free)
+    covariance = _covariance(np.asarray(best.jac), misfit / max(equations.pixels - len(free) - 1, 1), free)
     return EquationFit(kernel, covariance, misfit, equations.background(kernel.profiles(nodes)[0]))
 
 
@@ -221,7 +225,7 @@ def _polish(fit: EquationFit, samples: MapSamples) -> EquationFit:
         misfit = float(residual @ residual)
         if best is not None and misfit > best.misfit * (1 - 1e-9):
             return best if misfit > best.misfit else replace(best, kernel=kernel, misfit=misfit)
-        covariance = _covariance(jacobian, misfit / (centred.size - len(free) - 1), free)
+        covariance = _covariance(jacobian, misfit / max(centred.size - len(free) - 1, 1), free)
         best = EquationFit(kernel, covariance, misfit, float(samples.values.mean() - predicted.mean()))
         step, *_ = np.linalg.lstsq(jacobian, residual, rcond=None)
         vector = kernel.vector.copy()
@@ -253,13 +257,14 @@ def _solution(model: HarmonicModel, fit: EquationFit, size: int, pitch: tuple[fl
     crop = slice(start, start + size)
     deviation = np.sqrt(np.maximum(np.einsum("iyx,ij,jyx->yx", slopes[:, crop, crop], fit.covariance, slopes[:, crop, crop]), 0.0))
     pixels = model.equations.pixels
-    variance = fit.misfit / (pixels - len(fit.kernel.free) - 1)
+    variance = fit.misfit / max(pixels - len(fit.kernel.free) - 1, 1)
     own_evidence = -0.5 * (pixels - 1) * float(np.log(fit.misfit + pixels * model.floor)) - 2.5 * float(np.log(pixels))
     advantage = log_evidence(model.fit, pixels) - own_evidence
     warnings = ["This method knows Eq. 7: for a kernel of any other family its kernel and its error bars mean nothing."]
     if advantage > 10:
         warnings.append("Eq. 7 fits the map much worse than a kernel without a formula does: the kernel is not of that family.")
-    if pattern_gain(model) < 3:
+    unseen = pattern_gain(model) < LEAST_GAIN
+    if unseen:
         warnings.append("The map shows no pattern that repeats at the given positions; the kernel is not determined by the data.")
     return KernelSolution(
         kernel=wide[crop, crop].astype(np.float32),
@@ -267,7 +272,7 @@ def _solution(model: HarmonicModel, fit: EquationFit, size: int, pitch: tuple[fl
         background=fit.background,
         noise_sigma=float(np.sqrt(variance)),
         uncertainty=deviation.astype(np.float32),
-        symmetry_order=fit.kernel.order,
+        symmetry_order=None if unseen else fit.kernel.order,
         parameters=_parameters(fit, pitch),
         warnings=tuple(warnings),
         details={"knows_formula": True, "log_evidence_of_harmonic_over_formula": advantage},
@@ -286,7 +291,7 @@ def _parameters(fit: EquationFit, pitch: tuple[float, float] | None) -> dict[str
         "phase_rad": (float(phase % np.pi), float(deviation[2])),
         f"wavenumber_rad_per_{length}": (float(wavenumber) / unit, float(deviation[3]) / unit),
         f"wave_vector_rad_per_{length}": (2 * float(wavenumber) / unit, 2 * float(deviation[3]) / unit),
-        f"decay_per_{length}2": (float(decay) / unit**2, float(deviation[4]) / unit**2),
+        f"decay_per_{length}2": (abs(float(decay)) / unit**2, float(deviation[4]) / unit**2),
     }
     if fit.kernel.order:
         found["orientation_phase_rad"] = (float(turn % np.pi), float(deviation[1]))

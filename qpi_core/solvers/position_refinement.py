@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.errors import InputError
-from qpi_core.solvers.harmonic import SYMMETRY_ORDERS, HarmonicModel, fit_harmonics, is_constant, solve_harmonic
+from qpi_core.solvers.harmonic import LEAST_GAIN, SYMMETRY_ORDERS, HarmonicModel, fit_harmonics, is_constant, pattern_gain, solve_harmonic
 from qpi_core.solvers.harmonic_basis import RadialSplines, angular_functions, take_samples
 from qpi_core.solvers.harmonic_search import refine as refine_hyperparameters
 from qpi_core.solvers.normal_equations import accumulate_equations, functions_of
@@ -37,7 +37,7 @@ class RefinedDefects:
 
     Attributes:
         positions: (n, 2) in px.
-        weights: (n,) amplitudes; their mean is that of the weights given.
+        weights: (n,) amplitudes, on the scale of those given (the kernel carries the common factor).
         moved_px: (n,) how far each defect moved.
         unsupported: (n,) true where the map shows too little of the kernel at that defect.
         solution: the kernel with the refined defects.
@@ -113,6 +113,8 @@ class _Rounds:
         """Return positions, amplitudes, and which defects the map does not support."""
         points, weights = self.clicked, self.given
         model = self._select(points, weights)
+        if pattern_gain(model) < LEAST_GAIN:
+            return points, weights, np.zeros(len(points), dtype=bool)
         for attempt in range(_ROUNDS if self.move or self.resize else 0):
             previous = points
             points, weights = self._step(model, points, weights)
@@ -148,8 +150,9 @@ class _Rounds:
         height, width = self.values.shape
         moved = np.clip(points + step, -0.5, [width - 0.5, height - 0.5])
         resized = weights + change[2 * count :]
-        if self.resize and abs(resized.mean()) > 1e-6:
-            resized = resized * (self.given.mean() / resized.mean())
+        overlap = float(resized @ self.given)
+        if self.resize and overlap > 0:
+            resized = resized * (float(self.given @ self.given) / overlap)
         return moved, resized
 
     def _unsupported(self, model: HarmonicModel, points: Array, weights: Array) -> NDArray[np.bool_]:
@@ -157,10 +160,13 @@ class _Rounds:
         system = sensitivities(self.values, model, points, weights)
         count = len(points)
         own = slice(2 * count, 3 * count)
-        information = system.information[own, own] + 1e-9 * np.trace(system.information[own, own]) / count * np.eye(count)
-        covariance = np.linalg.inv(information) * system.variance
-        amplitude = (weights + np.linalg.solve(information, system.pull[own])) / self.given.mean()
-        deviation = np.sqrt(covariance.diagonal()) / abs(self.given.mean())
+        information = system.information[own, own]
+        # A weak prior keeps defects that hardly any pixel sees from counting as anything but unknown.
+        wide = 1e2 * np.maximum(np.abs(self.given), 1e-3 * np.abs(self.given).max())
+        inverse = np.linalg.inv(information / system.variance + np.diag(wide**-2.0))
+        given = np.where(self.given == 0, 1.0, self.given)
+        amplitude = (weights + inverse @ system.pull[own] / system.variance) / given
+        deviation = np.sqrt(inverse.diagonal()) / np.abs(given)
         return np.asarray((amplitude < _SUPPORTED_WEIGHT) & (amplitude + 2 * deviation < 2 * _SUPPORTED_WEIGHT))
 
 
