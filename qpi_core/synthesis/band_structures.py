@@ -243,11 +243,11 @@ def contour_radius(
         structure: the bands.
         energy_mev: of the contour.
         angles: directions in rad.
-        reach: how far to look, rad/nm.
+        reach: how far to look, rad/nm, in 800 steps; within one the energy is taken as linear.
         centre: starting point (kx, ky), the zone centre by default.
     """
     directions = np.atleast_1d(np.asarray(angles, dtype=np.float64))[:, None]
-    radii = np.linspace(0.0, reach, 3001)
+    radii = np.linspace(0.0, reach, 801)
     bands = structure.energies_mev(centre[0] + radii * np.cos(directions), centre[1] + radii * np.sin(directions)) - energy_mev
     crossed = bands[..., :-1] * bands[..., 1:] <= 0
     first = np.argmax(crossed, axis=-1)[..., None]
