@@ -3,7 +3,7 @@
     minimise |residual - b - D*M|^2 / sigma^2 + |D / s|^2,   s = amplitude * exp(-r^2 / (2 width^2))
 
 D is a whole window without any symmetry; its strength sigma^2 / amplitude^2 and its width are judged on pixels that its solve has
-not seen.
+not seen, or with one defect by their marginal likelihood.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from qpi_core.forward import ForwardOperator
+from qpi_core.solvers.single_defect import likeliest_envelope
 from qpi_core.solvers.tikhonov import centred, gaussian_envelope, solve_shifted
 
 ENVELOPE_WIDTHS = (0.08, 0.18)
@@ -30,6 +31,8 @@ TOLERANCE = 1e-4
 SAMPLES = 12
 DECISIVE_GAIN = 3.0
 """The held-out error must fall by this many standard errors of the difference, or there is no correction."""
+DECISIVE_LOG_LIKELIHOOD = 10.0
+"""With one defect the log likelihood must rise by this much, or there is no correction."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,18 @@ def judge_correction(residual: Tensor, mask: Tensor, operator: ForwardOperator, 
         if float(errors[index]) < best.error:
             best = Judgement(float(errors[index]), float(strengths[index]), width)
     return best
+
+
+def judge_single_correction(
+    residual: Tensor, mask: Tensor, position: NDArray[np.float64], weights: NDArray[np.float64], window: int
+) -> Judgement:
+    """Return the most probable correction where all defects are at one place; arguments as for judge_correction."""
+    widths = [fraction * window for fraction in ENVELOPE_WIDTHS]
+    strengths = [strength * float((weights**2).sum()) for strength in RELATIVE_STRENGTHS]
+    best = likeliest_envelope(residual.numpy(), mask.numpy(), position, float(weights.sum()), window, widths, strengths)
+    if best.gain <= DECISIVE_LOG_LIKELIHOOD:
+        return Judgement(float((residual.square() * mask).sum() / mask.sum()), None, 0.0)
+    return Judgement(best.error, best.strength, best.width)
 
 
 def solve_correction(residual: Tensor, mask: Tensor, operator: ForwardOperator, judgement: Judgement) -> Correction:

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from qpi_core.forward import ForwardOperator
 from qpi_core.grid import central_crop
-from qpi_core.solvers.correction import Judgement, judge_correction, solve_correction
+from qpi_core.solvers.correction import Judgement, judge_correction, judge_single_correction, solve_correction
+from qpi_core.solvers.single_defect import is_one_place
 from qpi_core.solvers.solution import KernelSolution
 from qpi_core.solvers.tikhonov import PreparedMap, centred, prepare_map, solved_window
 from qpi_core.validation import require_kernel_size, require_observation, require_positions, require_weights
@@ -68,10 +69,16 @@ def solve_refined(
         offsets = [float(left[prepared.mask > 0].mean(dtype=np.float64)) for left in leftovers]
         residuals = [centred(torch.from_numpy(left / np.float32(prepared.scale)), mask) for left in leftovers]
         power = float((amplitudes**2).sum())
-        judgements = [judge_correction(residuals[0], mask, operator, power)]
+
+        def judge(residual: Tensor) -> Judgement:
+            if is_one_place(points):
+                return judge_single_correction(residual, mask, points[0], amplitudes, operator.kernel_size)
+            return judge_correction(residual, mask, operator, power)
+
+        judgements = [judge(residuals[0])]
         # A first choice that leaves nothing to correct needs no rivals.
         if judgements[0].strength is not None:
-            judgements += [judge_correction(residual, mask, operator, power) for residual in residuals[1:]]
+            judgements += [judge(residual) for residual in residuals[1:]]
         errors = [_honest(judgement, prior, float(mask.sum())) for judgement, prior in zip(judgements, priors, strict=False)]
         best = int(np.argmin(errors))
         notes: dict[str, float | int | str] = {"prior": priors[best].name}

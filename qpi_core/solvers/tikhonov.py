@@ -3,7 +3,8 @@
     minimise |Y - b - A*M|^2 + strength |A / envelope|^2,   envelope = exp(-r^2 / (2 width^2))
 
 The unknown is a window wider than the kernel that is asked for, so that tails do not have to be explained by the inside.
-Strength and width are those that predict held-out pixels best: the data choose them, never the truth.
+Strength and width are those that predict held-out pixels best (with one defect: the most probable ones, see single_defect): the data
+choose them, never the truth.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor
 from qpi_core.forward import ForwardOperator
 from qpi_core.grid import central_crop, kernel_offsets
 from qpi_core.solvers.conjugate_gradients import multi_shift_cg
+from qpi_core.solvers.single_defect import is_one_place, likeliest_envelope
 from qpi_core.solvers.solution import KernelSolution
 from qpi_core.validation import require_kernel_size, require_observation, require_positions, require_weights
 
@@ -113,7 +115,8 @@ def solve_tikhonov(
     prepared = prepare_map(map_)
     window = solved_window(size, shape)
     with torch.inference_mode():
-        strength, width = select_regularisation(prepared, points, amplitudes, window)
+        choose = likeliest_regularisation if is_one_place(points) else select_regularisation
+        strength, width = choose(prepared, points, amplitudes, window)
         operator = ForwardOperator(points, shape, window, amplitudes)
         values, mask = torch.from_numpy(prepared.values), torch.from_numpy(prepared.mask)
         # The second problem is a random probe: its fit estimates the degrees of freedom (Hutchinson's trace).
@@ -161,6 +164,16 @@ def select_regularisation(
         if float(errors[index]) < best[0]:
             best = (float(errors[index]), float(strengths[index]), width)
     return best[1], best[2]
+
+
+def likeliest_regularisation(
+    prepared: PreparedMap, positions: NDArray[np.float64], weights: NDArray[np.float64], window: int
+) -> tuple[float, float]:
+    """Return (strength, envelope width in px) with the largest marginal likelihood, for defects that are all at one place."""
+    widths = [fraction * window for fraction in ENVELOPE_WIDTHS]
+    strengths = [strength * float((weights**2).sum()) for strength in RELATIVE_STRENGTHS]
+    best = likeliest_envelope(prepared.values, prepared.mask, positions[0], float(weights.sum()), window, widths, strengths)
+    return best.strength, best.width
 
 
 def _representative_part(
