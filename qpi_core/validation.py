@@ -16,12 +16,15 @@ MIN_KERNEL_SIZE = 3
 
 
 def require_observation(observation: ArrayLike) -> NDArray[np.float32]:
-    """Return the observation as a 2-D float32 array; NaN marks pixels that were not measured.
+    """Return the observation as a 2-D float32 array; NaN marks pixels that were not measured, as does the mask of a masked array.
 
     Raises:
         InputError: not numeric, not 2-D, smaller than 4 x 4, larger than MAX_PIXELS, infinite, or without any finite pixel.
     """
-    array: NDArray[Any] = np.asarray(observation)
+    try:
+        array: NDArray[Any] = np.asarray(observation)
+    except ValueError:
+        raise InputError("observation must be one layer, 2-D (height, width), but its rows have different lengths.") from None
     if array.dtype.kind not in "fiub":
         raise InputError(f"observation must be an array of real numbers, but it holds {array.dtype}.")
     if array.ndim != 2:
@@ -30,7 +33,10 @@ def require_observation(observation: ArrayLike) -> NDArray[np.float32]:
         raise InputError(f"observation is {array.shape[1]} x {array.shape[0]} pixels; at least 4 x 4 are needed.")
     if array.size > MAX_PIXELS:
         raise InputError(f"observation has {array.size} pixels; at most {MAX_PIXELS} are accepted, so crop or resample it first.")
-    values = array.astype(np.float32)
+    with np.errstate(over="ignore"):
+        values = array.astype(np.float32)
+    if isinstance(observation, np.ma.MaskedArray):
+        values[np.ma.getmaskarray(observation)] = np.nan
     if np.isinf(values).any():
         raise InputError("observation holds infinite values (or values beyond single precision); mark unmeasured pixels as NaN instead.")
     if not np.isfinite(values).any():
@@ -47,7 +53,7 @@ def require_positions(positions: ArrayLike, shape: tuple[int, int]) -> NDArray[n
         InputError: no positions, a wrong shape, not finite, or outside the map.
     """
     try:
-        array = np.asarray(positions, dtype=np.float64)
+        array = np.ma.filled(np.ma.asarray(positions, dtype=np.float64), np.nan)
     except (TypeError, ValueError):
         raise InputError("positions must be numbers: an (n, 2) array with the columns x and y in pixels.") from None
     if array.size == 0:

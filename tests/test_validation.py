@@ -25,8 +25,21 @@ def test_bad_positions_are_refused(bad):
     "bad", [np.zeros(5), np.zeros((2, 2)), np.array([[None] * 5] * 5), np.full((5, 5), np.inf), np.full((5, 5), 1e300), [["a"] * 5] * 5]
 )
 def test_bad_observations_are_refused(bad):
-    with pytest.raises(InputError, match="observation"), np.errstate(over="ignore"):
+    with pytest.raises(InputError, match="observation"):
         require_observation(bad)
+
+
+def test_rows_of_different_lengths_are_refused():
+    with pytest.raises(InputError, match="rows have different lengths"):
+        require_observation([[1.0] * 5] * 4 + [[1.0] * 4])
+
+
+def test_masked_pixels_count_as_not_measured():
+    observation = np.ma.masked_greater(np.arange(25).reshape(5, 5), 20)
+    values = require_observation(observation)
+    assert np.isnan(values[4, 1:]).all() and (values.ravel()[:21] == np.arange(21)).all()
+    with pytest.raises(InputError, match="not finite"):
+        require_positions(np.ma.masked_equal([[1.0, 2.0], [9.0, 9.0]], 9.0), (5, 10))
 
 
 @pytest.mark.parametrize("bad", [0, -1, np.nan, (1, 2, 3), "wide", (0.1, -0.1)])
