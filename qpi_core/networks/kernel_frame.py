@@ -63,14 +63,17 @@ def kernel_frame(
     strengths = torch.tensor(RELATIVE_STRENGTHS, device=values.device)[:, None] * power
     envelope = gaussian_envelope(SOLVED_WINDOW, ENVELOPE_WIDTH_PX).to(values.device)
     estimates = solve_shifted(operator, values, mask, envelope, strengths, ITERATIONS).flip(0)
-    seen = operator.adjoint(mask).clamp_min(0)
-    average = operator.adjoint(centred(values, mask)) / seen.clamp_min(0.5)
+    # Defects of other amplitudes count by the square of it; without amplitudes this counts the defects that show an offset.
+    squares = None if weights is None else [w**2 for w in weights]
+    counting = ForwardOperator(list(positions), shape, SOLVED_WINDOW, squares, device=values.device)
+    seen = counting.adjoint(mask).clamp_min(0)
+    average = operator.adjoint(centred(values, mask)) / torch.maximum(seen, 0.5 * (power / count)[:, None, None])
     start = SOLVED_WINDOW // 2 - FRAME_SIZE // 2
     crop = slice(start, start + FRAME_SIZE)
     images = torch.cat([average[None], estimates])[..., crop, crop].transpose(0, 1)
     scale = images[:, 2].abs().amax(dim=(-2, -1)).clamp_min(1e-6)
     images = (images / scale[:, None, None, None]).clamp(-LIMIT, LIMIT)
-    coverage = (seen[:, None, crop, crop] / count[:, None, None, None]).clamp(0, 2)
+    coverage = (seen[:, None, crop, crop] / power[:, None, None, None]).clamp(0, 2)
     level = (torch.log10(count) / 3)[:, None, None, None].expand_as(coverage)
     return KernelFrame(torch.cat([images, coverage, level], dim=1), scale)
 

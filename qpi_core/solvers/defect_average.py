@@ -39,7 +39,9 @@ def solve_defect_average(
     counting = ForwardOperator(points, map_.shape, size, amplitudes**2)
     seen = counting.adjoint(torch.from_numpy(measured.astype(np.float32))).numpy()
     sums = operator.adjoint(centred).numpy()
-    kernel = np.where(seen > 0.5 * float((amplitudes**2).min()), sums / np.maximum(seen, 1e-6), 0.0).astype(np.float32)
+    # A defect of no amplitude shows nothing; what is below the rounding of the transform was not seen either.
+    least = max(0.5 * float((amplitudes[amplitudes != 0] ** 2).min()), 1e-5 * float((amplitudes**2).sum()))
+    kernel = np.where(seen > least, sums / np.maximum(seen, least), 0.0).astype(np.float32)
     prediction = operator(torch.from_numpy(kernel)).numpy()
     difference = map_ - prediction
     warnings = () if len(points) == 1 else (NEIGHBOURS,)

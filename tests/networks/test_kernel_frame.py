@@ -77,3 +77,13 @@ def test_a_huge_map_is_sampled():
     rng = np.random.default_rng(3)
     windows = map_windows(rng.normal(size=(600, 600)).astype(np.float32), rng.uniform(0, 599, (900, 2)))
     assert len(windows) == MAX_WINDOWS
+
+
+def test_amplitudes_of_another_size_or_sign_leave_average_and_coverage_alone():
+    scene = draw_scene(4, 2, noise_level=0.1, count=20)
+    prepared = prepare_map(scene.observation)
+    values, mask = torch.from_numpy(prepared.values)[None], torch.from_numpy(prepared.mask)[None]
+    plain = kernel_frame(values, mask, [scene.positions])
+    turned = kernel_frame(values, mask, [scene.positions], [np.full(20, -2.0)])
+    torch.testing.assert_close(turned.inputs[:, :5], -plain.inputs[:, :5], atol=2e-3, rtol=2e-3)
+    torch.testing.assert_close(turned.inputs[:, 5:], plain.inputs[:, 5:], atol=1e-4, rtol=1e-4)

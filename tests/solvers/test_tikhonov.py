@@ -113,3 +113,11 @@ def test_bad_input_gets_a_sentence(solve, change, word):
     arguments = {"observation": np.ones((64, 64)), "positions": [[3, 4], [30, 20]], "kernel_size": 32} | change
     with pytest.raises(InputError, match=word):
         solve(**arguments)
+
+
+def test_average_of_crops_with_defects_of_no_amplitude():
+    rng = np.random.default_rng(4)
+    observation, positions = rng.normal(size=(30, 30)), np.array([[2.0, 3.0], [20.0, 15.0]])
+    both = solve_defect_average(observation, positions, 25, weights=[0.0, 1.0])
+    alone = solve_defect_average(observation, positions[1:], 25)
+    np.testing.assert_allclose(both.kernel, alone.kernel, atol=1e-4)
