@@ -121,16 +121,16 @@ def _at_network_pitch(
     factor = -(-kernel_size // KERNEL_SIZE)
     if factor == 1:
         return _Task(observation, positions, weights, 1)
-    rows, columns = (side // factor for side in observation.shape)
-    blocks = observation[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor)
+    rows, columns = (-(-side // factor) for side in observation.shape)
+    # Whole coarse pixels, the last ones partly beyond the map: no defect at its edge is lost.
+    beyond = ((0, rows * factor - observation.shape[0]), (0, columns * factor - observation.shape[1]))
+    blocks = np.pad(observation, beyond, constant_values=np.nan).reshape(rows, factor, columns, factor)
     measured = np.isfinite(blocks)
     counts = measured.sum(axis=(1, 3))
     sums = np.where(measured, blocks, 0.0).sum(axis=(1, 3))
     binned = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan).astype(np.float32)
     # The centre of a coarse pixel lies between its fine pixels.
-    moved = (positions + 0.5) / factor - 0.5
-    inside = (moved <= np.array([columns - 0.5, rows - 0.5])).all(axis=1)
-    return _Task(binned, moved[inside], None if weights is None else weights[inside], factor)
+    return _Task(binned, (positions + 0.5) / factor - 0.5, weights, factor)
 
 
 def _finish(

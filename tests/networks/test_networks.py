@@ -94,3 +94,10 @@ def test_a_model_without_baseline_says_so(models):
 def test_kernels_are_scaled_by_their_largest_absolute_value():
     scaled = normalise_kernel(torch.tensor([[[[0.0, -4.0], [2.0, 1.0]]]]))
     assert scaled.min() == -1 and scaled.max() == 0.5
+
+
+@pytest.mark.parametrize("method", [two_step_kernel, one_step_kernel])
+def test_a_defect_in_the_last_row_of_an_odd_map_is_kept_by_the_binning(models, method):
+    map_ = np.random.default_rng(5).normal(size=(129, 131)).astype(np.float32)
+    answer = method(models, map_, np.array([[130.0, 128.0]]), 100)
+    assert np.isfinite(answer.kernel).all() and np.isfinite(answer.background)
