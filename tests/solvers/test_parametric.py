@@ -87,3 +87,11 @@ def test_a_kernel_of_another_family_is_told():
     observation = sum(np.exp(-np.hypot(x - px, y - py) / 4) * (1 + np.cos(0.9 * (x - px))) for px, py in positions)
     solution = solve_parametric(observation + 0.02 * rng.standard_normal((48, 48)), positions, 24)
     assert any("not of that family" in sentence for sentence in solution.warnings)
+
+
+def test_a_step_to_a_negative_decay_is_no_growing_pattern():
+    forth, back = (EquationSeven(3, np.array([1.0, 0.5, 1.1, 0.5, decay])) for decay in (0.4, -0.4))
+    radii = np.linspace(0, 90, 30)
+    for one, other, sign in zip(forth.radial(radii)[1], back.radial(radii)[1], (1, 1, -1), strict=True):
+        np.testing.assert_allclose(one, sign * other, atol=1e-15)
+    np.testing.assert_array_equal(forth.radial(radii)[0], back.radial(radii)[0])
