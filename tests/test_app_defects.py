@@ -37,6 +37,7 @@ def test_picture_wins_a_tie_and_older_lists_are_left_out():
         {"map": "m"},
         {"map": "other", "rev": 9, "points": [[1, 1]]},
         {"map": "m", "rev": "x", "points": [[1, 1]]},
+        {"map": "m", "rev": float("inf"), "points": [[1, 1]]},
         {"map": "m", "rev": 9, "points": [[1, 2, 3]]},
         {"map": "m", "rev": 9, "points": [[float("nan"), 1]]},
         {"map": "m", "rev": 9, "points": "abc"},

@@ -181,3 +181,17 @@ def test_settings_survive_a_look_at_another_page(app: AppTest):
     assert not app.exception
     assert app.selectbox(key="method").value == "defect_average" and app.selectbox(key="colours").value == "magma"
     np.testing.assert_array_equal(app.session_state["workspace"].defects.points, POSITIONS)
+
+
+def test_a_change_of_the_map_loses_nothing(app: AppTest):
+    upload(app, "map.npy", npy(noiseless_map()))
+    put_defects(app, POSITIONS)
+    extract(app)
+    before = app.session_state["workspace"].outcome
+    upload(app.file_uploader(key="map_upload").clear().run(), "other.npy", npy(np.random.default_rng(0).standard_normal((40, 48))))
+    space = app.session_state["workspace"]
+    assert space.loaded.name == "other.npy" and len(space.defects.points) == 0
+    next(button for button in app.button if button.label == "Back to the map before").click().run()
+    assert not app.exception
+    assert space.loaded.name == "map.npy" and space.outcome is before
+    np.testing.assert_array_equal(space.defects.points, POSITIONS)

@@ -293,11 +293,11 @@ def _add_map(
 
 
 def _spectrum_limits(spectrum: NDArray[np.float32], size: int) -> tuple[float, float]:
-    """Return colour limits that leave out q = 0: the mean of the kernel would outshine everything else."""
+    """Return colour limits without q = 0 (the kernel's mean) and the few brightest pixels around it, which outshine the rest."""
     finer = spectrum.shape[0] // size
     offsets = np.abs(kernel_offsets(spectrum.shape[0]))
     away = np.maximum(offsets[:, None], offsets[None, :]) >= finer
-    return colour_limits(spectrum[away]) if away.any() else colour_limits(spectrum)
+    return colour_limits(spectrum[away], (0.0, 99.7)) if away.any() else colour_limits(spectrum)
 
 
 def _ticks(first: float, last: float, unit_per_pixel: float) -> dict[str, Any]:

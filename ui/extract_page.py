@@ -23,6 +23,24 @@ def show_extract_page() -> None:
     """Show the whole page."""
     space = workspace()
     collect(space)
+    space.whole_page = True
+    _bench()
+    space.whole_page = False
+    if space.job is not None:
+        show_running_job(space.job, "cancel_extraction")
+    if space.extract_problem:
+        st.error(plain(space.extract_problem))
+    if space.outcome is not None:
+        from ui.result_panel import show_result  # the charts and scipy are not needed for the first page
+
+        show_result(space.outcome, space.stale)
+    warm_up_once()
+
+
+@st.fragment
+def _bench() -> None:
+    """Show everything above the result: a click on the map reruns this alone, and the rest of the page only when its standing changes."""
+    space = workspace()
     _adopt_picture(space)
     steps = st.container()
     left, middle_and_right = st.columns([1, 3.4], gap="medium")
@@ -39,15 +57,10 @@ def show_extract_page() -> None:
     stale = space.outcome is not None and question is not None and space.outcome.question.fingerprint() != question.fingerprint()
     with steps:
         show_steps(space.loaded.name if space.loaded else None, len(space.defects.points), space.outcome is not None, stale)
-    if space.job is not None:
-        show_running_job(space.job, "cancel_extraction")
-    if space.extract_problem:
-        st.error(plain(space.extract_problem))
-    if space.outcome is not None:
-        from ui.result_panel import show_result  # the charts and scipy are not needed for the first page
-
-        show_result(space.outcome, stale)
-    warm_up_once()
+    changed = stale != space.stale or space.outcome is not space.shown_outcome
+    space.stale, space.shown_outcome = stale, space.outcome
+    if changed and not space.whole_page:
+        st.rerun()
 
 
 def _empty_workbench() -> None:

@@ -11,6 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 _KEY = "workspace"
+MAX_POINTS = 20_000
 NO_POINTS: NDArray[np.float64] = np.zeros((0, 2))
 
 
@@ -37,9 +38,14 @@ class DefectList:
             return False
         try:
             rev, points = int(value["rev"]), np.asarray(value["points"], dtype=np.float64).reshape(-1, 2)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, OverflowError, TypeError, ValueError):
             return False
-        if rev < self.rev or not np.isfinite(points).all() or (rev == self.rev and np.array_equal(points, self.points)):
+        if (
+            rev < self.rev
+            or len(points) > MAX_POINTS
+            or not np.isfinite(points).all()
+            or (rev == self.rev and np.array_equal(points, self.points))
+        ):
             return False
         self.rev, self.points, self.source = rev, points, "picture"
         return True
@@ -57,6 +63,9 @@ class Workspace:
             so that Streamlit need not send the map again.
         job: the extraction that runs, or None.
         outcome: the last finished extraction (ui.extraction_job.Outcome) or None.
+        stale: whether the result below belongs to other inputs than those above it.
+        shown_outcome: the outcome that the lower part of the page shows.
+        whole_page: whether the whole page is being run, or only its upper part.
         previous: (map, points, outcome) before the last change of the map, so that a change loses nothing.
         proposal: (n, 2) positions that the detection proposes and nobody has accepted yet.
         extract_problem: sentence about why the last extraction failed.
@@ -73,6 +82,9 @@ class Workspace:
     shown: tuple[int, NDArray[np.float64]] = (0, NO_POINTS)
     job: Any = None
     outcome: Any = None
+    stale: bool = False
+    shown_outcome: Any = None
+    whole_page: bool = False
     previous: tuple[Any, NDArray[np.float64], Any] | None = None
     proposal: NDArray[np.float64] = field(default_factory=lambda: NO_POINTS)
     extract_problem: str = ""
