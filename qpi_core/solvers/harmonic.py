@@ -122,7 +122,8 @@ def fit_harmonics(
     design = StoredDesign(quick, splines, orders)
     selection = select_orders(design, splines.nodes, symmetry_orders, floor)
     fit, equations, subspace = selection.best, None, None
-    structure = unexplained_orders(design, splines.nodes, fit) if extended and fit.evidence.variance > 10 * floor else {}
+    checked = tuple(sorted({*orders, 2 * fit.hyperparameters.orders[-1]}))
+    structure = unexplained_orders(design, splines.nodes, fit, checked) if extended and fit.evidence.variance > 10 * floor else {}
     if structure:
         longer = extend(design, splines.nodes, fit, symmetry_orders, floor)
         if longer is not None and log_evidence(longer[1], fit_pixels := longer[0].pixels) > log_evidence(fit, fit_pixels):
@@ -130,7 +131,7 @@ def fit_harmonics(
             scores = symmetry_scores(wider, splines.nodes, candidate, symmetry_orders, floor)
             ranked = dict(sorted(scores.items(), key=lambda item: -item[1]))
             fit, equations, subspace, selection = candidate, wider, wider.subspace, Selection((candidate,), ranked)
-            structure = unexplained_orders(design, splines.nodes, fit)
+            structure = unexplained_orders(design, splines.nodes, fit, tuple(sorted({*checked, *fit.hyperparameters.orders})))
     samples = take_samples(values, positions, weights, aspect)
     if samples.values.size != quick.values.size:
         equations = accumulate_equations(samples, splines, fit.hyperparameters.orders, subspace)

@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 _LOW_ORDERS = (0, 1, 2, 3, 4, 5, 6, 8, 12)
 _HIGHEST_ORDER = 24
 _ROUNDS = 3
-_REPLICATES = 16
+_REPLICATES = 12
 _SUSPICIOUS, _WORTH_TRYING = 6.0, 3.0
 """Standard deviations beyond white noise: to doubt the simple model at all, and to try an order once it is in doubt."""
 _LEAST_SPREAD = 0.4
@@ -38,7 +38,7 @@ _RELEVANT_POWER = 1e-4
 
 
 def unexplained_orders(
-    design: StoredDesign, nodes: Array, fit: Fit, checked: tuple[int, ...] = _LOW_ORDERS, threshold: float = _SUSPICIOUS
+    design: StoredDesign, nodes: Array, fit: Fit, checked: tuple[int, ...], threshold: float = _SUSPICIOUS
 ) -> dict[int, float]:
     """Return the orders onto which the residual projects more strongly than white noise would, by so many standard deviations.
 
