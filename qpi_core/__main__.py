@@ -41,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         print("error: the map is too large for this machine's memory; crop or resample it first.", file=sys.stderr)
         return BAD_INPUT
+    except OSError as error:
+        # Commands check what they can beforehand; a disk that fills up or goes away is met here.
+        print(f"error: {error.filename or 'a file'} cannot be read or written ({error.strerror or error}); check it.", file=sys.stderr)
+        return BAD_INPUT
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return INTERRUPTED

@@ -11,6 +11,7 @@ import os
 import re
 import tempfile
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,19 @@ from qpi_core.snippet import python_snippet
 from qpi_core.spectra import kernel_fft
 
 SIDECAR_NAME = "estimate.json"
+RESULT_FILES = (
+    "kernel.npy",
+    "fft.npy",
+    "reconstruction.npy",
+    "residual.npy",
+    "uncertainty.npy",
+    "latent.npy",
+    "kernel.png",
+    "fft.png",
+    "fit.png",
+    SIDECAR_NAME,
+)
+"""Every name that an extraction may write."""
 SIDECAR_FORMAT = "qpi-kernel-estimate"
 SIDECAR_VERSION = 1
 MAX_SIDECAR_BYTES = 64 * 2**20
@@ -148,6 +162,8 @@ def prepare_folder(folder: str | Path) -> Path:
     Raises:
         InputError: the folder cannot be made or written.
     """
+    if not str(folder):
+        raise InputError("the name of the folder for the results is empty; give one.")
     target = Path(folder)
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -155,6 +171,34 @@ def prepare_folder(folder: str | Path) -> Path:
             return target
     except OSError as error:
         raise _unwritable(folder, error) from None
+
+
+def require_replaceable(folder: str | Path, inputs: Iterable[str | Path]) -> None:
+    """Refuse a folder in which an extraction would replace anything but an earlier extraction.
+
+    Args:
+        folder: where results are to go.
+        inputs: files that the extraction reads.
+
+    Raises:
+        InputError: an input has the place of a result, or a file with the name of a result came from elsewhere.
+    """
+    target = Path(folder)
+    present = [name for name in RESULT_FILES if (target / name).exists()]
+    for path in map(Path, inputs):
+        if any((target / name).samefile(path) for name in present if path.exists()):
+            raise InputError(f"{path.name} is read and would be replaced by a result; choose another folder than {str(folder)!r}.")
+    if present and SIDECAR_NAME in present:
+        try:
+            load_sidecar(target / SIDECAR_NAME)
+        except InputError:
+            present = [SIDECAR_NAME]
+        else:
+            return
+    if present:
+        raise InputError(
+            f"the folder {str(folder)!r} holds {present[0]}, which no finished extraction wrote and which would be lost; choose another."
+        )
 
 
 def _unwritable(folder: str | Path, error: OSError) -> InputError:

@@ -12,6 +12,7 @@ from PIL import Image
 from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
 from qpi_core.export import (
+    RESULT_FILES,
     estimate_files,
     estimate_zip,
     load_sidecar,
@@ -168,3 +169,8 @@ def test_snippet_does_not_leave_out_a_step_it_cannot_write():
     estimate = make_estimate().with_source({"steps": [{"step": "drift"}]})
     with pytest.raises(InputError, match="drift"):
         python_snippet(estimate)
+
+
+def test_every_file_of_an_estimate_is_a_known_result():
+    full = make_estimate(uncertainty=np.ones((8, 8), np.float32), latent=np.zeros((4, 8, 8), np.float32))
+    assert set(estimate_files(full)) == set(RESULT_FILES)

@@ -42,10 +42,16 @@ def run(args: argparse.Namespace) -> int:
     from qpi_core.evaluation.measure import CEILING
     from qpi_core.evaluation.protocol import as_json, load_source, run_protocol, table_1
     from qpi_core.evaluation.scenes import HELD_OUT_SEED
+    from qpi_core.export import prepare_folder
     from qpi_core.extraction import load_extractor
     from qpi_core.methods import METHODS
     from qpi_core.provenance import versions
 
+    path = Path(args.out)
+    # Before the work, not after it.
+    if path.is_dir():
+        raise InputError(f"--out {args.out} is a folder; give the name of a file.")
+    prepare_folder(path.parent)
     seed = HELD_OUT_SEED if args.seed is None else args.seed
     extractor = load_extractor(args.model, args.device)
     methods = tuple(args.methods or (*METHODS, CEILING))
@@ -58,9 +64,7 @@ def run(args: argparse.Namespace) -> int:
         "versions": versions(),
         **as_json(records),
     }
-    path = Path(args.out)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content, indent=1), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path.name} cannot be written ({error.strerror}); give another file with --out.") from error

@@ -40,7 +40,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("map", metavar="MAP", help="the map's file")
     parser.add_argument("--positions", required=True, metavar="FILE", help="where the defects are")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results; files of the same names are replaced")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results; those of an earlier extraction are replaced")
     parser.add_argument("--method", metavar="NAME", help=f"one of the methods above (default {DEFAULT_METHOD})")
     parser.add_argument(
         "--kernel-size",
@@ -69,7 +69,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Extract one kernel, write its files and say what was found."""
-    from qpi_core.export import prepare_folder, write_estimate
+    from qpi_core.export import prepare_folder, require_replaceable, write_estimate
     from qpi_core.extraction import load_extractor
     from qpi_core.maps import level, load_map, load_positions
     from qpi_core.methods import find_method
@@ -82,10 +82,12 @@ def run(args: argparse.Namespace) -> int:
     observation = level(scan.layer(args.channel, args.bias_mv, args.layer), args.level)
     # Before the work, not after it.
     prepare_folder(args.out)
+    require_replaceable(args.out, (args.map, args.positions))
     size = min(DEFAULT_KERNEL_SIZE, *scan.shape) if args.kernel_size is None else args.kernel_size
     estimate = extractor.extract(observation, positions.positions_px, args.method, size, args.refine_positions, args.refine_weights, pitch)
     paths = write_estimate(estimate.with_source(_source(scan, args)), args.out)
-    for sentence in (*scan.notes, positions.description, *(f"Warning: {warning}" for warning in estimate.warnings)):
+    warnings = [f"Warning: {warning}" for warning in estimate.warnings]
+    for sentence in (*scan.notes, _layer_sentence(scan, args), positions.description, *warnings):
         print(sentence)
     print(f"Noise {estimate.noise_sigma:.4g}, background {estimate.background:.4g}, method {estimate.method}.")
     print(f"{len(paths)} files in {args.out}")
@@ -100,6 +102,18 @@ def _pixel_size(numbers: list[float] | None) -> float | tuple[float, float] | No
     if len(numbers) > 2:
         raise InputError(f"--pixel-size-nm takes one number or two (dy dx), but it got {len(numbers)}.")
     return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
+def _layer_sentence(scan: ScanMap, args: argparse.Namespace) -> str:
+    """Say which channel and layer were taken, and out of how many."""
+    channel = args.channel or scan.default_channel
+    index, count = scan.layer_index(args.channel, args.bias_mv, args.layer), len(scan.stack(channel))
+    others = f" of the channels {', '.join(scan.channels)}" if len(scan.channels) > 1 else ""
+    if count == 1:
+        return f"Channel {channel}{others}."
+    bias = scan.bias_mv[index]
+    energy = f" at {bias:.6g} mV" if bias == bias else ""
+    return f"Channel {channel}{others}, layer {index}{energy} of the layers 0 to {count - 1}."
 
 
 def _source(scan: ScanMap, args: argparse.Namespace) -> dict[str, Any]:

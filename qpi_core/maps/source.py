@@ -27,7 +27,7 @@ def read_source(source: FileSource, filename: str | None = None, unnamed: str = 
         name = PureWindowsPath(filename).name if filename else unnamed
     else:
         path = Path(source)
-        name = filename or path.name
+        name = filename or path.name or str(path)
         content = _read_path(path, name)
     if not content:
         raise InputError(f"{name} is empty (0 bytes); choose a file that holds data.")

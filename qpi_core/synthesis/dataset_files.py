@@ -69,7 +69,7 @@ class DatasetWriter:
         Raises:
             InputError: the folder holds something else, or another plan.
         """
-        self.folder = folder
+        self.folder = folder = folder.resolve()
         self.manifest: dict[str, Any] = {
             "format": FORMAT,
             "source": source,
@@ -82,7 +82,10 @@ class DatasetWriter:
         }
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder.name} is a file; give a folder for the data set.")
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"the folder {folder.name} for the data set cannot be made ({error.strerror}); give another one.") from error
         if (folder / MANIFEST).is_file():
             self._resume()
         elif any(folder.iterdir()):

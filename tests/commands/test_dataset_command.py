@@ -38,3 +38,6 @@ def test_bad_arguments_are_input_errors(tmp_path):
         run("--out", tmp_path / "out", "--kernels", 0)
     with pytest.raises(InputError, match="not a folder"):
         run("--out", tmp_path / "out", "--import", tmp_path / "missing")
+    (tmp_path / "file").write_text("keep")
+    with pytest.raises(InputError, match="cannot be made"):
+        run("--out", tmp_path / "file" / "below")

@@ -77,6 +77,26 @@ def test_bad_input_gives_one_sentence_and_status_2(inputs, capsys, options, path
     assert not (inputs / "out").exists() or not list((inputs / "out").iterdir())
 
 
+def test_results_replace_results_and_nothing_else(inputs, capsys):
+    (inputs / "kernel.npy").write_bytes((inputs / "map.npy").read_bytes())
+    before = (inputs / "kernel.npy").read_bytes()
+    options = ["--method", "defect_average", "--kernel-size", "9"]
+    for name in ("kernel.npy", "map.npy"):
+        assert extract(inputs, *options, name=name, out=".") == 2
+        assert "kernel.npy" in capsys.readouterr().err and (inputs / "kernel.npy").read_bytes() == before
+    assert extract(inputs, *options) == 0
+    assert extract(inputs, *options, "--layer", "1") == 0, "an earlier result may be replaced"
+    assert "layer 1 of the layers 0 to 2" in capsys.readouterr().out
+    (inputs / "out" / "estimate.json").write_text('{"mine": 1}')
+    assert extract(inputs, *options) == 2
+    assert (inputs / "out" / "estimate.json").read_text() == '{"mine": 1}'
+
+
+def test_a_folder_without_a_name_is_refused(inputs, capsys):
+    assert main(["extract", str(inputs / "map.npy"), "--positions", str(inputs / "p.csv"), "--out", "", "--method", "tikhonov"]) == 2
+    assert "empty" in capsys.readouterr().err
+
+
 def test_positions_outside_the_map_are_refused(inputs, capsys):
     (inputs / "far.csv").write_text("x_px,y_px\n3,4\n300,4\n")
     assert extract(inputs, "--method", "tikhonov", positions="far.csv") == 2
@@ -106,6 +126,15 @@ def test_ctrl_c_ends_quietly(inputs, monkeypatch, capsys):
     monkeypatch.setattr("qpi_core.commands.extract.run", interrupt)
     assert extract(inputs) == 130
     assert capsys.readouterr().err == "Stopped.\n"
+
+
+def test_a_full_disk_ends_with_a_sentence(inputs, monkeypatch, capsys):
+    def fill(_):
+        raise OSError(28, "No space left on device", "kernel.npy")
+
+    monkeypatch.setattr("qpi_core.commands.extract.run", fill)
+    assert extract(inputs) == 2
+    assert capsys.readouterr().err == "error: kernel.npy cannot be read or written (No space left on device); check it.\n"
 
 
 @pytest.mark.skipif(not REAL_SCAN.is_file(), reason="the real files in ../shared/data are not here")
