@@ -25,6 +25,9 @@ from qpi_core.solvers.solution import KernelSolution
 from qpi_core.solvers.tikhonov import PreparedMap, centred, prepare_map, solved_window
 from qpi_core.validation import require_kernel_size, require_observation, require_positions, require_weights
 
+NEGLIGIBLE = 1e-7
+"""Share of the map's variance below which a residual is rounding and the error of the radial splines, not worth a correction."""
+
 
 @dataclass(frozen=True)
 class Prior:
@@ -71,6 +74,9 @@ def solve_refined(
         power = float((amplitudes**2).sum())
 
         def judge(residual: Tensor) -> Judgement:
+            left = float(residual.square().sum() / mask.sum())
+            if left < NEGLIGIBLE:
+                return Judgement(left, None, 0.0)
             if is_one_place(points):
                 return judge_single_correction(residual, mask, points[0], amplitudes, operator.kernel_size)
             return judge_correction(residual, mask, operator, power)
