@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     stages = _chosen_stages(arguments.stage, STAGES)
     settings = Run(arguments.out, _recipe(arguments), arguments.seed, arguments.dataset, arguments.pretrained, arguments.stop_after)
     _require_writable(arguments.out)
+    _require_same_run(arguments.out, describe(settings))
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     accelerator = Accelerator(cpu=arguments.cpu, mixed_precision=arguments.precision)
@@ -92,9 +93,11 @@ def _recipe(arguments: argparse.Namespace) -> Any:
     from qpi_core.training.recipes import STAGES, get_preset
 
     recipe = get_preset(arguments.preset)
-    for option, value in (("--steps", arguments.steps), ("--batch-size", arguments.batch_size), ("--stop-after", arguments.stop_after)):
-        if value is not None and value < 1:
-            raise InputError(f"{option} is {value}; it must be at least 1.")
+    for option, least in (("steps", 1), ("batch_size", 1), ("stop_after", 1), ("threads", 1), ("seed", 0), ("symmetry_weight", 0)):
+        value = getattr(arguments, option)
+        # Written this way round, NaN is refused too.
+        if value is not None and not value >= least:
+            raise InputError(f"--{option.replace('_', '-')} is {value}; it must be at least {least}.")
     for stage in STAGES:
         changed = recipe.stage(stage)
         changed = replace(changed, steps=arguments.steps or changed.steps, batch_size=arguments.batch_size or changed.batch_size)
@@ -102,6 +105,27 @@ def _recipe(arguments: argparse.Namespace) -> Any:
     if arguments.symmetry_weight is not None:
         recipe = replace(recipe, symmetry_weight=arguments.symmetry_weight, final_symmetry_weight=arguments.symmetry_weight)
     return recipe
+
+
+def _require_same_run(folder: Path, asked: dict[str, Any]) -> None:
+    """Refuse to go on with another seed, preset or data set than the folder's state was trained with."""
+    from qpi_core.errors import InputError
+    from qpi_core.training.state import STATE_NAME
+
+    if not any(folder.glob(f"*/{STATE_NAME}")):
+        return
+    try:
+        found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        pairs = {
+            "--seed": (found["seed"], asked["seed"]),
+            "--preset": (found["recipe"]["name"], asked["recipe"]["name"]),
+            "--dataset": (found["dataset"], asked["dataset"]),
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    for option, (before, now) in pairs.items():
+        if before != now:
+            raise InputError(f"--out {folder} holds a run with {option} {before}, not {now}; repeat its options, or give another folder.")
 
 
 def _require_writable(folder: Path) -> None:

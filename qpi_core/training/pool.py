@@ -6,6 +6,7 @@ Drawing a scene and solving it costs several times what the network costs, so it
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -48,10 +49,14 @@ def build_chunk(folder: Path, seed: int, chunk: int, phenomenological_share: flo
     os.replace(temporary, path)
 
 
-def build_pool(folder: Path, seed: int, scenes: int, phenomenological_share: float) -> None:
-    """Write every chunk that is missing, with a progress bar."""
+def build_pool(
+    folder: Path, seed: int, scenes: int, phenomenological_share: float, cancelled: Callable[[], bool] = lambda: False
+) -> None:
+    """Write every chunk that is missing, with a progress bar; stop between two chunks when cancelled."""
     chunks = -(-scenes // CHUNK)
     for chunk in tqdm(range(chunks), desc="pool", unit="chunk", mininterval=5):
+        if cancelled():
+            return
         build_chunk(folder, seed, chunk, phenomenological_share, min(CHUNK, scenes - chunk * CHUNK))
 
 

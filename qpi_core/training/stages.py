@@ -68,11 +68,13 @@ class Run:
 def run_stage(run: Run, stage: Stage, accelerator: Accelerator, cancelled: Callable[[], bool] = lambda: False) -> bool:
     """Train one stage to its end (or to where it is told to stop) and save its network; true when the stage is finished.
 
+    A cancelled stage keeps its state, but no network: the next stage would take it for a finished one.
+
     Raises:
         InputError: an earlier stage is missing, or the folder holds something else.
     """
     {"kernel-vae": _kernel_vae, "observation-encoder": _observation_encoder, "one-step": _one_step}[stage](run, accelerator, cancelled)
-    return run.stop_after is None or run.stop_after >= run.recipe.stage(stage).steps
+    return not cancelled() and (run.stop_after is None or run.stop_after >= run.recipe.stage(stage).steps)
 
 
 def _kernel_vae(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool]) -> None:
@@ -91,7 +93,7 @@ def _kernel_vae(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool
     kept = train(
         task, run.recipe.kernel_vae, run.folder / "kernel-vae", accelerator=accelerator, stop_after=run.stop_after, cancelled=cancelled
     )
-    if accelerator.is_main_process:
+    if accelerator.is_main_process and not cancelled():
         vae = kept.cpu().eval()
         assert isinstance(vae, KernelVAE)
         vae.store_latent_statistics(source(0, min(STATISTICS_KERNELS, 64 * run.recipe.kernel_vae.steps))[0])
@@ -103,7 +105,10 @@ def _observation_encoder(run: Run, accelerator: Accelerator, cancelled: Callable
     if not (run.model_folder / "kernel_vae").is_dir():
         raise InputError(f"step 2 needs the kernel VAE, which is not in {run.folder}; train the stage kernel-vae first.")
     vae = load_network(KernelVAE, run.model_folder / "kernel_vae")
-    task = AlignmentTask(run.recipe, _pairs(run, accelerator), vae, run.seed)
+    _prepare_pool(run, accelerator, cancelled)
+    if cancelled():
+        return
+    task = AlignmentTask(run.recipe, _pairs(run), vae, run.seed)
     if run.pretrained is not None and run.recipe.input_kind == "map":
         _start_encoder(run.pretrained, task)
     kept = train(
@@ -114,7 +119,7 @@ def _observation_encoder(run: Run, accelerator: Accelerator, cancelled: Callable
         stop_after=run.stop_after,
         cancelled=cancelled,
     )
-    if accelerator.is_main_process:
+    if accelerator.is_main_process and not cancelled():
         save_network(kept.cpu(), run.model_folder / "observation_encoder")
     accelerator.wait_for_everyone()
 
@@ -131,23 +136,26 @@ def _one_step(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool])
     kept = train(
         task, run.recipe.one_step, run.folder / "one-step", accelerator=accelerator, stop_after=run.stop_after, cancelled=cancelled
     )
-    if accelerator.is_main_process:
+    if accelerator.is_main_process and not cancelled():
         save_network(kept.cpu(), run.model_folder / "one_step")
     accelerator.wait_for_everyone()
 
 
-def _pairs(run: Run, accelerator: Accelerator) -> PairSource:
+def _prepare_pool(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool]) -> None:
+    """Write the kernel-frame evidence of fresh scenes, where step 2 trains on it."""
+    if run.dataset is None and run.recipe.input_kind == "kernel_frame" and accelerator.is_main_process:
+        build_pool(run.folder / "pool", run.seed + 4, run.recipe.pool_scenes, run.recipe.phenomenological_share, cancelled)
+    accelerator.wait_for_everyone()
+
+
+def _pairs(run: Run) -> PairSource:
     kernel_frame = run.recipe.input_kind == "kernel_frame"
     if run.dataset is not None:
         dataset = KernelDataset(run.dataset)
         return DatasetFrames(dataset, run.seed) if kernel_frame else DatasetPairs(dataset, run.seed)
     if not kernel_frame:
         return fresh_map_pairs(run.seed + 4, run.recipe.phenomenological_share)
-    folder = run.folder / "pool"
-    if accelerator.is_main_process:
-        build_pool(folder, run.seed + 4, run.recipe.pool_scenes, run.recipe.phenomenological_share)
-    accelerator.wait_for_everyone()
-    return PoolSource(folder, run.recipe.pool_scenes, run.seed)
+    return PoolSource(run.folder / "pool", run.recipe.pool_scenes, run.seed)
 
 
 def _start_encoder(pretrained: Path, task: AlignmentTask) -> None:

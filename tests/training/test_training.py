@@ -1,5 +1,6 @@
 """Training: one batch overfits, a resumed run equals an uninterrupted one, the streams depend on their seed alone."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from accelerate import Accelerator
 from safetensors import safe_open
 
+from qpi_core.__main__ import main
 from qpi_core.checkpoints import load_models
 from qpi_core.errors import InputError
 from qpi_core.training.dataset_source import _shuffled
@@ -17,7 +19,7 @@ from qpi_core.training.loop import learning_rate, train
 from qpi_core.training.pool import PoolSource, build_pool
 from qpi_core.training.recipes import PRESETS, STAGES, StageRecipe, get_preset
 from qpi_core.training.scene_stream import draw_training_scene
-from qpi_core.training.stages import Run, run_stage
+from qpi_core.training.stages import Run, describe, run_stage
 from qpi_core.training.state import STATE_NAME
 from qpi_core.training.streams import kernel_batch
 
@@ -118,3 +120,30 @@ def test_schedules_rise_and_fall(name):
         rates = [learning_rate(recipe, step) for step in np.linspace(0, recipe.steps - 1, 50).astype(int)]
         assert max(rates) <= recipe.learning_rate + 1e-12
         assert rates[-1] < 0.3 * recipe.learning_rate
+
+
+def test_a_cancelled_stage_leaves_no_network_for_the_next_one(tmp_path, accelerator):
+    run = Run(tmp_path, SMOKE)
+    calls = iter([False, False])
+    assert not run_stage(run, "kernel-vae", accelerator, lambda: next(calls, True))
+    assert (tmp_path / "kernel-vae" / STATE_NAME).is_file() and not run.model_folder.exists()
+    with pytest.raises(InputError, match="kernel-vae first"):
+        run_stage(run, "observation-encoder", accelerator)
+    assert run_stage(run, "kernel-vae", accelerator)
+    assert not run_stage(run, "observation-encoder", accelerator, lambda: True)
+    assert not list((tmp_path / "pool").glob("chunk*")), "Ctrl+C does not wait for the pool"
+
+
+@pytest.mark.parametrize(("option", "value"), [("--seed", "-1"), ("--symmetry-weight", "nan"), ("--threads", "0"), ("--steps", "0")])
+def test_numbers_out_of_range_are_told_in_a_sentence(tmp_path, capsys, option, value):
+    assert main(["train", "--preset", "smoke", "--out", str(tmp_path / "run"), option, value]) == 2
+    assert option in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("change", "word"), [(["--seed", "9"], "--seed 7, not 9"), (["--preset", "compact"], "--preset smoke, not")])
+def test_a_run_folder_is_not_continued_with_other_options(tmp_path, capsys, change, word):
+    (tmp_path / "kernel-vae").mkdir()
+    (tmp_path / "kernel-vae" / STATE_NAME).write_bytes(b"")
+    (tmp_path / "run.json").write_text(json.dumps(describe(Run(tmp_path, SMOKE))))
+    assert main(["train", "--preset", "smoke", "--out", str(tmp_path), *change]) == 2
+    assert word in capsys.readouterr().err
