@@ -58,7 +58,10 @@ def address() -> Iterator[str]:
             yield f"http://127.0.0.1:{port}/"
         finally:
             server.terminate()
-            server.wait(30)
+            try:
+                server.wait(30)
+            except subprocess.TimeoutExpired:  # a computation that nobody waits for any more
+                server.kill()
 
 
 @pytest.fixture
