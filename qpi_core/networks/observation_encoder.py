@@ -1,7 +1,7 @@
 """Encoder_Y: same structure as Encoder_K (Sec. 2.2 of the paper), aligned to its standardised latents.
 
 Two kinds of input: "map" is the paper's (Y, M) pair on 64x64 maps; "kernel_frame" is the evidence brought into the 64x64 window
-around one defect (see physics_inputs), which makes the network independent of the map's size.
+around one defect (see kernel_frame), which makes the network independent of the map's size.
 """
 
 from __future__ import annotations

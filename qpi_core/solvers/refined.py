@@ -27,6 +27,12 @@ from qpi_core.validation import require_kernel_size, require_observation, requir
 
 NEGLIGIBLE = 1e-7
 """Share of the map's variance below which a residual is rounding and the error of the radial splines, not worth a correction."""
+SYMMETRY_LOST = 0.1
+"""Size of a correction, as a share of the kernel, from which the prior's symmetry order is no longer reported."""
+NO_LONGER_SYMMETRIC = (
+    "The map shows much that a kernel with one rotation symmetry does not explain; it is in the kernel, so no symmetry order is given, "
+    "and the parameters describe the symmetric part only."
+)
 
 
 @dataclass(frozen=True)
@@ -132,9 +138,14 @@ def _corrected(
     wide = _sum_of_windows(prior.wide_kernel, change)
     # What neither the prior nor its change explains has the background as its mean, whatever background the prior brought.
     left = (residual - operator(torch.from_numpy(correction.change))).numpy()[prepared.mask > 0]
+    # A change this large is no detail: what the prior said about the symmetry no longer describes the kernel.
+    kernel = central_crop(wide, size).copy()
+    moved = float(np.linalg.norm(central_crop(change, size)) / max(float(np.linalg.norm(kernel)), 1e-300))
     return replace(
         prior,
-        kernel=central_crop(wide, size).copy(),
+        kernel=kernel,
+        symmetry_order=prior.symmetry_order if moved < SYMMETRY_LOST else None,
+        warnings=prior.warnings if moved < SYMMETRY_LOST else (*prior.warnings, NO_LONGER_SYMMETRIC),
         wide_kernel=wide,
         background=offset + float(left.mean(dtype=np.float64)) * prepared.scale,
         noise_sigma=correction.noise * prepared.scale,
@@ -145,6 +156,7 @@ def _corrected(
             "correction": "solved",
             "correction_strength": float(judgement.strength or 0.0),
             "correction_width_px": judgement.width,
+            "correction_share": moved,
         },
     )
 

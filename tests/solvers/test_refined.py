@@ -34,6 +34,7 @@ def test_a_right_prior_is_left_alone():
 def test_a_wrong_prior_is_corrected_and_never_worse_than_without_it():
     wrong = SCENE.kernel * 0.3
     alone = solve_refined(SCENE.observation, SCENE.positions, 64, [prior_of(wrong)])
+    assert alone.symmetry_order is None and any("symmetry" in sentence for sentence in alone.warnings)
     assert alone.details["correction"] == "solved" and error(alone.kernel) < 0.4 * error(wrong)
     assert error(alone.kernel) < 1.2 * error(solve_tikhonov(SCENE.observation, SCENE.positions, 64).kernel)
     assert alone.noise_sigma == pytest.approx(SCENE.noise_sigma, rel=0.25)
