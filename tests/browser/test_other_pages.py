@@ -17,7 +17,7 @@ def test_slider_moves_the_pictures_and_comparison_ends(new_page):
     app.page.get_by_text("2B = 6.1 rad/nm").wait_for()
     app.page.locator(".st-key-compare").get_by_role("button").click()
     app.page.get_by_text("Every method on one map").wait_for()
-    assert app.page.locator("[data-testid=stDataFrame]").count() == 1
+    app.page.locator("[data-testid=stDataFrame]").wait_for()
 
 
 def test_click_on_a_point_shows_its_kernel(new_page):
