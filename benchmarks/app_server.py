@@ -23,7 +23,7 @@ import psutil
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-EMPTY_PAGE, RESULT, EXAMPLE = "From an STM map to the pattern of a single defect", "Take home", "Try the example"
+EMPTY_PAGE, RESULT, EXAMPLE = "From an STM map to the pattern of a single defect", "How well it explains the map", "Try the example"
 PATIENCE_MS = 300_000
 
 
