@@ -13,7 +13,7 @@ DESCRIPTION = """\
 Train Encoder_K and Decoder_K (stage kernel-vae), Encoder_Y aligned to them (observation-encoder), and the one-step baseline.
 
 Presets:
-  compact  2.7 million parameters a network, kernels drawn afresh for every batch, Encoder_Y on kernel-frame inputs; about two hours on two CPU cores
+  compact  2.7 million parameters a network, fresh kernels in every batch, Encoder_Y on kernel-frame inputs; hours on two CPU cores
   paper    the published recipe (84 million parameters, (Y, M) inputs, fixed kernels from --dataset); needs a GPU
   smoke    a few steps, to see that everything runs
 
