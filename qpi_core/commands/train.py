@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
                 return 3
     finally:
         signal.signal(signal.SIGINT, previous)
-    print(f"Finished. The networks are in {settings.model_folder}.")
+    accelerator.print(f"Finished. The networks are in {settings.model_folder}.")
     return 0
 
 
