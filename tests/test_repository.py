@@ -80,7 +80,7 @@ def test_requirements_have_bounds_and_no_index():
     for name in ("requirements.txt", "requirements-dev.txt"):
         for line in (ROOT / name).read_text().splitlines():
             if line and not line.startswith("#") and not line.startswith("-r "):
-                assert re.fullmatch(r"[a-z-]+>=[\d.]+(,<[\d.]+)?", line), f"{name}: {line}"
+                assert re.fullmatch(r"[a-z0-9-]+>=[\d.]+(,<[\d.]+)?", line), f"{name}: {line}"
 
 
 def tracked_files():
