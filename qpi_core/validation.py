@@ -122,3 +122,17 @@ def require_pixel_size(pixel_size_nm: float | tuple[float, float]) -> tuple[floa
     if not (np.isfinite(pair).all() and (pair > 0).all()):
         raise InputError(f"pixel_size_nm must be positive and finite, but it is {pixel_size_nm!r}.")
     return float(pair[0]), float(pair[1])
+
+
+def require_problem(
+    observation: ArrayLike, positions: ArrayLike, kernel_size: int, weights: ArrayLike | None
+) -> tuple[NDArray[np.float32], NDArray[np.float64], int, NDArray[np.float64]]:
+    """Return the checked (observation, positions, kernel_size, weights) that every solver starts from.
+
+    Raises:
+        InputError: as the four checks of the single arguments.
+    """
+    image = require_observation(observation)
+    shape = (image.shape[0], image.shape[1])
+    points = require_positions(positions, shape)
+    return image, points, require_kernel_size(kernel_size, shape), require_weights(weights, len(points))

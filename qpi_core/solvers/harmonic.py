@@ -20,7 +20,7 @@ from qpi_core.solvers.harmonic_search import SHARED, Fit, refine, without_dephas
 from qpi_core.solvers.harmonic_selection import Selection, log_evidence, select_orders
 from qpi_core.solvers.normal_equations import NormalEquations, StoredDesign, accumulate_equations
 from qpi_core.solvers.solution import KernelSolution
-from qpi_core.validation import require_kernel_size, require_observation, require_pixel_size, require_positions, require_weights
+from qpi_core.validation import require_pixel_size, require_problem
 
 Array = NDArray[np.float64]
 
@@ -84,10 +84,7 @@ def solve_harmonic(
     Raises:
         InputError: an argument is not usable; the sentence says which.
     """
-    values = require_observation(observation)
-    points = require_positions(positions, (values.shape[0], values.shape[1]))
-    size = require_kernel_size(kernel_size, (values.shape[0], values.shape[1]))
-    amplitudes = require_weights(weights, len(points))
+    values, points, size, amplitudes = require_problem(observation, positions, kernel_size, weights)
     pitch = None if pixel_size_nm is None else require_pixel_size(pixel_size_nm)
     candidates = _require_orders(symmetry_orders)
     if is_constant(values):

@@ -23,7 +23,7 @@ from qpi_core.solvers.correction import Judgement, judge_correction, judge_singl
 from qpi_core.solvers.single_defect import is_one_place
 from qpi_core.solvers.solution import KernelSolution
 from qpi_core.solvers.tikhonov import PreparedMap, centred, prepare_map, solved_window
-from qpi_core.validation import require_kernel_size, require_observation, require_positions, require_weights
+from qpi_core.validation import require_problem
 
 NEGLIGIBLE = 1e-7
 """Share of the map's variance below which a residual is rounding and the error of the radial splines, not worth a correction."""
@@ -65,11 +65,8 @@ def solve_refined(
     Raises:
         InputError: bad observation, positions, kernel_size or weights.
     """
-    map_ = require_observation(observation)
+    map_, points, size, amplitudes = require_problem(observation, positions, kernel_size, weights)
     shape = (map_.shape[0], map_.shape[1])
-    points = require_positions(positions, shape)
-    size = require_kernel_size(kernel_size, shape)
-    amplitudes = require_weights(weights, len(points))
     prepared = prepare_map(map_)
     mask = torch.from_numpy(prepared.mask)
     with torch.inference_mode():

@@ -21,7 +21,7 @@ from qpi_core.grid import central_crop, kernel_offsets
 from qpi_core.solvers.conjugate_gradients import multi_shift_cg
 from qpi_core.solvers.single_defect import is_one_place, likeliest_envelope
 from qpi_core.solvers.solution import KernelSolution
-from qpi_core.validation import require_kernel_size, require_observation, require_positions, require_weights
+from qpi_core.validation import require_problem
 
 ENVELOPE_WIDTHS = (0.07, 0.12, 0.3)
 """Candidate widths, in units of the solved window's side."""
@@ -107,11 +107,8 @@ def solve_tikhonov(
     Raises:
         InputError: bad observation, positions, kernel_size or weights.
     """
-    map_ = require_observation(observation)
+    map_, points, size, amplitudes = require_problem(observation, positions, kernel_size, weights)
     shape = (map_.shape[0], map_.shape[1])
-    points = require_positions(positions, shape)
-    size = require_kernel_size(kernel_size, shape)
-    amplitudes = require_weights(weights, len(points))
     prepared = prepare_map(map_)
     window = solved_window(size, shape)
     with torch.inference_mode():
