@@ -13,29 +13,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.errors import InputError
-from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, furthest_offset, take_samples
+from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, take_samples
 from qpi_core.solvers.harmonic_extension import extend, symmetry_scores, unexplained_orders
 from qpi_core.solvers.harmonic_posterior import KernelGrid, Laplace, Renderer, kernel_deviation, laplace, with_deviation
 from qpi_core.solvers.harmonic_search import SHARED, Fit, refine, without_dephasing
-from qpi_core.solvers.harmonic_selection import Selection, log_evidence, select_orders
-from qpi_core.solvers.normal_equations import NormalEquations, StoredDesign, accumulate_equations
+from qpi_core.solvers.harmonic_selection import Selection, log_evidence
+from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS, HarmonicStart, start_harmonics
+from qpi_core.solvers.normal_equations import NormalEquations, accumulate_equations
 from qpi_core.solvers.solution import KernelSolution
 from qpi_core.validation import require_pixel_size, require_problem
 
 Array = NDArray[np.float64]
 
-SYMMETRY_ORDERS = (0, 1, 2, 3, 4, 6)
-"""Candidate orders: 0 isotropic, 1 no symmetry, and those that a crystal can have."""
-
 LEAST_GAIN = 3.0
 """Log evidence over plain noise below which a map is said to show no kernel."""
-
-_STEP_PX = 0.8
-_LEAST_RADIUS_PX = 72.0
-_SELECTION_PIXELS = 8192
-_RELATIVE_FLOOR = 3e-4
-"""Noise below this share of the map's standard deviation cannot be told from the error of the radial splines."""
-
 
 @dataclass(frozen=True)
 class HarmonicModel:
@@ -70,6 +61,7 @@ def solve_harmonic(
     weights: ArrayLike | None = None,
     pixel_size_nm: float | tuple[float, float] | None = None,
     symmetry_orders: tuple[int, ...] = SYMMETRY_ORDERS,
+    start: HarmonicStart | None = None,
 ) -> KernelSolution:
     """Return the kernel, its uncertainty, symmetry, wave vector and decay.
 
@@ -80,6 +72,7 @@ def solve_harmonic(
         weights: amplitude of each defect; None is 1 for each.
         pixel_size_nm: (dy, dx) or one number; gives the parameters' units and makes rings round on pixels that are not square.
         symmetry_orders: candidates, out of 0 (isotropic), 1 (none), 2, 3, 4, 6, ...
+        start: the first stage of this very problem, where it was made already.
 
     Raises:
         InputError: an argument is not usable; the sentence says which.
@@ -89,7 +82,7 @@ def solve_harmonic(
     candidates = _require_orders(symmetry_orders)
     if is_constant(values):
         return nothing_to_see(values, size)
-    model = fit_harmonics(values, points, size, amplitudes, pitch, candidates)
+    model = fit_harmonics(values, points, size, amplitudes, pitch, candidates, start=start)
     return _solution(model, size, pitch, len(points))
 
 
@@ -101,23 +94,15 @@ def fit_harmonics(
     pixel_size_nm: tuple[float, float] | None,
     symmetry_orders: tuple[int, ...],
     extended: bool = True,
+    start: HarmonicStart | None = None,
 ) -> HarmonicModel:
     """Return the model behind solve_harmonic; the arguments are checked already.
 
     With extended=False only the angular orders {0, n} with one shared profile are considered: enough while positions are uncertain.
     """
-    aspect = (1.0, 1.0)
-    if pixel_size_nm is not None:
-        unit = np.sqrt(pixel_size_nm[0] * pixel_size_nm[1])
-        aspect = (pixel_size_nm[0] / unit, pixel_size_nm[1] / unit)
-    quick = take_samples(values, positions, weights, aspect, most=_SELECTION_PIXELS)
-    corner = np.hypot(*aspect) * (kernel_size // 2 + 1)
-    radius = min(furthest_offset(quick), max(_LEAST_RADIUS_PX, corner))
-    splines = RadialSplines(_STEP_PX, radius)
-    floor = _RELATIVE_FLOOR**2 * float(np.nanvar(values))
-    orders = tuple(sorted({0, *symmetry_orders}))
-    design = StoredDesign(quick, splines, orders)
-    selection = select_orders(design, splines.nodes, symmetry_orders, floor)
+    begun = start or start_harmonics(values, positions, kernel_size, weights, pixel_size_nm, symmetry_orders)
+    quick, splines, design, selection = begun.samples, begun.splines, begun.design, begun.selection
+    aspect, floor, orders = begun.aspect, begun.floor, tuple(sorted({0, *symmetry_orders}))
     fit, equations, subspace = selection.best, None, None
     checked = tuple(sorted({*orders, 2 * fit.hyperparameters.orders[-1]}))
     structure = unexplained_orders(design, splines.nodes, fit, checked) if extended and fit.evidence.variance > 10 * floor else {}

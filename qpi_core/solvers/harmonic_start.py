@@ -1,0 +1,74 @@
+"""Where the harmonic solver begins: angular orders {0, n} with one shared profile, fitted to at most some thousand pixels.
+
+It is already a good kernel wherever one rotation symmetry holds, and it is what Encoder_Y is shown of the harmonic solver.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, furthest_offset, take_samples
+from qpi_core.solvers.harmonic_posterior import KernelGrid, Renderer
+from qpi_core.solvers.harmonic_selection import Selection, select_orders
+from qpi_core.solvers.normal_equations import StoredDesign
+
+Array = NDArray[np.float64]
+
+SYMMETRY_ORDERS = (0, 1, 2, 3, 4, 6)
+"""Candidate orders: 0 isotropic, 1 no symmetry, and those that a crystal can have."""
+_STEP_PX = 0.8
+_LEAST_RADIUS_PX = 72.0
+_SELECTION_PIXELS = 8192
+_RELATIVE_FLOOR = 3e-4
+"""Noise below this share of the map's standard deviation cannot be told from the error of the radial splines."""
+
+
+@dataclass(frozen=True)
+class HarmonicStart:
+    """The first stage of the solver.
+
+    Attributes:
+        samples: the pixels that were looked at, in solver units (a square pixel of the mean area is 1).
+        splines: radial basis.
+        design: basis of all candidate orders on these pixels.
+        selection: comparison of the symmetry orders.
+        aspect: (dy, dx) of a pixel in solver units.
+        floor: least noise variance.
+    """
+
+    samples: MapSamples
+    splines: RadialSplines
+    design: StoredDesign
+    selection: Selection
+    aspect: tuple[float, float]
+    floor: float
+
+    def kernel(self, size: int) -> NDArray[np.float32]:
+        """Return the most probable kernel of this stage, (size, size), in the units of the map."""
+        fit = self.selection.best
+        renderer = Renderer(KernelGrid.of_size(size, self.aspect), self.splines, fit.hyperparameters.orders)
+        return renderer(fit.evidence.profiles).astype(np.float32)
+
+
+def start_harmonics(
+    values: NDArray[np.float32],
+    positions: Array,
+    kernel_size: int,
+    weights: Array,
+    pixel_size_nm: tuple[float, float] | None = None,
+    symmetry_orders: tuple[int, ...] = SYMMETRY_ORDERS,
+) -> HarmonicStart:
+    """Compare the symmetry orders; the arguments, those of solve_harmonic, are checked already."""
+    aspect = (1.0, 1.0)
+    if pixel_size_nm is not None:
+        unit = np.sqrt(pixel_size_nm[0] * pixel_size_nm[1])
+        aspect = (pixel_size_nm[0] / unit, pixel_size_nm[1] / unit)
+    samples = take_samples(values, positions, weights, aspect, most=_SELECTION_PIXELS)
+    corner = np.hypot(*aspect) * (kernel_size // 2 + 1)
+    splines = RadialSplines(_STEP_PX, min(furthest_offset(samples), max(_LEAST_RADIUS_PX, corner)))
+    floor = _RELATIVE_FLOOR**2 * float(np.nanvar(values))
+    design = StoredDesign(samples, splines, tuple(sorted({0, *symmetry_orders})))
+    return HarmonicStart(samples, splines, design, select_orders(design, splines.nodes, symmetry_orders, floor), aspect, floor)
