@@ -17,6 +17,7 @@ from qpi_core.errors import InputError
 if TYPE_CHECKING:
     from qpi_core.checkpoints import LoadedModels
     from qpi_core.networks.inference import NetworkKernel
+    from qpi_core.solvers.harmonic_start import HarmonicStart
     from qpi_core.solvers.solution import KernelSolution
 
 DEFAULT_METHOD = "refined"
@@ -125,11 +126,13 @@ def _two_step(request: Request) -> Answer:
     return Answer(_as_solution(request, network), network)
 
 
-def run_two_step(request: Request) -> NetworkKernel:
-    """Return Decoder_K(Encoder_Y(.)) for a request."""
+def run_two_step(request: Request, start: HarmonicStart | None = None) -> NetworkKernel:
+    """Return Decoder_K(Encoder_Y(.)) for a request; start is the harmonic solver's first stage where it was made already."""
     from qpi_core.networks.inference import two_step_kernel
 
-    return two_step_kernel(request.models(), request.observation, request.positions, request.kernel_size, request.weights)
+    # The networks know square pixels only.
+    shared = start if start is not None and start.aspect == (1.0, 1.0) else None
+    return two_step_kernel(request.models(), request.observation, request.positions, request.kernel_size, request.weights, shared)
 
 
 def _as_solution(request: Request, network: NetworkKernel) -> KernelSolution:
@@ -144,15 +147,17 @@ def _as_solution(request: Request, network: NetworkKernel) -> KernelSolution:
 
 def _refined(request: Request) -> Answer:
     """Correct the harmonic posterior, the network's kernel or nothing, whichever the data prefer."""
-    from qpi_core.solvers.harmonic import solve_harmonic
+    from qpi_core.solvers.harmonic import is_constant, solve_harmonic
+    from qpi_core.solvers.harmonic_start import start_harmonics
     from qpi_core.solvers.refined import Prior, nothing_known, solve_refined
 
     image, points, size, weights = request.observation, request.positions, request.kernel_size, request.weights
-    harmonic = solve_harmonic(image, points, size, weights=weights, pixel_size_nm=request.pixel_size_nm)
+    start = None if is_constant(image) else start_harmonics(image, points, size, weights, request.pixel_size_nm)
+    harmonic = solve_harmonic(image, points, size, weights=weights, pixel_size_nm=request.pixel_size_nm, start=start)
     priors = [Prior("harmonic", harmonic, HARMONIC_FREEDOM), Prior("none", nothing_known(image, size), 1.0)]
     network = None
     if request.has_model():
-        network = run_two_step(request)
+        network = run_two_step(request, start)
         priors.append(Prior("two_step", _as_solution(request, network), NETWORK_FREEDOM))
     return Answer(solve_refined(image, points, size, priors, weights=weights), network)
 

@@ -28,15 +28,15 @@ def add_parser(subparsers: Any) -> None:
         "train", help="train the networks", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--preset", default="compact", help="paper, compact or smoke (default compact)")
-    parser.add_argument(
-        "--stage", default="all", help="kernel-vae, observation-encoder, one-step, or all in this order (default all)"
-    )
+    parser.add_argument("--stage", default="all", help="kernel-vae, observation-encoder, one-step, or all in this order (default all)")
     parser.add_argument("--out", type=Path, required=True, help="run folder for state, losses and the model, outside the repository")
     parser.add_argument("--seed", type=int, default=7, help="of kernels, scenes, noise and initial weights (default 7)")
     parser.add_argument("--dataset", type=Path, help="train on this data set (see `dataset --help`) instead of fresh kernels")
     parser.add_argument("--pretrained", type=Path, help="start from a local AutoencoderKL folder (madebyollin/sdxl-vae-fp16-fix)")
+    parser.add_argument("--start-from", help="go on from the networks of this model (a name under models/, or a folder)")
     parser.add_argument("--steps", type=int, help="optimiser steps of each stage, instead of the preset's")
     parser.add_argument("--batch-size", type=int, help="samples a step over all processes, instead of the preset's")
+    parser.add_argument("--learning-rate", type=float, help="at the start, instead of the preset's; its end is scaled with it")
     parser.add_argument("--symmetry-weight", type=float, help="alpha of Eq. 4 throughout; 0 leaves the symmetry loss out")
     parser.add_argument("--stop-after", type=int, help="stop each stage after this many steps, with its state saved")
     parser.add_argument("--precision", choices=["no", "bf16", "fp16"], default="bf16", help="of the convolutions (default bf16)")
@@ -50,11 +50,20 @@ def run(arguments: argparse.Namespace) -> int:
     import torch
     from accelerate import Accelerator
 
+    from qpi_core.checkpoints import resolve_model
     from qpi_core.training.recipes import STAGES
     from qpi_core.training.stages import Run, describe, run_stage
 
     stages = _chosen_stages(arguments.stage, STAGES)
-    settings = Run(arguments.out, _recipe(arguments), arguments.seed, arguments.dataset, arguments.pretrained, arguments.stop_after)
+    settings = Run(
+        arguments.out,
+        _recipe(arguments),
+        arguments.seed,
+        arguments.dataset,
+        arguments.pretrained,
+        None if arguments.start_from is None else resolve_model(arguments.start_from),
+        arguments.stop_after,
+    )
     _require_writable(arguments.out)
     _require_same_run(arguments.out, describe(settings))
     if arguments.threads:
@@ -93,7 +102,8 @@ def _recipe(arguments: argparse.Namespace) -> Any:
     from qpi_core.training.recipes import STAGES, get_preset
 
     recipe = get_preset(arguments.preset)
-    for option, least in (("steps", 1), ("batch_size", 1), ("stop_after", 1), ("threads", 1), ("seed", 0), ("symmetry_weight", 0)):
+    least_values = {"steps": 1, "batch_size": 1, "learning_rate": 1e-9, "stop_after": 1, "threads": 1, "seed": 0, "symmetry_weight": 0}
+    for option, least in least_values.items():
         value = getattr(arguments, option)
         # Written this way round, NaN is refused too.
         if value is not None and not value >= least:
@@ -101,6 +111,9 @@ def _recipe(arguments: argparse.Namespace) -> Any:
     for stage in STAGES:
         changed = recipe.stage(stage)
         changed = replace(changed, steps=arguments.steps or changed.steps, batch_size=arguments.batch_size or changed.batch_size)
+        if arguments.learning_rate:
+            factor = arguments.learning_rate / changed.learning_rate
+            changed = replace(changed, learning_rate=arguments.learning_rate, final_learning_rate=factor * changed.final_learning_rate)
         recipe = recipe.with_stage(stage, changed)
     if arguments.symmetry_weight is not None:
         recipe = replace(recipe, symmetry_weight=arguments.symmetry_weight, final_symmetry_weight=arguments.symmetry_weight)

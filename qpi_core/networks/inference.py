@@ -18,10 +18,11 @@ from qpi_core.checkpoints import LoadedModels
 from qpi_core.errors import InputError
 from qpi_core.forward import ForwardOperator
 from qpi_core.grid import central_crop, kernel_offsets
-from qpi_core.networks.kernel_frame import kernel_frame, network_window
+from qpi_core.networks.kernel_frame import FRAME_SIZE, ORIENTATIONS, kernel_frame, network_window, turn, turn_back
 from qpi_core.networks.kernel_vae import KERNEL_SIZE
 from qpi_core.networks.map_windows import map_windows
 from qpi_core.solvers.amplitude import fit_amplitude
+from qpi_core.solvers.harmonic_start import HarmonicStart
 from qpi_core.solvers.tikhonov import prepare_map
 
 
@@ -60,8 +61,12 @@ def two_step_kernel(
     positions: NDArray[np.float64],
     kernel_size: int,
     weights: NDArray[np.float64] | None = None,
+    start: HarmonicStart | None = None,
 ) -> NetworkKernel:
     """Return Decoder_K(Encoder_Y(.)) with amplitude and background fitted in closed form.
+
+    An encoder that reads the kernel frame is asked in eight orientations (quarter turns and mirrors), and the kernels are averaged:
+    the physics has no preferred direction, a network has. The latent is that of the map as it stands.
 
     Args:
         models: as loaded.
@@ -69,11 +74,13 @@ def two_step_kernel(
         positions: (n, 2) columns (x, y) in pixels.
         kernel_size: side of the kernel in pixels.
         weights: amplitude of each defect; None is 1.
+        start: first stage of the harmonic solver on this very map (square pixels), where it was made already.
     """
     task = _at_network_pitch(observation, positions, weights, kernel_size)
     with torch.inference_mode():
-        latent = encode_observation(models, task.observation, task.positions, task.weights)
-        decoded = models.vae.decode_kernel(latent)[0, 0].cpu().numpy()
+        latents = encode_observation(models, task.observation, task.positions, task.weights, start if task.factor == 1 else None)
+        decoded = average_orientations(models.vae.decode_kernel(latents))[0].cpu().numpy()
+        latent = latents[:1]
     return _finish(decoded, latent[0].cpu().numpy(), task, observation, positions, kernel_size, weights)
 
 
@@ -99,20 +106,40 @@ def one_step_kernel(
 
 
 def encode_observation(
-    models: LoadedModels, observation: NDArray[np.float32], positions: NDArray[np.float64], weights: NDArray[np.float64] | None = None
+    models: LoadedModels,
+    observation: NDArray[np.float32],
+    positions: NDArray[np.float64],
+    weights: NDArray[np.float64] | None = None,
+    start: HarmonicStart | None = None,
 ) -> Tensor:
-    """Return Encoder_Y's standardised latent, (1, 4, 8, 8), of a map at the networks' pitch.
+    """Return Encoder_Y's standardised latents of a map at the networks' pitch.
 
-    An encoder that reads (Y, M) sees every window of the map; their latents are averaged.
+    Returns:
+        (8, 4, 8, 8), one for each orientation of `turn`, the first of the map as it stands; or (1, 4, 8, 8) for an encoder that reads
+        (Y, M): it sees every window of the map, and their latents are averaged.
     """
     if models.encoder.config["input_kind"] == "map":
         latents: Tensor = models.encoder(map_windows(observation, positions).to(models.device))
         return latents.mean(dim=0, keepdim=True)
     prepared = prepare_map(observation)
     values, mask = (torch.from_numpy(array)[None].to(models.device) for array in (prepared.values, prepared.mask))
-    frame = kernel_frame(values, mask, [positions], None if weights is None else [weights])
-    latent: Tensor = models.encoder(network_window(frame.inputs))
-    return latent
+    known = None if start is None else [start.kernel(FRAME_SIZE) / np.float32(prepared.scale)]
+    frame = kernel_frame(values, mask, [positions], None if weights is None else [weights], known).inputs
+    frame = frame[:, : models.encoder.config["in_channels"]]
+    turned: Tensor = models.encoder(torch.cat([network_window(turn(frame, orientation)) for orientation in range(ORIENTATIONS)]))
+    return turned
+
+
+def average_orientations(kernels: Tensor) -> Tensor:
+    """Return the mean (1, 64, 64) of kernels (8, 1, 64, 64) decoded in the orientations of `turn`; a single kernel is left alone."""
+    if len(kernels) == 1:
+        return kernels[0]
+    # The window of 64 pixels has no pixel opposite to its first row and column: turned kernels leave a margin to the others.
+    frames = torch.nn.functional.pad(kernels, (0, 1, 0, 1))
+    seen = torch.nn.functional.pad(torch.ones_like(kernels), (0, 1, 0, 1))
+    total, count = (sum(turn_back(part[k], k) for k in range(ORIENTATIONS)) for part in (frames, seen))
+    assert isinstance(total, Tensor) and isinstance(count, Tensor)
+    return network_window(total / count.clamp_min(1))
 
 
 def _at_network_pitch(

@@ -28,6 +28,7 @@ Array = NDArray[np.float64]
 LEAST_GAIN = 3.0
 """Log evidence over plain noise below which a map is said to show no kernel."""
 
+
 @dataclass(frozen=True)
 class HarmonicModel:
     """Everything that the solve found, for those that go on from it (parametric fit, position refinement).

@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
 
 from qpi_core.solvers.harmonic import LEAST_GAIN, HarmonicModel, fit_harmonics, is_constant, nothing_to_see, pattern_gain
-from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS
 from qpi_core.solvers.harmonic_basis import MapSamples
 from qpi_core.solvers.harmonic_posterior import KernelGrid
 from qpi_core.solvers.harmonic_selection import log_evidence
+from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS
 from qpi_core.solvers.normal_equations import NormalEquations, accumulate_equations
 from qpi_core.solvers.solution import KernelSolution
 from qpi_core.validation import require_pixel_size, require_problem
@@ -132,9 +132,7 @@ def fit_equation_seven(model: HarmonicModel, symmetry_orders: tuple[int, ...]) -
     if len(found) <= 2 and found[-1] != 1 and model.equations.subspace is None:
         candidates = {found[-1]: model.equations}
     else:
-        candidates = {
-            order: accumulate_equations(model.samples, model.splines, (0, order) if order else (0,)) for order in symmetry_orders
-        }
+        candidates = {order: accumulate_equations(model.samples, model.splines, (0, order) if order else (0,)) for order in symmetry_orders}
     fits = [_fit_normal_equations(model, equations, order) for order, equations in candidates.items()]
     best = min(fits, key=lambda fit: fit.misfit)
     if model.samples.values.size * len(model.samples.positions) <= _EXACT_PAIRS:

@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.errors import InputError
 from qpi_core.solvers.harmonic import LEAST_GAIN, HarmonicModel, fit_harmonics, is_constant, pattern_gain, solve_harmonic
-from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS
 from qpi_core.solvers.harmonic_basis import RadialSplines, angular_functions, take_samples
 from qpi_core.solvers.harmonic_search import refine as refine_hyperparameters
+from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS
 from qpi_core.solvers.normal_equations import accumulate_equations, functions_of
 from qpi_core.solvers.solution import KernelSolution
 from qpi_core.validation import require_kernel_size, require_observation, require_pixel_size, require_positions, require_weights

@@ -11,6 +11,7 @@ from qpi_core.networks.one_step import OneStepNetwork
 from qpi_core.training.alignment_task import PairSource
 from qpi_core.training.recipes import Recipe
 from qpi_core.training.scene_stream import draw_training_scene
+from qpi_core.training.streams import KernelShares
 
 
 class OneStepTask:
@@ -33,13 +34,13 @@ class OneStepTask:
         return error, {"mse": error}
 
 
-def fresh_map_pairs(seed: int, phenomenological_share: float) -> PairSource:
+def fresh_map_pairs(seed: int, shares: KernelShares) -> PairSource:
     """Return a source of (Y, M) pairs of the paper's kind: 64x64 maps, defects on the grid, drawn afresh."""
 
     def source(first: int, count: int) -> tuple[Tensor, Tensor]:
         inputs, kernels = [], []
         for index in range(first, first + count):
-            scene = draw_training_scene(seed, index, (64, 64), phenomenological_share, ideal_positions=True)
+            scene = draw_training_scene(seed, index, (64, 64), shares, ideal_positions=True)
             inputs.append(map_windows(scene.observation, scene.positions))
             kernels.append(torch.from_numpy(scene.kernel)[None, None, :64, :64])
         return torch.cat(inputs), normalise_kernel(torch.cat(kernels))

@@ -18,6 +18,7 @@ from qpi_core.networks.kernel_frame import CHANNELS, FRAME_SIZE, kernel_frame, n
 from qpi_core.networks.kernel_vae import normalise_kernel
 from qpi_core.solvers.tikhonov import prepare_map
 from qpi_core.training.scene_stream import MAP_SHAPES, draw_training_scene
+from qpi_core.training.streams import KernelShares
 
 CHUNK = 64
 
@@ -27,13 +28,13 @@ def chunk_path(folder: Path, chunk: int) -> Path:
     return folder / f"chunk-{chunk:05d}.npy"
 
 
-def build_chunk(folder: Path, seed: int, chunk: int, phenomenological_share: float, size: int = CHUNK) -> None:
+def build_chunk(folder: Path, seed: int, chunk: int, shares: KernelShares, size: int = CHUNK) -> None:
     """Draw, solve and write one chunk, (size, CHANNELS + 1, FRAME_SIZE, FRAME_SIZE) float16, the kernel last; skip if it is there."""
     path = chunk_path(folder, chunk)
     if path.exists():
         return
     shape = MAP_SHAPES[int(np.random.default_rng([seed, 10**6 + chunk]).integers(len(MAP_SHAPES)))]
-    scenes = [draw_training_scene(seed, chunk * CHUNK + i, shape, phenomenological_share) for i in range(size)]
+    scenes = [draw_training_scene(seed, chunk * CHUNK + i, shape, shares) for i in range(size)]
     parts = []
     for start in range(0, size, 16):
         some = scenes[start : start + 16]
@@ -49,15 +50,13 @@ def build_chunk(folder: Path, seed: int, chunk: int, phenomenological_share: flo
     os.replace(temporary, path)
 
 
-def build_pool(
-    folder: Path, seed: int, scenes: int, phenomenological_share: float, cancelled: Callable[[], bool] = lambda: False
-) -> None:
+def build_pool(folder: Path, seed: int, scenes: int, shares: KernelShares, cancelled: Callable[[], bool] = lambda: False) -> None:
     """Write every chunk that is missing, with a progress bar; stop between two chunks when cancelled."""
     chunks = -(-scenes // CHUNK)
     for chunk in tqdm(range(chunks), desc="pool", unit="chunk", mininterval=5):
         if cancelled():
             return
-        build_chunk(folder, seed, chunk, phenomenological_share, min(CHUNK, scenes - chunk * CHUNK))
+        build_chunk(folder, seed, chunk, shares, min(CHUNK, scenes - chunk * CHUNK))
 
 
 class PoolSource:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
-from torch import Tensor
+from torch import Tensor, nn
 
+from qpi_core.checkpoints import load_network
 from qpi_core.errors import InputError
 
 
@@ -41,3 +42,16 @@ def load_pretrained(folder: Path, target: AutoencoderKL) -> None:
     if differing:
         raise InputError(f"--pretrained {folder} has another architecture than the preset: {differing[0]} differs; use the preset `paper`.")
     target.load_state_dict({name: weights[name] for name in own})
+
+
+def start_from(network: nn.Module, folder: Path) -> None:
+    """Copy the weights of a network of one of our own models into a new one of the same architecture.
+
+    Raises:
+        InputError: the folder holds no such network, or one of another architecture.
+    """
+    source = load_network(type(network), folder)
+    own, weights = network.state_dict(), source.state_dict()
+    if {name: value.shape for name, value in own.items()} != {name: value.shape for name, value in weights.items()}:
+        raise InputError(f"--start-from: {folder.parent.name}/{folder.name} has another architecture than the preset.")
+    network.load_state_dict(weights)

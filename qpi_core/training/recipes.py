@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from qpi_core.errors import InputError
+from qpi_core.training.streams import KernelShares
 
 Stage = Literal["kernel-vae", "observation-encoder", "one-step"]
 STAGES: tuple[Stage, ...] = ("kernel-vae", "observation-encoder", "one-step")
@@ -62,7 +63,7 @@ class Recipe:
         final_symmetry_weight: alpha at the end (linear in between): turning a kernel by 60 or 120 degrees interpolates, and the
             interpolation error would otherwise stay in the codec.
         divergence_weight: of the KL term.
-        phenomenological_share: share of Eq. 7 among the training kernels; the rest are signed harmonic patterns.
+        shares: of the kernel families that fresh kernels are drawn from.
         input_kind: what Encoder_Y reads: the paper's (Y, M) "map", or the "kernel_frame" evidence.
         kernel_loss_weight: weight of the decoded kernel's error beside the latent distance in step 2.
         pool_scenes: scenes prepared for step 2 with kernel-frame inputs (each is used in eight orientations).
@@ -76,7 +77,7 @@ class Recipe:
     symmetry_weight: float = 0.75
     final_symmetry_weight: float = 0.75
     divergence_weight: float = 1e-6
-    phenomenological_share: float = 1.0
+    shares: KernelShares = KernelShares()
     input_kind: Literal["map", "kernel_frame"] = "map"
     kernel_loss_weight: float = 0.0
     pool_scenes: int = 0
@@ -116,7 +117,7 @@ PRESETS: dict[str, Recipe] = {
         one_step=StageRecipe(3_000, 8, 5e-4, 5e-6),
         final_symmetry_weight=0.0,
         divergence_weight=1e-8,
-        phenomenological_share=0.65,
+        shares=KernelShares(equation_7=0.65, splines=0.08, bands=0.15),
         input_kind="kernel_frame",
         kernel_loss_weight=1.0,
         pool_scenes=16_384,
@@ -130,7 +131,7 @@ PRESETS: dict[str, Recipe] = {
         one_step=StageRecipe(4, 4, 1e-3, 1e-4, warmup_steps=2),
         final_symmetry_weight=0.0,
         divergence_weight=1e-8,
-        phenomenological_share=0.65,
+        shares=KernelShares(equation_7=0.65, splines=0.1, bands=0.1),
         input_kind="kernel_frame",
         kernel_loss_weight=1.0,
         pool_scenes=8,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from qpi_core.grid import DEFAULT_PIXEL_SIZE_NM
 from qpi_core.networks.kernel_frame import FRAME_SIZE
 from qpi_core.synthesis.scenes import draw_positions, superpose
-from qpi_core.training.streams import draw_pattern, sample_on_window
+from qpi_core.training.streams import KernelShares, draw_pattern, sample_on_window
 
 MAP_SHAPES = ((64, 64), (64, 64), (64, 64), (48, 80), (96, 96), (128, 112))
 NOISE_RANGE = (0.01, 1.5)
@@ -34,18 +34,18 @@ class TrainingScene:
 
 
 def draw_training_scene(
-    seed: int, index: int, shape: tuple[int, int], phenomenological_share: float, ideal_positions: bool = False
+    seed: int, index: int, shape: tuple[int, int], shares: KernelShares, ideal_positions: bool = False
 ) -> TrainingScene:
     """Draw scene `index`: 1 to 300 defects (log-uniform), noise log-uniform or none, half of the scenes off the pixel grid.
 
     Args:
         seed, index: name the scene.
         shape: of the map.
-        phenomenological_share: probability of an Eq. 7 kernel.
+        shares: of the kernel families.
         ideal_positions: defects on the pixel grid and told exactly, as in the paper.
     """
     rng = np.random.default_rng([seed, index])
-    drawn = draw_pattern(rng, phenomenological_share)
+    drawn = draw_pattern(rng, shares)
     count = int(np.exp(rng.uniform(0, np.log(100 if ideal_positions else 300))))
     on_grid = ideal_positions or bool(rng.random() < 0.5)
     positions = draw_positions(rng, count, shape, on_grid)

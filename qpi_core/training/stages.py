@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from qpi_core.checkpoints import load_network, save_network
+from qpi_core.checkpoints import load_network, save_network, weights_hash
 from qpi_core.errors import InputError
 from qpi_core.networks.kernel_vae import KernelVAE
 from qpi_core.synthesis.dataset_reader import KernelDataset
@@ -26,7 +26,7 @@ from qpi_core.training.kernel_vae_task import KernelSource, KernelVAETask
 from qpi_core.training.loop import train
 from qpi_core.training.one_step_task import OneStepTask, fresh_map_pairs
 from qpi_core.training.pool import PoolSource, build_pool
-from qpi_core.training.pretrained import load_pretrained
+from qpi_core.training.pretrained import load_pretrained, start_from
 from qpi_core.training.recipes import Recipe, Stage
 from qpi_core.training.streams import kernel_batch
 
@@ -43,6 +43,7 @@ class Run:
         seed: of kernels, scenes, noise and initial weights.
         dataset: folder of a stored data set to train on; None draws kernels and scenes afresh.
         pretrained: folder of a pretrained AutoencoderKL to start from; None starts from random weights.
+        start_from: folder of a model (ours, same architecture) whose networks the stages go on from with a new schedule.
         stop_after: stop each stage after this many steps, with its state saved; None runs to the end.
     """
 
@@ -51,6 +52,7 @@ class Run:
     seed: int = 7
     dataset: Path | None = None
     pretrained: Path | None = None
+    start_from: Path | None = None
     stop_after: int | None = None
 
     def __post_init__(self) -> None:
@@ -82,14 +84,16 @@ def _kernel_vae(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool
     if run.dataset is not None:
         source = DatasetKernels(KernelDataset(run.dataset), run.seed)
     else:
-        share = run.recipe.phenomenological_share
+        shares = run.recipe.shares
 
         def source(first: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-            return kernel_batch(run.seed, first, count, share)
+            return kernel_batch(run.seed, first, count, shares)
 
     task = KernelVAETask(run.recipe, source, run.seed)
     if run.pretrained is not None:
         load_pretrained(run.pretrained, task.model.autoencoder)
+    if run.start_from is not None:
+        start_from(task.model, run.start_from / "kernel_vae")
     kept = train(
         task, run.recipe.kernel_vae, run.folder / "kernel-vae", accelerator=accelerator, stop_after=run.stop_after, cancelled=cancelled
     )
@@ -111,6 +115,8 @@ def _observation_encoder(run: Run, accelerator: Accelerator, cancelled: Callable
     task = AlignmentTask(run.recipe, _pairs(run), vae, run.seed)
     if run.pretrained is not None and run.recipe.input_kind == "map":
         _start_encoder(run.pretrained, task)
+    if run.start_from is not None:
+        start_from(task.model, run.start_from / "observation_encoder")
     kept = train(
         task,
         run.recipe.observation_encoder,
@@ -129,10 +135,12 @@ def _one_step(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool])
     if run.dataset is not None:
         source = DatasetPairs(KernelDataset(run.dataset), run.seed + 6)
     else:
-        source = fresh_map_pairs(run.seed + 6, run.recipe.phenomenological_share)
+        source = fresh_map_pairs(run.seed + 6, run.recipe.shares)
     task = OneStepTask(run.recipe, source, run.seed + 6)
     if run.pretrained is not None:
         load_pretrained(run.pretrained, task.model.autoencoder)
+    if run.start_from is not None:
+        start_from(task.model, run.start_from / "one_step")
     kept = train(
         task, run.recipe.one_step, run.folder / "one-step", accelerator=accelerator, stop_after=run.stop_after, cancelled=cancelled
     )
@@ -144,7 +152,7 @@ def _one_step(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool])
 def _prepare_pool(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool]) -> None:
     """Write the kernel-frame evidence of fresh scenes, where step 2 trains on it."""
     if run.dataset is None and run.recipe.input_kind == "kernel_frame" and accelerator.is_main_process:
-        build_pool(run.folder / "pool", run.seed + 4, run.recipe.pool_scenes, run.recipe.phenomenological_share, cancelled)
+        build_pool(run.folder / "pool", run.seed + 4, run.recipe.pool_scenes, run.recipe.shares, cancelled)
     accelerator.wait_for_everyone()
 
 
@@ -154,7 +162,7 @@ def _pairs(run: Run) -> PairSource:
         dataset = KernelDataset(run.dataset)
         return DatasetFrames(dataset, run.seed) if kernel_frame else DatasetPairs(dataset, run.seed)
     if not kernel_frame:
-        return fresh_map_pairs(run.seed + 4, run.recipe.phenomenological_share)
+        return fresh_map_pairs(run.seed + 4, run.recipe.shares)
     return PoolSource(run.folder / "pool", run.recipe.pool_scenes, run.seed)
 
 
@@ -171,4 +179,9 @@ def _start_encoder(pretrained: Path, task: AlignmentTask) -> None:
 
 def describe(run: Run) -> dict[str, object]:
     """Return the run's settings for its record."""
-    return {"seed": run.seed, "recipe": asdict(run.recipe), "dataset": None if run.dataset is None else run.dataset.name}
+    return {
+        "seed": run.seed,
+        "recipe": asdict(run.recipe),
+        "dataset": None if run.dataset is None else run.dataset.name,
+        "start_from": None if run.start_from is None else {"name": run.start_from.name, "sha256": weights_hash(run.start_from)},
+    }

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from qpi_core.networks.kernel_frame import CHANNELS, FRAME_SIZE, START_CHANNEL, kernel_frame, network_window, turn
+from qpi_core.networks.kernel_frame import CHANNELS, FRAME_SIZE, START_CHANNEL, kernel_frame, network_window, turn, turn_back
 from qpi_core.networks.map_windows import MAX_WINDOWS, map_windows
 from qpi_core.solvers.tikhonov import prepare_map
 from qpi_core.synthesis.scenes import draw_scene
@@ -47,7 +47,10 @@ def test_a_turned_map_gives_a_turned_frame():
             turned_map, turned = turned_map[:, ::-1], turned * [-1, 1]
         expected = turn(frame_of(odd, positions).inputs, orientation)
         found = frame_of(np.ascontiguousarray(turned_map), turned + 31).inputs
-        torch.testing.assert_close(found, expected, atol=5e-3, rtol=5e-3)
+        torch.testing.assert_close(found[:, :7], expected[:, :7], atol=5e-3, rtol=5e-3)
+        # The harmonic estimate comes from a search, which ends a little elsewhere.
+        torch.testing.assert_close(found[:, 7], expected[:, 7], atol=6e-2, rtol=1e-2)
+        torch.testing.assert_close(turn_back(turn(expected, orientation), orientation), expected)
 
 
 def test_the_centre_stays_at_32_after_turning():
@@ -86,4 +89,5 @@ def test_amplitudes_of_another_size_or_sign_leave_average_and_coverage_alone():
     plain = kernel_frame(values, mask, [scene.positions])
     turned = kernel_frame(values, mask, [scene.positions], [np.full(20, -2.0)])
     torch.testing.assert_close(turned.inputs[:, :5], -plain.inputs[:, :5], atol=2e-3, rtol=2e-3)
-    torch.testing.assert_close(turned.inputs[:, 5:], plain.inputs[:, 5:], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(turned.inputs[:, 5:7], plain.inputs[:, 5:7], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(turned.inputs[:, 7], -plain.inputs[:, 7], atol=2e-2, rtol=2e-2)

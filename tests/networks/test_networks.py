@@ -7,8 +7,8 @@ import torch
 from qpi_core.checkpoints import LoadedModels
 from qpi_core.errors import InputError
 from qpi_core.forward import ForwardOperator
-from qpi_core.networks.inference import _at_map_pitch, _at_network_pitch, one_step_kernel, two_step_kernel
-from qpi_core.networks.kernel_frame import CHANNELS
+from qpi_core.networks.inference import _at_map_pitch, _at_network_pitch, average_orientations, one_step_kernel, two_step_kernel
+from qpi_core.networks.kernel_frame import CHANNELS, FRAME_SIZE, ORIENTATIONS, network_window, turn
 from qpi_core.networks.kernel_vae import KernelVAE, normalise_kernel
 from qpi_core.networks.observation_encoder import ObservationEncoder
 from qpi_core.networks.one_step import OneStepNetwork
@@ -101,3 +101,12 @@ def test_a_defect_in_the_last_row_of_an_odd_map_is_kept_by_the_binning(models, m
     map_ = np.random.default_rng(5).normal(size=(129, 131)).astype(np.float32)
     answer = method(models, map_, np.array([[130.0, 128.0]]), 100)
     assert np.isfinite(answer.kernel).all() and np.isfinite(answer.background)
+
+
+def test_orientations_are_averaged_where_they_overlap():
+    rng = np.random.default_rng(0)
+    frame = torch.from_numpy(rng.normal(size=(1, FRAME_SIZE, FRAME_SIZE)).astype(np.float32))
+    decoded = torch.stack([network_window(turn(frame, k)) for k in range(ORIENTATIONS)])
+    # Kernels that agree up to their orientation average to themselves, the first row and column included.
+    torch.testing.assert_close(average_orientations(decoded), network_window(frame))
+    assert float((average_orientations(decoded + decoded.flip(-1)) - network_window(frame)).abs().max()) > 0.1

@@ -13,6 +13,7 @@ from safetensors import safe_open
 from qpi_core.__main__ import main
 from qpi_core.checkpoints import load_models
 from qpi_core.errors import InputError
+from qpi_core.networks.kernel_frame import CHANNELS
 from qpi_core.training.dataset_source import _shuffled
 from qpi_core.training.kernel_vae_task import KernelVAETask
 from qpi_core.training.loop import learning_rate, train
@@ -21,9 +22,10 @@ from qpi_core.training.recipes import PRESETS, STAGES, StageRecipe, get_preset
 from qpi_core.training.scene_stream import draw_training_scene
 from qpi_core.training.stages import Run, describe, run_stage
 from qpi_core.training.state import STATE_NAME
-from qpi_core.training.streams import kernel_batch
+from qpi_core.training.streams import KernelShares, kernel_batch
 
 SMOKE = get_preset("smoke")
+MIXED = KernelShares(equation_7=0.6, splines=0.1, bands=0.2)
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +34,11 @@ def accelerator():
 
 
 def fresh(first, count):
-    return kernel_batch(5, first, count, 0.65)
+    return kernel_batch(5, first, count, MIXED)
 
 
 def test_one_batch_overfits(tmp_path, accelerator):
-    fixed = kernel_batch(5, 0, 2, 1.0)
+    fixed = kernel_batch(5, 0, 2, KernelShares())
     recipe = StageRecipe(steps=120, batch_size=2, learning_rate=3e-3, final_learning_rate=1e-4, warmup_steps=5, ema_decay=0.0)
     task = KernelVAETask(replace(SMOKE, symmetry_weight=0.0), lambda first, count: fixed, seed=1)
     before = task.loss(task.model, fixed, 0.0, 0)[1]["mse"].item()
@@ -84,26 +86,26 @@ def test_paper_preset_needs_its_data_set():
 
 
 def test_samples_do_not_depend_on_the_batch():
-    together, apart = kernel_batch(5, 0, 4, 0.65), kernel_batch(5, 2, 2, 0.65)
+    together, apart = kernel_batch(5, 0, 4, MIXED), kernel_batch(5, 2, 2, MIXED)
     torch.testing.assert_close(together[0][2:], apart[0])
     assert together[0].abs().amax(dim=(-2, -1)) == pytest.approx(1.0)
 
 
 def test_training_scenes_follow_their_seed_and_stay_on_the_map():
     for index in range(12):
-        scene, again = (draw_training_scene(2, index, (48, 80), 0.65) for _ in range(2))
+        scene, again = (draw_training_scene(2, index, (48, 80), MIXED) for _ in range(2))
         np.testing.assert_array_equal(scene.observation, again.observation)
         assert scene.observation.shape == (48, 80) and len(scene.positions) >= 1
         assert (scene.positions >= -0.5).all() and (scene.positions <= [79.5, 47.5]).all()
 
 
 def test_pool_is_complete_resumable_and_turns_inputs_with_kernels(tmp_path):
-    build_pool(tmp_path, 1, 6, 0.65)
+    build_pool(tmp_path, 1, 6, MIXED)
     written = (tmp_path / "chunk-00000.npy").stat().st_mtime_ns
-    build_pool(tmp_path, 1, 6, 0.65)
+    build_pool(tmp_path, 1, 6, MIXED)
     assert (tmp_path / "chunk-00000.npy").stat().st_mtime_ns == written
     inputs, kernels = PoolSource(tmp_path, 6, 0)(0, 12)
-    assert inputs.shape == (12, 7, 64, 64) and kernels.shape == (12, 1, 64, 64)
+    assert inputs.shape == (12, CHANNELS, 64, 64) and kernels.shape == (12, 1, 64, 64)
     agreement = [float(torch.corrcoef(torch.stack([i[2].ravel(), k[0].ravel()]))[0, 1]) for i, k in zip(inputs, kernels, strict=True)]
     assert np.median(agreement) > 0.8, "the estimates look like the kernels they are paired with"
 
