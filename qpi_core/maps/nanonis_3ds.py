@@ -15,16 +15,17 @@ from qpi_core.maps.scan_map import MapArray, MapContent
 GRID_MAGIC = b"Grid dim="
 _HEADER_END = re.compile(rb":HEADER_END:\r?\n")
 _UNIT = re.compile(r"\(([^()]*)\)\s*$")
-_ORIENTATION_NOTE = (
-    "Rows are in the order of the file. The recorded positions say that the first row is the bottom of the scan frame, "
-    "so the map is upside down beside a topograph of the same frame."
+_TURNED_NOTE = "The file begins at the bottom of the scan frame; its rows were turned so that the first one is the top of the frame."
+_ASSUMED_NOTE = (
+    "The file does not record where its points lie; as Nanonis grids begin at the bottom of the scan frame, its rows were turned "
+    "so that the first one is the top of the frame."
 )
 
 
 def read_3ds(content: bytes, name: str) -> MapContent:
     """Read a Nanonis grid: every channel is a stack over the sweep, every parameter that varies is a channel of one layer.
 
-    Points that were not measured (cut off, or all zero as the instrument pads them) are NaN.
+    The first row is the top of the scan frame, as in a scan of the same frame, whatever the order in the file. Points that were not measured (cut off, or all zero as the instrument pads them) are NaN.
 
     Raises:
         InputError: a header that is incomplete or contradicts itself, or not one measured point.
@@ -45,6 +46,12 @@ def read_3ds(content: bytes, name: str) -> MapContent:
     data = _measured_points(content, start, held, width * height, record, name).reshape(height, width, record)
 
     parameters = _parameters(header, parameter_count)
+    settings = _frame(header)
+    bias, notes = _bias_mv(header, data, points)
+    first_is_bottom = _first_row_is_bottom(data, parameters, settings[4])
+    if first_is_bottom is not False:
+        data = data[::-1]
+        notes.append(_TURNED_NOTE if first_is_bottom else _ASSUMED_NOTE)
     values: dict[str, MapArray] = {}
     units: dict[str, str] = {}
     for number, channel in enumerate(channels):
@@ -57,10 +64,6 @@ def read_3ds(content: bytes, name: str) -> MapContent:
             title = unique_name(f"{parameter} [point]", values)
             values[title] = np.ascontiguousarray(data[:, :, number])[np.newaxis]
             units[title] = _unit(parameter)
-    settings = _frame(header)
-    bias, notes = _bias_mv(header, data, points)
-    if _first_row_is_bottom(data, parameters, settings[4]):
-        notes.append(_ORIENTATION_NOTE)
     return MapContent(
         values=values,
         units=units,
@@ -167,14 +170,14 @@ def _segment_bias_v(segments: str, points: int) -> NDArray[np.float64] | None:
     return None
 
 
-def _first_row_is_bottom(data: NDArray[np.float32], parameters: list[str], angle_deg: float) -> bool:
-    """Say whether the recorded positions rise along the frame's own y axis with the row number."""
+def _first_row_is_bottom(data: NDArray[np.float32], parameters: list[str], angle_deg: float) -> bool | None:
+    """Say whether the recorded positions rise along the frame's own y axis with the row number; None where they do not say."""
     if "X (m)" not in parameters or "Y (m)" not in parameters or not np.isfinite(angle_deg):
-        return False
+        return None
     angle = np.deg2rad(angle_deg)
     along = data[:, :, parameters.index("X (m)")] * np.sin(angle) + data[:, :, parameters.index("Y (m)")] * np.cos(angle)
     rows = [float(row[np.isfinite(row)].mean()) for row in along if np.isfinite(row).any()]
-    return len(rows) > 1 and rows[-1] > rows[0]
+    return rows[-1] > rows[0] if len(rows) > 1 and rows[-1] != rows[0] else None
 
 
 def _varies(values: NDArray[np.float32]) -> bool:

@@ -135,9 +135,12 @@ def spectra(height=5, width=4, channels=2, points=7):
     return np.random.default_rng(1).normal(size=(height, width, channels, points)).astype(np.float32)
 
 
-def test_3ds_channels_energies_and_sizes():
-    data, z = spectra(), written.asymmetric(5, 4)
-    scan = load_map(written.grid_3ds(data, z=z, angle=30.0), "grid.3ds")
+@pytest.mark.parametrize("first_row", ["bottom", "top", "unknown"])
+@pytest.mark.parametrize("angle", [30.0, 180.0])
+def test_3ds_channels_energies_sizes_and_orientation(first_row, angle):
+    stored, stored_z = spectra(), written.asymmetric(5, 4)
+    scan = load_map(written.grid_3ds(stored, z=stored_z, angle=angle, first_row=first_row), "grid.3ds")
+    data, z = (stored, stored_z) if first_row == "top" else (stored[::-1], stored_z[::-1])  # as a scan shows the same frame
     assert scan.default_channel == "LI Demod 1 X (A)"
     np.testing.assert_allclose(scan.bias_mv, np.linspace(-100, 100, 7), atol=1e-5)
     for number, channel in enumerate(("Current (A)", "LI Demod 1 X (A)")):
@@ -145,8 +148,9 @@ def test_3ds_channels_energies_and_sizes():
             np.testing.assert_array_equal(scan.layer(channel, index=k), data[:, :, number, k])
     np.testing.assert_array_equal(scan.layer(bias_mv=30), data[:, :, 1, 4])
     np.testing.assert_array_equal(scan.layer("Z (m) [point]", bias_mv=30), z)
-    assert scan.pixel_size_nm == pytest.approx((4.0, 7.5)) and scan.angle_deg == 30.0
-    assert any("upside down" in note for note in scan.notes)
+    assert scan.pixel_size_nm == pytest.approx((4.0, 7.5)) and scan.angle_deg == angle
+    assert any("rows were turned" in note for note in scan.notes) == (first_row != "top")
+    assert any("does not record where" in note for note in scan.notes) == (first_row == "unknown")
 
 
 def test_3ds_unfinished_points_are_nan():
@@ -156,7 +160,7 @@ def test_3ds_unfinished_points_are_nan():
     scan = load_map(content[: -7 * record - 10], "grid.3ds")
     expected = data[:, :, 1, 3].reshape(-1).copy()
     expected[-8:] = np.nan
-    np.testing.assert_array_equal(scan.layer(index=3).reshape(-1), expected)
+    np.testing.assert_array_equal(scan.layer(index=3), expected.reshape(5, 4)[::-1])  # the rows that are missing are at the top
     assert scan.complete == pytest.approx(12 / 20)
     padded = load_map(content[: -8 * record] + b"\0" * 8 * record, "grid.3ds")
     np.testing.assert_array_equal(padded.layer(index=3), scan.layer(index=3))

@@ -40,6 +40,7 @@ def test_nanonis_grid():
     start = content.index(b":HEADER_END:\r\n") + 14
 
     def stored(channel, row, column, energy):
+        row = 29 - row  # the file begins at the bottom of the frame
         return struct.unpack_from(">f", content, start + 4 * ((row * 30 + column) * 810 + 10 + channel * 200 + energy))[0]
 
     assert scan.channels[:4] == ("Current (A)", "LockinX (V)", "LockinY (V)", "Bias_m (V)") and scan.default_channel == "LockinX (V)"
@@ -57,8 +58,8 @@ def test_nanonis_grid_cut_in_the_middle():
     start = content.index(b":HEADER_END:\r\n") + 14
     cut = load_map(content[: start + 450 * 810 * 4 + 100], "grid.3ds")
     assert cut.complete == pytest.approx(0.5)
-    np.testing.assert_array_equal(cut.layer()[:15], load_map(GRID).layer()[:15])
-    assert np.isnan(cut.layer()[15:]).all()
+    np.testing.assert_array_equal(cut.layer()[15:], load_map(GRID).layer()[15:])
+    assert np.isnan(cut.layer()[:15]).all()
 
 
 @pytest.mark.parametrize(

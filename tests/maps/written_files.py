@@ -63,8 +63,19 @@ def sxm(images, direction="down", size_m=(3e-8, 2e-8), bias_v=0.25, table=None, 
     return header.encode("latin-1") + b"\x1a\x04" + b"".join(np.asarray(image, ">f4").tobytes() for image in images)
 
 
-def grid_3ds(spectra, sweep_v=(-0.1, 0.1), channels=("Current (A)", "LI Demod 1 X (A)"), angle=0.0, size_m=(3e-8, 2e-8), extra=(), z=None):
-    """A Nanonis grid: spectra is (height, width, channels, points); X and Y follow the frame, row 0 at its bottom."""
+def grid_3ds(
+    spectra,
+    sweep_v=(-0.1, 0.1),
+    channels=("Current (A)", "LI Demod 1 X (A)"),
+    angle=0.0,
+    size_m=(3e-8, 2e-8),
+    extra=(),
+    z=None,
+    first_row="bottom",
+):
+    """A Nanonis grid: spectra is (height, width, channels, points) in the order of the file; first_row: bottom, top, or unknown."""
+    first = spectra.shape[0] - 1 if first_row == "top" else 0
+    places = "X (m);Y (m)" if first_row != "unknown" else "U (m);V (m)"
     height, width, _, points = spectra.shape
     header = "\r\n".join(
         [
@@ -72,7 +83,7 @@ def grid_3ds(spectra, sweep_v=(-0.1, 0.1), channels=("Current (A)", "LI Demod 1 
             f"Grid settings=0.0E+0;0.0E+0;{size_m[0]:E};{size_m[1]:E};{angle:E}",
             *(extra or ('Sweep Signal="Bias (V)"',)),
             'Fixed parameters="Sweep Start;Sweep End"',
-            'Experiment parameters="X (m);Y (m);Z (m)"',
+            f'Experiment parameters="{places};Z (m)"',
             "# Parameters (4 byte)=5",
             f"Experiment size (bytes)={len(channels) * points * 4}",
             f"Points={points}",
@@ -84,7 +95,7 @@ def grid_3ds(spectra, sweep_v=(-0.1, 0.1), channels=("Current (A)", "LI Demod 1 
     body = []
     for i in range(height):
         for j in range(width):
-            u, v = (j + 0.5) / width * size_m[0] - size_m[0] / 2, (i + 0.5) / height * size_m[1] - size_m[1] / 2
+            u, v = (j + 0.5) / width * size_m[0] - size_m[0] / 2, (abs(i - first) + 0.5) / height * size_m[1] - size_m[1] / 2
             x, y = u * np.cos(turn) + v * np.sin(turn), -u * np.sin(turn) + v * np.cos(turn)
             height_m = z[i, j] if z is not None else 1e-9
             body.append(struct.pack(">5f", *sweep_v, x, y, height_m) + np.asarray(spectra[i, j], ">f4").tobytes())
