@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qpi_core.methods import DEFAULT_METHOD, METHODS
 
 if TYPE_CHECKING:
-    from qpi_core.maps import ScanMap
+    from qpi_core.map_extraction import ExtractionOptions
 
 DEFAULT_KERNEL_SIZE = 64
 
@@ -18,8 +18,9 @@ METHOD_LINES = "\n".join(
 DESCRIPTION = f"""\
 Extract the single-scatterer pattern (the kernel) from a map with marked defects.
 
-MAP is .npy, .npz, .csv/.txt, .png, .tif, Nanonis .sxm or .3ds. The list of positions is CSV or TXT whose first line is
-x_px,y_px (0 at the centre of the first pixel, y downwards) or x_nm,y_nm, or NPY or JSON.
+MAP is any file that the app reads: .npy, .npz, .csv/.txt, .png, .tif, Nanonis .sxm or .3ds, Createc .dat, .gwy ...
+The list of positions is CSV or TXT whose first line is x_px,y_px (0 at the centre of the first pixel, y downwards) or
+x_nm,y_nm, or NPY or JSON.
 
 methods:
 {METHOD_LINES}
@@ -71,27 +72,40 @@ def run(args: argparse.Namespace) -> int:
     """Extract one kernel, write its files and say what was found."""
     from qpi_core.export import prepare_folder, require_replaceable, write_estimate
     from qpi_core.extraction import load_extractor
-    from qpi_core.maps import level, load_map, load_positions
+    from qpi_core.map_extraction import MapFiles, describe, extract_inputs, read_inputs
     from qpi_core.methods import find_method
 
     find_method(args.method)
+    options = _options(args)
     extractor = load_extractor(args.model, args.device)
-    scan = load_map(args.map, pixel_size_nm=_pixel_size(args.pixel_size_nm))
-    pitch = scan.pixel_size_nm if scan.pixel_size_known else None
-    positions = load_positions(args.positions, pixel_size_nm=pitch, shape=scan.shape)
-    observation = level(scan.layer(args.channel, args.bias_mv, args.layer), args.level)
+    inputs = read_inputs(MapFiles.at(args.map, args.positions), options)
     # Before the work, not after it.
     prepare_folder(args.out)
     require_replaceable(args.out, (args.map, args.positions))
-    size = min(DEFAULT_KERNEL_SIZE, *scan.shape) if args.kernel_size is None else args.kernel_size
-    estimate = extractor.extract(observation, positions.positions_px, args.method, size, args.refine_positions, args.refine_weights, pitch)
-    paths = write_estimate(estimate.with_source(_source(scan, args)), args.out)
-    warnings = [f"Warning: {warning}" for warning in estimate.warnings]
-    for sentence in (*scan.notes, _layer_sentence(scan, args), positions.description, *warnings):
+    estimate = extract_inputs(inputs, options, extractor)
+    paths = write_estimate(estimate, args.out)
+    for sentence in describe(inputs, options, estimate):
         print(sentence)
-    print(f"Noise {estimate.noise_sigma:.4g}, background {estimate.background:.4g}, method {estimate.method}.")
     print(f"{len(paths)} files in {args.out}")
     return 0
+
+
+def _options(args: argparse.Namespace) -> ExtractionOptions:
+    from qpi_core.map_extraction import ExtractionOptions
+
+    return ExtractionOptions(
+        method=args.method,
+        kernel_size=args.kernel_size,
+        channel=args.channel,
+        bias_mv=args.bias_mv,
+        layer=args.layer,
+        level=args.level,
+        pixel_size_nm=_pixel_size(args.pixel_size_nm),
+        refine_positions=args.refine_positions,
+        refine_weights=args.refine_weights,
+        model=args.model,
+        device=args.device,
+    )
 
 
 def _pixel_size(numbers: list[float] | None) -> float | tuple[float, float] | None:
@@ -102,31 +116,3 @@ def _pixel_size(numbers: list[float] | None) -> float | tuple[float, float] | No
     if len(numbers) > 2:
         raise InputError(f"--pixel-size-nm takes one number or two (dy dx), but it got {len(numbers)}.")
     return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
-
-
-def _layer_sentence(scan: ScanMap, args: argparse.Namespace) -> str:
-    """Say which channel and layer were taken, and out of how many."""
-    channel = args.channel or scan.default_channel
-    index, count = scan.layer_index(args.channel, args.bias_mv, args.layer), len(scan.stack(channel))
-    others = f" of the channels {', '.join(scan.channels)}" if len(scan.channels) > 1 else ""
-    if count == 1:
-        return f"Channel {channel}{others}."
-    bias = scan.bias_mv[index]
-    energy = f" at {bias:.6g} mV" if bias == bias else ""
-    return f"Channel {channel}{others}, layer {index}{energy} of the layers 0 to {count - 1}."
-
-
-def _source(scan: ScanMap, args: argparse.Namespace) -> dict[str, Any]:
-    """Return where the observation came from, for the side-car."""
-    channel = args.channel or scan.default_channel
-    index = scan.layer_index(args.channel, args.bias_mv, args.layer)
-    return {
-        "name": scan.name,
-        "sha256": scan.sha256,
-        "channel": channel,
-        "layer_index": index,
-        # A channel that was measured once beside a stack belongs to no single energy.
-        "bias_mv": float(scan.bias_mv[index]) if len(scan.stack(channel)) == len(scan.bias_mv) else None,
-        "unit": scan.unit(channel),
-        "steps": [] if args.level == "none" else [{"step": "level", "kind": args.level}],
-    }

@@ -1,0 +1,172 @@
+"""From the files of one map to its estimate: what the command line does for a single map and for each of many."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.estimate import KernelEstimate
+from qpi_core.extraction import Extractor
+from qpi_core.maps import ScanMap, level, load_map, load_positions
+from qpi_core.maps.positions import LoadedPositions
+from qpi_core.maps.source import read_source
+from qpi_core.provenance import bytes_sha256, json_ready
+
+DEFAULT_KERNEL_SIZE = 64
+
+
+@dataclass(frozen=True)
+class ExtractionOptions:
+    """What is asked of every map alike; None is the default that stands beside each option of the command line.
+
+    Attributes:
+        method: name of a method.
+        kernel_size: side of the kernel in pixels.
+        channel, bias_mv, layer: which layer of the file.
+        level: a kind of levelling, "none" for none.
+        pixel_size_nm: (dy, dx) or one number; overrides what the file says.
+        refine_positions, refine_weights: let the map move the defects, and give each its own amplitude.
+        model, device: the networks, and where they run.
+    """
+
+    method: str | None = None
+    kernel_size: int | None = None
+    channel: str | None = None
+    bias_mv: float | None = None
+    layer: int | None = None
+    level: str = "none"
+    pixel_size_nm: float | tuple[float, float] | None = None
+    refine_positions: bool = False
+    refine_weights: bool = False
+    model: str | None = None
+    device: str = "auto"
+
+    def record(self) -> dict[str, Any]:
+        """Return the options in strict JSON types."""
+        return dict(json_ready(asdict(self)))
+
+
+@dataclass(frozen=True)
+class MapFiles:
+    """A map and the list of its defects, each a path or the content of a file with its name."""
+
+    scan: str | bytes
+    positions: str | bytes
+    scan_name: str
+    positions_name: str
+
+    @classmethod
+    def at(cls, scan: str | Path, positions: str | Path) -> MapFiles:
+        """Return the files at two paths."""
+        return cls(str(scan), str(positions), Path(scan).name, Path(positions).name)
+
+    def loaded(self) -> MapFiles:
+        """Return the same files as contents, for a machine that cannot see the paths.
+
+        Raises:
+            InputError: one of them cannot be read.
+        """
+        scan, positions = (source if isinstance(source, bytes) else read_source(source)[0] for source in (self.scan, self.positions))
+        return MapFiles(scan, positions, self.scan_name, self.positions_name)
+
+
+@dataclass(frozen=True, eq=False)
+class MapInputs:
+    """What the files of a map hold, checked and ready to be solved.
+
+    Attributes:
+        scan: the file's map.
+        observation: (height, width), the chosen layer after levelling.
+        positions: the defects.
+        positions_sha256: hash of the list's file.
+        kernel_size: side of the kernel in pixels.
+    """
+
+    scan: ScanMap
+    observation: NDArray[np.floating[Any]]
+    positions: LoadedPositions
+    positions_sha256: str
+    kernel_size: int
+
+    @property
+    def pixel_size_nm(self) -> tuple[float, float] | None:
+        """Return (dy, dx), None where neither the file nor the user says."""
+        return self.scan.pixel_size_nm if self.scan.pixel_size_known else None
+
+
+def read_inputs(files: MapFiles, options: ExtractionOptions) -> MapInputs:
+    """Read a map and its positions and take the layer that is asked for.
+
+    Raises:
+        InputError: whatever is wrong with the files or the options, in one sentence.
+    """
+    scan = load_map(files.scan, files.scan_name, pixel_size_nm=options.pixel_size_nm)
+    pitch = scan.pixel_size_nm if scan.pixel_size_known else None
+    listed, name = read_source(files.positions, files.positions_name)
+    positions = load_positions(listed, name, pixel_size_nm=pitch, shape=scan.shape)
+    observation = level(scan.layer(options.channel, options.bias_mv, options.layer), options.level)
+    size = min(DEFAULT_KERNEL_SIZE, *scan.shape) if options.kernel_size is None else options.kernel_size
+    return MapInputs(scan, observation, positions, bytes_sha256(listed), size)
+
+
+def extract_inputs(inputs: MapInputs, options: ExtractionOptions, extractor: Extractor) -> KernelEstimate:
+    """Extract the kernel; the estimate says which file, layer, steps and list it comes from.
+
+    Raises:
+        InputError: as Extractor.extract.
+    """
+    estimate = extractor.extract(
+        inputs.observation,
+        inputs.positions.positions_px,
+        options.method,
+        inputs.kernel_size,
+        options.refine_positions,
+        options.refine_weights,
+        inputs.pixel_size_nm,
+    )
+    return estimate.with_source(_source(inputs, options))
+
+
+def describe(inputs: MapInputs, options: ExtractionOptions, estimate: KernelEstimate) -> list[str]:
+    """Return plain sentences on what was read, which layer was taken, what to beware of, and what was found."""
+    return [
+        *inputs.scan.notes,
+        _layer_sentence(inputs.scan, options),
+        inputs.positions.description,
+        *(f"Warning: {warning}" for warning in estimate.warnings),
+        f"Noise {estimate.noise_sigma:.4g}, background {estimate.background:.4g}, method {estimate.method}.",
+    ]
+
+
+def _layer_sentence(scan: ScanMap, options: ExtractionOptions) -> str:
+    """Say which channel and layer were taken, and out of how many."""
+    channel = options.channel or scan.default_channel
+    index, count = scan.layer_index(options.channel, options.bias_mv, options.layer), len(scan.stack(channel))
+    others = f" of the channels {', '.join(scan.channels)}" if len(scan.channels) > 1 else ""
+    if count == 1:
+        return f"Channel {channel}{others}."
+    bias = scan.bias_mv[index]
+    energy = f" at {bias:.6g} mV" if bias == bias else ""
+    return f"Channel {channel}{others}, layer {index}{energy} of the layers 0 to {count - 1}."
+
+
+def _source(inputs: MapInputs, options: ExtractionOptions) -> dict[str, Any]:
+    """Return where the observation came from, for the side-car."""
+    scan = inputs.scan
+    channel = options.channel or scan.default_channel
+    index = scan.layer_index(options.channel, options.bias_mv, options.layer)
+    return {
+        "name": scan.name,
+        "sha256": scan.sha256,
+        "channel": channel,
+        "layer_index": index,
+        # A channel that was measured once beside a stack belongs to no single energy.
+        "bias_mv": float(scan.bias_mv[index]) if len(scan.stack(channel)) == len(scan.bias_mv) else None,
+        "unit": scan.unit(channel),
+        "steps": [] if options.level == "none" else [{"step": "level", "kind": options.level}],
+        "positions_sha256": inputs.positions_sha256,
+    }
