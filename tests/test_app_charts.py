@@ -9,7 +9,8 @@ import pytest
 
 from qpi_core.grid import q_axis
 from qpi_core.spectra import fft_magnitude
-from ui.charts import fit_panels, kernel_and_spectrum
+from ui.charts import fit_panels
+from ui.kernel_chart import kernel_and_spectrum, uncertainty_picture
 
 
 def array_of(sent: dict[str, str]) -> np.ndarray:
@@ -64,3 +65,34 @@ def test_reconstruction_has_the_maps_colours_and_the_residual_its_span():
     first, second, third = figure["data"]
     assert (first["zmin"], first["zmax"]) == (second["zmin"], second["zmax"]) == (0.2, 0.8)
     assert (third["zmin"], third["zmax"]) == pytest.approx((-0.3, 0.3))
+
+
+def test_uncertainty_lies_between_kernel_and_spectrum_in_the_kernels_units():
+    rng = np.random.default_rng(4)
+    kernel = rng.standard_normal((16, 16)).astype(np.float32)
+    sigma = (0.1 + 0.1 * rng.random((16, 16))).astype(np.float32)
+    figure = kernel_and_spectrum(kernel, fft_magnitude(kernel), (0.1, 0.1), "A", uncertainty=uncertainty_picture(kernel, sigma, "A"))
+    first, middle, _ = figure["data"]
+    np.testing.assert_array_equal(array_of(middle["z"]), sigma)
+    np.testing.assert_allclose(array_of(middle["customdata"]), array_of(first["customdata"]))
+    assert middle["zmin"] == 0 and middle["zmax"] == pytest.approx(sigma.max())
+    assert figure["layout"]["xaxis2"]["matches"] == figure["layout"]["xaxis3"]["matches"] == "x"
+
+
+def test_uncertainty_on_the_kernels_colours_and_as_a_share_of_it():
+    kernel = np.array([[2.0, -4.0], [0.0, 1.0]], dtype=np.float32)
+    sigma = np.array([[1.0, 1.0], [1.0, 3.0]], dtype=np.float32)
+    same = uncertainty_picture(kernel, sigma, "A", "kernel")
+    assert same.limits == (-4.0, 4.0) and same.unit == "A"
+    share = uncertainty_picture(kernel, sigma, "A", "share")
+    assert share.unit == "%" and share.limits == (0.0, 100.0)
+    np.testing.assert_allclose(share.values.ravel()[[0, 1, 3]], [50, 25, 300])
+    assert share.values[1, 0] > 1000, "nothing is known where the kernel is 0"
+
+
+def test_limits_are_those_percentiles_in_all_pictures():
+    kernel = np.arange(1024, dtype=np.float32).reshape(32, 32)
+    figure = kernel_and_spectrum(kernel, fft_magnitude(kernel), None, "", percentiles=(10.0, 90.0))
+    assert (figure["data"][0]["zmin"], figure["data"][0]["zmax"]) == pytest.approx(tuple(np.percentile(kernel, (10, 90))))
+    whole = kernel_and_spectrum(kernel, fft_magnitude(kernel), None, "")
+    assert figure["data"][1]["zmax"] < whole["data"][1]["zmax"]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests.app_driver import npy
-from ui.charts import typed
 from ui.colours import colour_limits, colour_table, is_signed
 from ui.loaders import array_hash, loaded_file, prepared_layer
+from ui.panels import typed
 from ui.picker import encode_layer
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*No runtime found.*")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.charts import display_limits, kernel_row
 from ui.comparison_job import Comparison
+from ui.kernel_chart import display_limits, kernel_row
 from ui.kernel_panel import method_title
 
 _PER_ROW = 5

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ui.charts import Figure, typed
 from ui.colours import plotly_scale
+from ui.panels import Figure, typed
 
 if TYPE_CHECKING:
     from qpi_core.latent import LatentAtlas, Placement

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
 from ui import texts
-from ui.charts import kernel_row
 from ui.guide import plain
 from ui.jobs import FINISHED, Job, job_queue, show_running_job
+from ui.kernel_chart import kernel_row
 from ui.kernel_panel import method_title
 from ui.loaders import atlas, extractor
 from ui.workspace import Workspace, workspace

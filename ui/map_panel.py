@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -13,8 +12,11 @@ from qpi_core.errors import InputError
 from ui import texts
 from ui.colours import COLOUR_MAPS, DIVERGING, TITLES, colour_limits
 from ui.guide import plain
+from ui.limits_control import show_limits
 from ui.loaders import LoadedMap, PreparedLayer, example_map, loaded_file, prepared_layer
 from ui.workspace import NO_POINTS, Workspace, workspace
+
+USUAL_LIMITS = (0.5, 99.5)
 
 LEVELLINGS = {
     "none": "None",
@@ -176,8 +178,7 @@ def _choose_colours(values: NDArray[np.float32]) -> tuple[str, tuple[float, floa
     colours = st.selectbox(
         "Colours", list(COLOUR_MAPS), format_func=TITLES.__getitem__, key="colours", help=texts.COLOURS, persist_state="session"
     )
-    st.session_state.setdefault("limits", (0.5, 99.5))
-    percentiles: Any = st.slider("Limits (percentiles)", 0.0, 100.0, step=0.5, key="limits", help=texts.LIMITS, persist_state="session")
+    percentiles = show_limits("limits", USUAL_LIMITS, texts.LIMITS)
     return colours, colour_limits(values, percentiles, diverging=colours in DIVERGING)
 
 

@@ -1,19 +1,23 @@
-"""The result: kernel and FFT, numbers, reconstruction and residual, warnings."""
+"""The result: kernel, uncertainty and FFT, numbers, reconstruction and residual, warnings."""
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
+from qpi_core.estimate import KernelEstimate
 from qpi_core.spectra import fft_magnitude
 from ui import texts
-from ui.charts import PLOTLY_CONFIG, fit_panels, kernel_and_spectrum
+from ui.charts import fit_panels
 from ui.colours import colour_limits
 from ui.downloads import show_downloads
 from ui.extraction_job import Outcome
 from ui.guide import plain
+from ui.kernel_chart import FULL_RANGE, UNCERTAINTY_MANNERS, kernel_and_spectrum, uncertainty_picture
 from ui.kernel_panel import method_title
+from ui.limits_control import show_limits
 from ui.loaders import atlas
+from ui.panels import PLOTLY_CONFIG
+from ui.result_numbers import show_numbers
 
 _PADDING = 4
 
@@ -30,59 +34,51 @@ def show_result(outcome: Outcome, stale: bool) -> None:
         )
     if estimate.warnings:
         st.warning("\n\n".join(plain(sentence) for sentence in estimate.warnings), icon=":material/info:")
-    pictures, numbers = st.columns([3.1, 1], gap="medium")
-    with pictures:
-        show_kernel_pair(outcome)
-    with numbers:
-        show_numbers(outcome)
+    show_kernel_row(outcome)
+    show_numbers(outcome)
     show_fit(outcome)
     show_latent_view(outcome)
     st.subheader("Take home", anchor=False)
     show_downloads(outcome)
 
 
-def show_kernel_pair(outcome: Outcome) -> None:
-    """Show kernel and FFT with their two switches."""
+def show_kernel_row(outcome: Outcome) -> None:
+    """Show kernel, uncertainty and FFT with their switches."""
     estimate, view = outcome.estimate, outcome.question.view
-    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
+    size = estimate.kernel.shape[0]
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        manner = _choose_uncertainty(estimate)
+        percentiles = show_limits("kernel_limits", FULL_RANGE, texts.KERNEL_LIMITS, width=230)
         logarithmic = st.toggle("Logarithmic FFT", key="fft_log", help=texts.LOG_FFT, persist_state="session")
         padded = st.toggle("Finer q grid", key="fft_padded", help=texts.PADDING, persist_state="session")
-        st.caption("One zoom for both", help=texts.ZOOM)
-    size = estimate.kernel.shape[0]
-    magnitude = fft_magnitude(estimate.kernel, padded_size=size * _PADDING if padded else None)
-    st.plotly_chart(
-        kernel_and_spectrum(estimate.kernel, magnitude, estimate.pixel_size_nm, view.unit, logarithmic),
-        width="stretch",
-        key="kernel_pair",
-        config=PLOTLY_CONFIG,
-        alt="Extracted kernel beside the magnitude of its Fourier transform",
-    )
-
-
-def show_numbers(outcome: Outcome) -> None:
-    """Show noise, symmetry and parameters with their standard deviations."""
-    estimate, unit = outcome.estimate, outcome.question.view.unit
-    st.metric(
-        "Noise σ (estimated)", f"{_number(estimate.noise_sigma)} {unit}".strip(), help="Standard deviation of what is left, per pixel."
-    )
-    signal = float(np.nanstd(estimate.reconstruction))
-    st.metric("Explained", f"{100 * _explained(outcome):.1f} %", help="Share of the map's variance that the reconstruction accounts for.")
-    st.metric("Symmetry", _symmetry(estimate.symmetry_order), help="Rotational symmetry order, where the method finds one.")
-    rows = [f"Background b = {_number(estimate.background)} {unit}".strip(), f"Signal std = {_number(signal)} {unit}".strip()]
-    rows += [parameter_line(name, value, deviation) for name, (value, deviation) in estimate.parameters.items()]
+        st.caption("One zoom for all", help=texts.ZOOM)
+    uncertainty = None
     if estimate.uncertainty is not None:
-        rows.append(f"Kernel ± {_number(float(np.sqrt(np.mean(estimate.uncertainty**2))))} {unit} a pixel (rms)".replace("  ", " "))
-    rows.append(f"{len(estimate.positions)} defects · {outcome.seconds:.2g} s")
-    st.text("\n".join(rows))
+        uncertainty = uncertainty_picture(estimate.kernel, estimate.uncertainty, view.unit, manner, percentiles)
+    magnitude = fft_magnitude(estimate.kernel, padded_size=size * _PADDING if padded else None)
+    figure = kernel_and_spectrum(
+        estimate.kernel, magnitude, estimate.pixel_size_nm, view.unit, logarithmic, 350, uncertainty=uncertainty, percentiles=percentiles
+    )
+    parts = "Extracted kernel, its uncertainty and" if uncertainty else "Extracted kernel and"
+    st.plotly_chart(
+        figure, width="stretch", key="kernel_row", config=PLOTLY_CONFIG, alt=f"{parts} the magnitude of its Fourier transform, side by side"
+    )
 
 
-def parameter_line(name: str, value: float, deviation: float) -> str:
-    """Return `Wave vector q = 6.400 ± 0.004 rad/nm` for a parameter whose unit stands in its name."""
-    label, unit = texts.PARAMETERS.get(name, (name.replace("_", " ").capitalize(), ""))
-    if not (np.isfinite(deviation) and deviation > 0):
-        return f"{label} = {value:.4g} {unit}".strip()
-    decimals = int(min(max(0, 1 - np.floor(np.log10(deviation))), 9))
-    return f"{label} = {value:.{decimals}f} ± {deviation:.{decimals}f} {unit}".strip()
+def _choose_uncertainty(estimate: KernelEstimate) -> str:
+    known = estimate.uncertainty is not None
+    chosen = st.segmented_control(
+        "Uncertainty",
+        UNCERTAINTY_MANNERS,
+        format_func=texts.UNCERTAINTY_MANNERS.__getitem__,
+        default="own",
+        required=True,
+        key="uncertainty_manner",
+        disabled=not known,
+        help=texts.UNCERTAINTY if known else f"{method_title(estimate.method)} gives no uncertainty; Refined and Circular harmonics do.",
+        persist_state="session",
+    )
+    return str(chosen or "own")
 
 
 def show_fit(outcome: Outcome) -> None:
@@ -116,17 +112,3 @@ def show_latent_view(outcome: Outcome) -> None:
         )
     with kernels:
         show_place(training, outcome)
-
-
-def _explained(outcome: Outcome) -> float:
-    values = outcome.question.view.layer.values
-    variance = float(np.nanvar(values))
-    return max(0.0, 1.0 - float(np.nanvar(outcome.estimate.residual)) / variance) if variance > 0 else 0.0
-
-
-def _symmetry(order: int | None) -> str:
-    return "not determined" if order is None else "isotropic" if order == 0 else f"{order}-fold"
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}"

@@ -7,12 +7,14 @@ import streamlit as st
 
 from qpi_core.spectra import fft_magnitude
 from ui import texts
-from ui.charts import PLOTLY_CONFIG, kernel_and_spectrum, map_with_defects
+from ui.charts import map_with_defects
 from ui.comparison_job import compare_methods
 from ui.comparison_panel import show_comparison
 from ui.guide import plain
 from ui.jobs import FINISHED, job_queue, show_running_job
+from ui.kernel_chart import kernel_and_spectrum
 from ui.kernel_panel import available_methods
+from ui.panels import PLOTLY_CONFIG
 from ui.synthesis_panel import PIXEL_SIZE_NM, SyntheticScene, choose_scene
 from ui.workspace import Workspace, workspace
 

@@ -24,9 +24,19 @@ KERNEL_SIZE = (
 EXTRACT_NEEDS_DEFECTS = "Mark at least one defect first: click on the map, or load a list."
 EXTRACT_READY = "Computes the kernel, its FFT, the reconstruction and the residual."
 ZOOM = (
-    "One zoom for both: drag or use the wheel in either picture, double-click to reset. A kernel in nm and its FFT in rad/nm "
+    "One zoom: drag or use the wheel in any picture, double-click to reset. A kernel in nm and its FFT in rad/nm "
     "have no common length, so the same fraction of both is shown: one half of the kernel's width goes with one half of the q range."
 )
+SYMMETRY_FOUND = "Rotational symmetry order that the data choose, where the method finds one, and its probability p among those compared."
+WAVE_VECTOR_FOUND = "Wave vector of the strongest oscillation, 2π included, with one standard deviation."
+NOISE_FOUND = "Standard deviation of the noise in the map, per pixel."
+EXPLAINED = "Share of the map's variance that the reconstruction accounts for."
+UNCERTAINTY = (
+    "One standard deviation of the kernel, pixel by pixel. 1 σ: on its own colours. Kernel's colours: on the same scale as the kernel, "
+    "to see how small it is. % of kernel: divided by |kernel|; where it reaches 100 % the kernel cannot be told from 0."
+)
+UNCERTAINTY_MANNERS = {"own": "1 σ", "kernel": "Kernel's colours", "share": "% of kernel"}
+KERNEL_LIMITS = "Percentiles of the values at the two ends of the colours, for kernel, uncertainty and FFT. Only the pictures change."
 LOG_FFT = "Logarithmic: log10 of the magnitude, over four decades."
 PADDING = "Zero padding of the kernel by 4 before the transform: smoother to look at, the same information. The files keep the plain FFT."
 PLACE = (

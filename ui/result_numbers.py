@@ -1,0 +1,89 @@
+"""The numbers of a result: noise, symmetry, wave vectors and the other parameters with their error bars."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from qpi_core.estimate import KernelEstimate
+from ui import texts
+from ui.extraction_job import Outcome
+
+_WAVE_VECTORS = ("wave_vector_rad_per_nm", "wave_vector_rad_per_px", "wavenumber_rad_per_nm", "wavenumber_rad_per_px")
+
+
+def show_numbers(outcome: Outcome) -> None:
+    """Show the four numbers that matter most, and a table of all parameters with one standard deviation."""
+    estimate, unit = outcome.estimate, outcome.question.view.unit
+    few, table = st.columns([1, 1.35], gap="large")
+    with few:
+        left, right = st.columns(2)
+        left.metric("Symmetry", symmetry_words(estimate), help=texts.SYMMETRY_FOUND)
+        name, value = _wave_vector(estimate)
+        right.metric(name, value, help=texts.WAVE_VECTOR_FOUND)
+        left.metric("Noise σ (estimated)", with_unit(short_number(estimate.noise_sigma), unit), help=texts.NOISE_FOUND)
+        right.metric("Explained", f"{100 * explained_share(outcome):.1f} %", help=texts.EXPLAINED)
+        st.caption(f"{len(estimate.positions)} defects · {outcome.seconds:.2g} s")
+    with table:
+        st.table(parameter_rows(outcome), border="horizontal", hide_header=False)
+
+
+def parameter_rows(outcome: Outcome) -> dict[str, list[str]]:
+    """Return the columns of the table of parameters."""
+    estimate, unit = outcome.estimate, outcome.question.view.unit
+    rows = [(*_described(name, value, deviation),) for name, (value, deviation) in estimate.parameters.items()]
+    rows.append(("Background b", short_number(estimate.background), "", unit))
+    rows.append(("Signal, standard deviation", short_number(float(np.nanstd(estimate.reconstruction))), "", unit))
+    if estimate.uncertainty is not None:
+        rows.append(("Uncertainty of the kernel, rms", short_number(float(np.sqrt(np.mean(estimate.uncertainty**2)))), "", unit))
+    return {title: [row[column] for row in rows] for column, title in enumerate(("Parameter", "Value", "± 1 σ", "Unit"))}
+
+
+def parameter_line(name: str, value: float, deviation: float) -> str:
+    """Return `Wave vector q = 6.400 ± 0.004 rad/nm` for a parameter whose unit stands in its name."""
+    label, number, error, unit = _described(name, value, deviation)
+    return with_unit(f"{label} = {number} ± {error}" if error else f"{label} = {number}", unit)
+
+
+def symmetry_words(estimate: KernelEstimate) -> str:
+    """Return `4-fold, p > 0.999`, with the probability where the method gives one."""
+    order = estimate.symmetry_order
+    words = "not determined" if order is None else "isotropic" if order == 0 else f"{order}-fold"
+    probability = estimate.parameters.get("symmetry_probability", (float("nan"), 0.0))[0]
+    if order is None or not np.isfinite(probability):
+        return words
+    return f"{words}, p > 0.999" if probability > 0.999 else f"{words}, p = {probability:.3f}"
+
+
+def explained_share(outcome: Outcome) -> float:
+    """Return the share of the map's variance that the reconstruction accounts for, from 0 to 1."""
+    values = outcome.question.view.layer.values
+    variance = float(np.nanvar(values))
+    return max(0.0, 1.0 - float(np.nanvar(outcome.estimate.residual)) / variance) if variance > 0 else 0.0
+
+
+def short_number(value: float) -> str:
+    """Return a number with three digits."""
+    return f"{value:.3g}"
+
+
+def with_unit(number: str, unit: str) -> str:
+    """Return a number with its unit, where there is one."""
+    return f"{number} {unit}".strip()
+
+
+def _described(name: str, value: float, deviation: float) -> tuple[str, str, str, str]:
+    """Return (label, value, standard deviation or "", unit) with as many decimals as the deviation supports."""
+    label, unit = texts.PARAMETERS.get(name, (name.replace("_", " ").capitalize(), ""))
+    if not (np.isfinite(deviation) and deviation > 0):
+        return label, f"{value:.4g}", "", unit
+    decimals = int(min(max(0, 1 - np.floor(np.log10(deviation))), 9))
+    return label, f"{value:.{decimals}f}", f"{deviation:.{decimals}f}", unit
+
+
+def _wave_vector(estimate: KernelEstimate) -> tuple[str, str]:
+    for name in _WAVE_VECTORS:
+        if name in estimate.parameters:
+            label, number, error, unit = _described(name, *estimate.parameters[name])
+            return label, with_unit(f"{number} ± {error}" if error else number, unit)
+    return "Wave vector q", "not determined"
