@@ -25,7 +25,8 @@ _ASSUMED_NOTE = (
 def read_3ds(content: bytes, name: str) -> MapContent:
     """Read a Nanonis grid: every channel is a stack over the sweep, every parameter that varies is a channel of one layer.
 
-    The first row is the top of the scan frame, as in a scan of the same frame, whatever the order in the file. Points that were not measured (cut off, or all zero as the instrument pads them) are NaN.
+    The first row is the top of the scan frame, as in a scan of the same frame, whatever the order in the file. Points that were not
+    measured (cut off, or all zero as the instrument pads them) are NaN.
 
     Raises:
         InputError: a header that is incomplete or contradicts itself, or not one measured point.
