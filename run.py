@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 CHECKS = ROOT.parent / "shared" / "checks"
 OLDEST_PYTHON = (3, 11)
-COMMANDS = ("extract", "dataset", "train", "evaluate", "benchmark")
+COMMANDS = ("extract", "dataset", "train", "evaluate", "benchmark", "paper", "atlas")
 USAGE = """usage: python run.py COMMAND [arguments]
 
   app [streamlit arguments]   open the application in the browser, for example: python run.py app --server.port 8600

@@ -96,19 +96,25 @@ def measure(
 
 
 def autoencode(extractor: Extractor, kernel: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return Decoder_K(Encoder_K(kernel)), in the units of the kernel.
+    """Return Decoder_K(Encoder_K(kernel)), in the units of the kernel, averaged over the orientations in which `two_step` asks its networks.
 
     Raises:
         InputError: the kernel is not of the size that the networks see.
     """
     import torch
 
+    from qpi_core.networks.inference import average_orientations
+    from qpi_core.networks.kernel_frame import ORIENTATIONS, network_window, turn
     from qpi_core.networks.kernel_vae import KERNEL_SIZE, normalise_kernel
 
     if kernel.shape != (KERNEL_SIZE, KERNEL_SIZE):
         raise InputError(f"the kernel is {kernel.shape[1]} x {kernel.shape[0]} pixels, but the networks see {KERNEL_SIZE} x {KERNEL_SIZE}.")
     models = extractor.models()
     image = torch.from_numpy(np.ascontiguousarray(kernel)).to(models.device)[None, None]
+    # A frame with its centre in the middle, as turning needs it; its last row and column are not in the kernel.
+    frame = torch.nn.functional.pad(normalise_kernel(image), (0, 1, 0, 1), mode="replicate")
+    count = ORIENTATIONS if models.encoder.config["input_kind"] == "kernel_frame" else 1
     with torch.no_grad():
-        found = models.vae.decode_kernel(models.vae.encode_kernel(normalise_kernel(image)))
-    return np.asarray(found[0, 0].cpu().numpy() * float(np.abs(kernel).max()), dtype=np.float32)
+        turned = torch.cat([network_window(turn(frame, orientation)) for orientation in range(count)])
+        found = average_orientations(models.vae.decode_kernel(models.vae.encode_kernel(turned)))
+    return np.asarray(found[0].cpu().numpy() * float(np.abs(kernel).max()), dtype=np.float32)

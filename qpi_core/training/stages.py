@@ -56,9 +56,10 @@ class Run:
     stop_after: int | None = None
 
     def __post_init__(self) -> None:
-        if self.recipe.name == "paper" and self.dataset is None:
+        if self.recipe.name.startswith("paper") and self.dataset is None:
             raise InputError(
-                "the preset `paper` trains on the paper's fixed kernels; write them with `python -m qpi_core dataset` and give --dataset."
+                f"the preset `{self.recipe.name}` trains on the paper's fixed kernels; "
+                "write them with `python -m qpi_core dataset` and give --dataset."
             )
 
     @property

@@ -1,0 +1,115 @@
+"""`python -m qpi_core paper`: the paper's experiment, trained and measured here, beside what was published."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from pathlib import Path
+from typing import Any
+
+DESCRIPTION = """\
+Write the paper's data set, train the two-step networks with and without the symmetry loss and the one-step baseline on its 80
+training kernels, and print Tables 1 and 2, published and measured, with the case studies (Fig. 4) and the latent space (Fig. 5).
+
+The preset `paper` is the published recipe and needs a GPU; `paper-small` is a stated fraction of it with small networks, about an hour
+of one CPU core. An interrupted command goes on where it stopped.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Declare the sub-command."""
+    parser = subparsers.add_parser(
+        "paper", help="repeat the paper's experiment", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="of the experiment, outside the repository")
+    parser.add_argument("--preset", default="paper-small", help="paper or paper-small (default paper-small)")
+    parser.add_argument("--kernels", type=int, default=100, help="of the data set (default 100)")
+    parser.add_argument("--observations", type=int, default=500, help="of each kernel (default 500)")
+    parser.add_argument("--scenes", type=int, default=100, help="test observations of each setting (default 100)")
+    parser.add_argument("--seed", type=int, default=0, help="of the data set and the training (default 0)")
+    parser.add_argument("--steps", type=int, help="optimiser steps of each stage, instead of the preset's")
+    parser.add_argument("--pretrained", type=Path, help="start from a local AutoencoderKL folder (madebyollin/sdxl-vae-fp16-fix)")
+    parser.add_argument("--precision", choices=["no", "bf16", "fp16"], default="bf16", help="of the convolutions (default bf16)")
+    parser.add_argument("--cpu", action="store_true", help="stay on the CPU although there is a GPU")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, measure, print; 3 when it was interrupted with its state saved."""
+    from dataclasses import replace
+
+    from accelerate import Accelerator
+
+    from qpi_core.errors import InputError
+    from qpi_core.evaluation.paper_experiment import PaperExperiment, train_networks
+    from qpi_core.synthesis.dataset import DatasetPlan
+    from qpi_core.training.recipes import STAGES, get_preset
+
+    recipe = get_preset(arguments.preset)
+    if recipe.input_kind != "map":
+        raise InputError(f"--preset {arguments.preset} reads no (Y, M) maps; choose paper or paper-small.")
+    for option in ("steps", "scenes"):
+        if (value := getattr(arguments, option)) is not None and value < 1:
+            raise InputError(f"--{option} is {value}; it must be at least 1.")
+    for stage in STAGES if arguments.steps else ():
+        recipe = recipe.with_stage(stage, replace(recipe.stage(stage), steps=arguments.steps))
+    plan = DatasetPlan(kernels=arguments.kernels, observations=arguments.observations, seed=arguments.seed)
+    experiment = PaperExperiment(arguments.out, recipe, plan, arguments.scenes, arguments.pretrained)
+    accelerator = Accelerator(cpu=arguments.cpu, mixed_precision=arguments.precision)
+    interrupted: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, _frame: interrupted.append(number))
+    try:
+        finished = train_networks(experiment, accelerator, lambda: bool(interrupted))
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    if not finished:
+        print("Stopped; the same command goes on from here.")
+        return 3
+    if accelerator.is_main_process:
+        _measure(experiment)
+    return 0
+
+
+def _measure(experiment: Any) -> None:
+    import json
+
+    from qpi_core.evaluation import paper_experiment as paper
+    from qpi_core.evaluation.paper_figures import case_studies, latent_map, loss_figure
+    from qpi_core.evaluation.protocol import choose_samples
+    from qpi_core.export import write_atomically
+    from qpi_core.extraction import load_extractor
+    from qpi_core.latent import embed, encode_kernels
+    from qpi_core.provenance import versions
+    from qpi_core.synthesis.dataset_files import OUT_OF_DOMAIN
+    from qpi_core.synthesis.dataset_reader import KernelDataset
+
+    folder = experiment.folder
+    extractors = {name: load_extractor(experiment.training(name).model_folder, "cpu") for name in (paper.WITH, paper.WITHOUT)}
+    records = paper.measure_networks(experiment, extractors)
+    dataset = KernelDataset(folder / "dataset")
+    shards = dataset.kernels(test=False) + dataset.kernels(test=True)
+    orders = [int(shard.symmetry_order or 0) for shard in shards]
+    wavenumbers = [shard.parameters.wavenumber for shard in shards if shard.parameters is not None]
+    latents = encode_kernels(extractors[paper.WITH].models(), _stacked(shards))
+    neighbourhood = paper.latent_neighbourhood(latents, orders, wavenumbers)
+    found = {**paper.results(experiment, records, neighbourhood), "versions": versions()}
+    write_atomically(folder / "results.json", json.dumps(found, indent=1, allow_nan=False).encode())
+    text = paper.tables(records)
+    write_atomically(folder / "tables.md", text.encode())
+    samples = choose_samples(dataset, OUT_OF_DOMAIN, 10 * experiment.scenes, experiment.plan.seed)
+    figures = {
+        "case-studies.png": case_studies(samples, extractors),
+        "latent-space.png": latent_map(embed(latents, experiment.plan.seed), orders, wavenumbers),
+        "losses.png": loss_figure(paper.loss_curves(experiment)),
+    }
+    for name, figure in figures.items():
+        figure.savefig(folder / name)
+    print(text)
+    print(f"Kernels near each other in the latent space: {neighbourhood}")
+    print(f"written to {folder}: results.json, tables.md, {', '.join(figures)}")
+
+
+def _stacked(shards: list[Any]) -> Any:
+    import numpy as np
+
+    return np.stack([shard.kernel for shard in shards])
