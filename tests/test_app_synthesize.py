@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from qpi_core.evaluation.metrics import kernel_errors
 from qpi_core.methods import METHODS
-from qpi_core.synthesis.kernels import KernelParameters, phenomenological_kernel
-from qpi_core.synthesis.scenes import simulate_observation
+from qpi_core.provenance import bytes_sha256
+from qpi_core.synthesis.families import FAMILIES, SyntheticKernel, draw_synthetic_kernel
+from qpi_core.synthesis.synthetic_scene import SceneRecipe, simulate_scene
 from tests.app_driver import start, wait_for_job
-from ui.synthesis_panel import PIXEL_SIZE_NM, make_scene
+from ui.guide import plain
 
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr("qpi_core.extraction.Extractor.has_model", property(lambda self: False))
     return start().switch_page("pages/synthesize.py").run()
-
-
-def test_scene_is_the_exact_sum():
-    parameters = KernelParameters(3, 0.4, 2.5, 0.7, 0.2)
-    scene = make_scene(parameters, 12, 0.0, seed=3, on_grid=False)
-    np.testing.assert_allclose(scene.observation, simulate_observation(parameters, scene.positions, (64, 64), PIXEL_SIZE_NM), atol=1e-5)
-    np.testing.assert_allclose(scene.kernel, phenomenological_kernel(3, 0.4, 2.5, 0.7, 0.2), atol=1e-6)
-    assert scene.noise_sigma == 0
-
-
-def test_one_slider_changes_one_thing():
-    few, many = (make_scene(KernelParameters(), count, 0.3, seed=5, on_grid=True) for count in (10, 11))
-    np.testing.assert_array_equal(few.positions, many.positions[:10])
-    again = make_scene(KernelParameters(), 10, 0.3, seed=5, on_grid=True)
-    np.testing.assert_array_equal(few.observation, again.observation)
-    other = make_scene(KernelParameters(), 10, 0.3, seed=6, on_grid=True)
-    assert not np.array_equal(few.positions, other.positions)
 
 
 def test_sliders_move_the_pictures(app: AppTest):
@@ -45,6 +28,56 @@ def test_sliders_move_the_pictures(app: AppTest):
     assert not app.exception and len(before) == len(after) == 2
     assert all(old != new for old, new in zip(before, after, strict=True))
     assert any("2B = 9 rad/nm" in text.value for text in app.markdown)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_shows_its_kernel_formula_and_source(app: AppTest, family: str):
+    app.selectbox(key="syn_family").set_value(family).run()
+    assert not app.exception and not app.error
+    assert app.latex[0].value.strip("$\n") == FAMILIES[family].formula
+    assert any(plain(FAMILIES[family].source) in caption.value for caption in app.caption)
+    before = app.get("plotly_chart")[0].proto.spec
+    app.button(key="syn_draw").click().run()
+    assert not app.exception and not app.error
+    assert app.get("plotly_chart")[0].proto.spec != before
+    controls = [*app.slider, *app.select_slider, *app.number_input, *app.selectbox, *app.toggle]
+    assert all(control.help for control in controls)
+
+
+def test_draw_one_sets_the_sliders_to_the_drawn_kernel(app: AppTest):
+    app.selectbox(key="syn_family").set_value("square").run()
+    app.number_input(key="syn_kernel_seed").set_value(11).run()
+    drawn = draw_synthetic_kernel("square", 11).parameters
+    assert app.slider(key="syn_wave_vector").value == pytest.approx(drawn.wave_vector, abs=0.051)
+    assert app.slider(key="syn_zone_square").value == pytest.approx(drawn.zone_fraction, abs=0.0051)
+    assert app.select_slider(key="syn_strength").value == pytest.approx(drawn.strength, abs=0.051)
+    app.switch_page("pages/extract.py").run().switch_page("pages/synthesize.py").run()
+    assert app.selectbox(key="syn_family").value == "square"
+    assert app.slider(key="syn_wave_vector").value == pytest.approx(drawn.wave_vector, abs=0.051)
+    app.button(key="syn_draw").click().run()
+    assert app.number_input(key="syn_kernel_seed").value == 12
+
+
+def test_a_continuum_has_no_zone_and_says_so(app: AppTest):
+    app.selectbox(key="syn_family").set_value("several").run()
+    assert app.slider(key="syn_zone_none").disabled and "no zone" in app.slider(key="syn_zone_none").help
+    assert app.slider(key="syn_angle").disabled and "nothing to turn" in app.slider(key="syn_angle").help
+
+
+def test_scene_opens_in_extract_with_its_defects_and_its_origin(app: AppTest):
+    app.selectbox(key="syn_family").set_value("spline").run()
+    app.slider(key="syn_count").set_value(3).run()
+    app.button(key="send_scene").click().run()
+    assert not app.exception
+    space = app.session_state["workspace"]
+    assert space.loaded.name == "simulated_spline_7.npy" and len(space.defects.points) == 3
+    assert app.button(key="extract").label == "Extract"  # the page itself has changed; AppTest has to be told
+    app.switch_page("pages/extract.py").run().selectbox(key="method").set_value("defect_average").run()
+    wait_for_job(app.button(key="extract").click().run())
+    scene = simulate_scene(SceneRecipe(SyntheticKernel("spline", 0), count=3))
+    source = space.outcome.estimate.provenance["input"]
+    assert source["simulation"]["kernel"]["family"] == "spline"
+    assert source["sha256"] == source["simulation"]["map"]["sha256"] == bytes_sha256(scene.map_bytes())
 
 
 def test_isotropic_kernel_has_no_orientation_and_says_so(app: AppTest):

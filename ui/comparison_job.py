@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from qpi_core.errors import InputError
 from qpi_core.evaluation.metrics import KernelErrors, kernel_errors
 from qpi_core.methods import METHODS
+from qpi_core.synthesis.synthetic_scene import SyntheticScene
 from ui.jobs import Job
 from ui.loaders import extractor
-from ui.synthesis_panel import PIXEL_SIZE_NM, SyntheticScene
+from ui.synthesis_panel import PIXEL_SIZE_NM
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import streamlit as st
 from ui.comparison_job import Comparison
 from ui.kernel_chart import display_limits, kernel_row
 from ui.kernel_panel import method_title
+from ui.synthesis_texts import kernel_line
 
 _PER_ROW = 5
 
@@ -16,11 +17,9 @@ def show_comparison(comparison: Comparison) -> None:
     import pandas as pd
 
     truth = comparison.scene.kernel
-    parameters = comparison.scene.parameters
     st.subheader("Every method on one map", anchor=False)
     st.caption(
-        f"Truth when the button was pressed: n = {parameters.symmetry_order}, "
-        f"B = {parameters.wavenumber:.3g} rad/nm, c = {parameters.decay:.3g} nm⁻², "
+        f"Truth when the button was pressed: {kernel_line(comparison.scene.recipe.kernel)}, "
         f"{len(comparison.scene.positions)} defects, noise σ = {comparison.scene.noise_sigma:.3g}. "
         "Errors on the truth's own [0, 1] scale: lower is better. "
         "Cosine and FFT correlation: 1 is perfect."

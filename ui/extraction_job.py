@@ -28,6 +28,7 @@ class Question:
         view: the layer in use.
         positions: (n, 2) px.
         method, kernel_size: as chosen.
+        simulation: what a simulated map is made of, for the side-car, or None.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Question:
     positions: NDArray[np.float64]
     method: str
     kernel_size: int
+    simulation: dict[str, Any] | None = None
 
     def fingerprint(self) -> tuple[Any, ...]:
         """Return what has to be equal for an answer to be up to date."""
@@ -106,4 +108,5 @@ def _source(question: Question) -> dict[str, Any]:
         "bias_mv": view.bias_mv,
         "unit": view.unit,
         "steps": [] if view.levelling == "none" else [{"step": "level", "kind": view.levelling}],
+        **({"simulation": question.simulation} if question.simulation else {}),
     }

@@ -56,7 +56,7 @@ def choose_question(space: Workspace, view: MapView) -> Question:
         help=f"The map is only {shorter} pixels wide, so the kernel takes all of it." if fixed else texts.KERNEL_SIZE,
     )
     loaded = space.loaded
-    return Question(loaded.name, loaded.sha256, view, space.defects.points, str(method), largest if fixed else int(size))
+    return Question(loaded.name, loaded.sha256, view, space.defects.points, str(method), largest if fixed else int(size), loaded.simulation)
 
 
 def show_extract_button(space: Workspace, question: Question) -> None:

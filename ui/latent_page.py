@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
 from ui import texts
+from ui.family_controls import put_equation_7
 from ui.guide import plain
 from ui.jobs import FINISHED, Job, job_queue, show_running_job
 from ui.kernel_chart import kernel_row
@@ -137,14 +138,7 @@ def _show_point(training: LatentAtlas, index: int, chosen: bool) -> None:
 
 
 def _open_in_synthesize(parameters: Any) -> None:
-    st.session_state["syn_order"] = int(parameters.symmetry_order)
-    for key, value, low, high, step in (
-        ("syn_orientation", parameters.orientation, 0.0, 3.14, 0.01),
-        ("syn_wavenumber", parameters.wavenumber, 0.5, 8.0, 0.05),
-        ("syn_phase", parameters.phase, 0.0, 3.14, 0.01),
-        ("syn_decay", parameters.decay, 0.02, 1.0, 0.01),
-    ):
-        st.session_state[key] = float(np.clip(round(value / step) * step, low, high))
+    put_equation_7(parameters)
     st.switch_page("pages/synthesize.py")
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from qpi_core.latent import LatentAtlas
     from qpi_core.maps import ScanMap
+    from qpi_core.synthesis.synthetic_scene import SyntheticScene
 
 EXAMPLE_NAME = "example.npy"
 EXAMPLE_PARAMETERS = KernelParameters(symmetry_order=4, orientation=0.4, wavenumber=3.2, phase=0.6, decay=0.15)
@@ -40,13 +41,15 @@ class LoadedMap:
         name: as the user knows it.
         sha256: of the file's content.
         scan: what was read.
-        positions: (n, 2) px, known beforehand (the example), or None.
+        positions: (n, 2) px, known beforehand (the example, a simulated map), or None.
+        simulation: what a simulated map is made of, for the side-car, or None.
     """
 
     name: str
     sha256: str
     scan: ScanMap
     positions: NDArray[np.float64] | None = None
+    simulation: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,15 @@ def example_map() -> LoadedMap:
     return LoadedMap(
         EXAMPLE_NAME, content_hash(content), load_map(content, EXAMPLE_NAME, pixel_size_nm=DEFAULT_PIXEL_SIZE_NM), _example_scene()[1]
     )
+
+
+def simulated_map(scene: SyntheticScene) -> LoadedMap:
+    """Return a scene of the Synthesize page as a map with its defects."""
+    from qpi_core.maps import load_map
+
+    content = scene.map_bytes()
+    scan = load_map(content, scene.name, pixel_size_nm=DEFAULT_PIXEL_SIZE_NM)
+    return LoadedMap(scene.name, content_hash(content), scan, scene.positions, scene.provenance())
 
 
 def example_file() -> bytes:

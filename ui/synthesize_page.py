@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
+from qpi_core.errors import InputError
 from qpi_core.spectra import fft_magnitude
+from qpi_core.synthesis.families import FAMILIES
+from qpi_core.synthesis.synthetic_scene import SyntheticScene, scene_zip
 from ui import texts
 from ui.charts import map_with_defects
 from ui.comparison_job import compare_methods
@@ -14,8 +16,11 @@ from ui.guide import plain
 from ui.jobs import FINISHED, job_queue, show_running_job
 from ui.kernel_chart import kernel_and_spectrum
 from ui.kernel_panel import available_methods
+from ui.loaders import simulated_map
+from ui.map_panel import use_map
 from ui.panels import PLOTLY_CONFIG
-from ui.synthesis_panel import PIXEL_SIZE_NM, SyntheticScene, choose_scene
+from ui.synthesis_panel import PIXEL_SIZE_NM, choose_scene
+from ui.synthesis_texts import SEND, ZIP, family_text, scene_text
 from ui.workspace import Workspace, workspace
 
 _PATIENCE_SECONDS = 0.8
@@ -41,7 +46,11 @@ def _live_scene() -> None:
     space = workspace()
     controls, pictures = st.columns([1, 3.4], gap="medium")
     with controls:
-        scene = choose_scene()
+        try:
+            scene = choose_scene()
+        except InputError as error:
+            st.error(plain(str(error)))
+            return
     with pictures:
         figure = kernel_and_spectrum(scene.kernel, fft_magnitude(scene.kernel), PIXEL_SIZE_NM, "", height=350)
         st.plotly_chart(
@@ -51,24 +60,48 @@ def _live_scene() -> None:
             config=PLOTLY_CONFIG,
             alt="Simulated kernel beside the magnitude of its Fourier transform",
         )
+        _show_formula(scene)
         left, right = st.columns([1.15, 1], gap="medium", vertical_alignment="center")
         figure = map_with_defects(scene.observation, scene.positions, PIXEL_SIZE_NM, "", height=325)
         left.plotly_chart(figure, width=_MAP_WIDTH, key="synthetic_map", config=PLOTLY_CONFIG, alt="Simulated map with its defects")
         with right:
-            st.markdown(_describe(scene), help=texts.ZOOM)
-            running = space.comparison_job is not None
-            pressed = st.button(
-                "Extract from this",
-                type="primary",
-                icon=":material/center_focus_strong:",
-                key="compare",
-                disabled=running,
-                help="A comparison is running."
-                if running
-                else "Runs every method on this map and shows its error against the true kernel.",
-            )
-    if pressed:
+            st.markdown(scene_text(scene), help=texts.ZOOM)
+            _show_actions(space, scene)
+
+
+def _show_formula(scene: SyntheticScene) -> None:
+    kernel = scene.recipe.kernel
+    st.latex(FAMILIES[kernel.family].formula, width="content")
+    st.caption(plain(family_text(kernel)))
+
+
+def _show_actions(space: Workspace, scene: SyntheticScene) -> None:
+    running = space.comparison_job is not None
+    with st.container(horizontal=True, gap="small"):
+        compare = st.button(
+            "Extract from this",
+            type="primary",
+            icon=":material/center_focus_strong:",
+            key="compare",
+            disabled=running,
+            help="A comparison is running." if running else "Runs every method on this map and shows its error against the true kernel.",
+        )
+        send = st.button("Open in Extract", icon=":material/arrow_forward:", key="send_scene", help=SEND)
+        st.download_button(
+            "Scene (ZIP)",
+            lambda: scene_zip(scene),
+            scene.name.replace(".npy", ".zip"),
+            "application/zip",
+            on_click="ignore",
+            key="download_scene",
+            icon=":material/download:",
+            help=ZIP,
+        )
+    if compare:
         _start(space, scene)
+    if send:
+        use_map(space, simulated_map(scene))
+        st.switch_page("pages/extract.py")
 
 
 def _start(space: Workspace, scene: SyntheticScene) -> None:
@@ -87,14 +120,3 @@ def _collect(space: Workspace) -> None:
     if job.state == "done":
         space.comparison = job.result
     space.comparison_problem = job.problem
-
-
-def _describe(scene: SyntheticScene) -> str:
-    parameters = scene.parameters
-    noise = f"noise σ = {scene.noise_sigma:.3g}" if scene.noise_sigma else "no noise"
-    wavelength = np.pi / parameters.wavenumber
-    return (
-        f"64 × 64 px, 10 × 10 nm, {len(scene.positions)} defects, {noise}.\n\n"
-        f"sin²(Br) repeats every π/B = {wavelength:.3g} nm, so the ring of the FFT lies at 2B = {2 * parameters.wavenumber:.3g} rad/nm.\n\n"
-        "The map is the exact sum of the kernel over all defects, tails included, plus the noise."
-    )

@@ -79,13 +79,3 @@ PARAMETERS = {
     "angular_contrast": ("Angular contrast", ""),
     "amplitude": ("Amplitude", ""),
 }
-SYNTHESIS = {
-    "symmetry_order": "Rotational symmetry n = 2A of sin²(Aθ + φ₁); 0 is isotropic.",
-    "orientation": "φ₁, rad: turns the pattern. Without effect for n = 0, where it is fixed to π/2.",
-    "wavenumber": "B, rad/nm, in sin²(Br + φ₂). The ring of the FFT lies at q = 2B.",
-    "phase": "φ₂, rad: phase of the rings at r = 0.",
-    "decay": "c, nm⁻², in exp(-c r²). Large: the pattern dies out quickly.",
-    "count": "Number of defects N, at distinct random pixels.",
-    "noise": "Gaussian noise σ relative to the standard deviation of the noiseless map.",
-    "seed": "Names the random positions and the random noise: the same seed gives the same map.",
-}
