@@ -130,7 +130,7 @@ PRESETS: dict[str, Recipe] = {
         shares=KernelShares(equation_7=0.65, splines=0.08, bands=0.15),
         input_kind="kernel_frame",
         kernel_loss_weight=1.0,
-        pool_scenes=16_384,
+        pool_scenes=2_560,
         notes=("Kernels are drawn afresh for every batch; about two hours on two CPU cores.",),
     ),
     "smoke": Recipe(

@@ -12,7 +12,7 @@ from qpi_core.networks.kernel_frame import FRAME_SIZE
 from qpi_core.synthesis.scenes import draw_positions, superpose
 from qpi_core.training.streams import KernelShares, draw_pattern, sample_on_window
 
-MAP_SHAPES = ((64, 64), (64, 64), (64, 64), (48, 80), (96, 96), (128, 112))
+MAP_SHAPES = ((64, 64), (64, 64), (64, 64), (48, 80), (56, 72), (96, 96))
 NOISE_RANGE = (0.01, 1.5)
 """Relative to the standard deviation of the clean map, log-uniform; a fifth of the scenes has none."""
 MAX_JITTER_PX = 0.7
