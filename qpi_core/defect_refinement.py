@@ -21,12 +21,14 @@ class Refinement:
     Attributes:
         given: (n, 2) positions as marked, px.
         moved_px: (n,) how far each defect moved.
+        deviation_px: (n,) one standard deviation of a position in each direction.
         unsupported: numbers of the defects at which the map shows hardly any of the kernel.
         weighted: whether amplitudes were changed too.
     """
 
     given: NDArray[np.float64]
     moved_px: NDArray[np.float64]
+    deviation_px: NDArray[np.float64]
     unsupported: tuple[int, ...]
     weighted: bool
 
@@ -42,6 +44,7 @@ class Refinement:
         record = {
             "given_positions_px": self.given.tolist(),
             "moved_px": self.moved_px.tolist(),
+            "deviation_px": self.deviation_px.tolist(),
             "unsupported": list(self.unsupported),
             "weights_refined": self.weighted,
         }
@@ -71,5 +74,5 @@ def refine_defects(request: Request, positions: bool, weights: bool) -> tuple[Re
     height, width = request.observation.shape
     kept = np.clip(found.positions, -0.5, [width - 0.5, height - 0.5])
     moved = np.hypot(*(kept - request.positions).T)
-    record = Refinement(request.positions, moved, tuple(int(i) for i in np.flatnonzero(found.unsupported)), weights)
+    record = Refinement(request.positions, moved, found.deviation_px, tuple(int(i) for i in np.flatnonzero(found.unsupported)), weights)
     return replace(request, positions=kept, weights=found.weights), record

@@ -2,7 +2,8 @@
 
 Kernel and positions are solved in turn: the harmonic posterior mean for given positions, then one Gauss-Newton step in all
 positions (and amplitudes) for the given kernel, with the spread of the clicks as prior. The noise is estimated anew every
-round, so that the first steps, when the kernel is still blurred, are short.
+round, so that the first steps, when the kernel is still blurred, are short. In some rounds defects in the wrong valley of the
+misfit, which such steps never leave, are looked for (see position_search).
 """
 
 from __future__ import annotations
@@ -13,21 +14,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.errors import InputError
-from qpi_core.solvers.harmonic import LEAST_GAIN, HarmonicModel, fit_harmonics, is_constant, pattern_gain, solve_harmonic
+from qpi_core.solvers.harmonic import LEAST_GAIN, HarmonicModel, fit_harmonics, is_constant, pattern_gain
 from qpi_core.solvers.harmonic_basis import RadialSplines, angular_functions, take_samples
 from qpi_core.solvers.harmonic_search import refine as refine_hyperparameters
 from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS
 from qpi_core.solvers.normal_equations import accumulate_equations, functions_of
-from qpi_core.solvers.solution import KernelSolution
+from qpi_core.solvers.position_search import ValleySearch
 from qpi_core.validation import require_kernel_size, require_observation, require_pixel_size, require_positions, require_weights
 
 Array = NDArray[np.float64]
 
 _ROUNDS = 20
 _KERNEL_PIXELS = 16384
-_RESELECT_AFTER = (4, 9)
+_RESELECT_AFTER = 5
+_SEARCH_IN = (2, 4, 6, 8, 11)
 _LONGEST_STEP_PX = 0.5
-_SETTLED_PX = 0.004
+_SETTLED_PX = 0.01
 _WEIGHT_SIGMA = 0.3
 _SUPPORTED_WEIGHT = 0.4
 
@@ -40,15 +42,17 @@ class RefinedDefects:
         positions: (n, 2) in px.
         weights: (n,) amplitudes, on the scale of those given (the kernel carries the common factor).
         moved_px: (n,) how far each defect moved.
+        deviation_px: (n,) one standard deviation of a position in each direction, for the kernel as it was found.
         unsupported: (n,) true where the map shows too little of the kernel at that defect.
-        solution: the kernel with the refined defects.
+        warnings: plain sentences.
     """
 
     positions: Array
     weights: Array
     moved_px: Array
+    deviation_px: Array
     unsupported: NDArray[np.bool_]
-    solution: KernelSolution
+    warnings: tuple[str, ...]
 
 
 def refine(
@@ -62,7 +66,7 @@ def refine(
     pixel_size_nm: float | tuple[float, float] | None = None,
     symmetry_orders: tuple[int, ...] = SYMMETRY_ORDERS,
 ) -> RefinedDefects:
-    """Return the defects' positions and amplitudes that the map supports best, and the kernel with them.
+    """Return the defects' positions and amplitudes that the map supports best.
 
     Args:
         observation: (height, width), NaN where not measured.
@@ -86,14 +90,15 @@ def refine(
     pitch = None if pixel_size_nm is None else require_pixel_size(pixel_size_nm)
     if not (np.isfinite(position_sigma_px) and position_sigma_px > 0):
         raise InputError(f"position_sigma_px must be a positive number of pixels, but it is {position_sigma_px!r}.")
-    points, sizes, unsupported = clicked, amplitudes, np.zeros(len(clicked), dtype=bool)
+    points, sizes, deviation = clicked, amplitudes, np.full(len(clicked), float(position_sigma_px))
+    unsupported = np.zeros(len(clicked), dtype=bool)
     if not is_constant(values):
         rounds = _Rounds(values, size, pitch, symmetry_orders, clicked, amplitudes, position_sigma_px, refine_positions, refine_weights)
-        points, sizes, unsupported = rounds.run()
-    solution = solve_harmonic(values, points, size, weights=sizes, pixel_size_nm=pixel_size_nm, symmetry_orders=symmetry_orders)
+        points, sizes, model = rounds.run()
+        if pattern_gain(model) >= LEAST_GAIN:
+            deviation, unsupported = rounds.judge(model, points, sizes)
     moved = np.hypot(*(points - clicked).T)
-    sentences = (*solution.warnings, *_sentences(moved, unsupported, position_sigma_px))
-    return RefinedDefects(points, sizes, moved, unsupported, replace(solution, warnings=sentences))
+    return RefinedDefects(points, sizes, moved, deviation, unsupported, tuple(_sentences(moved, unsupported, position_sigma_px)))
 
 
 @dataclass(frozen=True)
@@ -110,19 +115,23 @@ class _Rounds:
     move: bool
     resize: bool
 
-    def run(self) -> tuple[Array, Array, NDArray[np.bool_]]:
-        """Return positions, amplitudes, and which defects the map does not support."""
+    def run(self) -> tuple[Array, Array, HarmonicModel]:
+        """Return positions, amplitudes, and the last model."""
         points, weights = self.clicked, self.given
         model = self._select(points, weights)
         if pattern_gain(model) < LEAST_GAIN:
-            return points, weights, np.zeros(len(points), dtype=bool)
+            return points, weights, model
+        pace, last = np.ones(len(points)), np.zeros_like(points)
         for attempt in range(_ROUNDS if self.move or self.resize else 0):
-            previous = points
-            points, weights = self._step(model, points, weights)
-            if attempt > max(_RESELECT_AFTER) and np.abs(points - previous).max() < _SETTLED_PX:
+            moved, weights = self._step(model, points, weights, attempt in _SEARCH_IN)
+            # Two defects that share one spot push each other to and fro: whoever turns back walks half as far from then on.
+            pace = np.where(np.sum((moved - points) * last, axis=1) < 0, 0.5 * pace, np.minimum(1.0, 1.5 * pace))
+            last = pace[:, None] * (moved - points)
+            points = points + last
+            if attempt > _RESELECT_AFTER and np.abs(last).max() < _SETTLED_PX:
                 break
-            model = self._select(points, weights) if attempt in _RESELECT_AFTER else self._solve_again(model, points, weights)
-        return points, weights, self._unsupported(model, points, weights)
+            model = self._select(points, weights) if attempt == _RESELECT_AFTER else self._solve_again(model, points, weights)
+        return points, weights, model
 
     def _select(self, points: Array, weights: Array) -> HarmonicModel:
         return fit_harmonics(self.values, points, self.kernel_size, weights, self.pitch, self.symmetry_orders, extended=False)
@@ -134,9 +143,13 @@ class _Rounds:
         fit = refine_hyperparameters(equations, model.splines.nodes, model.fit.hyperparameters, model.floor, rounds=1)
         return replace(model, samples=samples, equations=equations, fit=fit)
 
-    def _step(self, model: HarmonicModel, points: Array, weights: Array) -> tuple[Array, Array]:
-        """Return positions and amplitudes after one Gauss-Newton step."""
+    def _step(self, model: HarmonicModel, points: Array, weights: Array, search: bool) -> tuple[Array, Array]:
+        """Return positions and amplitudes after one Gauss-Newton step, or with search after moves to better valleys."""
         system = sensitivities(self.values, model, points, weights)
+        if search and self.move:
+            found = ValleySearch(self.values, model, points, weights, self.clicked, self.sigma, system.variance).moved()
+            if not np.array_equal(found, points):
+                return found, weights
         count = len(points)
         prior = np.concatenate([np.full(2 * count, 1 / self.sigma**2), 1 / (_WEIGHT_SIGMA * np.abs(self.given) + 1e-6) ** 2])
         offset = np.concatenate([(points - self.clicked).T.ravel(), weights - self.given])
@@ -156,10 +169,12 @@ class _Rounds:
             resized = resized * (float(self.given @ self.given) / overlap)
         return moved, resized
 
-    def _unsupported(self, model: HarmonicModel, points: Array, weights: Array) -> NDArray[np.bool_]:
-        """Tell which defects would have an amplitude well below that given, were it free."""
+    def judge(self, model: HarmonicModel, points: Array, weights: Array) -> tuple[Array, NDArray[np.bool_]]:
+        """Return the positions' standard deviations, and which defects would have far less amplitude than given, were it free."""
         system = sensitivities(self.values, model, points, weights)
         count = len(points)
+        places = system.information[: 2 * count, : 2 * count] / system.variance + np.eye(2 * count) / self.sigma**2
+        spread = np.sqrt(np.linalg.inv(places).diagonal().reshape(2, count).mean(axis=0))
         own = slice(2 * count, 3 * count)
         information = system.information[own, own]
         # A weak prior keeps defects that hardly any pixel sees from counting as anything but unknown.
@@ -168,7 +183,7 @@ class _Rounds:
         given = np.where(self.given == 0, 1.0, self.given)
         amplitude = (weights + inverse @ system.pull[own] / system.variance) / given
         deviation = np.sqrt(inverse.diagonal()) / np.abs(given)
-        return np.asarray((amplitude < _SUPPORTED_WEIGHT) & (amplitude + 2 * deviation < 2 * _SUPPORTED_WEIGHT))
+        return spread, np.asarray((amplitude < _SUPPORTED_WEIGHT) & (amplitude + 2 * deviation < 2 * _SUPPORTED_WEIGHT))
 
 
 @dataclass(frozen=True)

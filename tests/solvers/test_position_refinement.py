@@ -9,6 +9,7 @@ from qpi_core.errors import InputError
 from qpi_core.solvers.harmonic import fit_harmonics, solve_harmonic
 from qpi_core.solvers.harmonic_basis import RadialSplines, angular_functions
 from qpi_core.solvers.position_refinement import kernel_with_slopes, refine, sensitivities
+from qpi_core.solvers.position_search import ValleySearch
 
 ORDERS = (0, 4)
 
@@ -80,13 +81,31 @@ def test_clicks_are_repaired():
     found = refine(observation, clicked, 24, symmetry_orders=(0, 2, 4))
     assert np.median(np.hypot(*(found.positions - positions).T)) < 0.06
     np.testing.assert_allclose(found.moved_px, np.hypot(*(found.positions - clicked).T))
+    off = (found.positions - positions) / found.deviation_px[:, None]
+    assert 0.4 < np.sqrt(np.mean(off**2)) < 2
     offset = np.arange(24.0) - 12
     truth = pattern(*np.meshgrid(offset, offset))
     exact = solve_harmonic(observation, positions, 24, symmetry_orders=(0, 2, 4)).kernel
+    repaired = solve_harmonic(observation, found.positions, 24, symmetry_orders=(0, 2, 4)).kernel
     as_clicked = solve_harmonic(observation, clicked, 24, symmetry_orders=(0, 2, 4)).kernel
-    error = [np.sqrt(np.mean((kernel - truth) ** 2)) for kernel in (found.solution.kernel, exact, as_clicked)]
+    error = [np.sqrt(np.mean((kernel - truth) ** 2)) for kernel in (repaired, exact, as_clicked)]
     assert error[0] < 1.5 * error[1] < error[2]
     assert not found.unsupported.any()
+
+
+def test_defects_in_the_wrong_valley_and_close_pairs_are_found():
+    rng, positions, _, clean, sigma = scene(seed=5, count=12)
+    positions[1] = positions[0] + [0.9, 0.3]
+    clean = superpose(positions, np.ones(12))
+    values = (clean + sigma * rng.standard_normal(clean.shape)).astype(np.float32)
+    model = fit_harmonics(values, positions, 24, np.ones(12), None, (0, 4), extended=False)
+    wrong = positions.copy()
+    wrong[[0, 1, 7]] += [[-0.8, 0.8], [0.9, -0.6], [1.6, -1.4]]
+    found = ValleySearch(values, model, wrong, np.ones(12), wrong, 0.85, sigma**2).moved()
+    others = np.delete(np.arange(12), [0, 1, 7])
+    np.testing.assert_array_equal(found[others], wrong[others])
+    assert np.abs(found[7] - positions[7]).max() < 0.5
+    assert np.abs(np.sort(found[:2], axis=0) - np.sort(positions[:2], axis=0)).max() < 0.3
 
 
 def test_amplitudes_are_found():
@@ -105,7 +124,7 @@ def test_a_click_without_a_defect_is_flagged():
     gap = np.array([[40.0, 2.0]])
     found = refine(observation, np.concatenate([positions, gap]), 24, symmetry_orders=(0, 4), position_sigma_px=0.3)
     assert found.unsupported.tolist() == [False] * 10 + [True]
-    assert any("may not be defects" in sentence for sentence in found.solution.warnings)
+    assert any("may not be defects" in sentence for sentence in found.warnings)
 
 
 def test_bad_spread_gets_a_sentence():
