@@ -7,7 +7,9 @@ whoever asks can write it down before the next one is there.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -162,7 +164,7 @@ class DaskCluster:
         # A few items beyond the workers keep them busy without sending every file at once.
         at_once = 2 * max(1, sum(self._client.nthreads().values()))
         numbers: dict[Any, int] = {}
-        running = as_completed()
+        running = as_completed(loop=self._client.loop)
         waiting = iter(range(len(items)))
 
         def send() -> None:
@@ -243,6 +245,15 @@ def _pool_outcomes(
 def _prepare_process() -> None:
     # Ctrl+C goes to the whole group: the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, killed for instance: nobody waits for its work any more."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _as_exception(error: BaseException | None) -> Exception | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qpi_core.methods import DEFAULT_METHOD, METHODS
@@ -28,6 +30,10 @@ methods:
 Written into DIR: kernel.npy, kernel.png, fft.npy (complex, zero wave vector in the middle, phase origin at the kernel's
 centre), fft.png, fit.png, reconstruction.npy, residual.npy, uncertainty.npy and latent.npy where the method gives them, and
 estimate.json with the versions, hashes, every parameter, the positions and the warnings.
+
+Many maps: give several files, folders or --list. Each map's results go into a folder of its stem in DIR, which appears complete or
+not at all; the same command goes on where it was stopped, with the same bytes. A map that fails is named and does not stop the others;
+the exit status is then 2.
 """
 
 
@@ -39,8 +45,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("map", metavar="MAP", help="the map's file")
-    parser.add_argument("--positions", required=True, metavar="FILE", help="where the defects are")
+    parser.add_argument("map", metavar="MAP", nargs="*", help="the map's file; several files, or folders of maps")
+    parser.add_argument("--list", metavar="FILE", help="text file with the path of one map (or folder) a line, relative to its own folder")
+    parser.add_argument(
+        "--positions", required=True, metavar="FILE", help="where the defects are: a list, or a folder with a list of each map's stem"
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results; those of an earlier extraction are replaced")
     parser.add_argument("--method", metavar="NAME", help=f"one of the methods above (default {DEFAULT_METHOD})")
     parser.add_argument(
@@ -65,29 +74,83 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--refine-weights", action="store_true", help="let the map give each defect its own amplitude")
     parser.add_argument("--model", metavar="NAME", help="released model or a model's folder (default: the default model)")
     parser.add_argument("--device", default="auto", help="where the networks run: auto (default), cpu, cuda, cuda:0, ..., mps")
+    parser.add_argument("--workers", type=int, metavar="N", help="many maps: so many at a time, in processes of this machine")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="many maps: on the Dask cluster with this scheduler (tcp://host:port)")
+    parser.add_argument("--quiet", action="store_true", help="many maps: no progress bar")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Extract one kernel, write its files and say what was found."""
-    from qpi_core.export import prepare_folder, require_replaceable, write_estimate
-    from qpi_core.extraction import load_extractor
-    from qpi_core.map_extraction import MapFiles, describe, extract_inputs, read_inputs
+    """Extract one kernel, or one for each of many maps."""
     from qpi_core.methods import find_method
 
     find_method(args.method)
     options = _options(args)
+    if len(args.map) == 1 and args.list is None and not Path(args.map[0]).is_dir():
+        return _extract_one(args, options)
+    return _extract_many(args, options)
+
+
+def _extract_one(args: argparse.Namespace, options: ExtractionOptions) -> int:
+    """Extract one kernel, write its files and say what was found."""
+    from qpi_core.errors import InputError
+    from qpi_core.export import prepare_folder, require_replaceable, write_estimate
+    from qpi_core.extraction import load_extractor
+    from qpi_core.map_extraction import MapFiles, describe, extract_inputs, read_inputs
+    from qpi_core.map_lists import list_maps
+
+    if args.workers is not None or args.scheduler is not None:
+        raise InputError("--workers and --scheduler are for many maps: give several files, a folder or --list.")
+    positions = args.positions
+    if positions and Path(positions).is_dir():
+        positions = list_maps(args.map, None, positions)[0].positions
+        if positions is None:
+            raise InputError(f"{Path(args.map[0]).stem}.csv (or .txt, .json, .npy) is not in the folder of positions.")
     extractor = load_extractor(args.model, args.device)
-    inputs = read_inputs(MapFiles.at(args.map, args.positions), options)
+    inputs = read_inputs(MapFiles.at(args.map[0], positions), options)
     # Before the work, not after it.
     prepare_folder(args.out)
-    require_replaceable(args.out, (args.map, args.positions))
+    require_replaceable(args.out, (args.map[0], positions))
     estimate = extract_inputs(inputs, options, extractor)
     paths = write_estimate(estimate, args.out)
     for sentence in describe(inputs, options, estimate):
         print(sentence)
     print(f"{len(paths)} files in {args.out}")
     return 0
+
+
+def _extract_many(args: argparse.Namespace, options: ExtractionOptions) -> int:
+    """Extract every map that has no result yet; 2 where one of them failed."""
+    from collections import Counter
+    from contextlib import ExitStack
+
+    from tqdm import tqdm
+
+    from qpi_core.batch import extract_batch
+    from qpi_core.executor import DaskCluster, choose_executor
+    from qpi_core.extraction import load_extractor
+    from qpi_core.map_lists import list_maps
+
+    load_extractor(args.model, args.device)
+    maps = list_maps(args.map, args.list, args.positions)
+    executor = choose_executor(args.workers, args.scheduler)
+    states: Counter[str] = Counter()
+    with ExitStack() as cleaning, tqdm(total=len(maps), desc="maps", unit="map", disable=args.quiet) as bar:
+        if isinstance(executor, DaskCluster):
+            cleaning.callback(executor.close)
+        try:
+            for report in extract_batch(maps, options, args.out, executor, send_contents=args.scheduler is not None):
+                states[report.state] += 1
+                failed = report.state == "failed"
+                for sentence in report.sentences if failed else [s for s in report.sentences if s.startswith(("Warning", "Noise"))]:
+                    line = f"error: {report.name}: {sentence}" if failed else f"{report.name}: {sentence}"
+                    tqdm.write(line, file=sys.stderr if failed else sys.stdout)
+                bar.update()
+        except KeyboardInterrupt:
+            tqdm.write(f"{states['done']} results are finished in {args.out}; the same command goes on from there.")
+            raise
+    print(", ".join(f"{states[state]} {state}" for state in ("done", "there already", "failed")) + f" of {len(maps)} maps in {args.out}")
+    return 2 if states["failed"] else 0
 
 
 def _options(args: argparse.Namespace) -> ExtractionOptions:
