@@ -1,9 +1,11 @@
-"""Lists of defect positions: reading CSV, TXT, NPY and JSON, and writing CSV."""
+"""Lists of defect positions, with the classes of the defects where there are several: reading CSV, TXT, NPY and JSON, writing CSV."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -22,6 +24,9 @@ from qpi_core.validation import require_positions
 _MAX_POSITIONS = 1_000_000
 _UNITS = ("px", "nm")
 _HEADING = re.compile(r"^(x|y)[\s_]*[\[(]?\s*(px|nm|pixels?)\s*[\])]?$", re.IGNORECASE)
+_CLASS_HEADINGS = ("class", "classes", "label")
+_MOST_CLASSES = 64
+_LONGEST_CLASS = 40
 _HOW_TO_HEAD = "begin the file with the line x_px,y_px or x_nm,y_nm"
 
 
@@ -32,10 +37,12 @@ class LoadedPositions:
     Attributes:
         positions_px: (n, 2) float64, columns x and y, 0 at the centre of the first pixel.
         description: how the list was read, for the user to check.
+        labels: the class of each defect, or None where the list has no classes.
     """
 
     positions_px: NDArray[np.float64]
     description: str
+    labels: tuple[str, ...] | None = None
 
 
 def load_positions(
@@ -48,6 +55,7 @@ def load_positions(
     """Read a list of positions: CSV or TXT with a heading x_px,y_px or x_nm,y_nm; NPY (pixels); JSON.
 
     JSON is {"positions_px": [[x, y], ...]}, {"x_px": [...], "y_px": [...]} or [{"x_px": x, "y_px": y}, ...], each also with nm.
+    A third column "class" in a table, "class" beside a position or as a list in JSON, names the kind of each defect.
 
     Args:
         source: a path, or the content as bytes.
@@ -62,12 +70,13 @@ def load_positions(
     if units is not None and units not in _UNITS:
         raise InputError(f"units must be 'px' or 'nm', but it is {units!r}.")
     content, name = read_source(source, filename, unnamed="the list of positions")
-    numbers, found_units, kind = _read(content, name, units)
+    numbers, found_units, kind, labels = _read(content, name, units)
     if units is not None and found_units != units:
         raise InputError(
             f"{name} says that its positions are in {found_units}, but units is {units!r}; leave units out or correct the file."
         )
     _require_pairs(numbers, name)
+    _require_labels(labels, len(numbers), name)
     if found_units == "nm":
         if pixel_size_nm is None:
             raise InputError(
@@ -79,13 +88,15 @@ def load_positions(
     if shape is not None:
         _require_inside(positions, numbers, found_units, shape, name)
     how = "in nm, turned into pixels with the map's pixel size" if found_units == "nm" else "in pixels, 0 at the centre of the first pixel"
-    return LoadedPositions(positions, f"{len(positions)} positions (x, y) from {name}, {kind}, {how}.")
+    counts = "" if labels is None else " Classes: " + ", ".join(f"{label} ({n})" for label, n in Counter(labels).items()) + "."
+    return LoadedPositions(positions, f"{len(positions)} positions (x, y) from {name}, {kind}, {how}.{counts}", labels)
 
 
 def save_positions(
     positions_px: ArrayLike,
     path: str | PathLike[str] | None = None,
     pixel_size_nm: float | tuple[float, float] | None = None,
+    labels: Sequence[object] | None = None,
 ) -> str:
     """Return a CSV list of positions that load_positions reads, and write it where a path is given.
 
@@ -93,9 +104,10 @@ def save_positions(
         positions_px: (n, 2) columns x and y in pixels.
         path: file to write, or None.
         pixel_size_nm: (dy, dx); with it the list is in nm (x_nm,y_nm), without it in pixels (x_px,y_px).
+        labels: the class of each defect; None leaves the column out.
 
     Raises:
-        InputError: positions that are not (n, 2) finite numbers.
+        InputError: positions that are not (n, 2) finite numbers, or labels that a list cannot hold.
     """
     numbers = (
         np.asarray(positions_px, dtype=np.float64).reshape(-1, 2) if np.size(positions_px) == 0 else np.asarray(positions_px, np.float64)
@@ -105,30 +117,40 @@ def save_positions(
     unit = "px" if pixel_size_nm is None else "nm"
     if pixel_size_nm is not None:
         numbers = px_to_nm(numbers, pixel_size_nm)
-    text = "".join([f"x_{unit},y_{unit}\n", *(f"{float(x)!r},{float(y)!r}\n" for x, y in numbers)])
+    lines = [f"x_{unit},y_{unit}", *(f"{float(x)!r},{float(y)!r}" for x, y in numbers)]
+    if labels is not None:
+        named = tuple(str(label).strip() for label in labels)
+        _require_labels(named, len(numbers), "the list")
+        if any(re.search(r'[,;\t\n\r"#]', label) for label in named):
+            raise InputError('labels must be names without commas, semicolons, tabs, line breaks, " and #.')
+        lines = [f"{line},{label}" for line, label in zip(lines, ("class", *named), strict=True)]
+    text = "".join(f"{line}\n" for line in lines)
     if path is not None:
         Path(path).write_text(text, encoding="utf-8")
     return text
 
 
-def _read(content: bytes, name: str, units: str | None) -> tuple[NDArray[np.float64], str, str]:
-    """Return (n, 2) numbers, their unit, and what kind of file it was."""
+Parsed = tuple[NDArray[np.float64], str, tuple[str, ...] | None]
+
+
+def _read(content: bytes, name: str, units: str | None) -> tuple[NDArray[np.float64], str, str, tuple[str, ...] | None]:
+    """Return (n, 2) numbers, their unit, what kind of file it was, and the classes."""
     if content.startswith(b"\x93NUMPY"):
         array = read_npy_array(content, name)
         if array.ndim != 2 or array.shape[1] != 2:
             raise InputError(f"{name} has shape {array.shape}; positions need shape (n, 2) with the columns x and y.")
-        return array.astype(np.float64), units or "px", "a NumPy array"
+        return array.astype(np.float64), units or "px", "a NumPy array", None
     if name.lower().endswith(".npy"):
         raise InputError(f"{name} is named .npy but is no NumPy array; it is damaged, cut off or renamed.")
     text = decode(content, name)
     if text.lstrip()[:1] in ("{", "["):
-        numbers, found = _from_json(text, name, units)
-        return numbers, found, "a JSON file"
-    numbers, found = _from_table(text, name, units)
-    return numbers, found, "a table"
+        numbers, found, labels = _from_json(text, name, units)
+        return numbers, found, "a JSON file", labels
+    numbers, found, labels = _from_table(text, name, units)
+    return numbers, found, "a table", labels
 
 
-def _from_json(text: str, name: str, units: str | None) -> tuple[NDArray[np.float64], str]:
+def _from_json(text: str, name: str, units: str | None) -> Parsed:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -136,36 +158,73 @@ def _from_json(text: str, name: str, units: str | None) -> tuple[NDArray[np.floa
     if isinstance(data, list) and data and all(isinstance(entry, dict) for entry in data):
         for unit in _UNITS:
             if all(f"x_{unit}" in entry and f"y_{unit}" in entry for entry in data):
-                return _numbers([[entry[f"x_{unit}"], entry[f"y_{unit}"]] for entry in data], name), unit
+                named = [entry.get("class") for entry in data]
+                numbers = _numbers([[entry[f"x_{unit}"], entry[f"y_{unit}"]] for entry in data], name)
+                return numbers, unit, None if all(label is None for label in named) else _names(named, name)
     elif isinstance(data, dict):
+        listed = next((data[key] for key in _CLASS_HEADINGS if key in data), None)
+        labels = None if listed is None else _names(listed, name)
         for unit in _UNITS:
             if f"positions_{unit}" in data:
-                return _numbers(data[f"positions_{unit}"], name), unit
+                return _numbers(data[f"positions_{unit}"], name), unit, labels
             if f"x_{unit}" in data and f"y_{unit}" in data:
                 x, y = _column(data[f"x_{unit}"], name), _column(data[f"y_{unit}"], name)
                 if len(x) != len(y):
                     raise InputError(f"{name} has {len(x)} values of x and {len(y)} of y; every position needs both.")
-                return np.stack([x, y], axis=1), unit
+                return np.stack([x, y], axis=1), unit, labels
     elif isinstance(data, list) and units is not None:
-        return _numbers(data, name), units
+        return _numbers(data, name), units, None
     raise InputError(f'{name} does not say what its numbers are; write {{"positions_px": [[x, y], ...]}} or {{"positions_nm": ...}}.')
 
 
-def _from_table(text: str, name: str, units: str | None) -> tuple[NDArray[np.float64], str]:
+def _from_table(text: str, name: str, units: str | None) -> Parsed:
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
     lines = [(number, line.lstrip("# ") if index == 0 else line) for index, (number, line) in enumerate(lines) if line]
     lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
     if not lines:
         raise InputError(f"{name} holds no positions; {_HOW_TO_HEAD}, then one position a line.")
     heading = [cell.strip().strip('"').strip() for cell in _cells(lines[0][1])]
-    unit, swapped = _heading_units(heading, name, units)
+    classed = len(heading) == 3 and heading[2].lower() in _CLASS_HEADINGS
+    unit, swapped = _heading_units(heading[:2] if classed else heading, name, units)
     rows = lines if unit is None else lines[1:]
     if not rows:
         raise InputError(f"{name} holds a heading but no positions; write one position a line below it.")
     if len(rows) > _MAX_POSITIONS:
         raise InputError(f"{name} holds {len(rows)} lines; at most {_MAX_POSITIONS} positions are read.")
+    labels = None
+    if classed:
+        split = [_class_of(line, number, name) for number, line in rows]
+        labels = tuple(label for _, label in split)
+        rows = [(number, line) for (number, _), (line, _) in zip(rows, split, strict=True)]
     numbers = np.array([_row(line, number, name) for number, line in rows], dtype=np.float64)
-    return (numbers[:, ::-1] if swapped else numbers), unit or units or "px"
+    return (numbers[:, ::-1] if swapped else numbers), unit or units or "px", labels
+
+
+def _class_of(line: str, number: int, name: str) -> tuple[str, str]:
+    """Return a line without its last column, and that column."""
+    cells = re.split(r"([;\t,]|\s+)", line.rstrip())
+    delimiter = next((d for d in (";", "\t", ",") if d in line), None)
+    head, _, label = line.rpartition(delimiter) if delimiter else ("".join(cells[:-2]), "", cells[-1])
+    if not head:
+        raise InputError(f"{name}, line {number} has one column; a position needs x, y and its class here.")
+    return head, label.strip().strip('"').strip()
+
+
+def _names(data: Any, name: str) -> tuple[str, ...]:
+    if not isinstance(data, list) or not all(isinstance(label, (str, int)) and not isinstance(label, bool) for label in data):
+        raise InputError(f"{name} must give the classes as a list of names or whole numbers, one a position.")
+    return tuple(str(label).strip() for label in data)
+
+
+def _require_labels(labels: tuple[str, ...] | None, count: int, name: str) -> None:
+    if labels is None:
+        return
+    if len(labels) != count:
+        raise InputError(f"{name} has {len(labels)} classes for {count} positions; every position needs one.")
+    if any(not label or len(label) > _LONGEST_CLASS for label in labels):
+        raise InputError(f"{name} has a position whose class is empty or longer than {_LONGEST_CLASS} letters; name it shortly.")
+    if len(set(labels)) > _MOST_CLASSES:
+        raise InputError(f"{name} has {len(set(labels))} classes; at most {_MOST_CLASSES} are told apart.")
 
 
 def _heading_units(heading: list[str], name: str, units: str | None) -> tuple[str | None, bool]:

@@ -97,3 +97,40 @@ def test_bad_list_gets_a_sentence(case):
 def test_missing_list_is_named(tmp_path):
     with pytest.raises(InputError, match=r"missing\.csv"):
         load_positions(tmp_path / "missing.csv")
+
+
+def test_classes_are_read_and_written_again():
+    text = save_positions([[1.5, 2.0], [3.0, 4.25]], labels=["vacancy", "Co 2"])
+    assert text == "x_px,y_px,class\n1.5,2.0,vacancy\n3.0,4.25,Co 2\n"
+    loaded = load_positions(text.encode(), "list.csv")
+    np.testing.assert_array_equal(loaded.positions_px, [[1.5, 2.0], [3.0, 4.25]])
+    assert loaded.labels == ("vacancy", "Co 2") and "vacancy (1), Co 2 (1)" in loaded.description
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"y_px;x_px;class\n2;1,5;a\n4;3;b\n",
+        b"x_px y_px label\n1.5 2 a\n3 4 b\n",
+        b'{"positions_px": [[1.5, 2], [3, 4]], "classes": ["a", "b"]}',
+        b'[{"x_px": 1.5, "y_px": 2, "class": "a"}, {"x_px": 3, "y_px": 4, "class": "b"}]',
+    ],
+)
+def test_classes_in_every_form_of_list(content: bytes):
+    loaded = load_positions(content, "list")
+    np.testing.assert_array_equal(loaded.positions_px, [[1.5, 2], [3, 4]])
+    assert loaded.labels == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"x_px,y_px,class\n1,2\n", "has 1 columns"),
+        (b"x_px,y_px,class\n1,2,\n", "class is empty"),
+        (b'{"positions_px": [[1, 2]], "classes": ["a", "b"]}', "2 classes for 1 positions"),
+        (b'{"positions_px": [[1, 2]], "classes": [1.5]}', "list of names"),
+    ],
+)
+def test_bad_classes_get_a_sentence(content: bytes, sentence: str):
+    with pytest.raises(InputError, match=sentence):
+        load_positions(content, "list")
