@@ -1,4 +1,4 @@
-"""Results to take home: files, one ZIP, and a side-car in strict JSON.
+"""Results to take home: arrays, pictures, and a side-car in strict JSON.
 
 Everything depends on the estimate alone, so the same estimate gives the same bytes.
 """
@@ -10,7 +10,6 @@ import json
 import os
 import re
 import tempfile
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from numpy.typing import NDArray
 from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
 from qpi_core.figures import PictureStyle, fft_png, fit_png, kernel_png
-from qpi_core.snippet import python_snippet
 from qpi_core.spectra import kernel_fft
 
 SIDECAR_NAME = "estimate.json"
@@ -43,7 +41,7 @@ SIDECAR_VERSION = 1
 MAX_SIDECAR_BYTES = 64 * 2**20
 _PAIR_OVER_LINES = re.compile(r"\[\n\s+([-+.\deE]+),\n\s+([-+.\deE]+)\n\s+\]")
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
-"""A fixed time, so that the same estimate gives the same ZIP."""
+"""A fixed time for the entries of a ZIP, so that the same estimate gives the same bytes."""
 
 
 def npy_bytes(array: NDArray[Any]) -> bytes:
@@ -217,18 +215,6 @@ def write_atomically(path: Path, content: bytes) -> Path:
         Path(temporary).unlink(missing_ok=True)
         raise
     return path
-
-
-def estimate_zip(estimate: KernelEstimate) -> bytes:
-    """Return all files of an estimate, with the code that makes it again, as one ZIP."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in {**estimate_files(estimate), "reproduce.py": python_snippet(estimate).encode()}.items():
-            entry = zipfile.ZipInfo(name, ZIP_TIME)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, content)
-    return buffer.getvalue()
 
 
 def _png_metadata(estimate: KernelEstimate) -> dict[str, str]:

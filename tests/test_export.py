@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import zipfile
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from qpi_core.estimate import KernelEstimate
 from qpi_core.export import (
     RESULT_FILES,
     estimate_files,
-    estimate_zip,
     load_sidecar,
     png_bytes,
     prepare_folder,
@@ -91,16 +89,6 @@ def test_optional_arrays_come_and_go_with_the_estimate(tmp_path):
     assert png_bytes(full, "uncertainty").startswith(b"\x89PNG")
     write_estimate(make_estimate(), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == FILES
-
-
-def test_zip_holds_the_same_files_as_the_folder_byte_by_byte():
-    estimate = make_estimate()
-    with zipfile.ZipFile(io.BytesIO(estimate_zip(estimate))) as archive:
-        assert archive.testzip() is None
-        assert set(archive.namelist()) == FILES | {"reproduce.py"}
-        for name, expected in estimate_files(estimate).items():
-            assert archive.read(name) == expected
-        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}, "no clock in the file"
 
 
 def test_png_says_where_it_comes_from():

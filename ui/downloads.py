@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from qpi_core.export import estimate_zip, npy_bytes, png_bytes, sidecar_bytes
+from qpi_core.bundle import estimate_zip
+from qpi_core.export import npy_bytes, png_bytes, sidecar_bytes
 from qpi_core.snippet import python_snippet
 from qpi_core.spectra import kernel_fft
 from ui.extraction_job import Outcome
