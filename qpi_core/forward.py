@@ -91,15 +91,17 @@ class ForwardOperator:
     def adjoint(self, observation: Tensor) -> Tensor:
         """Return the adjoint's kernel, (..., k, k), for maps (..., height, width): the correlation of the map with the defects."""
         image = observation.float() if self.mask is None else observation.float() * self.mask
-        height, width = self.shape
-        rows, columns = self._padded
-        padded = torch.nn.functional.pad(image, (0, columns - width, 0, rows - height))
-        spectrum = torch.fft.rfft2(padded) * self._transfer_function.conj()
+        spectrum = torch.fft.rfft2(image, s=self._padded) * self._transfer_function.conj()
         return self._window(torch.fft.irfft2(spectrum, s=self._padded))
 
     def normal(self, kernel: Tensor) -> Tensor:
         """Return the adjoint applied to A*M."""
         return self.adjoint(self(kernel))
+
+    def autocorrelation(self, reach: int) -> Tensor:
+        """Return the defects' autocorrelation at lags -reach..reach in y and x, (..., 2 reach + 1, 2 reach + 1), reach < kernel_size."""
+        lags = torch.fft.irfft2(self._transfer_function.abs().square().to(torch.complex64), s=self._padded)
+        return torch.roll(lags, (reach, reach), dims=(-2, -1))[..., : 2 * reach + 1, : 2 * reach + 1]
 
     def _place(self, kernel: Tensor) -> Tensor:
         """Zero-pad the kernel and roll its centre to index 0, where a defect at the origin puts it."""
@@ -107,9 +109,18 @@ class ForwardOperator:
         size = self.kernel_size
         if kernel.shape[-2:] != (size, size):
             raise ValueError(f"kernel must have shape (..., {size}, {size}), but it has shape {tuple(kernel.shape)}.")
-        padded = torch.nn.functional.pad(kernel, (0, columns - size, 0, rows - size))
-        return torch.roll(padded, (-self._centre, -self._centre), dims=(-2, -1))
+        centre, after = self._centre, size - self._centre
+        # Four corners instead of a roll of the whole grid, which is many times the kernel on a large map.
+        padded = kernel.new_zeros((*kernel.shape[:-2], rows, columns))
+        padded[..., :after, :after] = kernel[..., centre:, centre:]
+        padded[..., :after, columns - centre :] = kernel[..., centre:, :centre]
+        padded[..., rows - centre :, :after] = kernel[..., :centre, centre:]
+        padded[..., rows - centre :, columns - centre :] = kernel[..., :centre, :centre]
+        return padded
 
     def _window(self, padded: Tensor) -> Tensor:
-        size = self.kernel_size
-        return torch.roll(padded, (self._centre, self._centre), dims=(-2, -1))[..., :size, :size]
+        """Return what `_place` has put there: the window about index 0."""
+        rows, columns = self._padded
+        centre, after = self._centre, self.kernel_size - self._centre
+        strip = torch.cat([padded[..., rows - centre :, :], padded[..., :after, :]], dim=-2)
+        return torch.cat([strip[..., columns - centre :], strip[..., :after]], dim=-1)
