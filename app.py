@@ -26,6 +26,12 @@ st.navigation(
             icon=":material/bubble_chart:",
             help="Where the training kernels lie, and where yours does.",
         ),
+        st.Page(
+            "pages/benchmark.py",
+            title="Benchmark",
+            icon=":material/leaderboard:",
+            help="What each released model is and what every method reaches.",
+        ),
     ],
     position="top",
 ).run()

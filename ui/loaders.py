@@ -150,6 +150,21 @@ def extractor() -> Any:
     return load_extractor(device="cpu")
 
 
+def current_weights_hash(folder: Path) -> str:
+    """Return the hash over a model's weights as they lie on disk now."""
+    times = tuple(sorted((path.name, path.stat().st_mtime_ns) for path in folder.glob("*/*.safetensors")))
+    return _weights_hash(str(folder), times)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _weights_hash(folder: str, times: tuple[tuple[str, int], ...]) -> str:
+    from pathlib import Path
+
+    from qpi_core.checkpoints import weights_hash
+
+    return weights_hash(Path(folder))
+
+
 def atlas() -> LatentAtlas:
     """Return the training kernels of the released model with their place in the latent space.
 
