@@ -10,7 +10,7 @@ import streamlit as st
 from qpi_core.checkpoints import ModelInfo, list_models
 from qpi_core.errors import InputError
 from qpi_core.evaluation.results_file import PaperTables, Results, read_results, results_from
-from qpi_core.evaluation.scenes import DEFECT_BINS, VARIANTS
+from qpi_core.evaluation.scenes import DEFECT_BINS, HELD_OUT_SEED, VARIANTS
 from ui.benchmark_chart import MEASURES, Slice, measure_chart, method_name, value_of
 from ui.guide import plain
 from ui.loaders import current_weights_hash
@@ -61,6 +61,7 @@ def _uploaded() -> Results | None:
     upload = st.file_uploader(
         "Compare with other results (JSON)",
         key="benchmark_upload",
+        max_upload_size=16,
         help="The summary.json of a benchmark folder, a model's metrics.json, or what evaluate or paper wrote. "
         "It is shown dashed beside the released numbers.",
     )
@@ -225,12 +226,16 @@ def _show_how(source: Results, model: ModelInfo | None) -> None:
         st.code("\n".join(source.commands), language="bash")
     asked = source.environment
     if asked:
+        untouched = (
+            "Nothing was trained, tuned or chosen on this seed."
+            if asked.get("seed") == HELD_OUT_SEED
+            else "This is not the held-out seed of the published tables."
+        )
         st.markdown(
-            f"{asked.get('scenes', '?')} scenes for each kind and noise level, seed {asked.get('seed', '?')}, "
-            f"{asked.get('processor_cores', '?')} processor cores, {asked.get('threads', '?')} threads. "
-            "All methods see the same scenes. Nothing was trained, tuned or chosen on this seed. "
-            "Classical methods are trained on nothing; what the networks were trained on stands in the model card. "
-            "parametric knows the formula of Eq. 7, the others do not."
+            f"{asked.get('scenes', '?')} scenes for each kind and noise level, seed {asked.get('seed', '?')}. {untouched} "
+            f"Processor cores: {asked.get('processor_cores', '?')}, threads: {asked.get('threads', '?')}. "
+            "All methods see the same scenes. Classical methods are trained on nothing; what the networks were trained on stands in the "
+            "model card. The parametric fit knows the formula of Eq. 7, the others do not."
         )
         with st.expander("Everything that was asked for, and the versions"):
             st.code(json.dumps(asked, indent=1), language="json")
