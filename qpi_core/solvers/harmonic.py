@@ -18,6 +18,7 @@ from qpi_core.solvers.harmonic_extension import extend, symmetry_scores, unexpla
 from qpi_core.solvers.harmonic_posterior import KernelGrid, Laplace, Renderer, kernel_deviation, laplace, with_deviation
 from qpi_core.solvers.harmonic_search import SHARED, Fit, refine, without_dephasing
 from qpi_core.solvers.harmonic_selection import Selection, log_evidence
+from qpi_core.solvers.harmonic_shape import shape_profiles
 from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS, HarmonicStart, start_harmonics
 from qpi_core.solvers.normal_equations import NormalEquations, accumulate_equations
 from qpi_core.solvers.solution import KernelSolution
@@ -108,6 +109,7 @@ def fit_harmonics(
     checked = tuple(sorted({*orders, 2 * fit.hyperparameters.orders[-1]}))
     structure = unexplained_orders(design, splines.nodes, fit, checked) if extended and fit.evidence.variance > 10 * floor else {}
     if structure:
+        fit = shape_profiles(design.equations(fit.hyperparameters.orders), splines.nodes, fit, floor)
         longer = extend(design, splines.nodes, fit, symmetry_orders, floor)
         if longer is not None and log_evidence(longer[1], fit_pixels := longer[0].pixels) > log_evidence(fit, fit_pixels):
             wider, candidate = longer
@@ -121,7 +123,7 @@ def fit_harmonics(
         fit = refine(equations, splines.nodes, fit.hyperparameters, floor)
     elif equations is None:
         equations = design.equations(fit.hyperparameters.orders)
-    fit = without_dephasing(equations, splines.nodes, fit, floor)
+    fit = shape_profiles(equations, splines.nodes, fit, floor) if extended else without_dephasing(equations, splines.nodes, fit, floor)
     return HarmonicModel(samples, splines, equations, fit, selection, aspect, floor, max([1.0, *structure.values()]))
 
 

@@ -4,7 +4,7 @@ The profiles g_a(r) of the angular functions have the prior covariance
 
     cov(g_a(r), g_b(r')) = C_ab envelope(r) envelope(r') exp(-(r - r')^2 / 2 L^2) (w_0 + sum_i w_i cos(q_i (r - r')))
 
-with envelope(r) = exp(-a r^2), weights w >= 0 that add to 1, and C = V V^T. One column in V says that all angular parts share
+with envelope(r) = exp(-(a r^2)^(p / 2)), weights w >= 0 that add to 1, and C = V V^T. One column in V says that all angular parts share
 one profile (a product of a radial and an angular function); a diagonal V says that they are independent. All covariances are
 in units of the noise variance, which is integrated out in closed form: sigma^2 = Q / dof with Q = y^T (I + B K B^T)^-1 y.
 """
@@ -35,12 +35,14 @@ class RadialPrior:
         log_coherence: logarithm of L in px.
         wavenumbers: q_i in rad/px.
         logits: logarithms of w_i / w_0.
+        log_power: logarithm of p; 2 is Eq. 7's Gaussian envelope, 1 the exponential one of a mean free path.
     """
 
     log_decay: float
     log_coherence: float
     wavenumbers: Array
     logits: Array
+    log_power: float = float(np.log(2.0))
 
     def covariance(self, nodes: Array) -> Array:
         """Return the covariance, (nodes, nodes)."""
@@ -48,17 +50,21 @@ class RadialPrior:
         return np.asarray(self._by_lag(nodes)[0][_lags(nodes.size)] * envelope[:, None] * envelope)
 
     def contract(self, nodes: Array, outer: Array, covariance: Array) -> Array:
-        """Return sum(outer * derivative of covariance) by log a, log L, each q_i and each logit; outer is symmetric.
+        """Return sum(outer * derivative of covariance) by log a, log L, each q_i, each logit and log p; outer is symmetric.
 
         Entries of one lag are added first, because all but the envelope depend on the lag only.
         """
         envelope = self._envelope(nodes)
         by_lag = np.bincount(_lags(nodes.size).ravel(), weights=(outer * envelope[:, None] * envelope).ravel())
-        by_decay = -2 * np.exp(self.log_decay) * np.dot(nodes**2, (outer * covariance).sum(axis=1))
-        return np.concatenate([[by_decay], self._by_lag(nodes)[1:] @ by_lag])
+        at_radius = (outer * covariance).sum(axis=1)
+        half_power, scaled = 0.5 * np.exp(self.log_power), np.exp(self.log_decay) * nodes**2
+        exponent = scaled**half_power
+        by_decay = -2 * half_power * np.dot(exponent, at_radius)
+        by_power = -2 * half_power * np.dot(exponent * np.log(np.maximum(scaled, 1e-300)), at_radius)
+        return np.concatenate([[by_decay], self._by_lag(nodes)[1:] @ by_lag, [by_power]])
 
     def _envelope(self, nodes: Array) -> Array:
-        return np.asarray(np.exp(-np.exp(self.log_decay) * nodes**2))
+        return np.asarray(np.exp(-((np.exp(self.log_decay) * nodes**2) ** (0.5 * np.exp(self.log_power)))))
 
     def _by_lag(self, nodes: Array) -> Array:
         """Return the stationary part of the covariance and its derivatives (log L, q_i, logit_i) by lag, (2 + 2 i, nodes)."""
@@ -119,6 +125,7 @@ def evaluate(equations: NormalEquations, nodes: Array, radial: RadialPrior, mixi
     """
     covariance = radial.covariance(nodes)
     full_factor = low_rank_factor(covariance)
+    # With a subspace, profiles are those inside it, whatever else the prior would allow.
     factor = equations.reduced(full_factor.T).T
     reached, lower = _system(equations, factor, mixing)
     right = (mixing.T @ (equations.projection @ factor)).ravel()
@@ -146,7 +153,8 @@ def evaluate(equations: NormalEquations, nodes: Array, radial: RadialPrior, mixi
     if equations.subspace is not None:
         outer = equations.subspace @ outer @ equations.subspace.T
     by_radial = 0.5 * radial.contract(nodes, outer, covariance)
-    profiles = mixing @ (coefficients.reshape(mixing.shape[1], -1) @ full_factor.T)
+    seen_profiles = mixing @ (coefficients.reshape(mixing.shape[1], -1) @ factor.T)
+    profiles = seen_profiles if equations.subspace is None else seen_profiles @ equations.subspace.T
     return Evidence(float(cost), misfit / freedom, profiles, 2 * by_covariance @ mixing, by_radial)
 
 

@@ -7,7 +7,7 @@ falls to zero. The symmetry order is then the greatest common divisor of the ord
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import reduce
 from math import gcd
@@ -30,11 +30,21 @@ _SUSPICIOUS, _WORTH_TRYING = 6.0, 3.0
 """Standard deviations beyond white noise: to doubt the simple model at all, and to try an order once it is in doubt."""
 _LEAST_SPREAD = 0.4
 """Relative deviation of a projection's power under white noise: at least that of some twelve degrees of freedom."""
-_SUBSPACE_TOLERANCE = 1e-5
-_SEARCH_ROUNDS = 2
+_TRUNCATION, _LEAST_TRUNCATION, _MOST_TRUNCATION = 1e-2, 1e-9, 1e-5
+_SUBSPACE_RENEWALS = 2
+_ROOM = float(np.log(1.5))
+"""How much looser than the prior a subspace is made, as a logarithm."""
+_LONGEST_LOG_COHERENCE = float(np.log(6.0))
+_SEARCH_ROUNDS = 1
+_OTHER_PROFILE = 0.3
+"""Ratio of the second to the first singular value from which on profiles are not worth trying as multiples of one."""
 _ORDERS_A_ROUND = 4
 _MOST_ORDERS = 9
-_RELEVANT_POWER = 1e-4
+_RELEVANT_POWER = 12.0
+"""Sum of squares in the map, in units of the noise variance, below which an order is left out again."""
+_SYMMETRY_BREAKING = 0.25
+_RENEWED_UNKNOWNS = 600
+"""Unknowns above which a subspace is renewed once only: each renewal is another search."""
 
 
 def unexplained_orders(
@@ -69,13 +79,12 @@ def extend(design: StoredDesign, nodes: Array, fit: Fit, candidates: tuple[int, 
     candidates are the symmetry orders that are allowed.
     """
     found, errors = None, held_out_errors(design, nodes, fit, floor)
-    start = _independent_start(fit.hyperparameters, fit.hyperparameters.orders)
+    start, free = _independent_start(fit.hyperparameters, fit.hyperparameters.orders), fit
     for attempt in range(_ROUNDS + 1):
-        equations = design.equations_in(start.orders, profile_subspace(_looser(start.radial), nodes))
-        free = refine(equations, nodes, start, floor, _SEARCH_ROUNDS)
+        equations, free = _fit_in_subspace(design, nodes, start, _truncation(design, free), floor)
         free_errors = held_out_errors(design, nodes, free, floor)
         if _predicts_better(free_errors, errors):
-            found, errors = free, free_errors
+            found, errors = (equations, free), free_errors
         elif found is not None or attempt > 0:
             break
         orders = free.hyperparameters.orders
@@ -86,11 +95,57 @@ def extend(design: StoredDesign, nodes: Array, fit: Fit, candidates: tuple[int, 
         start = _independent_start(free.hyperparameters, tuple(sorted({*orders, *missing})))
     if found is None:
         return None
-    kept = _relevant(found)
-    equations = design.equations_in(kept, profile_subspace(found.hyperparameters.radial, nodes))
-    free = refine(equations, nodes, _without(found.hyperparameters, kept), floor, _SEARCH_ROUNDS)
+    return _tidied(design, nodes, *found, floor)
+
+
+def _fit_in_subspace(
+    design: StoredDesign, nodes: Array, start: Hyperparameters, truncation: float, floor: float
+) -> tuple[NormalEquations, Fit]:
+    """Return the fit from start, the subspace of the profiles renewed where the search left what it had room for."""
+    equations = design.equations_in(start.orders, profile_subspace(_looser(start.radial), nodes, truncation))
+    free = refine(equations, nodes, start, floor, _SEARCH_ROUNDS)
+    for renewal in range(_SUBSPACE_RENEWALS):
+        tighter = _truncation(design, free)
+        settled = not _outgrown(free.hyperparameters.radial, start.radial) and tighter > 0.03 * truncation
+        if settled or (renewal and equations.projection.size > _RENEWED_UNKNOWNS):
+            break
+        start, truncation = free.hyperparameters, tighter
+        equations = design.equations_in(start.orders, profile_subspace(_looser(start.radial), nodes, truncation))
+        free = refine(equations, nodes, start, floor, _SEARCH_ROUNDS)
+    return equations, free
+
+
+def _tidied(design: StoredDesign, nodes: Array, equations: NormalEquations, free: Fit, floor: float) -> tuple[NormalEquations, Fit]:
+    """Return the fit without the orders that carry nothing, and with one profile for all where that is more probable."""
+    kept = _relevant(equations, free)
+    if kept != free.hyperparameters.orders:
+        equations = equations.restricted(kept)
+        free = refine(equations, nodes, _without(free.hyperparameters, kept), floor, _SEARCH_ROUNDS)
+    if _unlike_one_profile(free):
+        return equations, free
     shared = refine(equations, nodes, _shared_start(free), floor)
     return equations, max((free, shared), key=lambda candidate: log_evidence(candidate, equations.pixels))
+
+
+def _unlike_one_profile(fit: Fit) -> bool:
+    """Tell whether the profiles are far from being multiples of one."""
+    singular = np.linalg.svd(fit.evidence.profiles, compute_uv=False)
+    return bool(singular[1:].size and singular[1] > _OTHER_PROFILE * singular[0])
+
+
+def _truncation(design: StoredDesign, fit: Fit) -> float:
+    """Return the share of the prior's largest variance below which a direction of the profiles is left out: well below the noise."""
+    return float(np.clip(_TRUNCATION * fit.evidence.variance / design.variance, _LEAST_TRUNCATION, _MOST_TRUNCATION))
+
+
+def _outgrown(radial: RadialPrior, start: RadialPrior) -> bool:
+    """Tell whether a prior reaches further out, or varies faster, than the subspace of _looser(start) has room for."""
+    return bool(
+        radial.log_decay < start.log_decay - 1.5 * _ROOM
+        or radial.log_coherence < min(start.log_coherence, _LONGEST_LOG_COHERENCE) - _ROOM
+        or radial.log_power < start.log_power - 0.2
+        or float(radial.wavenumbers.max()) > float(start.wavenumbers.max()) + 0.1
+    )
 
 
 def held_out_errors(design: StoredDesign, nodes: Array, fit: Fit, floor: float) -> Array:
@@ -111,15 +166,20 @@ def _predicts_better(errors: Array, than: Array) -> bool:
 
 def _looser(radial: RadialPrior) -> RadialPrior:
     """Return a prior that leaves room for a decay found with too few orders."""
-    return replace(radial, log_decay=radial.log_decay - float(np.log(1.5)))
+    return replace(radial, log_decay=radial.log_decay - _ROOM)
 
 
-def _joinable(surprising: Iterable[int], orders: tuple[int, ...], candidates: tuple[int, ...]) -> list[int]:
-    """Return the orders that may join without breaking every symmetry that is allowed."""
+def _joinable(surprising: Mapping[int, float], orders: tuple[int, ...], candidates: tuple[int, ...]) -> list[int]:
+    """Return the orders that may join without breaking every symmetry that is allowed, strongest first.
+
+    An order that lowers the symmetry has to stand out among the others: a few weak ones always do by leakage.
+    """
+    own, strongest = reduce(gcd, orders, 0), max(surprising.values(), default=0.0)
     joined: list[int] = []
-    for order in surprising:
+    for order, excess in surprising.items():
         step = reduce(gcd, (*orders, *joined, order), 0)
-        if order not in orders and any(allowed and step % allowed == 0 for allowed in candidates):
+        weak = order % own != 0 and excess - 1 < _SYMMETRY_BREAKING * (strongest - 1) if own else False
+        if order not in orders and not weak and any(allowed and step % allowed == 0 for allowed in candidates):
             joined.append(order)
     return joined
 
@@ -131,12 +191,15 @@ def _worth_checking(orders: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted({*_LOW_ORDERS, *multiples}))
 
 
-def profile_subspace(radial: RadialPrior, nodes: Array) -> Array:
-    """Return orthonormal columns, (nodes, k), that span the profiles of a prior somewhat looser than the given one."""
-    coherence = min(radial.log_coherence - float(np.log(1.5)), float(np.log(6.0)))
-    looser = replace(radial, log_decay=radial.log_decay - float(np.log(1.5)), log_coherence=coherence)
+def profile_subspace(radial: RadialPrior, nodes: Array, truncation: float = _MOST_TRUNCATION) -> Array:
+    """Return orthonormal columns, (nodes, k), that span the profiles of a prior somewhat looser than the given one.
+
+    Directions with less than the share `truncation` of the largest prior variance are left out.
+    """
+    coherence = min(radial.log_coherence - _ROOM, _LONGEST_LOG_COHERENCE)
+    looser = replace(radial, log_decay=radial.log_decay - _ROOM, log_coherence=coherence)
     values, vectors = np.linalg.eigh(looser.covariance(nodes))
-    return np.ascontiguousarray(vectors[:, values > _SUBSPACE_TOLERANCE * values[-1]])
+    return np.ascontiguousarray(vectors[:, values > truncation * values[-1]])
 
 
 def symmetry_scores(equations: NormalEquations, nodes: Array, fit: Fit, candidates: tuple[int, ...], floor: float) -> dict[int, float]:
@@ -161,26 +224,27 @@ def _independent_start(point: Hyperparameters, pool: tuple[int, ...]) -> Hyperpa
     of_order = {order: max(sizes[k] for k, o in enumerate(functions_of(point.orders)) if o == order) for order in point.orders}
     least = 0.1 * max(of_order.values())
     amplitudes = np.log([max(of_order.get(order, 0.0), least) for order in pool])
-    vector = np.concatenate([point.vector[: 2 + 2 * point.waves], amplitudes])
+    vector = np.concatenate([point.vector[: point.head], amplitudes])
     vector[1] = min(vector[1], np.log(8.0))
-    return Hyperparameters(vector, point.waves, pool, INDEPENDENT)
+    return Hyperparameters(vector, point.waves, pool, INDEPENDENT, gaussian=point.gaussian)
 
 
-def _relevant(fit: Fit) -> tuple[int, ...]:
-    """Return the orders whose profile carries more than a ten-thousandth of the strongest one's power; 0 always stays."""
-    orders = fit.hyperparameters.orders
-    power = np.bincount(fit.hyperparameters.order_of_function, weights=np.sum(fit.evidence.profiles**2, axis=1))
-    return tuple(order for order, p in zip(orders, power, strict=True) if order == 0 or p > _RELEVANT_POWER * power.max())
+def _relevant(equations: NormalEquations, fit: Fit) -> tuple[int, ...]:
+    """Return the orders whose part of the map stands above the noise; 0 always stays."""
+    orders, of_function = fit.hyperparameters.orders, fit.hyperparameters.order_of_function
+    inner = equations.reduced(fit.evidence.profiles)
+    power = [float(profile @ equations.gram[k, k] @ profile) for k, profile in enumerate(inner)]
+    by_order = np.bincount(of_function, weights=power) / fit.evidence.variance
+    return tuple(order for order, p in zip(orders, by_order, strict=True) if order == 0 or p > _RELEVANT_POWER)
 
 
 def _without(point: Hyperparameters, kept: tuple[int, ...]) -> Hyperparameters:
     """Return the same hyperparameters for fewer orders."""
-    head = point.vector[: 2 + 2 * point.waves]
     if point.mixing_kind == INDEPENDENT:
-        tail = point.vector[2 + 2 * point.waves :][[order in kept for order in point.orders]]
-        return Hyperparameters(np.concatenate([head, tail]), point.waves, kept, INDEPENDENT)
+        tail = point.vector[point.head :][[order in kept for order in point.orders]]
+        return replace(point, vector=np.concatenate([point.vector[: point.head], tail]), orders=kept)
     mixing = point.mixing()[[order in kept for order in functions_of(point.orders)], 0]
-    return _shared_from(head, mixing, point.waves, kept)
+    return _shared_from(replace(point, orders=kept), mixing)
 
 
 def _shared_start(free: Fit) -> Hyperparameters:
@@ -188,11 +252,13 @@ def _shared_start(free: Fit) -> Hyperparameters:
     left, singular, _ = np.linalg.svd(free.evidence.profiles, full_matrices=False)
     point = free.hyperparameters
     size = float(np.linalg.norm(free.hyperparameters.mixing().diagonal()))
-    return _shared_from(point.vector[: 2 + 2 * point.waves], left[:, 0] * size, point.waves, point.orders)
+    return _shared_from(point, left[:, 0] * size)
 
 
-def _shared_from(head: Array, mixing: Array, waves: int, orders: tuple[int, ...]) -> Hyperparameters:
+def _shared_from(point: Hyperparameters, mixing: Array) -> Hyperparameters:
+    """Return the point with one profile for all parts, in the given proportions."""
     pivot = int(np.argmax(np.abs(mixing)))
     ratios = np.delete(mixing / mixing[pivot], pivot)
     scale = float(np.log(np.abs(mixing[pivot]) + 1e-12))
-    return Hyperparameters(np.concatenate([head, [scale], ratios]), waves, orders, SHARED, pivot)
+    vector = np.concatenate([point.vector[: point.head], [scale], ratios])
+    return replace(point, vector=vector, mixing_kind=SHARED, pivot=pivot)

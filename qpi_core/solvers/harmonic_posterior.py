@@ -80,21 +80,25 @@ class Laplace:
 def laplace(equations: NormalEquations, nodes: Array, fit: Fit, floor: float) -> Laplace:
     """Return the Laplace approximation at the optimum; what the data leave open keeps its hyperprior's width."""
     point = fit.hyperparameters
-    scales, _, _ = point.search_box(nodes[1] - nodes[0])
-    step = _DIFFERENCE * scales
+    scales, lower, upper = point.search_box(nodes[1] - nodes[0])
+    step, searched = _DIFFERENCE * scales, np.flatnonzero(upper > lower)
     hessian, slopes = [], []
-    for index in range(point.vector.size):
+    for index in searched:
         sides = []
         for sign in (1.0, -1.0):
             moved = point.vector.copy()
             moved[index] += sign * step[index]
             sides.append(cost_and_gradient(equations, nodes, replace(point, vector=moved), floor)[1:])
-        hessian.append((sides[0][0] - sides[1][0]) / (2 * step[index]))
+        hessian.append((sides[0][0] - sides[1][0])[searched] / (2 * step[index]))
         slopes.append((sides[0][1].profiles - sides[1][1].profiles) / (2 * step[index]))
-    scaled = np.array(hessian) * np.outer(scales, scales)
+    units = np.outer(scales[searched], scales[searched])
+    scaled = np.array(hessian) * units
     values, vectors = np.linalg.eigh(0.5 * (scaled + scaled.T))
-    inverse = (vectors / np.maximum(values, 0.05)) @ vectors.T
-    return Laplace(inverse * np.outer(scales, scales), np.array(slopes))
+    covariance = np.zeros((point.vector.size, point.vector.size))
+    covariance[np.ix_(searched, searched)] = (vectors / np.maximum(values, 0.05)) @ vectors.T * units
+    profile_slopes = np.zeros((point.vector.size, *fit.evidence.profiles.shape))
+    profile_slopes[searched] = slopes
+    return Laplace(covariance, profile_slopes)
 
 
 def kernel_deviation(equations: NormalEquations, nodes: Array, fit: Fit, spread: Laplace, renderer: Renderer) -> Array:

@@ -27,6 +27,7 @@ _ZOOMS = 3
 _LOG_COHERENCE_PRIOR = (np.log(30.0), 2.0)
 _LOG_DECAY_PRIOR = (np.log(0.005), 3.0)
 _LOGIT_PRIOR = (0.0, 2.0)
+_LOG_POWER_PRIOR = (np.log(1.2), 0.5)
 _RATIO_PRIOR = 1.5
 _LOG_ENDLESS = float(np.log(3000.0))
 """Logarithm of a coherence length in px that is beyond any window."""
@@ -37,13 +38,14 @@ class Hyperparameters:
     """A point of the search.
 
     Attributes:
-        vector: log a, log L, q_1.., logit_1.., then the mixing: shared: log |V| of the pivot and the ratios of the others to it;
-            independent: one log amplitude an order.
+        vector: log a, log L, q_1.., logit_1.., log p, then the mixing: shared: log |V| of the pivot and the ratios of the others to
+            it; independent: one log amplitude an order.
         waves: number of wave vectors.
         orders: angular orders.
         mixing_kind: "shared" (one profile for all angular parts) or "independent".
         pivot: index of the angular function whose amplitude is the scale (shared only).
         periodic: the profile never loses its phase: L is not searched but beyond any window.
+        gaussian: the envelope is that of Eq. 7: p is not searched but 2.
     """
 
     vector: Array
@@ -52,21 +54,28 @@ class Hyperparameters:
     mixing_kind: str
     pivot: int = 0
     periodic: bool = False
+    gaussian: bool = True
 
     @property
     def searched(self) -> int:
         """Number of hyperparameters that the data choose."""
-        return self.vector.size - int(self.periodic)
+        return self.vector.size - int(self.periodic) - int(self.gaussian)
+
+    @property
+    def head(self) -> int:
+        """Number of entries before the mixing, those of the radial prior."""
+        return 3 + 2 * self.waves
 
     @property
     def radial(self) -> RadialPrior:
         """Prior of a profile."""
         w = self.waves
-        return RadialPrior(float(self.vector[0]), float(self.vector[1]), self.vector[2 : 2 + w], self.vector[2 + w : 2 + 2 * w])
+        wavenumbers, logits = self.vector[2 : 2 + w], self.vector[2 + w : 2 + 2 * w]
+        return RadialPrior(float(self.vector[0]), float(self.vector[1]), wavenumbers, logits, float(self.vector[2 + 2 * w]))
 
     @property
     def _mixing_part(self) -> Array:
-        return self.vector[2 + 2 * self.waves :]
+        return self.vector[self.head :]
 
     @property
     def order_of_function(self) -> list[int]:
@@ -97,7 +106,9 @@ class Hyperparameters:
         scales[1], lower[1], upper[1] = 1.0, _LOG_ENDLESS if self.periodic else np.log(1.5), _LOG_ENDLESS
         scales[2 : 2 + w], lower[2 : 2 + w], upper[2 : 2 + w] = 0.05, 0.02, 0.95 * np.pi / spacing
         scales[2 + w : 2 + 2 * w], lower[2 + w : 2 + 2 * w], upper[2 + w : 2 + 2 * w] = 1.0, -8.0, 8.0
-        amplitudes = slice(2 + 2 * w, 3 + 2 * w if self.mixing_kind == SHARED else size)
+        power = 2 + 2 * w
+        scales[power], lower[power], upper[power] = 0.2, np.log(2.0 if self.gaussian else 0.4), np.log(2.0 if self.gaussian else 3.0)
+        amplitudes = slice(self.head, self.head + 1 if self.mixing_kind == SHARED else size)
         scales[amplitudes], lower[amplitudes], upper[amplitudes] = 1.0, -12.0, 14.0
         return scales, lower, upper
 
@@ -108,8 +119,10 @@ class Hyperparameters:
         terms = [(0, *_LOG_DECAY_PRIOR)] + [(2 + w + i, *_LOGIT_PRIOR) for i in range(w)]
         if not self.periodic:
             terms.append((1, *_LOG_COHERENCE_PRIOR))
+        if not self.gaussian:
+            terms.append((2 + 2 * w, *_LOG_POWER_PRIOR))
         if self.mixing_kind == SHARED:
-            terms += [(k, 0.0, _RATIO_PRIOR) for k in range(3 + 2 * w, self.vector.size)]
+            terms += [(k, 0.0, _RATIO_PRIOR) for k in range(self.head + 1, self.vector.size)]
         for index, mean, width in terms:
             offset = (self.vector[index] - mean) / width
             value += 0.5 * offset**2
@@ -235,5 +248,5 @@ def shared_start(equations: NormalEquations, point: GridPoint) -> Hyperparameter
     scale = 0.5 * np.log(singular[0] ** 2 * mixing[pivot] ** 2 / variance + 1e-12)
     logit = np.clip(np.log((shape[1] + shape[2] + 1e-6) / 2) - np.log(shape[0] + 1e-6), -3, 3)
     ratios = np.clip(np.delete(mixing / mixing[pivot], pivot), -1, 1)
-    vector = np.concatenate([[np.log(point.decay), np.log(200.0), point.wavenumber, logit, scale], ratios])
+    vector = np.concatenate([[np.log(point.decay), np.log(200.0), point.wavenumber, logit, np.log(2.0), scale], ratios])
     return Hyperparameters(vector, 1, equations.orders, SHARED, pivot)

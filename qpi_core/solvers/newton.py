@@ -37,8 +37,8 @@ class Minimum:
 
 
 def hessian_by_differences(objective: Objective, point: Array, gradient: Array, steps: Array) -> Array:
-    """Return the symmetrised Hessian, (k, k), from one-sided differences of the gradient with the given steps."""
-    rows = np.stack([(objective(point + step)[1] - gradient) / step.max() for step in np.diag(steps)])
+    """Return the symmetrised Hessian, (k, k), from one-sided differences of the gradient with the given steps; 0 where a step is 0."""
+    rows = np.stack([(objective(point + step)[1] - gradient) / step.max() if step.any() else step for step in np.diag(steps)])
     return np.asarray(0.5 * (rows + rows.T))
 
 
@@ -58,10 +58,10 @@ def minimise(
     """
     point = np.clip(start, lower, upper)
     cost, gradient = objective(point)
-    evaluations = 1
+    evaluations, movable = 1, upper > lower
     for _ in range(rounds):
-        hessian = hessian_by_differences(objective, point, gradient, _DIFFERENCE * scales) * np.outer(scales, scales)
-        evaluations += point.size
+        hessian = hessian_by_differences(objective, point, gradient, _DIFFERENCE * scales * movable) * np.outer(scales, scales)
+        evaluations += int(movable.sum())
         before = cost
         for _ in range(steps):
             free = ((point > lower) | (gradient < 0)) & ((point < upper) | (gradient > 0))

@@ -77,6 +77,11 @@ class StoredDesign:
         self._samples = samples
         self.add_orders(orders)
 
+    @property
+    def variance(self) -> float:
+        """Variance of the values."""
+        return float(self._values @ self._values) / self._values.size
+
     def add_orders(self, orders: tuple[int, ...]) -> None:
         """Make further orders available."""
         missing = tuple(order for order in orders if order not in self._design)

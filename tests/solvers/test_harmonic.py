@@ -117,15 +117,15 @@ def test_evidence_and_posterior_against_dense_algebra(small_problem):
 def test_gradient_of_the_evidence(small_problem, columns):
     _, splines, design = small_problem
     equations = design.equations((0, 4))
-    start = np.array([np.log(0.01), np.log(6.0), 1.1, 0.4])
+    start = np.array([np.log(0.01), np.log(6.0), 1.1, 0.4, np.log(1.3)])
     mixing = np.random.default_rng(5).normal(size=(3, columns)) * 3
 
     def cost(vector, matrix):
-        return evaluate(equations, splines.nodes, RadialPrior(vector[0], vector[1], vector[2:3], vector[3:4]), matrix, 1e-6)
+        return evaluate(equations, splines.nodes, RadialPrior(vector[0], vector[1], vector[2:3], vector[3:4], vector[4]), matrix, 1e-6)
 
     at = cost(start, mixing)
     for index, slope in enumerate(at.by_radial):
-        step = np.eye(4)[index] * 1e-4
+        step = np.eye(5)[index] * 1e-4
         assert (cost(start + step, mixing).cost - cost(start - step, mixing).cost) / 2e-4 == pytest.approx(slope, rel=1e-4, abs=1e-4)
     step = np.zeros_like(mixing)
     step[1, 0] = 1e-4
