@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from qpi_core.maps import find_defects as find_defects
     from qpi_core.maps import load_map as load_map
     from qpi_core.maps import load_positions as load_positions
+    from qpi_core.maps.preparation import Preparation as Preparation
+    from qpi_core.maps.preparation import load_preparation as load_preparation
+    from qpi_core.stacks import StackEstimate as StackEstimate
+    from qpi_core.stacks import extract_stack as extract_stack
     from qpi_core.synthesis.kernels import KernelParameters as KernelParameters
     from qpi_core.synthesis.kernels import phenomenological_kernel as phenomenological_kernel
     from qpi_core.synthesis.scenes import simulate_observation as simulate_observation
@@ -32,6 +36,10 @@ _HOME_OF_NAME = {
     "find_defects": "qpi_core.maps",
     "load_map": "qpi_core.maps",
     "load_positions": "qpi_core.maps",
+    "Preparation": "qpi_core.maps.preparation",
+    "load_preparation": "qpi_core.maps.preparation",
+    "StackEstimate": "qpi_core.stacks",
+    "extract_stack": "qpi_core.stacks",
     "KernelParameters": "qpi_core.synthesis.kernels",
     "phenomenological_kernel": "qpi_core.synthesis.kernels",
     "simulate_observation": "qpi_core.synthesis.scenes",
@@ -42,11 +50,15 @@ __all__ = [
     "InputError",
     "KernelEstimate",
     "KernelParameters",
+    "Preparation",
     "ScanMap",
+    "StackEstimate",
+    "extract_stack",
     "find_defects",
     "load_extractor",
     "load_map",
     "load_positions",
+    "load_preparation",
     "phenomenological_kernel",
     "simulate_observation",
 ]

@@ -18,7 +18,7 @@ def level(observation: ArrayLike, kind: str = "plane", order: int = 2) -> NDArra
 
     Args:
         observation: (height, width); NaN = not measured.
-        kind: "none"; "plane" (least squares); "lines" (median of every row); "lines_linear" (straight line in every row);
+        kind: "none"; "plane" (least squares); "lines" (median of every row); "line_means"; "lines_linear" (straight line in every row);
             "line_differences" (median step from row to row, which keeps terraces); "polynomial" (of the given total order).
         order: total order of the polynomial, 1 to 5.
 
@@ -77,6 +77,14 @@ def subtract_line_medians(layer: NDArray[np.float64]) -> NDArray[np.float64]:
     return layer - _row_medians(layer)[:, np.newaxis]
 
 
+def subtract_line_means(layer: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Subtract from every row the mean of its measured pixels."""
+    measured = np.isfinite(layer)
+    totals = np.where(measured, layer, 0.0).sum(axis=1)
+    result: NDArray[np.float64] = layer - (totals / np.maximum(measured.sum(axis=1), 1))[:, np.newaxis]
+    return result
+
+
 def subtract_line_slopes(layer: NDArray[np.float64]) -> NDArray[np.float64]:
     """Subtract from every row its least-squares straight line (the mean where a row has one measured pixel)."""
     measured = np.isfinite(layer)
@@ -107,6 +115,7 @@ def _row_medians(layer: NDArray[np.float64]) -> NDArray[np.float64]:
 _KINDS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "plane": subtract_plane,
     "lines": subtract_line_medians,
+    "line_means": subtract_line_means,
     "lines_linear": subtract_line_slopes,
     "line_differences": subtract_line_differences,
 }

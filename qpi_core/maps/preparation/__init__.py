@@ -1,0 +1,42 @@
+"""Preparing a layer before the kernel is extracted: recorded steps, each of which says what it removed and how positions move."""
+
+from __future__ import annotations
+
+from qpi_core.maps.preparation.bragg_peaks import LATTICES, find_bragg_peaks, refine_bragg_peak, regular_lattice
+from qpi_core.maps.preparation.coordinates import CoordinateMap, inside
+from qpi_core.maps.preparation.field_steps import Crop, Resample
+from qpi_core.maps.preparation.lattice_steps import CorrectDrift, CorrectShear
+from qpi_core.maps.preparation.level_step import Level
+from qpi_core.maps.preparation.mask_steps import MaskDisc, MaskPolygon, MaskRectangle
+from qpi_core.maps.preparation.preparation import Preparation, Prepared, load_preparation
+from qpi_core.maps.preparation.repair_steps import RemoveStreaks, RepairOutliers
+from qpi_core.maps.preparation.set_point_step import NormaliseSetPoint
+from qpi_core.maps.preparation.step import Layer, Step, StepResult
+from qpi_core.maps.preparation.step_json import STEPS
+
+__all__ = [
+    "LATTICES",
+    "STEPS",
+    "CoordinateMap",
+    "CorrectDrift",
+    "CorrectShear",
+    "Crop",
+    "Layer",
+    "Level",
+    "MaskDisc",
+    "MaskPolygon",
+    "MaskRectangle",
+    "NormaliseSetPoint",
+    "Preparation",
+    "Prepared",
+    "RemoveStreaks",
+    "RepairOutliers",
+    "Resample",
+    "Step",
+    "StepResult",
+    "find_bragg_peaks",
+    "inside",
+    "load_preparation",
+    "refine_bragg_peak",
+    "regular_lattice",
+]
