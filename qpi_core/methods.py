@@ -6,7 +6,7 @@ Solvers and networks are imported when they are first used, so that listing the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -147,19 +147,36 @@ def _as_solution(request: Request, network: NetworkKernel) -> KernelSolution:
 
 def _refined(request: Request) -> Answer:
     """Correct the harmonic posterior, the network's kernel or nothing, whichever the data prefer."""
-    from qpi_core.solvers.harmonic import is_constant, solve_harmonic
-    from qpi_core.solvers.harmonic_start import start_harmonics
+    from qpi_core.solvers.harmonic import fit_harmonics, harmonic_solution, is_constant, kernel_without, nothing_to_see
+    from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS, start_harmonics
     from qpi_core.solvers.refined import Prior, nothing_known, solve_refined
 
-    image, points, size, weights = request.observation, request.positions, request.kernel_size, request.weights
-    start = None if is_constant(image) else start_harmonics(image, points, size, weights, request.pixel_size_nm)
-    harmonic = solve_harmonic(image, points, size, weights=weights, pixel_size_nm=request.pixel_size_nm, start=start)
-    priors = [Prior("harmonic", harmonic, HARMONIC_FREEDOM), Prior("none", nothing_known(image, size), 1.0)]
+    image, points, weights = request.observation, request.positions, request.weights
+    size, pitch = request.kernel_size, request.pixel_size_nm
+    if is_constant(image):
+        return Answer(nothing_to_see(image, size))
+    start = start_harmonics(image, points, size, weights, pitch)
+    model = fit_harmonics(image, points, size, weights, pitch, SYMMETRY_ORDERS, start=start)
+    harmonic = harmonic_solution(model, size, pitch, len(points))
+    nothing = nothing_known(image, size)
+    priors = [
+        Prior("harmonic", harmonic, HARMONIC_FREEDOM, lambda held: kernel_without(model, image, points, weights, size, held)),
+        Prior("none", nothing, 1.0, lambda held: nothing.wide_kernel),
+    ]
     network = None
     if request.has_model():
         network = run_two_step(request, start)
-        priors.append(Prior("two_step", _as_solution(request, network), NETWORK_FREEDOM))
+        priors.append(
+            Prior(
+                "two_step", _as_solution(request, network), NETWORK_FREEDOM, lambda held: run_two_step(_without(request, held)).wide_kernel
+            )
+        )
     return Answer(solve_refined(image, points, size, priors, weights=weights), network)
+
+
+def _without(request: Request, held: NDArray[np.bool_]) -> Request:
+    """Return the request for a map without some pixels."""
+    return replace(request, observation=np.where(held, np.float32(np.nan), request.observation))
 
 
 METHODS: dict[str, Method] = {

@@ -60,11 +60,15 @@ class Correction:
         change: (k, k) what to add to the kernel.
         deviation: (k, k) one standard deviation a pixel.
         noise: standard deviation of the noise.
+        predicted: mean squared error that this posterior expects of its prediction of a pixel, noise included; nan for a large map.
+        unsettled: (k, k) share of the prior's variance that the data left.
     """
 
     change: NDArray[np.float32]
     deviation: NDArray[np.float32]
     noise: float
+    predicted: float
+    unsettled: NDArray[np.float32]
 
 
 def judge_correction(residual: Tensor, mask: Tensor, operator: ForwardOperator, power: float) -> Judgement:
@@ -124,8 +128,13 @@ def solve_correction(residual: Tensor, mask: Tensor, operator: ForwardOperator, 
     noise = float(left.square().sum() / max(pixels - freedom - 1, 0.02 * pixels)) ** 0.5
     variance = misses.square().mean(dim=0).numpy()
     # A dozen samples leave 20 % of scatter from pixel to pixel; the true variance is smooth.
-    deviation = noise * np.sqrt(gaussian_filter(variance, 2.0))
-    return Correction(solved.numpy(), deviation.astype(np.float32), noise)
+    smooth = gaussian_filter(variance, 2.0)
+    predicted = np.nan
+    if not is_large(operator):
+        spread = (operator(misses).square() * mask).sum(dim=(-2, -1)).mean() / mask.sum()
+        predicted = noise**2 * (1 + float(spread))
+    unsettled = np.clip(smooth * judgement.strength / envelope.numpy() ** 2, 0, 1)
+    return Correction(solved.numpy(), (noise * np.sqrt(smooth)).astype(np.float32), noise, predicted, unsettled.astype(np.float32))
 
 
 def _sample_map(

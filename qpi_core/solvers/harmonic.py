@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.errors import InputError
 from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, take_samples
+from qpi_core.solvers.harmonic_evidence import evaluate
 from qpi_core.solvers.harmonic_extension import extend, symmetry_scores, unexplained_orders
 from qpi_core.solvers.harmonic_posterior import KernelGrid, Laplace, Renderer, kernel_deviation, laplace, with_deviation
 from qpi_core.solvers.harmonic_search import SHARED, Fit, refine, without_dephasing
@@ -85,7 +86,7 @@ def solve_harmonic(
     if is_constant(values):
         return nothing_to_see(values, size)
     model = fit_harmonics(values, points, size, amplitudes, pitch, candidates, start=start)
-    return _solution(model, size, pitch, len(points))
+    return harmonic_solution(model, size, pitch, len(points))
 
 
 def fit_harmonics(
@@ -134,12 +135,12 @@ def _require_orders(symmetry_orders: tuple[int, ...]) -> tuple[int, ...]:
     return candidates
 
 
-def _solution(model: HarmonicModel, size: int, pitch: tuple[float, float] | None, count: int) -> KernelSolution:
+def harmonic_solution(model: HarmonicModel, size: int, pitch: tuple[float, float] | None, count: int) -> KernelSolution:
+    """Return the answer of a model: a kernel of `size` px, parameters in nm where the pitch (dy, dx) is known; count defects."""
     nodes, fit = model.splines.nodes, model.fit
     orders = fit.hyperparameters.orders
-    half = max(int(np.floor(model.splines.radius / min(model.aspect))), size // 2)
-    wide = Renderer(KernelGrid.of_size(2 * half + 1, model.aspect), model.splines, orders)(fit.evidence.profiles)
-    start = half - size // 2
+    wide = _wide_kernel(model, fit.evidence.profiles, size)
+    start = len(wide) // 2 - size // 2
     kernel = wide[start : start + size, start : start + size]
     spread = laplace(model.equations, nodes, fit, model.floor)
     window = Renderer(KernelGrid.of_size(size, model.aspect), model.splines, orders)
@@ -167,6 +168,30 @@ def _solution(model: HarmonicModel, size: int, pitch: tuple[float, float] | None
         warnings=_warnings(model, gain, symmetry, probability, count),
         details=details,
     )
+
+
+def kernel_without(
+    model: HarmonicModel, values: NDArray[np.float32], positions: Array, weights: Array, size: int, held: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Return the model's kernel, (K, K) with K >= size, as it would be without some pixels, its hyperparameters kept.
+
+    Args:
+        model: of this map and these defects.
+        values, positions, weights, size: as for fit_harmonics.
+        held: (height, width), the pixels that take no part.
+    """
+    samples = take_samples(np.where(held, np.float32(np.nan), values), positions, weights, model.aspect)
+    point = model.fit.hyperparameters
+    equations = accumulate_equations(samples, model.splines, point.orders, model.equations.subspace)
+    evidence = evaluate(equations, model.splines.nodes, point.radial, point.mixing(), model.floor)
+    return _wide_kernel(model, evidence.profiles, size).astype(np.float32)
+
+
+def _wide_kernel(model: HarmonicModel, profiles: Array, size: int) -> Array:
+    """Return the kernel on a window that holds all of the splines, and size px."""
+    half = max(int(np.floor(model.splines.radius / min(model.aspect))), size // 2)
+    grid = KernelGrid.of_size(2 * half + 1, model.aspect)
+    return Renderer(grid, model.splines, model.fit.hyperparameters.orders)(profiles)
 
 
 def _symmetry(selection: Selection) -> tuple[int | None, float]:

@@ -80,7 +80,7 @@ class StoredDesign:
     @property
     def variance(self) -> float:
         """Variance of the values."""
-        return float(self._values @ self._values) / self._values.size
+        return float(np.mean(self._values**2))
 
     def add_orders(self, orders: tuple[int, ...]) -> None:
         """Make further orders available."""

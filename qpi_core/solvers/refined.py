@@ -9,12 +9,13 @@ is left alone, with its own uncertainty.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from qpi_core.forward import ForwardOperator
@@ -22,11 +23,17 @@ from qpi_core.grid import central_crop
 from qpi_core.solvers.correction import Judgement, judge_correction, judge_single_correction, solve_correction
 from qpi_core.solvers.single_defect import is_one_place
 from qpi_core.solvers.solution import KernelSolution
-from qpi_core.solvers.tikhonov import PreparedMap, centred, prepare_map, solved_window
+from qpi_core.solvers.tikhonov import PreparedMap, centred, prepare_map, representative_part, solved_window
+from qpi_core.solvers.tournament import Verdict, held_out_tiles, judge_candidates
 from qpi_core.validation import require_problem
 
 NEGLIGIBLE = 1e-7
 """Share of the map's variance below which a residual is rounding and the error of the radial splines, not worth a correction."""
+MOST_JUDGED = 20_000
+"""Pixels of a map up to which the candidates compete on held-out tiles; beyond it nothing that was fitted counts against its pixels."""
+MOST_WIDENING = 100.0
+JUDGED_SIDE = 256
+"""Side in px of the part of a large map that decides on a correction."""
 SYMMETRY_LOST = 0.1
 """Size of a correction, as a share of the kernel, from which the prior's symmetry order is no longer reported."""
 NO_LONGER_SYMMETRIC = (
@@ -43,11 +50,13 @@ class Prior:
         name: for the side-car.
         solution: what its method gave; wide_kernel is the mean.
         freedom: unknowns that were fitted to the same pixels, which flatter its held-out error.
+        refit: (height, width) pixels that must take no part -> wide kernel made without them; None where that is not possible.
     """
 
     name: str
     solution: KernelSolution
     freedom: float
+    refit: Callable[[NDArray[np.bool_]], NDArray[np.float32]] | None = None
 
 
 def solve_refined(
@@ -82,20 +91,80 @@ def solve_refined(
                 return Judgement(left, None, 0.0)
             if is_one_place(points):
                 return judge_single_correction(residual, mask, points[0], amplitudes, operator.kernel_size)
-            return judge_correction(residual, mask, operator, power)
+            if max(shape) <= JUDGED_SIDE:
+                return judge_correction(residual, mask, operator, power)
+            whole = PreparedMap(residual.numpy(), prepared.mask, 0.0, 1.0)
+            part, near, near_weights = representative_part(whole, points, amplitudes, operator.kernel_size, JUDGED_SIDE)
+            seen = torch.from_numpy(part.mask)
+            part_operator = ForwardOperator(near, part.mask.shape, operator.kernel_size, near_weights)
+            share = float(seen.sum() / mask.sum())
+            return judge_correction(centred(torch.from_numpy(part.values), seen), seen, part_operator, power * share)
 
         judgements = [judge(residuals[0])]
+        # Wrong positions and missing defects make a kernel of independent profiles without any symmetry, and leave nothing to correct.
+        first = priors[0].solution
+        shapeless = first.symmetry_order is None and first.details.get("profiles") == "independent"
+        doubtful = judgements[0].strength is not None or shapeless
+        if doubtful and not is_one_place(points) and mask.sum() <= MOST_JUDGED and all(prior.refit for prior in priors):
+            verdict = _verdict(map_, prepared, points, amplitudes, priors, operator)
+            judgement = Judgement(verdict.errors[verdict.index], verdict.strength, verdict.width)
+            notes = {f"held_out_error_{prior.name}": error * prepared.scale**2 for prior, error in zip(priors, verdict.errors, strict=True)}
+            best = verdict.index
+            return _finished(priors, best, residuals[best], offsets[best], judgement, prepared, operator, size, notes)
         # A first choice that leaves nothing to correct needs no rivals.
         if judgements[0].strength is not None:
             judgements += [judge(residual) for residual in residuals[1:]]
         errors = [_honest(judgement, prior, float(mask.sum())) for judgement, prior in zip(judgements, priors, strict=False)]
         best = int(np.argmin(errors))
-        notes: dict[str, float | int | str] = {"prior": priors[best].name}
-        notes |= {f"held_out_error_{prior.name}": error * prepared.scale**2 for prior, error in zip(priors, errors, strict=False)}
-        if judgements[best].strength is None:
-            solution = priors[best].solution
-            return replace(solution, details={**solution.details, **notes, "correction": "none"})
-        return _corrected(priors[best].solution, residuals[best], offsets[best], judgements[best], prepared, operator, size, notes)
+        notes = {f"held_out_error_{prior.name}": error * prepared.scale**2 for prior, error in zip(priors, errors, strict=False)}
+        return _finished(priors, best, residuals[best], offsets[best], judgements[best], prepared, operator, size, notes)
+
+
+def _verdict(
+    map_: NDArray[np.float32],
+    prepared: PreparedMap,
+    points: NDArray[np.float64],
+    amplitudes: NDArray[np.float64],
+    priors: Sequence[Prior],
+    operator: ForwardOperator,
+) -> Verdict:
+    """Let the priors compete on tiles of the map that none of them has seen."""
+    held, label = held_out_tiles(prepared.mask)
+    left = []
+    for prior in priors:
+        assert prior.refit is not None
+        kernel = prior.refit(held)
+        left.append(_leftover(map_, replace(prior.solution, wide_kernel=kernel), points, amplitudes) / np.float32(prepared.scale))
+    return judge_candidates(torch.from_numpy(np.stack(left)), prepared.mask, held, label, operator, float((amplitudes**2).sum()))
+
+
+def _finished(
+    priors: Sequence[Prior],
+    best: int,
+    residual: Tensor,
+    offset: float,
+    judgement: Judgement,
+    prepared: PreparedMap,
+    operator: ForwardOperator,
+    size: int,
+    notes: dict[str, float],
+) -> KernelSolution:
+    """Return the chosen prior, corrected where the judgement says so, with an uncertainty whatever the prior brought."""
+    solution = priors[best].solution
+    known: dict[str, float | int | str] = {"prior": priors[best].name, **notes}
+    if judgement.strength is not None:
+        solution = _corrected(solution, priors[0].solution, residual, offset, judgement, prepared, operator, size, known)
+    else:
+        solution = replace(solution, details={**solution.details, **known, "correction": "none"})
+    if solution.uncertainty is None:
+        # Where a kernel comes without error bars, how far the candidates are apart is the least that is not known.
+        solution = replace(solution, uncertainty=_disagreement(solution.kernel, priors[0].solution.kernel))
+    return solution
+
+
+def _disagreement(kernel: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the local root mean square of the difference of two kernels."""
+    return np.asarray(np.sqrt(gaussian_filter((kernel - other).astype(np.float64) ** 2, 2.0)), dtype=np.float32)
 
 
 def nothing_known(observation: NDArray[np.float32], kernel_size: int) -> KernelSolution:
@@ -122,6 +191,7 @@ def _honest(judgement: Judgement, prior: Prior, pixels: float) -> float:
 
 def _corrected(
     prior: KernelSolution,
+    reference: KernelSolution,
     residual: Tensor,
     offset: float,
     judgement: Judgement,
@@ -137,6 +207,12 @@ def _corrected(
     left = (residual - operator(torch.from_numpy(correction.change))).numpy()[prepared.mask > 0]
     # A change this large is no detail: what the prior said about the symmetry no longer describes the kernel.
     kernel = central_crop(wide, size).copy()
+    own = prior.uncertainty if prior.uncertainty is not None else _disagreement(kernel, reference.kernel)
+    # A posterior that predicts unseen tiles worse than it says is widened until it says so.
+    widening = float(np.clip(judgement.error / correction.predicted, 1.0, MOST_WIDENING)) if np.isfinite(correction.predicted) else 1.0
+    variance = widening * (central_crop(correction.deviation, size) * prepared.scale) ** 2
+    # Where the data left the correction open, the prior's own uncertainty is still there.
+    deviation = np.sqrt(variance + central_crop(correction.unsettled, size) * own**2)
     moved = float(np.linalg.norm(central_crop(change, size)) / max(float(np.linalg.norm(kernel)), 1e-300))
     return replace(
         prior,
@@ -146,7 +222,7 @@ def _corrected(
         wide_kernel=wide,
         background=offset + float(left.mean(dtype=np.float64)) * prepared.scale,
         noise_sigma=correction.noise * prepared.scale,
-        uncertainty=central_crop(correction.deviation, size) * np.float32(prepared.scale),
+        uncertainty=deviation.astype(np.float32),
         details={
             **prior.details,
             **notes,
@@ -154,6 +230,7 @@ def _corrected(
             "correction_strength": float(judgement.strength or 0.0),
             "correction_width_px": judgement.width,
             "correction_share": moved,
+            "widening": widening,
         },
     )
 

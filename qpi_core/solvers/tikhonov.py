@@ -143,7 +143,7 @@ def select_regularisation(
 
     Large maps are judged on a square part of them: the strength is absolute, so it holds for the whole.
     """
-    part, points, amplitudes = _representative_part(prepared, positions, weights, window)
+    part, points, amplitudes = representative_part(prepared, positions, weights, window)
     mask = torch.from_numpy(part.mask)
     held = torch.from_numpy((np.random.default_rng(1).random(part.mask.shape) < HELD_OUT).astype(np.float32)) * mask
     values, kept = torch.from_numpy(part.values), mask - held
@@ -173,13 +173,13 @@ def likeliest_regularisation(
     return best.strength, best.width
 
 
-def _representative_part(
-    prepared: PreparedMap, positions: NDArray[np.float64], weights: NDArray[np.float64], window: int
+def representative_part(
+    prepared: PreparedMap, positions: NDArray[np.float64], weights: NDArray[np.float64], window: int, most: int = SELECTION_SIDE
 ) -> tuple[PreparedMap, NDArray[np.float64], NDArray[np.float64]]:
-    """Return a part of at most SELECTION_SIDE pixels a side around the median defect, with every defect that reaches into it."""
+    """Return a part of at most so many pixels a side around the median defect, with every defect that reaches into it."""
     starts, stops = [], []
     for axis, side in ((1, prepared.mask.shape[0]), (0, prepared.mask.shape[1])):
-        extent = min(side, SELECTION_SIDE)
+        extent = min(side, most)
         start = int(np.clip(round(float(np.median(positions[:, axis]))) - extent // 2, 0, side - extent))
         starts.append(start)
         stops.append(start + extent)
