@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
 from qpi_core.extraction import Extractor
-from qpi_core.maps import ScanMap, level, load_map, load_positions
+from qpi_core.maps import ScanMap, load_map, load_positions
 from qpi_core.maps.positions import LoadedPositions
+from qpi_core.maps.preparation import Level, Preparation, Prepared, inside
 from qpi_core.maps.source import read_source
 from qpi_core.provenance import bytes_sha256, json_ready
 
@@ -27,7 +29,8 @@ class ExtractionOptions:
         method: name of a method.
         kernel_size: side of the kernel in pixels.
         channel, bias_mv, layer: which layer of the file.
-        level: a kind of levelling, "none" for none.
+        level: a kind of levelling, "none" for none; the short form of a preparation with this one step.
+        prepare: preparation steps; not together with level.
         pixel_size_nm: (dy, dx) or one number; overrides what the file says.
         refine_positions, refine_weights: let the map move the defects, and give each its own amplitude.
         model, device: the networks, and where they run.
@@ -39,6 +42,7 @@ class ExtractionOptions:
     bias_mv: float | None = None
     layer: int | None = None
     level: str = "none"
+    prepare: Preparation = Preparation()
     pixel_size_nm: float | tuple[float, float] | None = None
     refine_positions: bool = False
     refine_weights: bool = False
@@ -47,7 +51,19 @@ class ExtractionOptions:
 
     def record(self) -> dict[str, Any]:
         """Return the options in strict JSON types."""
-        return dict(json_ready(asdict(self)))
+        return dict(json_ready({**asdict(self), "prepare": self.prepare.to_json()}))
+
+    def preparation(self) -> Preparation:
+        """Return the steps that level or prepare ask for.
+
+        Raises:
+            InputError: both are given, or no such kind of levelling.
+        """
+        if self.level == "none":
+            return self.prepare
+        if self.prepare.steps:
+            raise InputError("level and prepare exclude each other; put the levelling into the list of steps.")
+        return Preparation((Level(self.level),))
 
 
 @dataclass(frozen=True)
@@ -80,26 +96,28 @@ class MapInputs:
 
     Attributes:
         scan: the file's map.
-        observation: (height, width), the chosen layer after levelling.
-        positions: the defects.
+        prepared: the chosen layer after the preparation.
+        positions: the defects as the file lists them, on the raw map.
+        positions_px: (n, 2) those of them that lie on the prepared layer, in its pixels.
         positions_sha256: hash of the list's file.
         kernel_size: side of the kernel in pixels.
     """
 
     scan: ScanMap
-    observation: NDArray[np.floating[Any]]
+    prepared: Prepared
     positions: LoadedPositions
+    positions_px: NDArray[np.float64]
     positions_sha256: str
     kernel_size: int
 
     @property
     def pixel_size_nm(self) -> tuple[float, float] | None:
-        """Return (dy, dx), None where neither the file nor the user says."""
-        return self.scan.pixel_size_nm if self.scan.pixel_size_known else None
+        """Return (dy, dx) of the prepared layer, None where neither the file nor the user says."""
+        return self.prepared.pixel_size_nm if self.scan.pixel_size_known else None
 
 
 def read_inputs(files: MapFiles, options: ExtractionOptions) -> MapInputs:
-    """Read a map and its positions and take the layer that is asked for.
+    """Read a map and its positions, take the layer that is asked for, and prepare it; positions move along.
 
     Raises:
         InputError: whatever is wrong with the files or the options, in one sentence.
@@ -108,9 +126,14 @@ def read_inputs(files: MapFiles, options: ExtractionOptions) -> MapInputs:
     pitch = scan.pixel_size_nm if scan.pixel_size_known else None
     listed, name = read_source(files.positions, files.positions_name)
     positions = load_positions(listed, name, pixel_size_nm=pitch, shape=scan.shape)
-    observation = level(scan.layer(options.channel, options.bias_mv, options.layer), options.level)
-    size = min(DEFAULT_KERNEL_SIZE, *scan.shape) if options.kernel_size is None else options.kernel_size
-    return MapInputs(scan, observation, positions, bytes_sha256(listed), size)
+    prepared = options.preparation().apply_to_scan(scan, options.channel, options.bias_mv, options.layer)
+    height, width = prepared.values.shape
+    moved = prepared.coordinates.forward(positions.positions_px)
+    moved = moved[inside(moved, (height, width))]
+    if not len(moved):
+        raise InputError(f"None of the {len(positions.positions_px)} positions lies on the prepared layer; crop less, or mark others.")
+    size = min(DEFAULT_KERNEL_SIZE, height, width) if options.kernel_size is None else options.kernel_size
+    return MapInputs(scan, prepared, positions, moved, bytes_sha256(listed), size)
 
 
 def extract_inputs(inputs: MapInputs, options: ExtractionOptions, extractor: Extractor) -> KernelEstimate:
@@ -120,8 +143,8 @@ def extract_inputs(inputs: MapInputs, options: ExtractionOptions, extractor: Ext
         InputError: as Extractor.extract.
     """
     estimate = extractor.extract(
-        inputs.observation,
-        inputs.positions.positions_px,
+        inputs.prepared.values,
+        inputs.positions_px,
         options.method,
         inputs.kernel_size,
         options.refine_positions,
@@ -137,6 +160,7 @@ def describe(inputs: MapInputs, options: ExtractionOptions, estimate: KernelEsti
         *inputs.scan.notes,
         _layer_sentence(inputs.scan, options),
         inputs.positions.description,
+        *_preparation_sentences(inputs, options),
         *(f"Warning: {warning}" for warning in estimate.warnings),
         f"Noise {estimate.noise_sigma:.4g}, background {estimate.background:.4g}, method {estimate.method}.",
     ]
@@ -154,6 +178,14 @@ def _layer_sentence(scan: ScanMap, options: ExtractionOptions) -> str:
     return f"Channel {channel}{others}, layer {index}{energy} of the layers 0 to {count - 1}."
 
 
+def _preparation_sentences(inputs: MapInputs, options: ExtractionOptions) -> list[str]:
+    """Say which steps were applied, what they report, and how many positions lie outside afterwards."""
+    steps = zip(options.preparation().steps, inputs.prepared.results, strict=True)
+    sentences = [f"Preparation: {step.name}.{f' {result.note}' if result.note else ''}" for step, result in steps]
+    lost = len(inputs.positions.positions_px) - len(inputs.positions_px)
+    return [*sentences, f"{lost} of the positions lie outside of the prepared layer and were left out."] if lost else sentences
+
+
 def _source(inputs: MapInputs, options: ExtractionOptions) -> dict[str, Any]:
     """Return where the observation came from, for the side-car."""
     scan = inputs.scan
@@ -166,7 +198,9 @@ def _source(inputs: MapInputs, options: ExtractionOptions) -> dict[str, Any]:
         "layer_index": index,
         # A channel that was measured once beside a stack belongs to no single energy.
         "bias_mv": float(scan.bias_mv[index]) if len(scan.stack(channel)) == len(scan.bias_mv) else None,
-        "unit": scan.unit(channel),
-        "steps": [] if options.level == "none" else [{"step": "level", "kind": options.level}],
+        "unit": inputs.prepared.unit,
+        # Of the file; that of the estimate is the one after the steps.
+        "pixel_size_nm": scan.pixel_size_nm if scan.pixel_size_known else None,
+        "steps": options.preparation().to_json(),
         "positions_sha256": inputs.positions_sha256,
     }

@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
+from qpi_core.maps.preparation import Preparation
 
 
 def python_snippet(estimate: KernelEstimate) -> str:
     """Return Python code that makes the estimate again from the map's file.
 
-    Name, channel, layer and preparation steps come from the provenance's "input" (see KernelEstimate.with_source); positions are
-    written to the last bit.
+    Name, channel, layer, pixel size and preparation steps come from the provenance's "input" (see KernelEstimate.with_source);
+    positions are written to the last bit.
 
     Raises:
-        InputError: a preparation step that has no code.
+        InputError: a preparation step that is unknown.
     """
     source = estimate.provenance.get("input", {})
     model = estimate.provenance.get("model") or {}
@@ -27,18 +27,12 @@ def python_snippet(estimate: KernelEstimate) -> str:
         "pixel_size_nm": estimate.pixel_size_nm,
         "weights": None if np.all(estimate.weights == 1) else [float(w) for w in estimate.weights],
     }
-    chosen = {"channel": source.get("channel"), "index": source.get("layer_index")}
-    layer = {key: value for key, value in chosen.items() if value is not None}
-    steps = [_step_line(step) for step in source.get("steps") or ()]
     lines = [
         "import numpy as np",
         "",
         "import qpi_core",
-        *(["from qpi_core.maps import level"] if steps else []),
         "",
-        f"scan = qpi_core.load_map({source.get('name', 'map.npy')!r})",
-        f"observation = scan.layer({_arguments(layer)})",
-        *steps,
+        *_observation_lines(source),
         "positions = np.array(  # (x, y) in pixels",
         "    [",
         *(f"        [{float(x)!r}, {float(y)!r}]," for x, y in estimate.positions),
@@ -55,11 +49,29 @@ def python_snippet(estimate: KernelEstimate) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _step_line(step: dict[str, Any]) -> str:
-    if step.get("step") != "level":
-        raise InputError(f"the preparation step {step.get('step')!r} cannot be written as Python code; only 'level' can.")
-    order = f", order={step['order']!r}" if "order" in step else ""
-    return f"observation = level(observation, {step['kind']!r}{order})"
+def _observation_lines(source: dict[str, Any]) -> list[str]:
+    """Return the code that reads the layer and repeats its preparation, where there was one.
+
+    Raises:
+        InputError: a step that is unknown.
+    """
+    chosen = {"channel": source.get("channel"), "index": source.get("layer_index")}
+    layer = _arguments({key: value for key, value in chosen.items() if value is not None})
+    name = repr(source.get("name", "map.npy"))
+    steps = Preparation.from_json(source.get("steps") or []).to_json()
+    if not steps:
+        return [f"scan = qpi_core.load_map({name})", f"observation = scan.layer({layer})"]
+    pitch = source.get("pixel_size_nm")
+    size = f", pixel_size_nm={tuple(pitch)!r}" if pitch else ""
+    return [
+        f"scan = qpi_core.load_map({name}{size})",
+        "preparation = qpi_core.Preparation.from_json(",
+        "    [",
+        *(f"        {step!r}," for step in steps),
+        "    ]",
+        ")",
+        f"observation = preparation.apply_to_scan(scan{', ' if layer else ''}{layer}).values",
+    ]
 
 
 def _arguments(values: dict[str, Any]) -> str:

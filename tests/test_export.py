@@ -153,6 +153,22 @@ def test_snippet_gives_the_same_kernel_to_the_last_bit(tmp_path, monkeypatch):
     np.testing.assert_array_equal(np.load("kernel.npy"), estimate.kernel)
 
 
+def test_snippet_repeats_a_preparation_that_moves_pixels(tmp_path, monkeypatch):
+    from qpi_core.map_extraction import ExtractionOptions, MapFiles, extract_inputs, read_inputs
+    from qpi_core.maps.preparation import Crop, Preparation, Resample
+
+    np.save(tmp_path / "map.npy", np.random.default_rng(1).normal(size=(30, 40)))
+    np.savetxt(tmp_path / "p.csv", [[8, 9], [20, 15], [14.5, 20]], delimiter=",", header="x_px,y_px", comments="")
+    preparation = Preparation((Crop(2, 3, 30, 24), Resample()))
+    options = ExtractionOptions("tikhonov", 9, prepare=preparation, pixel_size_nm=(0.2, 0.1))
+    inputs = read_inputs(MapFiles.at(tmp_path / "map.npy", tmp_path / "p.csv"), options)
+    estimate = extract_inputs(inputs, options, Extractor(device="cpu"))
+    assert estimate.pixel_size_nm == (0.1, 0.1)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(python_snippet(estimate), "snippet", "exec"), {})
+    np.testing.assert_array_equal(np.load("kernel.npy"), estimate.kernel)
+
+
 def test_snippet_does_not_leave_out_a_step_it_cannot_write():
     estimate = make_estimate().with_source({"steps": [{"step": "drift"}]})
     with pytest.raises(InputError, match="drift"):

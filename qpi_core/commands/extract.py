@@ -65,7 +65,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--level",
         default="none",
         metavar="KIND",
-        help="what to take out first: none (default), plane, lines, lines_linear, line_differences, polynomial (second order)",
+        help="what to take out first: none (default), plane, lines, line_means, lines_linear, line_differences, polynomial (second order)",
+    )
+    parser.add_argument(
+        "--prepare",
+        metavar="FILE",
+        help="preparation steps in order, as JSON: a list such as the app saves, or the estimate.json of a result, to do the same again",
     )
     parser.add_argument(
         "--pixel-size-nm", type=float, nargs="+", metavar="NM", help="pixel size, one number or dy dx; overrides what the file says"
@@ -155,6 +160,7 @@ def _extract_many(args: argparse.Namespace, options: ExtractionOptions) -> int:
 
 def _options(args: argparse.Namespace) -> ExtractionOptions:
     from qpi_core.map_extraction import ExtractionOptions
+    from qpi_core.maps.preparation import Preparation, load_preparation
 
     return ExtractionOptions(
         method=args.method,
@@ -163,6 +169,7 @@ def _options(args: argparse.Namespace) -> ExtractionOptions:
         bias_mv=args.bias_mv,
         layer=args.layer,
         level=args.level,
+        prepare=load_preparation(args.prepare) if args.prepare is not None else Preparation(),
         pixel_size_nm=_pixel_size(args.pixel_size_nm),
         refine_positions=args.refine_positions,
         refine_weights=args.refine_weights,

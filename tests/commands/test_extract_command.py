@@ -155,3 +155,34 @@ def test_one_layer_of_a_real_grid(tmp_path):
     values = json.loads((tmp_path / "out" / "estimate.json").read_text(encoding="utf-8"))
     assert values["kernel_size"] == 30 and values["provenance"]["input"]["layer_index"] == 7
     assert isinstance(values["provenance"]["input"]["bias_mv"], float)
+
+
+def test_prepared_maps_and_their_replay(inputs, capsys):
+    """A crop and a plane: positions move along, those outside are told, and estimate.json does the same again."""
+    np.savetxt(inputs / "p.csv", [[6, 8], [20, 15], [2, 2], [17.5, 20]], delimiter=",", header="x_px,y_px", comments="")
+    steps = [{"step": "crop", "left": 4, "top": 5, "width": 28, "height": 24}, {"step": "level", "kind": "plane"}]
+    (inputs / "steps.json").write_text(json.dumps(steps), encoding="utf-8")
+    assert extract(inputs, "--method", "tikhonov", "--prepare", str(inputs / "steps.json"), "--layer", "1") == 0
+    assert "1 of the positions lie outside" in capsys.readouterr().out
+    values = json.loads((inputs / "out" / "estimate.json").read_text(encoding="utf-8"))
+    assert values["provenance"]["input"]["steps"] == steps and values["kernel_size"] == 24
+    np.testing.assert_allclose(values["positions_px"], [[2, 3], [16, 10], [13.5, 15]])
+    rebuilt = np.load(inputs / "out" / "reconstruction.npy") + np.load(inputs / "out" / "residual.npy")
+    cut = np.load(inputs / "map.npy")[1, 5:29, 4:32]
+    y, x = np.mgrid[:24, :28]
+    design = np.stack([np.ones(cut.size), x.ravel(), y.ravel()], axis=1)
+    plane = design @ np.linalg.lstsq(design, cut.ravel(), rcond=None)[0]
+    np.testing.assert_allclose(rebuilt, cut - plane.reshape(cut.shape), atol=1e-5)
+    again = ("--method", "tikhonov", "--prepare", str(inputs / "out" / "estimate.json"), "--layer", "1")
+    assert extract(inputs, *again, out="again") == 0
+    np.testing.assert_array_equal(np.load(inputs / "again" / "kernel.npy"), np.load(inputs / "out" / "kernel.npy"))
+
+
+def test_preparation_that_does_not_fit(inputs, capsys):
+    (inputs / "steps.json").write_text('[{"step": "crop", "left": 0, "top": 0, "width": 400, "height": 24}]', encoding="utf-8")
+    assert extract(inputs, "--prepare", str(inputs / "steps.json")) == 2
+    assert "34 x 30 pixels" in capsys.readouterr().err
+    assert extract(inputs, "--prepare", str(inputs / "steps.json"), "--level", "plane") == 2
+    assert "exclude each other" in capsys.readouterr().err
+    assert extract(inputs, "--prepare", str(inputs / "map.npy")) == 2
+    assert "map.npy is not a JSON file" in capsys.readouterr().err
