@@ -16,7 +16,16 @@ from qpi_core.errors import InputError
 from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, take_samples
 from qpi_core.solvers.harmonic_evidence import evaluate
 from qpi_core.solvers.harmonic_extension import extend, symmetry_scores, unexplained_orders
-from qpi_core.solvers.harmonic_posterior import KernelGrid, Laplace, Renderer, kernel_deviation, laplace, with_deviation
+from qpi_core.solvers.harmonic_posterior import (
+    KernelGrid,
+    Laplace,
+    Renderer,
+    kernel_deviation,
+    laplace,
+    local_amplitude,
+    representation_error,
+    with_deviation,
+)
 from qpi_core.solvers.harmonic_search import SHARED, Fit, refine, without_dephasing
 from qpi_core.solvers.harmonic_selection import Selection, log_evidence
 from qpi_core.solvers.harmonic_shape import shape_profiles
@@ -29,6 +38,8 @@ Array = NDArray[np.float64]
 
 LEAST_GAIN = 3.0
 """Log evidence over plain noise below which a map is said to show no kernel."""
+_PULL = 0.08
+"""Error that the floor under the noise variance makes by its pull on the profiles, in units of the deviation that it claims (measured)."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +155,7 @@ def harmonic_solution(model: HarmonicModel, size: int, pitch: tuple[float, float
     kernel = wide[start : start + size, start : start + size]
     spread = laplace(model.equations, nodes, fit, model.floor)
     window = Renderer(KernelGrid.of_size(size, model.aspect), model.splines, orders)
-    # Where the residual is not white, its power in the kernel's own patterns is the noise that counts.
-    deviation = np.sqrt(model.excess) * kernel_deviation(model.equations, nodes, fit, spread, window)
+    deviation = _honest_deviation(model, kernel_deviation(model.equations, nodes, fit, spread, window), wide)
     symmetry, probability = _symmetry(model.selection)
     gain = pattern_gain(model)
     parameters = {"symmetry_probability": (probability, 0.0), **_parameters(model, spread, pitch)}
@@ -168,6 +178,22 @@ def harmonic_solution(model: HarmonicModel, size: int, pitch: tuple[float, float
         warnings=_warnings(model, gain, symmetry, probability, count),
         details=details,
     )
+
+
+def _honest_deviation(model: HarmonicModel, deviation: Array, wide: Array) -> Array:
+    """Return the posterior deviation, (k, k), with what the model itself leaves out.
+
+    Where the residual is not white, its power in the kernel's own patterns is the noise that counts. Without noise, the floor under
+    the noise variance counts no longer, but the error of the radial splines on the wave that was found does.
+    """
+    radial, left = model.fit.hyperparameters.radial, model.equations.squared_residual(model.fit.evidence.profiles)
+    variance = max(left / model.equations.pixels, _PULL**2 * model.floor)
+    share = variance / (variance + model.floor)
+    fastest = float(radial.wavenumbers.max()) + float(np.exp(-radial.log_coherence))
+    missed = representation_error(model.splines, min(fastest, 0.95 * np.pi / model.splines.step)) * np.sqrt(radial.oscillating_share)
+    start, size = len(wide) // 2 - len(deviation) // 2, len(deviation)
+    amplitude = local_amplitude(wide)[start : start + size, start : start + size]
+    return np.asarray(np.sqrt(share * model.excess * deviation**2 + (missed * amplitude) ** 2))
 
 
 def kernel_without(

@@ -63,6 +63,12 @@ class RadialPrior:
         by_power = -2 * half_power * np.dot(exponent * np.log(np.maximum(scaled, 1e-300)), at_radius)
         return np.concatenate([[by_decay], self._by_lag(nodes)[1:] @ by_lag, [by_power]])
 
+    @property
+    def oscillating_share(self) -> float:
+        """Share of the prior's variance that oscillates: the sum of all weights but w_0."""
+        weights = np.exp(np.concatenate([[0.0], self.logits]))
+        return float(weights[1:].sum() / weights.sum())
+
     def _envelope(self, nodes: Array) -> Array:
         return np.asarray(np.exp(-((np.exp(self.log_decay) * nodes**2) ** (0.5 * np.exp(self.log_power)))))
 

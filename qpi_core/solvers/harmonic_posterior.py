@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from qpi_core.solvers.harmonic_basis import RadialSplines, angular_functions
 from qpi_core.solvers.harmonic_evidence import posterior_factor
@@ -20,6 +21,7 @@ from qpi_core.solvers.normal_equations import NormalEquations
 Array = NDArray[np.float64]
 
 _DIFFERENCE = 1e-3
+_AMPLITUDE_PX = 2.0
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,21 @@ def kernel_deviation(equations: NormalEquations, nodes: Array, fit: Fit, spread:
     slopes = renderer(np.moveaxis(spread.profile_slopes, 0, -1))
     variance += np.einsum("yxi,ij,yxj->yx", slopes, spread.covariance, slopes, optimize=True)
     return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
+
+
+def representation_error(splines: RadialSplines, wavenumber: float) -> float:
+    """Return the root mean square error of the best spline for a wave of amplitude 1, wavenumber in rad/px, away from the ends."""
+    radii = np.linspace(0.0, splines.radius, 6 * splines.count)
+    sampling = splines.sampling(radii)[:, 5:-5]
+    waves = np.stack([np.cos(wavenumber * radii), np.sin(wavenumber * radii)], axis=1)
+    missed = waves - sampling @ np.linalg.lstsq(sampling, waves, rcond=None)[0]
+    inner = (radii > 0.3 * splines.radius) & (radii < 0.7 * splines.radius)
+    return float(np.sqrt(np.mean(missed[inner] ** 2)))
+
+
+def local_amplitude(kernel: Array) -> Array:
+    """Return the amplitude of a wave with the local mean square of a kernel, (k, k)."""
+    return np.asarray(np.sqrt(2 * gaussian_filter(kernel**2, _AMPLITUDE_PX)))
 
 
 def with_deviation(quantity: Callable[[Array], float], point: Hyperparameters, covariance: Array) -> tuple[float, float]:
