@@ -36,7 +36,7 @@ def test_two_large_maps_that_differ_in_one_pixel_stay_apart():
     layers = []
     for values in twins():
         loaded = loaded_file("map.npy", npy(values))
-        layers.append(prepared_layer(loaded.sha256, loaded.scan.default_channel, 0, "none", loaded.scan))
+        layers.append(prepared_layer(loaded.sha256, loaded.scan.default_channel, 0, "[]", loaded.scan.pixel_size_nm, loaded.scan))
     assert layers[0].sha256 != layers[1].sha256
     assert np.argwhere(layers[0].values != layers[1].values).tolist() == [[517, 301]]
 
@@ -57,7 +57,7 @@ def test_constant_map_can_be_shown():
 
 def test_prepared_layer_is_read_only():
     loaded = loaded_file("map.npy", npy(np.random.default_rng(2).standard_normal((16, 16))))
-    layer = prepared_layer(loaded.sha256, loaded.scan.default_channel, 0, "plane", loaded.scan)
+    layer = prepared_layer(loaded.sha256, loaded.scan.default_channel, 0, '[{"step": "level"}]', loaded.scan.pixel_size_nm, loaded.scan)
     with pytest.raises(ValueError, match="read-only"):
         layer.values[0, 0] = 1
 

@@ -9,7 +9,8 @@ from ui import texts
 from ui.defect_table import show_defect_table
 from ui.guide import plain
 from ui.map_panel import MapView
-from ui.workspace import NO_POINTS, Workspace, workspace
+from ui.preparation_state import preparation_of
+from ui.workspace import NO_POINTS, Workspace
 
 _HEIGHT = 318
 
@@ -41,13 +42,13 @@ def _show_upload(space: Workspace, view: MapView) -> None:
         return
     content = upload.getvalue()
     try:
-        loaded = load_positions(content, upload.name, view.pixel_size_nm, view.layer.values.shape)
+        loaded = load_positions(content, upload.name, view.file_pixel_size_nm, space.loaded.scan.shape)
     except InputError as error:
         if units is None:
             st.error(plain(str(error)))
             return
         try:
-            loaded = load_positions(content, upload.name, view.pixel_size_nm, view.layer.values.shape, units=units)
+            loaded = load_positions(content, upload.name, view.file_pixel_size_nm, space.loaded.scan.shape, units=units)
         except InputError as second:
             st.error(plain(str(second)))
             return
@@ -55,7 +56,7 @@ def _show_upload(space: Workspace, view: MapView) -> None:
     st.button(
         "Use this list",
         key="use_list",
-        on_click=lambda: workspace().defects.replace(loaded.positions_px, "file"),
+        on_click=lambda: preparation_of(space).place_raw_defects(space.defects, loaded.positions_px, view.layer.values.shape),
         width="stretch",
         type="primary",
     )

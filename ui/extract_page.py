@@ -12,6 +12,7 @@ from ui.jobs import show_running_job
 from ui.kernel_panel import choose_question, collect, show_extract_button
 from ui.map_panel import MapView, choose_view, describe_map, show_source
 from ui.picker import defect_picker
+from ui.preparation_state import preparation_of
 from ui.warm_up import warm_up_once
 from ui.workspace import Workspace, workspace
 
@@ -116,4 +117,5 @@ def _adopt_picture(space: Workspace) -> None:
 
 def _map_id(space: Workspace) -> str:
     height, width = space.loaded.scan.shape
-    return f"{space.loaded.sha256[:16]} {width}x{height}"
+    place = preparation_of(space).place
+    return f"{space.loaded.sha256[:16]} {width}x{height}{f' {place}' if place else ''}"

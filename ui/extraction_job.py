@@ -107,6 +107,7 @@ def _source(question: Question) -> dict[str, Any]:
         "layer_index": view.index,
         "bias_mv": view.bias_mv,
         "unit": view.unit,
-        "steps": [] if view.levelling == "none" else [{"step": "level", "kind": view.levelling}],
+        "pixel_size_nm": view.file_pixel_size_nm,
+        "steps": view.preparation.to_json(),
         **({"simulation": question.simulation} if question.simulation else {}),
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from qpi_core.latent import LatentAtlas
     from qpi_core.maps import ScanMap
+    from qpi_core.maps.preparation import Prepared
     from qpi_core.synthesis.synthetic_scene import SyntheticScene
 
 EXAMPLE_NAME = "example.npy"
@@ -54,10 +56,14 @@ class LoadedMap:
 
 @dataclass(frozen=True)
 class PreparedLayer:
-    """One layer, levelled: (height, width) float32, read-only, with the hash of its content."""
+    """One layer after its preparation: (height, width) float32, read-only, with the hash of its content.
+
+    `prepared` says what each step did; it is None in a result that was loaded from a file.
+    """
 
     values: NDArray[np.float32]
     sha256: str
+    prepared: Prepared | None = None
 
 
 def content_hash(content: bytes) -> str:
@@ -125,17 +131,18 @@ def _example_scene() -> tuple[NDArray[np.float32], NDArray[np.float64]]:
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def prepared_layer(sha256: str, channel: str, index: int, levelling: str, _scan: ScanMap) -> PreparedLayer:
-    """Return one layer of a map after levelling.
+def prepared_layer(sha256: str, channel: str, index: int, steps: str, pixel_size_nm: tuple[float, float], _scan: ScanMap) -> PreparedLayer:
+    """Return one layer of a map after its preparation steps, given as JSON; the pixel size is that of the scan.
 
     Raises:
-        InputError: no such layer, or nothing measured in it.
+        InputError: no such layer, nothing measured in it, or a step that does not fit it.
     """
-    from qpi_core.maps.levelling import level
+    from qpi_core.maps.preparation import Preparation
 
-    values = np.array(level(_scan.layer(channel, index=index), levelling), dtype=np.float32)
+    prepared = Preparation.from_json(json.loads(steps)).apply_to_scan(_scan, channel, index=index)
+    values = prepared.values.astype(np.float32)
     values.flags.writeable = False
-    return PreparedLayer(values, array_hash(values))
+    return PreparedLayer(values, array_hash(values), prepared)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

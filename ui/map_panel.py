@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -13,19 +14,15 @@ from ui import texts
 from ui.colours import COLOUR_MAPS, DIVERGING, TITLES, colour_limits
 from ui.guide import plain
 from ui.limits_control import show_limits
-from ui.loaders import LoadedMap, PreparedLayer, example_map, loaded_file, prepared_layer
+from ui.loaders import LoadedMap, PreparedLayer, example_map, loaded_file
+from ui.preparation_panel import show_preparation
+from ui.preparation_state import begin_preparation, preparation_of
 from ui.workspace import NO_POINTS, Workspace, workspace
 
-USUAL_LIMITS = (0.5, 99.5)
+if TYPE_CHECKING:
+    from qpi_core.maps.preparation import Preparation
 
-LEVELLINGS = {
-    "none": "None",
-    "plane": "Plane",
-    "lines": "Lines: median",
-    "lines_linear": "Lines: slope",
-    "line_differences": "Lines: steps",
-    "polynomial": "Polynomial, 2nd order",
-}
+USUAL_LIMITS = (0.5, 99.5)
 
 
 @dataclass(frozen=True)
@@ -34,8 +31,9 @@ class MapView:
 
     Attributes:
         layer: prepared values with their hash.
-        channel, index, bias_mv, levelling: how it came from the file; bias_mv is None where the file does not say.
-        pixel_size_nm: (dy, dx) or None.
+        channel, index, bias_mv, preparation: how it came from the file; bias_mv is None where the file does not say.
+        file_pixel_size_nm: (dy, dx) of the map, before its preparation, or None.
+        pixel_size_nm: (dy, dx) after it, or None.
         unit: of the values.
         colours, limits: of the picture.
     """
@@ -44,7 +42,8 @@ class MapView:
     channel: str
     index: int
     bias_mv: float | None
-    levelling: str
+    preparation: Preparation
+    file_pixel_size_nm: tuple[float, float] | None
     pixel_size_nm: tuple[float, float] | None
     unit: str
     colours: str
@@ -54,6 +53,7 @@ class MapView:
 def use_map(space: Workspace, loaded: LoadedMap, start: bool = False) -> None:
     """Make a map the current one; defects stay where the new map has the same pixels and none of its own."""
     same_field = space.loaded is not None and space.loaded.scan.shape == loaded.scan.shape
+    begin_preparation(space, loaded.sha256, points_stay=same_field and loaded.positions is None)
     if space.loaded is not None and space.loaded.sha256 != loaded.sha256:
         space.previous = (space.loaded, space.defects.points, space.outcome)
     space.loaded, space.problem = loaded, ""
@@ -110,11 +110,13 @@ def show_source(space: Workspace) -> None:
 
 
 def choose_view(loaded: LoadedMap) -> MapView:
-    """Show channel, energy, levelling, colours and limits, and return the layer they describe.
+    """Show channel, energy, preparation, colours and limits, and return the layer they describe.
 
     Raises:
         InputError: the layer cannot be used.
     """
+    from qpi_core.maps.preparation import Preparation
+
     scan = loaded.scan
     channels = list(scan.channels)
     channel = st.selectbox(
@@ -128,12 +130,12 @@ def choose_view(loaded: LoadedMap) -> MapView:
     )
     index, bias = _choose_energy(loaded, channel)
     pixel_size = _choose_pixel_size(loaded)
-    levelling = st.selectbox(
-        "Levelling", list(LEVELLINGS), format_func=LEVELLINGS.__getitem__, key="levelling", help=texts.LEVELLING, persist_state="session"
-    )
-    layer = prepared_layer(loaded.sha256, channel, index, levelling, scan)
+    space = workspace()
+    layer = show_preparation(space, scan if pixel_size is None else scan.with_pixel_size(pixel_size), channel, index)
+    preparation = Preparation.from_json(preparation_of(space).steps)
+    after = None if pixel_size is None else layer.prepared.pixel_size_nm
     colours, limits = _choose_colours(layer.values)
-    return MapView(layer, channel, index, bias, levelling, pixel_size, scan.unit(channel), colours, limits)
+    return MapView(layer, channel, index, bias, preparation, pixel_size, after, layer.prepared.unit, colours, limits)
 
 
 def _choose_energy(loaded: LoadedMap, channel: str) -> tuple[int, float | None]:

@@ -71,6 +71,7 @@ class Workspace:
         extract_problem: sentence about why the last extraction failed.
         proposal_note: sentence of the detection when it proposes nothing.
         start_at_once: extract in the next run without a press on the button (the example).
+        preparations: sha256 of a map to its preparation (ui.preparation_state.PreparationState).
         problem: sentence about what went wrong last, shown until the next action.
         latent_job: the loading of the networks for the Latent space page.
         comparison_job, comparison, comparison_problem: the same three for the Synthesize page.
@@ -90,6 +91,7 @@ class Workspace:
     extract_problem: str = ""
     proposal_note: str = ""
     start_at_once: bool = False
+    preparations: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
     latent_job: Any = None
     comparison_job: Any = None
