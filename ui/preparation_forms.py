@@ -60,11 +60,13 @@ class FormLayer:
 
     Attributes:
         prepared: values and pixel size.
+        sha256: of the values.
         channels: the map's channels, for steps that read another one.
         known: whether the pixel size is known; lengths count pixels otherwise.
     """
 
     prepared: Prepared
+    sha256: str
     channels: tuple[str, ...]
     known: bool
 
@@ -249,17 +251,32 @@ def _set_point_form(layer: FormLayer) -> dict[str, Any]:
 
 def _peaks(layer: FormLayer) -> NDArray[np.float64]:
     """Show two fields for Bragg peaks, filled with the strongest pair in different directions, and return the peaks refined."""
-    from qpi_core.maps.preparation import find_bragg_peaks, refine_bragg_peak
-
     values, pitch = layer.prepared.values, layer.prepared.pixel_size_nm
-    for number, peak in enumerate(_two_directions(find_bragg_peaks(values, pitch)), start=1):
-        st.session_state.setdefault(f"prepare_peak_{number}", f"{peak[0]:.3f}, {peak[1]:.3f}")
+    for number, peak in enumerate(_two_directions(_proposed_peaks(layer.sha256, pitch, values)), start=1):
+        st.session_state.setdefault(f"prepare_peak_{number}_{layer.sha256[:8]}", f"{peak[0]:.3f}, {peak[1]:.3f}")
     unit = f"rad/{layer.unit}"
     texts = [
-        st.text_input(f"Bragg peak {number} ({unit})", key=f"prepare_peak_{number}", help=_PEAK_HELP, placeholder="q_x, q_y")
+        st.text_input(
+            f"Bragg peak {number} ({unit})", key=f"prepare_peak_{number}_{layer.sha256[:8]}", help=_PEAK_HELP, placeholder="q_x, q_y"
+        )
         for number in (1, 2)
     ]
-    return np.array([refine_bragg_peak(values, pitch, _pair(str(text), f"Bragg peak {i}")) for i, text in enumerate(texts, start=1)])
+    picks = [_pair(str(text), f"Bragg peak {number}") for number, text in enumerate(texts, start=1)]
+    return np.array([_refined_peak(layer.sha256, pitch, (x, y), values) for x, y in picks])
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _proposed_peaks(sha256: str, pitch: tuple[float, float], _values: NDArray[np.float64]) -> NDArray[np.float64]:
+    from qpi_core.maps.preparation import find_bragg_peaks
+
+    return find_bragg_peaks(_values, pitch)
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def _refined_peak(sha256: str, pitch: tuple[float, float], pick: tuple[float, float], _values: NDArray[np.float64]) -> NDArray[np.float64]:
+    from qpi_core.maps.preparation import refine_bragg_peak
+
+    return refine_bragg_peak(_values, pitch, pick)
 
 
 def _two_directions(peaks: NDArray[np.float64]) -> list[NDArray[np.float64]]:

@@ -51,7 +51,7 @@ def show_preparation(space: Workspace, scan: ScanMap, channel: str, index: int) 
     with st.popover("Preparation", icon=":material/tune:", width="stretch", help="Levelling, repairs, crop, drift, masks, normalisation."):
         _show_steps(state)
         if layer is not None:
-            _show_new_step(state, FormLayer(layer.prepared, scan.channels, scan.pixel_size_known), prepared)
+            _show_new_step(state, FormLayer(layer.prepared, layer.sha256, scan.channels, scan.pixel_size_known), prepared)
             _show_removed(state, layer.prepared.results)
         _show_file(state)
     st.caption(_summary(state))

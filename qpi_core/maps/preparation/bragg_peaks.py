@@ -117,12 +117,15 @@ def _windowed(observation: ArrayLike) -> NDArray[np.float64]:
 def _refined(windowed: NDArray[np.float64], pitch: tuple[float, float], guess: NDArray[np.float64]) -> Peaks:
     y, x = (np.arange(side) * step for side, step in zip(windowed.shape, pitch, strict=True))
     bins = 2 * np.pi / np.array([x.size * pitch[1], y.size * pitch[0]])
+    single = windowed.astype(np.float32)  # only |sum| is compared, and real products of single precision take a tenth of the time
 
     def weakness(step: NDArray[np.float64]) -> float:
         q = guess + step * bins
-        return -float(np.abs(np.exp(-1j * q[1] * y) @ windowed @ np.exp(-1j * q[0] * x)))
+        waves_y = np.stack([np.cos(q[1] * y), -np.sin(q[1] * y)]).astype(np.float32)
+        rows = (waves_y @ single).astype(np.float64)
+        return -float(np.abs((rows[0] + 1j * rows[1]) @ np.exp(-1j * q[0] * x)))
 
     limits = [(-_SEARCH_BINS, _SEARCH_BINS)] * 2
-    found = optimize.minimize(weakness, np.zeros(2), method="Nelder-Mead", bounds=limits, options={"xatol": 1e-5, "fatol": 1e-12})
+    found = optimize.minimize(weakness, np.zeros(2), method="Nelder-Mead", bounds=limits, options={"xatol": 1e-4, "fatol": 1e-9})
     peak: Peaks = guess + found.x * bins
     return peak
