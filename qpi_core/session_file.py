@@ -30,6 +30,7 @@ SESSION_VERSION = 1
 MAX_FILE_BYTES = 2**31
 MAX_POINTS = 20_000
 MAX_RESULTS = 100
+LONGEST_LABEL = 40
 _IMAGES = ("kernel", "reconstruction", "residual", "wide_kernel", "uncertainty", "latent", "network_kernel")
 
 
@@ -55,6 +56,7 @@ class Session:
     Attributes:
         scan: the map as it was read from its file, or None where none was loaded.
         positions: (n, 2) the marked defects, (x, y) in pixels.
+        labels: the class of each defect, or None where all are of one class.
         settings: strict-JSON values of the controls and of the preparation.
         results: finished extractions, the latest last.
     """
@@ -63,6 +65,7 @@ class Session:
     positions: NDArray[np.float64]
     settings: Mapping[str, Any] = field(default_factory=dict)
     results: tuple[SavedResult, ...] = ()
+    labels: tuple[str, ...] | None = None
 
 
 def session_bytes(session: Session) -> bytes:
@@ -78,6 +81,7 @@ def session_bytes(session: Session) -> bytes:
         "versions": versions(),
         "map": None if session.scan is None else _map_text(session.scan, writer),
         "positions": writer.store(np.asarray(session.positions, dtype=np.float64)) if len(session.positions) else None,
+        "labels": None if session.labels is None else list(session.labels),
         "settings": json_ready(session.settings),
         "results": [_result_text(result, writer) for result in session.results],
     }
@@ -118,7 +122,7 @@ def load_session(path_or_bytes: str | Path | bytes, name: str = "the session fil
         scan = None if text["map"] is None else _read_map(text["map"], reader)
         positions = _read_positions(text["positions"], reader)
         results = tuple(_read_result(entry, reader) for entry in text["results"][:MAX_RESULTS])
-        return Session(scan, positions, dict(text["settings"]), results)
+        return Session(scan, positions, dict(text["settings"]), results, _read_labels(text["labels"], len(positions), reader.name))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
@@ -180,6 +184,14 @@ def _read_positions(place: Any, reader: ArchiveReader) -> NDArray[np.float64]:
     if points.ndim != 2 or points.shape[1] != 2 or len(points) > MAX_POINTS or not np.isfinite(points).all():
         raise InputError(f"{reader.name} holds positions of the shape {points.shape}, not up to {MAX_POINTS} finite pairs (x, y).")
     return points
+
+
+def _read_labels(labels: Any, count: int, name: str) -> tuple[str, ...] | None:
+    if labels is None:
+        return None
+    if len(labels) != count or not all(isinstance(label, str) and len(label) <= LONGEST_LABEL for label in labels):
+        raise InputError(f"{name} holds classes of defects that do not fit its {count} positions; it is damaged.")
+    return tuple(labels)
 
 
 def _result_text(result: SavedResult, writer: ArchiveWriter) -> dict[str, Any]:

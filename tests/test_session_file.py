@@ -28,7 +28,7 @@ def session() -> Session:
     estimate = make_estimate(uncertainty=np.full((8, 8), 0.1, np.float32), symmetry_order=4, latent=np.ones((4, 8, 8), np.float32))
     observation = (estimate.reconstruction + estimate.residual).astype(np.float32)
     saved = SavedResult(estimate, observation, {"channel": "dIdV", "steps": [{"step": "level", "kind": "plane"}]})
-    return Session(scan, np.array([[1 / 3, 2.0], [0.1, 13.25]]), {"levelling": "plane", "limits": [0.5, 99.5]}, (saved,))
+    return Session(scan, np.array([[1 / 3, 2.0], [0.1, 13.25]]), {"levelling": "plane", "limits": [0.5, 99.5]}, (saved,), ("a", "b b"))
 
 
 def rewritten(content: bytes, change) -> bytes:
@@ -56,7 +56,7 @@ def test_everything_comes_back_to_the_last_bit(session: Session, tmp_path):
         np.testing.assert_array_equal(found.scan.values[channel], values)
     np.testing.assert_array_equal(found.scan.bias_mv, session.scan.bias_mv)
     np.testing.assert_array_equal(found.positions, session.positions)
-    assert found.settings == session.settings
+    assert found.settings == session.settings and found.labels == session.labels
     (before,), (after,) = session.results, found.results
     assert after.settings == before.settings
     np.testing.assert_array_equal(after.observation, before.observation)
@@ -91,6 +91,7 @@ def test_an_empty_session_is_one_too():
         (lambda text: text.update(positions={"array": "arrays/0777.npy"}), "does not hold"),
         (lambda text: text.update(positions={"array": "../../etc/passwd"}), "does not hold"),
         (lambda text: text.update(positions=text["map"]["channels"][0]["values"]), "positions"),
+        (lambda text: text.update(labels=["a"]), "classes"),
         (lambda text: text["map"].update(bias_mv=text["positions"]), "do not fit|lacks"),
         (lambda text: text["map"].update(pixel_size_nm=[-1, 1]), "pixel_size"),
         (lambda text: text["results"][0]["estimate"].update(strange=1), "strange"),

@@ -1,4 +1,4 @@
-"""Taking a result home: PNG, NPY, side-car JSON, one ZIP, and the Python lines that give the same kernel."""
+"""Taking a result home: everything in one ZIP, a report, single files, and the Python lines that give the same kernel."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ from dataclasses import dataclass
 import streamlit as st
 
 from qpi_core.bundle import estimate_zip
+from qpi_core.exchange import estimate_gwy, estimate_npz, kernel_csv
 from qpi_core.export import npy_bytes, png_bytes, sidecar_bytes
+from qpi_core.report import report_html
 from qpi_core.snippet import python_snippet
 from qpi_core.spectra import kernel_fft
+from ui import texts
 from ui.extraction_job import Outcome
 from ui.loaders import EXAMPLE_NAME, example_file
+
+_BINARY = "application/octet-stream"
 
 
 @dataclass(frozen=True)
 class Download:
-    """One file: its kind, its button, its name, and how it is made when it is asked for."""
+    """One file: its kind, its button, its name, how it is made when it is asked for, and why it cannot be had, or ""."""
 
     kind: str
     label: str
@@ -26,81 +31,76 @@ class Download:
     mime: str
     make: Callable[[], bytes]
     help: str
+    missing: str = ""
 
 
 def show_downloads(outcome: Outcome) -> None:
-    """Show the download buttons; a file is made when it is asked for."""
+    """Show the download buttons, whole results first; a file is made when it is asked for."""
     with st.container(horizontal=True, gap="small"):
-        for file in offered_files(outcome):
-            st.download_button(
-                file.label,
-                file.make,
-                file.name,
-                file.mime,
-                on_click="ignore",
-                key=f"download_{file.kind}",
-                help=file.help,
-                icon=":material/download:",
-            )
+        for file in whole_results(outcome):
+            _show_button(file)
         with st.popover("Copy as Python", icon=":material/code:", width="content"):
             st.code(python_snippet(outcome.estimate), language="python", height=360)
             if outcome.question.name == EXAMPLE_NAME:
                 st.download_button("The example's map", example_file, EXAMPLE_NAME, on_click="ignore", help="Save it beside the script.")
+    with st.container(horizontal=True, gap="small"):
+        for file in single_files(outcome):
+            _show_button(file)
 
 
-def offered_files(outcome: Outcome) -> list[Download]:
-    """Return the files of a result."""
+def _show_button(file: Download) -> None:
+    st.download_button(
+        file.label,
+        file.make,
+        file.name,
+        file.mime,
+        on_click="ignore",
+        key=f"download_{file.kind}",
+        help=file.missing or file.help,
+        disabled=bool(file.missing),
+        icon=":material/download:",
+    )
+
+
+def whole_results(outcome: Outcome) -> list[Download]:
+    """Return the files that hold all of a result."""
     estimate, stem = outcome.estimate, file_stem(outcome)
-    binary = "application/octet-stream"
+    everything = "All arrays, pictures, tables, report, side-car and script."
+    report = "One page with the figures, numbers, warnings and the code, to read, print or mail."
+    side_car = "Every parameter, position, warning, version and hash."
     return [
-        Download(
-            "zip",
-            "Everything (ZIP)",
-            f"{stem}.zip",
-            "application/zip",
-            lambda: estimate_zip(estimate),
-            "All arrays, pictures, side-car and script.",
-        ),
-        Download(
-            "kernel_png",
-            "Kernel PNG",
-            f"{stem}_kernel.png",
-            "image/png",
-            lambda: png_bytes(estimate, "kernel"),
-            "Picture with axes, scale bar and colour bar.",
-        ),
-        Download(
-            "kernel_npy",
-            "Kernel NPY",
-            f"{stem}_kernel.npy",
-            binary,
-            lambda: npy_bytes(estimate.kernel),
-            "float32, centre at index k // 2, units of the map.",
-        ),
-        Download(
-            "fft_png",
-            "FFT PNG",
-            f"{stem}_fft.png",
-            "image/png",
-            lambda: png_bytes(estimate, "fft"),
-            "Magnitude, axes in rad/nm (2π included).",
-        ),
+        Download("zip", "Everything (ZIP)", f"{stem}.zip", "application/zip", lambda: estimate_zip(estimate), everything),
+        Download("report", "Report (HTML)", f"{stem}_report.html", "text/html", lambda: report_html(estimate), report),
+        Download("npz", "All arrays (NPZ)", f"{stem}.npz", _BINARY, lambda: estimate_npz(estimate), texts.NPZ),
+        Download("json", "Side-car JSON", f"{stem}.json", "application/json", lambda: sidecar_bytes(estimate), side_car),
+    ]
+
+
+def single_files(outcome: Outcome) -> list[Download]:
+    """Return the files that hold one thing each."""
+    estimate, stem = outcome.estimate, file_stem(outcome)
+    no_uncertainty = "" if estimate.uncertainty is not None else "This method gives no uncertainty."
+    no_length = "" if estimate.pixel_size_nm is not None else "Gwyddion needs the pixel size: enter the width of the map and extract again."
+
+    def picture(what: str, label: str, help_text: str, missing: str = "") -> Download:
+        return Download(f"{what}_png", label, f"{stem}_{what}.png", "image/png", lambda: png_bytes(estimate, what), help_text, missing)
+
+    return [
+        picture("kernel", "Kernel PNG", "Picture with axes, scale bar and colour bar; it says where it comes from."),
+        picture("uncertainty", "Uncertainty PNG", "One standard deviation a pixel.", no_uncertainty),
+        picture("fft", "FFT PNG", "Magnitude, axes in rad/nm (2π included)."),
+        picture("fit", "Fit PNG", "Map, reconstruction and residual."),
+        Download("kernel_npy", "Kernel NPY", f"{stem}_kernel.npy", _BINARY, lambda: npy_bytes(estimate.kernel), texts.KERNEL_NPY),
         Download(
             "fft_npy",
             "FFT NPY",
             f"{stem}_fft.npy",
-            binary,
+            _BINARY,
             lambda: npy_bytes(kernel_fft(estimate.kernel)),
             "Complex, q = 0 at index k // 2.",
         ),
-        Download(
-            "json",
-            "Side-car JSON",
-            f"{stem}.json",
-            "application/json",
-            lambda: sidecar_bytes(estimate),
-            "Every parameter, position, warning, version and hash.",
-        ),
+        Download("kernel_csv", "Kernel CSV", f"{stem}_kernel.csv", "text/csv", lambda: kernel_csv(estimate), texts.KERNEL_CSV),
+        Download("gwy", "Gwyddion", f"{stem}.gwy", _BINARY, lambda: estimate_gwy(estimate), texts.GWYDDION, no_length),
     ]
 
 

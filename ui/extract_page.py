@@ -13,6 +13,7 @@ from ui.kernel_panel import choose_question, collect, show_extract_button
 from ui.map_panel import MapView, choose_view, describe_map, show_source
 from ui.picker import defect_picker
 from ui.preparation_state import preparation_of
+from ui.session_panel import show_save_session
 from ui.warm_up import warm_up_once
 from ui.workspace import Workspace, workspace
 
@@ -53,6 +54,7 @@ def _bench() -> None:
                 view = choose_view(space.loaded)
             except InputError as error:
                 st.error(plain(str(error)))
+            show_save_session(space, "save_session")
     with middle_and_right:
         question = _workbench(space, view) if view is not None else _empty_workbench()
     stale = space.outcome is not None and question is not None and space.outcome.question.fingerprint() != question.fingerprint()

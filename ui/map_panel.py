@@ -65,6 +65,22 @@ def use_map(space: Workspace, loaded: LoadedMap, start: bool = False) -> None:
     space.start_at_once = start
 
 
+def take_file(space: Workspace, name: str, content: bytes) -> None:
+    """Open an uploaded file: a map, or a session with everything in it.
+
+    Raises:
+        InputError: it can be read as neither.
+    """
+    from qpi_core.session_file import is_session, load_session
+
+    if not is_session(content):
+        use_map(space, loaded_file(name, content))
+        return
+    from ui.session_panel import open_session
+
+    open_session(space, load_session(content, name))
+
+
 def go_back(space: Workspace) -> None:
     """Return to the map, the defects and the result before the last change of the map; a second time returns again."""
     if space.previous is None:
@@ -83,7 +99,7 @@ def show_source(space: Workspace) -> None:
         if upload is None:
             return
         try:
-            use_map(workspace(), loaded_file(upload.name, upload.getvalue()))
+            take_file(workspace(), upload.name, upload.getvalue())
         except InputError as error:
             workspace().problem = str(error)
 

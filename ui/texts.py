@@ -1,7 +1,12 @@
 """Sentences of the pages: what each control means. Kept apart from the code that shows them."""
 
 MAP_FILE = (
-    "npy, npz, csv, txt, png, tif, Nanonis sxm and 3ds. The content is checked, whatever the name says; nothing leaves this computer."
+    "npy, npz, csv, txt, png, tif, Nanonis sxm and 3ds. The content is checked, whatever the name says; nothing leaves this computer. "
+    "A saved session opens here too."
+)
+SAVE_SESSION = (
+    "Map, defects, settings and result in one file. Drop it where maps are loaded to go on with the work, "
+    "in any browser or on another computer."
 )
 CHANNEL = "Which measured quantity to use. The dI/dV channel is chosen where the file has one."
 ENERGY = "Bias V of the layer, mV. The kernel belongs to this energy."
@@ -37,6 +42,10 @@ UNCERTAINTY = (
 )
 UNCERTAINTY_MANNERS = {"own": "1 σ", "kernel": "Kernel's colours", "share": "% of kernel"}
 KERNEL_LIMITS = "Percentiles of the values at the two ends of the colours, for kernel, uncertainty and FFT. Only the pictures change."
+NPZ = "Kernel, uncertainty, FFT, observation, reconstruction, residual, positions and axes as named arrays."
+KERNEL_NPY = "float32, centre at index k // 2, units of the map."
+KERNEL_CSV = "One pixel a line: x, y from the centre, kernel, standard deviation."
+GWYDDION = "Kernel, uncertainty, map, reconstruction and residual as channels of a .gwy file."
 LOG_FFT = "Logarithmic: log10 of the magnitude, over four decades."
 PADDING = "Zero padding of the kernel by 4 before the transform: smoother to look at, the same information. The files keep the plain FFT."
 PLACE = (

@@ -1,0 +1,73 @@
+"""Which controls of the Extract page a session remembers, and what is accepted from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from qpi_core.methods import METHODS
+from ui.colours import COLOUR_MAPS
+from ui.kernel_chart import UNCERTAINTY_MANNERS
+from ui.loaders import LoadedMap
+
+Check = Callable[[Any], bool]
+
+
+def controls_of(state: Mapping[Any, Any], loaded: LoadedMap | None) -> dict[str, Any]:
+    """Return the values of the remembered controls, as strict JSON; the map's own controls have names without its hash."""
+    found = {}
+    for name, (key, check) in remembered_controls(loaded).items():
+        value = state.get(key)
+        value = list(value) if isinstance(value, tuple) else value
+        if value is not None and check(value):
+            found[name] = value
+    return found
+
+
+def usable_controls(saved: Any, loaded: LoadedMap | None) -> dict[str, Any]:
+    """Return key -> value for the controls that a file names; what does not fit the map or the controls is left out."""
+    if not isinstance(saved, Mapping):
+        return {}
+    chosen = {}
+    for name, (key, check) in remembered_controls(loaded).items():
+        if name in saved and check(saved[name]):
+            chosen[key] = tuple(saved[name]) if isinstance(saved[name], list) else saved[name]
+    return chosen
+
+
+def remembered_controls(loaded: LoadedMap | None) -> dict[str, tuple[str, Check]]:
+    """Return name -> (key of the widget, test of a value)."""
+    controls: dict[str, tuple[str, Check]] = {
+        "colours": ("colours", _one_of(COLOUR_MAPS)),
+        "limits": ("limits", _is_range),
+        "kernel_limits": ("kernel_limits", _is_range),
+        "method": ("method", _one_of(METHODS)),
+        "kernel_size": ("kernel_size", lambda value: _is_count(value) and 16 <= value <= 256),
+        "uncertainty_manner": ("uncertainty_manner", _one_of(UNCERTAINTY_MANNERS)),
+        "fft_log": ("fft_log", lambda value: isinstance(value, bool)),
+        "fft_padded": ("fft_padded", lambda value: isinstance(value, bool)),
+        "defect_units": ("defect_units", _one_of(("nm", "px"))),
+    }
+    if loaded is not None:
+        short, scan = loaded.sha256[:12], loaded.scan
+        layers = max(len(scan.stack(name)) for name in scan.channels)
+        controls["channel"] = (f"channel_{short}", _one_of(scan.channels))
+        controls["layer"] = (f"energy_{short}_{layers}", lambda value: _is_count(value) and value < layers)
+        controls["map_width_nm"] = (f"width_{short}", lambda value: _is_number(value) and 1e-3 <= value <= 1e6)
+    return controls
+
+
+def _one_of(options: Any) -> Check:
+    return lambda value: isinstance(value, str) and value in options
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_range(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(_is_number(end) for end in value) and 0 <= value[0] <= value[1] <= 100

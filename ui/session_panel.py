@@ -1,0 +1,81 @@
+"""Saving a whole piece of work as one file, and going on with it, also in another browser."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import streamlit as st
+
+from qpi_core.session_file import SavedResult, Session, session_bytes
+from ui import texts
+from ui.jobs import job_queue
+from ui.loaders import LoadedMap
+from ui.map_panel import use_map
+from ui.preparation_state import preparation_of, restored_preparation, saved_preparation
+from ui.saved_controls import controls_of, usable_controls
+from ui.saved_outcome import outcome_of, question_settings
+from ui.workspace import Workspace
+
+_PATIENCE_SECONDS = 0.8
+
+
+def show_save_session(space: Workspace, key: str) -> None:
+    """Show the button that saves the session."""
+    controls = controls_of(st.session_state, space.loaded)
+    st.download_button(
+        "Save session",
+        lambda: session_bytes(session_of(space, controls)),
+        session_name(space),
+        "application/zip",
+        on_click="ignore",
+        key=key,
+        icon=":material/save:",
+        help=texts.SAVE_SESSION,
+    )
+
+
+def session_name(space: Workspace) -> str:
+    """Return a safe file name after the map's."""
+    stem = space.loaded.name.rsplit(".", 1)[0] if space.loaded is not None else "empty"
+    return (re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._")[:60] or "map") + "_session.zip"
+
+
+def session_of(space: Workspace, controls: dict[str, Any]) -> Session:
+    """Return what a workspace holds: the map, the defects, the controls, and the result with what was asked."""
+    results: tuple[SavedResult, ...] = ()
+    if space.outcome is not None:
+        outcome = space.outcome
+        values = outcome.question.view.layer.values
+        settings = {**question_settings(outcome.question), "seconds": outcome.seconds}
+        results = (SavedResult(outcome.estimate, values, settings),)
+    scan = None if space.loaded is None else space.loaded.scan
+    settings = {
+        "controls": controls,
+        "simulation": None if space.loaded is None else space.loaded.simulation,
+        "preparation": None if space.loaded is None else saved_preparation(preparation_of(space)),
+    }
+    return Session(scan, space.defects.points, settings, results)
+
+
+def open_session(space: Workspace, session: Session) -> None:
+    """Put a session into a workspace; what was there before can be returned to. Call it from a callback, before the controls are shown.
+
+    Raises:
+        InputError: a result whose settings do not fit together; the workspace is then left as it was.
+    """
+    saved = session.results[-1] if session.results else None
+    outcome = None if saved is None else outcome_of(saved)
+    preparation = restored_preparation(session.settings.get("preparation"))
+    before = (space.loaded, space.defects.points, space.outcome)
+    if session.scan is not None:
+        simulation = session.settings.get("simulation")
+        use_map(space, LoadedMap(session.scan.name, session.scan.sha256, session.scan, simulation=simulation))
+        space.preparations[session.scan.sha256] = preparation
+        st.session_state.update(usable_controls(session.settings.get("controls"), space.loaded))
+    space.defects.replace(session.positions, "session")
+    space.previous = space.previous if before[0] is None else before
+    space.outcome, space.extract_problem = outcome, ""
+    if outcome is not None:
+        space.job = job_queue().submit("Opening the session", lambda job: outcome_of(saved, with_place=True))
+        space.job.wait(_PATIENCE_SECONDS)
