@@ -68,7 +68,7 @@ class BenchmarkPlan:
 def run_benchmark(plan: BenchmarkPlan, folder: str | Path, workers: int = 1, progress: bool = True) -> list[Record]:
     """Measure what a folder does not hold yet, and return the records of the whole plan.
 
-    Methods, variants, noise levels and scenes may be added to a folder by later calls; seed and model may not change.
+    Methods, variants, noise levels and scenes may be added to a folder by later calls; seed, model and its weights may not change.
 
     Args:
         plan: what to measure.
@@ -77,7 +77,7 @@ def run_benchmark(plan: BenchmarkPlan, folder: str | Path, workers: int = 1, pro
         progress: show a progress bar on standard error.
 
     Raises:
-        InputError: the folder holds records of another seed or model, or a method needs a model that is not there.
+        InputError: the folder holds records of another seed, model or weights, or a method needs a model that is not there.
     """
     if any(_needs_model(method) for method in plan.methods):
         _extractor(plan.model, plan.device, ()).models()
@@ -164,13 +164,36 @@ def _open(folder: Path, plan: BenchmarkPlan) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder.name} is a file; give a folder for the benchmark.")
     folder.mkdir(parents=True, exist_ok=True)
-    settings = {"seed": plan.seed, "model": plan.model}
+    settings = {"seed": plan.seed, "model": plan.model, "weights_sha256": _weights(plan.model)}
     path = folder / SETTINGS
     if path.is_file():
         found = json.loads(path.read_text(encoding="utf-8"))
-        if found != settings:
-            raise InputError(f"the folder {folder.name} holds a benchmark with {found}, not {settings}; give a new folder.")
+        same = {name: found.get(name) for name in settings}
+        if same["weights_sha256"] != settings["weights_sha256"] and same["seed"] == plan.seed and same["model"] == plan.model:
+            raise InputError(
+                f"the folder {folder.name} was measured with other weights of the same model ({_short(same['weights_sha256'])}, now "
+                f"{_short(settings['weights_sha256'])}); give a new folder."
+            )
+        if same != settings:
+            asked = {"seed": plan.seed, "model": plan.model}
+            raise InputError(
+                f"the folder {folder.name} holds a benchmark with { {name: same[name] for name in asked} }, not {asked}; give a new folder."
+            )
     elif (folder / RECORDS).exists():
         raise InputError(f"the folder {folder.name} holds records without their settings; give a new folder.")
     else:
         path.write_text(json.dumps(settings), encoding="utf-8")
+
+
+def _weights(model: str | None) -> str | None:
+    """Return the hash of the model's weights; None where there is no model, which the solvers do without."""
+    from qpi_core.checkpoints import resolve_model, weights_hash
+
+    try:
+        return weights_hash(resolve_model(model))
+    except InputError:
+        return None
+
+
+def _short(digest: object) -> str:
+    return str(digest)[:12] if digest else "none"

@@ -79,6 +79,16 @@ def test_another_seed_or_a_broken_file_is_refused(measured, tmp_path):
         read_records(tmp_path / "records.jsonl")
 
 
+def test_other_weights_under_the_same_name_are_refused(tmp_path, monkeypatch):
+    plan = BenchmarkPlan(methods=("defect_average",), noise_levels=(0.0,), scenes=1, seed=14)
+    monkeypatch.setattr("qpi_core.checkpoints.weights_hash", lambda folder: "a" * 64)
+    run_benchmark(plan, tmp_path, progress=False)
+    run_benchmark(plan, tmp_path, progress=False)
+    monkeypatch.setattr("qpi_core.checkpoints.weights_hash", lambda folder: "b" * 64)
+    with pytest.raises(InputError, match="other weights .*aaaaaaaaaaaa, now bbbbbbbbbbbb"):
+        run_benchmark(plan, tmp_path, progress=False)
+
+
 @pytest.mark.parametrize(
     ("changed", "word"),
     [
