@@ -36,6 +36,8 @@ JUDGED_SIDE = 256
 """Side in px of the part of a large map that decides on a correction."""
 SYMMETRY_LOST = 0.1
 """Size of a correction, as a share of the kernel, from which the prior's symmetry order is no longer reported."""
+JUDGED_SIDE = 512
+"""Larger maps are judged on a part of this side, which holds as many pixels as any decision needs; the solve takes the whole map."""
 NO_LONGER_SYMMETRIC = (
     "The map shows much that a kernel with one rotation symmetry does not explain; it is in the kernel, so no symmetry order is given, "
     "and the parameters describe the symmetric part only."
@@ -91,14 +93,7 @@ def solve_refined(
                 return Judgement(left, None, 0.0)
             if is_one_place(points):
                 return judge_single_correction(residual, mask, points[0], amplitudes, operator.kernel_size)
-            if max(shape) <= JUDGED_SIDE:
-                return judge_correction(residual, mask, operator, power)
-            whole = PreparedMap(residual.numpy(), prepared.mask, 0.0, 1.0)
-            part, near, near_weights = representative_part(whole, points, amplitudes, operator.kernel_size, JUDGED_SIDE)
-            seen = torch.from_numpy(part.mask)
-            part_operator = ForwardOperator(near, part.mask.shape, operator.kernel_size, near_weights)
-            share = float(seen.sum() / mask.sum())
-            return judge_correction(centred(torch.from_numpy(part.values), seen), seen, part_operator, power * share)
+            return _judge_part(residual, prepared, points, amplitudes, operator) or judge_correction(residual, mask, operator, power)
 
         judgements = [judge(residuals[0])]
         # Wrong positions and missing defects make a kernel of independent profiles without any symmetry, and leave nothing to correct.
@@ -181,6 +176,23 @@ def _leftover(
     wide = torch.from_numpy(np.ascontiguousarray(solution.wide_kernel))
     fitted = ForwardOperator(positions, (map_.shape[0], map_.shape[1]), wide.shape[-1], weights)(wide)
     return np.asarray(np.nan_to_num(map_) - fitted.numpy(), dtype=np.float32)
+
+
+def _judge_part(
+    residual: Tensor, prepared: PreparedMap, positions: NDArray[np.float64], weights: NDArray[np.float64], operator: ForwardOperator
+) -> Judgement | None:
+    """Judge a correction on a part of a large map; None where the map is not large, or the part mostly unmeasured."""
+    if max(prepared.mask.shape) <= JUDGED_SIDE:
+        return None
+    whole = PreparedMap(residual.numpy(), prepared.mask, 0.0, 1.0)
+    part, near, near_weights = representative_part(whole, positions, weights, operator.kernel_size, JUDGED_SIDE)
+    mask = torch.from_numpy(part.mask)
+    if float(mask.mean()) < 0.5 or not len(near):
+        return None
+    local = ForwardOperator(near, (part.mask.shape[0], part.mask.shape[1]), operator.kernel_size, near_weights)
+    # The strength is absolute, so it holds for the whole; its candidates span what the part itself can carry.
+    power = float((weights**2).sum()) * float(mask.sum()) / float(prepared.mask.sum())
+    return judge_correction(centred(torch.from_numpy(part.values), mask), mask, local, power)
 
 
 def _honest(judgement: Judgement, prior: Prior, pixels: float) -> float:

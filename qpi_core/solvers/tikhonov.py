@@ -93,9 +93,7 @@ def solved_window(kernel_size: int, shape: tuple[int, int]) -> int:
     return min(2 * kernel_size - 1, 2 * max(shape) - 1) | 1
 
 
-def solve_tikhonov(
-    observation: ArrayLike, positions: ArrayLike, kernel_size: int, *, weights: ArrayLike | None = None
-) -> KernelSolution:
+def solve_tikhonov(observation: ArrayLike, positions: ArrayLike, kernel_size: int, *, weights: ArrayLike | None = None) -> KernelSolution:
     """Solve for the kernel by regularised least squares with the linear, cropped convolution.
 
     Args:
