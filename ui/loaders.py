@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from qpi_core.maps.preparation import Prepared
     from qpi_core.synthesis.synthetic_scene import SyntheticScene
 
+LAYER_SECONDS = 600
+"""How long a layer that nobody looks at stays in the caches: a browser that has left must not hold memory."""
 EXAMPLE_NAME = "example.npy"
 EXAMPLE_PARAMETERS = KernelParameters(symmetry_order=4, orientation=0.4, wavenumber=3.2, phase=0.6, decay=0.15)
 _EXAMPLE_SHAPE = (128, 128)
@@ -84,15 +86,10 @@ def loaded_file(name: str, content: bytes) -> LoadedMap:
     Raises:
         InputError: the file cannot be read; the sentence says why.
     """
-    sha256 = content_hash(content)
-    return LoadedMap(name, sha256, _read_map(sha256, name, content))
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _read_map(sha256: str, name: str, _content: bytes) -> ScanMap:
     from qpi_core.maps import load_map
 
-    return load_map(_content, filename=name)
+    # Read once an upload, and kept by the session alone: a cache would hold the map when the browser has left.
+    return LoadedMap(name, content_hash(content), load_map(content, filename=name))
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
@@ -130,7 +127,7 @@ def _example_scene() -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     return (clean + _EXAMPLE_NOISE * clean.std() * rng.standard_normal(_EXAMPLE_SHAPE)).astype(np.float32), positions
 
 
-@st.cache_resource(max_entries=12, show_spinner=False)
+@st.cache_resource(max_entries=12, ttl=LAYER_SECONDS, show_spinner=False)
 def prepared_layer(sha256: str, channel: str, index: int, steps: str, pixel_size_nm: tuple[float, float], _scan: ScanMap) -> PreparedLayer:
     """Return one layer of a map after its preparation steps, given as JSON; the pixel size is that of the scan.
 
