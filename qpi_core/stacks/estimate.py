@@ -1,0 +1,83 @@
+"""What the extraction of an energy stack returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class LayerKernel:
+    """The kernel of one layer.
+
+    Attributes:
+        kernel: (k, k) float32, units of the stack, centre at index k // 2; NaN where the layer holds nothing.
+        uncertainty: (k, k) float32, one standard deviation; NaN where the method gives none.
+        background: the constant b.
+        noise_sigma: standard deviation of the noise, units of the stack.
+        symmetry_order: 0 isotropic, 2, 3, 4, 6, or None where the data do not say.
+        warnings: plain sentences.
+    """
+
+    kernel: NDArray[np.float32]
+    uncertainty: NDArray[np.float32]
+    background: float
+    noise_sigma: float
+    symmetry_order: int | None = None
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def empty(cls, size: int, *warnings: str) -> LayerKernel:
+        """Return a layer without any answer."""
+        blank = np.full((size, size), np.nan, dtype=np.float32)
+        return cls(blank, blank, float("nan"), float("nan"), None, warnings)
+
+
+@dataclass(frozen=True, eq=False)
+class StackEstimate:
+    """Kernels over energy. Layers that were not computed (not asked for, or cancelled before) hold NaN and are False in `done`.
+
+    Attributes:
+        kernels: (energies, k, k) float32, all in the units of the stack, so on one scale; centre at index k // 2.
+        uncertainties: (energies, k, k) float32, one standard deviation.
+        noise_sigma: (energies,) standard deviation of the noise of each layer, units of the stack.
+        background: (energies,) the constant b of each layer.
+        bias_mv: (energies,), NaN where it is not known.
+        done: (energies,) bool, which layers were computed.
+        symmetry_order: for each layer 0 isotropic, 2, 3, 4, 6, or None where the data do not say.
+        warnings: for each layer plain sentences.
+        positions: (n, 2) float64, (x, y) in pixels.
+        weights: (n,) float64.
+        pixel_size_nm: (dy, dx), or None where it is not known.
+        method: the method's name.
+        notes: plain sentences on the stack as a whole.
+        provenance: strict JSON values: versions, method, input hash, every parameter.
+    """
+
+    kernels: NDArray[np.float32]
+    uncertainties: NDArray[np.float32]
+    noise_sigma: NDArray[np.float64]
+    background: NDArray[np.float64]
+    bias_mv: NDArray[np.float64]
+    done: NDArray[np.bool_]
+    symmetry_order: tuple[int | None, ...]
+    warnings: tuple[tuple[str, ...], ...]
+    positions: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    pixel_size_nm: tuple[float, float] | None
+    method: str
+    notes: tuple[str, ...] = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Say whether every layer was computed."""
+        return bool(self.done.all())
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Return (energies,) bool: computed, and with a finite kernel."""
+        return np.asarray(self.done & np.isfinite(self.kernels).all(axis=(1, 2)))
