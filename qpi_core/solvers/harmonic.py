@@ -188,7 +188,8 @@ def _honest_deviation(model: HarmonicModel, deviation: Array, wide: Array) -> Ar
     """
     radial, left = model.fit.hyperparameters.radial, model.equations.squared_residual(model.fit.evidence.profiles)
     variance = max(left / model.equations.pixels, _PULL**2 * model.floor)
-    share = variance / (variance + model.floor)
+    # Profiles of their own need the floor: it also stands for the angular orders that are left out.
+    share = variance / (variance + model.floor) if model.fit.hyperparameters.mixing_kind == SHARED else 1.0
     fastest = float(radial.wavenumbers.max()) + float(np.exp(-radial.log_coherence))
     missed = representation_error(model.splines, min(fastest, 0.95 * np.pi / model.splines.step)) * np.sqrt(radial.oscillating_share)
     start, size = len(wide) // 2 - len(deviation) // 2, len(deviation)
