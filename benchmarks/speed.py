@@ -1,7 +1,8 @@
 """Measure how long one extraction takes: python benchmarks/speed.py
 
 Writes benchmarks/speed.json: each method on 64x64 benchmark scenes after everything is loaded, and Tikhonov and the default
-method on a 512x512 map with 500 defects. Times are wall-clock medians on the machine that runs it; nothing else should run.
+method on a 512x512 map with 500 defects and a 1024x1024 map with 1000, with the most memory the process has taken so far.
+Times are wall-clock medians on the machine that runs it; nothing else should run.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import sys
 import time
@@ -27,7 +29,7 @@ from qpi_core.provenance import versions  # noqa: E402
 from qpi_core.synthesis.kernels import draw_kernel_parameters  # noqa: E402
 from qpi_core.synthesis.scenes import draw_positions, simulate_observation  # noqa: E402
 
-LARGE_SHAPE, LARGE_COUNT, NOISE_LEVEL = (512, 512), 500, 0.2
+LARGE_MAPS, NOISE_LEVEL = (((512, 512), 500), ((1024, 1024), 1000)), 0.2
 
 
 def time_small(extractor, methods, scenes):
@@ -46,18 +48,21 @@ def time_small(extractor, methods, scenes):
     return found
 
 
-def time_large(extractor, methods):
-    """Return seconds by method on one 512x512 map with 500 defects between the pixels."""
+def time_large(extractor, methods, shape, count):
+    """Return seconds and peak memory by method on one map with so many defects between the pixels."""
     rng = np.random.default_rng(TUNING_SEED)
-    positions = draw_positions(rng, LARGE_COUNT, LARGE_SHAPE, on_grid=False)
-    clean = simulate_observation(draw_kernel_parameters(rng, 4), positions, LARGE_SHAPE)
-    observation = clean + NOISE_LEVEL * clean.std() * rng.standard_normal(LARGE_SHAPE)
+    positions = draw_positions(rng, count, shape, on_grid=False)
+    clean = simulate_observation(draw_kernel_parameters(rng, 4), positions, shape)
+    observation = clean + NOISE_LEVEL * clean.std() * rng.standard_normal(shape)
     found = {}
     for method in methods:
         started = time.perf_counter()
         extractor.extract(observation, positions, method=method)
-        found[method] = {"s": round(time.perf_counter() - started, 3)}
-        print(f"512x512  {method:16} {found[method]['s']:8.3f} s", flush=True)
+        seconds = time.perf_counter() - started
+        # Linux counts in KiB.
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        found[method] = {"s": round(seconds, 3), "peak_memory_gib": round(memory, 2)}
+        print(f"{shape[0]}x{shape[1]}  {method:16} {seconds:8.3f} s, at most {memory:.2f} GiB so far", flush=True)
     return found
 
 
@@ -70,13 +75,14 @@ def main() -> None:
     args = parser.parse_args()
     extractor = load_extractor(args.model, device="cpu")
     methods = [name for name, method in METHODS.items() if extractor.has_model or not method.needs_model]
+    large_methods = list(dict.fromkeys(["tikhonov", *(m for m in [DEFAULT_METHOD] if m in methods)]))
     content = {
         "command": "python benchmarks/speed.py",
         "processor_cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "versions": versions(),
         "64x64": time_small(extractor, methods, args.scenes),
-        "512x512, 500 defects": time_large(extractor, list(dict.fromkeys(["tikhonov", *(m for m in [DEFAULT_METHOD] if m in methods)]))),
+        **{f"{shape[0]}x{shape[1]}, {count} defects": time_large(extractor, large_methods, shape, count) for shape, count in LARGE_MAPS},
     }
     args.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

@@ -143,7 +143,7 @@ def _read_members(content: bytes, name: str) -> dict[str, NDArray[Any]]:
     except InputError:
         raise
     except Exception as error:  # zipfile and zlib report damage in many ways
-        raise InputError(f"{name} is not a complete .npz file ({error}). Save it again with numpy.savez.") from error
+        raise InputError(f"{name} is cut off or damaged: it is not a complete .npz file. Save it again with numpy.savez.") from error
 
 
 def _bias(bias: NDArray[Any] | None, energies: int, name: str) -> NDArray[np.float64] | None:

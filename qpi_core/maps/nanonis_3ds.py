@@ -176,7 +176,8 @@ def _first_row_is_bottom(data: NDArray[np.float32], parameters: list[str], angle
     if "X (m)" not in parameters or "Y (m)" not in parameters or not np.isfinite(angle_deg):
         return None
     angle = np.deg2rad(angle_deg)
-    along = data[:, :, parameters.index("X (m)")] * np.sin(angle) + data[:, :, parameters.index("Y (m)")] * np.cos(angle)
+    with np.errstate(over="ignore", invalid="ignore"):  # damaged positions may be infinite; they are passed over below
+        along = data[:, :, parameters.index("X (m)")] * np.sin(angle) + data[:, :, parameters.index("Y (m)")] * np.cos(angle)
     rows = [float(row[np.isfinite(row)].mean()) for row in along if np.isfinite(row).any()]
     return rows[-1] > rows[0] if len(rows) > 1 and rows[-1] != rows[0] else None
 

@@ -19,7 +19,7 @@ from qpi_core.maps.limits import MIN_SIDE
 from qpi_core.maps.matlab import MAT_5_MAGIC, MAT_73_MAGIC, read_mat
 from qpi_core.maps.nanonis_3ds import GRID_MAGIC, read_3ds
 from qpi_core.maps.nanonis_sxm import SXM_MAGIC, read_sxm
-from qpi_core.maps.scan_map import MapArray, MapContent, ScanMap
+from qpi_core.maps.scan_map import MapArray, MapContent, ScanMap, default_channel
 from qpi_core.maps.source import FileSource, read_source
 from qpi_core.maps.text_grid import read_text
 from qpi_core.maps.wsxm import WSXM_MAGIC, read_wsxm
@@ -132,6 +132,7 @@ def _scan_map(
     notes = list(found.notes)
     if len(measured) < len(values):
         notes.append(f"{len(values) - len(measured)} of {len(values)} channels hold no measured value and were left out.")
+    notes += _say_how_much_is_there(measured)
     pixel_size, known = _chosen_pixel_size(found.pixel_size_nm, pixel_size_nm, notes)
     return ScanMap(
         name=name,
@@ -153,6 +154,15 @@ def _finite_or_nan(stack: MapArray) -> MapArray:
         stack = np.where(np.isinf(stack), np.nan, stack).astype(stack.dtype)
     stack.flags.writeable = False
     return stack
+
+
+def _say_how_much_is_there(values: Mapping[str, MapArray]) -> list[str]:
+    """Return a sentence for the user where points are missing from the channel that is shown first."""
+    channel = default_channel(tuple(values))
+    share = float(np.isfinite(values[channel]).mean())
+    if share == 1.0:
+        return []
+    return [f"{channel}: {100 * share:.3g} % of the points hold a value; the others were not measured or are not in the file."]
 
 
 def _chosen_pixel_size(

@@ -85,3 +85,18 @@ def test_damaged_list_of_positions(name):
             assert str(error).endswith(".")
         else:
             assert loaded.positions_px.shape[1] == 2 and np.isfinite(loaded.positions_px).all()
+
+
+def test_infinite_positions_in_a_grid_are_passed_over():
+    grid = written.grid_3ds(np.ones((5, 4, 2, 7)), z=np.arange(20.0).reshape(5, 4))
+    start = grid.index(b":HEADER_END:\r\n") + len(b":HEADER_END:\r\n")
+    infinite = np.array(np.inf, ">f4").tobytes()
+    scan = load_map(grid[: start + 8] + infinite + grid[start + 12 :], "grid.3ds")
+    assert scan.shape == (5, 4)
+
+
+def test_a_cut_file_says_how_much_of_it_is_there():
+    whole = written.sxm([LAYER] * 2, table="\t14\tZ\tm\tforward\t1\t0\n\t0\tCurrent\tA\tforward\t1\t0\n")
+    assert not any("hold a value" in note for note in load_map(whole, "scan.sxm").notes)
+    cut = load_map(whole[: -len(LAYER.tobytes()) - 6 * 15 * 4], "scan.sxm")
+    assert cut.complete == 0.5 and any("50 % of the points hold a value" in note for note in cut.notes)
