@@ -1,4 +1,4 @@
-"""The latent space as a map: training kernels, their latents, and a fixed two-dimensional embedding to find one's place in.
+"""The latent space as a map: simulated kernels, their latents, and a fixed two-dimensional embedding to find one's place in.
 
 The embedding (t-SNE) is made once and stored beside the model. A new latent does not change it: it is put among its nearest
 neighbours in the latent space itself.
@@ -17,31 +17,34 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.errors import InputError
-from qpi_core.synthesis.kernels import KernelParameters, draw_kernel_parameters, phenomenological_kernel
+from qpi_core.synthesis.families import FAMILIES, SyntheticKernel, draw_synthetic_kernel
 
 if TYPE_CHECKING:
     from qpi_core.checkpoints import LoadedModels
 
 ATLAS_NAME = "atlas.npz"
-DEFAULT_COUNT = 1500
+DEFAULT_COUNT = 2000
 DEFAULT_SEED = 20250605
 PERPLEXITY = 30.0
 RANGE_FACTOR = 1.2
 """Ranges of B and c reach 20 % beyond the benchmark's, as in training."""
-PARAMETER_NAMES = tuple(KernelParameters.__dataclass_fields__)
+SHARES = {name: {"equation_7": 0.55, "harmonic": 0.15, "spline": 0.09}.get(name, 0.03) for name in FAMILIES}
+"""Of the families: about those of training, and all band structures, also the two that no training draws."""
+TRAITS = ("symmetry_order", "wave_vector_rad_per_nm", "decay_per_nm2", "mean_free_path_nm", "orientation_rad", "phase_rad")
+_LARGEST_SEED = 2**31 - 1
 MAX_ATLAS_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a latent lies among the training kernels.
+    """Where a latent lies among the kernels of the atlas.
 
     Attributes:
         x, y: place in the embedding.
         neighbours: (k,) indices into the atlas, nearest first.
         distances: (k,) Euclidean distances in the standardised latent space.
         weights: (k,) with which the neighbours were averaged, sum 1.
-        relative_distance: distance to the nearest neighbour over the typical one between training kernels: about 1 for a kernel like
+        relative_distance: distance to the nearest neighbour over the typical one between the atlas's kernels: about 1 for a kernel like
             those, several for one that is unlike any of them, whose place then says little.
     """
 
@@ -55,36 +58,42 @@ class Placement:
 
 @dataclass(frozen=True, eq=False)
 class LatentAtlas:
-    """Training kernels of Eq. 7 in the latent space of one model.
+    """Simulated kernels of all families in the latent space of one model.
 
     Attributes:
         latents: (n, 4, 8, 8) float32, Encoder_K's standardised means.
         embedding: (n, 2) float32, t-SNE; its axes have no unit.
-        parameters: (n, 5) float64, columns as PARAMETER_NAMES.
+        families: (n,) names, keys of FAMILIES.
+        kernel_seeds: (n,) int64 that the kernels were drawn with.
+        traits: (n, 6) float64, columns as TRAITS; NaN where a family has no such number.
         model_sha256: of the weights that gave the latents.
         seed: of the kernels and of the embedding.
     """
 
     latents: NDArray[np.float32]
     embedding: NDArray[np.float32]
-    parameters: NDArray[np.float64]
+    families: NDArray[np.str_]
+    kernel_seeds: NDArray[np.int64]
+    traits: NDArray[np.float64]
     model_sha256: str
     seed: int
 
+    def __len__(self) -> int:
+        return len(self.latents)
+
     def column(self, name: str) -> NDArray[np.float64]:
-        """Return one parameter of every kernel, (n,): symmetry_order, orientation, wavenumber, phase or decay.
+        """Return one trait of every kernel, (n,); NaN where a family has no such number.
 
         Raises:
-            InputError: no parameter of that name.
+            InputError: no trait of that name.
         """
-        if name not in PARAMETER_NAMES:
-            raise InputError(f"parameter {name!r} is not known; choose one of {', '.join(PARAMETER_NAMES)}.")
-        return self.parameters[:, PARAMETER_NAMES.index(name)]
+        if name not in TRAITS:
+            raise InputError(f"trait {name!r} is not known; choose one of {', '.join(TRAITS)}.")
+        return self.traits[:, TRAITS.index(name)]
 
-    def kernel_parameters(self, index: int) -> KernelParameters:
-        """Return the parameters of one kernel."""
-        order, *others = (float(value) for value in self.parameters[index])
-        return KernelParameters(int(order), *others)
+    def kernel(self, index: int) -> SyntheticKernel:
+        """Return one kernel, drawn again from its seed."""
+        return draw_synthetic_kernel(str(self.families[index]), int(self.kernel_seeds[index]), RANGE_FACTOR)
 
     def place(self, latent: ArrayLike, neighbours: int = 8) -> Placement:
         """Find the place of a latent (4, 8, 8): the mean of its nearest neighbours' places, weighted with 1 / distance^2.
@@ -110,7 +119,7 @@ class LatentAtlas:
 
     @cached_property
     def typical_distance(self) -> float:
-        """Return the median distance from a training kernel to its nearest neighbour in the latent space."""
+        """Return the median distance from a kernel of the atlas to its nearest neighbour in the latent space."""
         flat = self._flat()
         # A tenth of the points is enough for a median.
         some = np.arange(0, len(flat), max(1, len(flat) // 150))
@@ -123,7 +132,7 @@ class LatentAtlas:
 
 
 def build_atlas(models: LoadedModels, count: int = DEFAULT_COUNT, seed: int = DEFAULT_SEED) -> LatentAtlas:
-    """Draw kernels of Eq. 7 as in training, encode them with Encoder_K, and embed the latents.
+    """Draw kernels of every family (SHARES), encode them with Encoder_K, and embed the latents.
 
     Args:
         models: the networks.
@@ -135,10 +144,14 @@ def build_atlas(models: LoadedModels, count: int = DEFAULT_COUNT, seed: int = DE
     """
     if count < 100:
         raise InputError(f"count is {count}; at least 100 kernels are needed for an embedding.")
-    drawn = [draw_kernel_parameters(np.random.default_rng([seed, index]), widen=RANGE_FACTOR) for index in range(count)]
-    latents = encode_kernels(models, np.stack([phenomenological_kernel(**item.as_dict()) for item in drawn]))  # type: ignore[arg-type]
-    parameters = np.array([[getattr(item, name) for name in PARAMETER_NAMES] for item in drawn], dtype=np.float64)
-    return LatentAtlas(latents, embed(latents, seed), parameters, models.sha256, seed)
+    names, shares = list(SHARES), list(SHARES.values())
+    families = [str(np.random.default_rng([seed, index]).choice(names, p=shares)) for index in range(count)]
+    seeds = [(seed + index) % _LARGEST_SEED for index in range(count)]
+    drawn = [draw_synthetic_kernel(family, kernel_seed, RANGE_FACTOR) for family, kernel_seed in zip(families, seeds, strict=True)]
+    latents = encode_kernels(models, np.stack([kernel.on_window() for kernel in drawn]))
+    traits = np.array([[found[name] for name in TRAITS] for found in (kernel.traits() for kernel in drawn)])
+    embedding = embed(latents, seed)
+    return LatentAtlas(latents, embedding, np.array(families), np.array(seeds, dtype=np.int64), traits, models.sha256, seed)
 
 
 def embed(latents: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
@@ -212,16 +225,20 @@ def load_atlas(folder: Path, model_sha256: str | None = None) -> LatentAtlas:
         atlas = LatentAtlas(
             values["latents"].astype(np.float32),
             values["embedding"].astype(np.float32),
-            values["parameters"].astype(np.float64),
+            values["families"].astype(np.str_),
+            values["kernel_seeds"].astype(np.int64),
+            values["traits"].astype(np.float64),
             str(values["model_sha256"]),
             int(values["seed"]),
         )
-        count = len(atlas.latents)
-        shapes = (atlas.latents.shape, atlas.embedding.shape, atlas.parameters.shape)
-        if count < 1 or shapes != ((count, 4, 8, 8), (count, 2), (count, len(PARAMETER_NAMES))):
+        count = len(atlas)
+        shapes = tuple(getattr(atlas, name).shape for name in ("latents", "embedding", "families", "kernel_seeds", "traits"))
+        if count < 1 or shapes != ((count, 4, 8, 8), (count, 2), (count,), (count,), (count, len(TRAITS))):
             raise ValueError(f"shapes {shapes}")
+        if not set(atlas.families.tolist()) <= set(FAMILIES) or atlas.kernel_seeds.min() < 0:
+            raise ValueError("families or seeds that are not known")
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{ATLAS_NAME} of the model {folder.name!r} is damaged; {again}") from error
+        raise InputError(f"{ATLAS_NAME} of the model {folder.name!r} is damaged or of an older version; {again}") from error
     if model_sha256 is not None and atlas.model_sha256 != model_sha256:
         raise InputError(f"{ATLAS_NAME} of the model {folder.name!r} was made with other weights; {again}")
     return atlas

@@ -8,7 +8,8 @@ from qpi_core.checkpoints import LoadedModels
 from qpi_core.errors import InputError
 from qpi_core.latent import (
     ATLAS_NAME,
-    PARAMETER_NAMES,
+    SHARES,
+    TRAITS,
     LatentAtlas,
     build_atlas,
     decode_latents,
@@ -17,6 +18,7 @@ from qpi_core.latent import (
     load_atlas,
     save_atlas,
 )
+from qpi_core.latent_path import PATHS, latent_between
 from qpi_core.networks.kernel_vae import KernelVAE
 from qpi_core.synthesis.kernels import phenomenological_kernel
 
@@ -40,14 +42,17 @@ def hand_made() -> LatentAtlas:
     latents = np.zeros((3, 4, 8, 8), dtype=np.float32)
     latents[1, 0, 0, 0], latents[2, 0, 0, 0] = 3.0, 10.0
     embedding = np.array([[0, 0], [1, 0], [0, 5]], dtype=np.float32)
-    return LatentAtlas(latents, embedding, np.ones((3, len(PARAMETER_NAMES))), "abc", 0)
+    return LatentAtlas(latents, embedding, np.array(["spline"] * 3), np.arange(3), np.ones((3, len(TRAITS))), "abc", 0)
 
 
-def test_parameters_give_the_kernels_that_were_encoded(built, models):
-    kernels = np.stack([phenomenological_kernel(**built.kernel_parameters(index).as_dict()) for index in (0, 41, 99)])
-    np.testing.assert_allclose(encode_kernels(models, kernels), built.latents[[0, 41, 99]], atol=1e-4)
-    assert built.column("wavenumber")[41] == built.kernel_parameters(41).wavenumber
-    assert set(np.unique(built.column("symmetry_order"))) == {0, 2, 3, 4, 6}
+def test_the_seeds_give_the_kernels_that_were_encoded(built, models):
+    some = [int(np.flatnonzero(built.families == name)[0]) for name in np.unique(built.families)]
+    kernels = np.stack([built.kernel(index).on_window() for index in some])
+    np.testing.assert_allclose(encode_kernels(models, kernels), built.latents[some], atol=1e-4)
+    for index in some:
+        expected = built.kernel(index).traits()
+        np.testing.assert_array_equal([built.column(name)[index] for name in TRAITS], [expected[name] for name in TRAITS])
+    assert set(np.unique(built.families)) <= set(SHARES) and len(some) > 5 and sum(SHARES.values()) == pytest.approx(1)
 
 
 def test_encoding_does_not_depend_on_amplitude(models):
@@ -58,7 +63,7 @@ def test_encoding_does_not_depend_on_amplitude(models):
 def test_same_seed_gives_the_same_atlas_and_another_does_not(built, models):
     again, other = build_atlas(models, 100, seed=5), build_atlas(models, 100, seed=6)
     np.testing.assert_array_equal(again.embedding, built.embedding)
-    assert not np.array_equal(other.parameters, built.parameters)
+    assert not np.array_equal(other.kernel_seeds, built.kernel_seeds)
 
 
 def test_embedding_keeps_clusters_apart():
@@ -77,7 +82,7 @@ def test_round_trip(built, models):
     path = save_atlas(built, models.folder)
     again = load_atlas(models.folder, "abc")
     assert path.name == ATLAS_NAME
-    for name in ("latents", "embedding", "parameters", "model_sha256", "seed"):
+    for name in ("latents", "embedding", "families", "kernel_seeds", "traits", "model_sha256", "seed"):
         np.testing.assert_array_equal(getattr(again, name), getattr(built, name))
 
 
@@ -116,7 +121,16 @@ def test_damage_and_other_weights_are_told(built, models, tmp_path):
         (tmp_path / ATLAS_NAME).write_bytes(damaged)
         with pytest.raises(InputError, match="damaged"):
             load_atlas(tmp_path)
-    np.savez(tmp_path / ATLAS_NAME, latents=np.zeros(3), embedding=np.zeros(3), parameters=np.zeros(3), model_sha256="abc", seed=1)
+    np.savez(
+        tmp_path / ATLAS_NAME,
+        latents=np.zeros(3),
+        embedding=np.zeros(3),
+        families=np.zeros(3),
+        kernel_seeds=np.zeros(3),
+        traits=np.zeros(3),
+        model_sha256="abc",
+        seed=1,
+    )
     with pytest.raises(InputError, match="damaged"):
         load_atlas(tmp_path)
     np.savez(tmp_path / ATLAS_NAME, latents=np.array([object()]))
@@ -132,10 +146,41 @@ def test_bad_latents_are_told(latent):
         hand_made().place(latent)
 
 
+def test_the_straight_line_and_the_great_circle():
+    a, b = np.zeros((4, 8, 8)), np.zeros((4, 8, 8))
+    a[0, 0, 0], b[1, 2, 3] = 1.0, 3.0
+    half, turned = latent_between(a, b, 0.5), latent_between(a, b, 0.5, "slerp")
+    assert (half[0, 0, 0], half[1, 2, 3]) == (0.5, 1.5)
+    # Halfway in direction (45 degrees) and in length (2).
+    np.testing.assert_allclose([turned[0, 0, 0], turned[1, 2, 3]], [np.sqrt(2), np.sqrt(2)], rtol=1e-6)
+    third = latent_between(a, b, 1 / 3, "slerp")
+    assert np.arctan2(third[1, 2, 3], third[0, 0, 0]) == pytest.approx(np.pi / 6) and np.linalg.norm(third) == pytest.approx(5 / 3)
+    for path in PATHS:
+        np.testing.assert_allclose(latent_between(a, b, 0.0, path), a, atol=1e-6)
+        np.testing.assert_allclose(latent_between(a, b, 1.0, path), b, atol=1e-6)
+        for other in (-a, 2 * a, 0 * a):
+            np.testing.assert_allclose(latent_between(a, other, 0.25, path), 0.75 * a + 0.25 * other, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ((np.zeros(3), np.zeros(4), 0.5), "first"),
+        ((np.full(3, np.nan), np.zeros(3), 0.5), "first"),
+        ((np.zeros(3), np.zeros(3), 1.1), "fraction"),
+    ],
+)
+def test_a_bad_path_is_told(arguments, name):
+    with pytest.raises(InputError, match=name):
+        latent_between(*arguments)
+    with pytest.raises(InputError, match="path"):
+        latent_between(np.zeros(3), np.ones(3), 0.5, "detour")
+
+
 def test_bad_requests_are_told(models):
     with pytest.raises(InputError, match="count"):
         build_atlas(models, 3)
-    with pytest.raises(InputError, match="wavenumber"):
+    with pytest.raises(InputError, match="wave_vector"):
         hand_made().column("colour")
     with pytest.raises(InputError, match="shape"):
         decode_latents(models, np.zeros((4, 4)))

@@ -39,14 +39,15 @@ def choose_kernel() -> SyntheticKernel:
     return SyntheticKernel(family, _band(family))
 
 
-def put_equation_7(parameters: KernelParameters) -> None:
-    """Set the sliders to a kernel of Eq. 7, as near as their ranges and steps allow."""
-    st.session_state["syn_family"] = EQUATION_7
-    st.session_state["syn_order"] = int(parameters.symmetry_order)
-    _put("syn_orientation", parameters.orientation % math.pi, 0.0, 3.14, 0.01)
-    _put("syn_wavenumber", parameters.wavenumber, 0.5, 8.0, 0.05)
-    _put("syn_phase", parameters.phase % math.pi, 0.0, 3.14, 0.01)
-    _put("syn_decay", parameters.decay, 0.02, 1.0, 0.01)
+def put_kernel(kernel: SyntheticKernel) -> None:
+    """Set the controls to a kernel, as near as their ranges and steps allow."""
+    st.session_state["syn_family"] = kernel.family
+    if isinstance(kernel.parameters, int):
+        st.session_state["syn_kernel_seed"] = kernel.parameters
+    elif isinstance(kernel.parameters, BandControls):
+        _put_band(kernel.parameters)
+    else:
+        _put_equation_7(kernel.parameters)
 
 
 def _choose_seed(family: str) -> int:
@@ -71,11 +72,15 @@ def _draw(step: int) -> None:
     """Move the seed and set the controls of the current family to the kernel that it draws."""
     state = st.session_state
     state["syn_kernel_seed"] = (int(state["syn_kernel_seed"]) + step) % (_LARGEST_SEED + 1)
-    drawn = draw_synthetic_kernel(str(state["syn_family"]), state["syn_kernel_seed"]).parameters
-    if isinstance(drawn, KernelParameters):
-        put_equation_7(drawn)
-    elif isinstance(drawn, BandControls):
-        _put_band(drawn)
+    put_kernel(draw_synthetic_kernel(str(state["syn_family"]), state["syn_kernel_seed"]))
+
+
+def _put_equation_7(parameters: KernelParameters) -> None:
+    st.session_state["syn_order"] = int(parameters.symmetry_order)
+    _put("syn_orientation", parameters.orientation % math.pi, 0.0, 3.14, 0.01)
+    _put("syn_wavenumber", parameters.wavenumber, 0.5, 8.0, 0.05)
+    _put("syn_phase", parameters.phase % math.pi, 0.0, 3.14, 0.01)
+    _put("syn_decay", parameters.decay, 0.02, 1.0, 0.01)
 
 
 def _put_band(controls: BandControls) -> None:

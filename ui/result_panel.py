@@ -95,20 +95,20 @@ def show_fit(outcome: Outcome) -> None:
 
 
 def show_latent_view(outcome: Outcome) -> None:
-    """Show the networks' kernel and its place among the training kernels, whatever the method."""
+    """Show the networks' kernel and its place among the simulated kernels, whatever the method."""
     st.subheader("What the networks see", anchor=False)
     if outcome.place is None:
         st.caption(plain(outcome.network_note))
         return
     from ui.latent_chart import latent_scatter
-    from ui.latent_page import show_place
+    from ui.latent_kernels import show_place
 
     training = atlas()
     scatter, kernels = st.columns([1.35, 1], gap="medium")
     with scatter:
         figure = latent_scatter(training, "symmetry_order", outcome.place, height=330, marker_size=4)
         st.plotly_chart(
-            figure, width="stretch", key="own_place", config=PLOTLY_CONFIG, alt="Place of the kernel in the t-SNE of the training kernels"
+            figure, width="stretch", key="own_place", config=PLOTLY_CONFIG, alt="Place of the kernel in the t-SNE of the simulated kernels"
         )
     with kernels:
         show_place(training, outcome)

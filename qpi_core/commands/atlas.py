@@ -12,8 +12,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "atlas",
         help="make the map of a model's latent space",
-        description="Draw kernels of Eq. 7 as in training, encode them with the model's Encoder_K, embed the latents in two dimensions "
-        "(t-SNE, about half a minute), and write atlas.npz into the model's folder. To be run again whenever the weights change.",
+        description="Draw kernels of every family, encode them with the model's Encoder_K, embed the latents in two dimensions "
+        "(t-SNE, about a minute in all), and write atlas.npz into the model's folder. To be run again whenever the weights change.",
     )
     parser.add_argument("--model", metavar="NAME", help="released model or a model's folder (default: the default model)")
     parser.add_argument("--count", type=int, default=DEFAULT_COUNT, help=f"number of kernels (default {DEFAULT_COUNT})")

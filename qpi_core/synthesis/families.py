@@ -217,8 +217,13 @@ def require_family(family: str) -> None:
         raise InputError(f"family must be one of {', '.join(FAMILIES)}, but it is {family!r}.")
 
 
-def draw_synthetic_kernel(family: str, seed: int) -> SyntheticKernel:
+def draw_synthetic_kernel(family: str, seed: int, widen: float = 1.0) -> SyntheticKernel:
     """Draw a kernel of a family from its usual ranges; the seed decides it.
+
+    Args:
+        family: a key of FAMILIES.
+        seed: 0 or more.
+        widen: factor (>= 1) by which the ranges of Eq. 7 reach beyond the benchmark's; the other families have their own.
 
     Raises:
         InputError: an unknown family.
@@ -227,4 +232,4 @@ def draw_synthetic_kernel(family: str, seed: int) -> SyntheticKernel:
     if family in (HARMONIC, SPLINE):
         return SyntheticKernel(family, seed)
     rng = np.random.default_rng(seed)
-    return SyntheticKernel(family, draw_kernel_parameters(rng) if family == EQUATION_7 else draw_band_controls(rng, family))
+    return SyntheticKernel(family, draw_kernel_parameters(rng, widen=widen) if family == EQUATION_7 else draw_band_controls(rng, family))
