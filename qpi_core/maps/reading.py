@@ -14,6 +14,7 @@ from qpi_core.maps.arrays import read_npy, read_npz
 from qpi_core.maps.createc import CREATEC_MAGICS, read_createc
 from qpi_core.maps.gwyddion import GWY_MAGIC, read_gwy
 from qpi_core.maps.hdf5 import HDF5_MAGIC, read_hdf5
+from qpi_core.maps.igor import IGOR_MAGICS, is_igor_wave, read_igor
 from qpi_core.maps.images import read_png, read_tiff
 from qpi_core.maps.limits import MIN_SIDE
 from qpi_core.maps.matlab import MAT_5_MAGIC, MAT_73_MAGIC, read_mat
@@ -49,12 +50,14 @@ _FORMATS = (
     _Format("HDF5 file", (".h5", ".hdf5", ".nxs"), (HDF5_MAGIC,), read_hdf5),
     _Format("WSxM image", (".stp",), (WSXM_MAGIC,), read_wsxm),
 )
+_IGOR = _Format("binary wave of Igor", (".ibw",), (), read_igor)  # two bytes prove nothing: its header's checksum does
 _TEXT = _Format("text", (".csv", ".txt", ".asc", ".dat", ".xyz", ".tsv"), (), read_text)
 
-READABLE_EXTENSIONS = tuple(extension.lstrip(".") for kind in (*_FORMATS, _TEXT) for extension in kind.extensions if extension != ".xyz")
+READABLE_EXTENSIONS = tuple(
+    extension.lstrip(".") for kind in (*_FORMATS, _IGOR, _TEXT) for extension in kind.extensions if extension != ".xyz"
+)
 """Extensions of the readable formats, without the dot, for file choosers."""
 
-_IGOR_VERSIONS = (b"\x02\0", b"\x05\0", b"\0\x02", b"\0\x05")
 _RHK_MARK = "STiMage".encode("utf-16-le")
 
 _UNREADABLE = {
@@ -105,10 +108,10 @@ def _recognise(content: bytes, name: str) -> _Format:
     for magic, description in _UNREADABLE.items():
         if content.startswith(magic) or (magic == _RHK_MARK and content[2 : 2 + len(magic)] == magic):
             raise InputError(f"{name} is {description}.")
-    if content[:2] in _IGOR_VERSIONS and name.lower().endswith(".ibw"):
-        raise InputError(f"{name} is an Igor binary wave; open it in Gwyddion and save it as .gwy.")
+    if is_igor_wave(content) or (content.startswith(IGOR_MAGICS) and name.lower().endswith(".ibw")):
+        return _IGOR
     extension = "." + name.rpartition(".")[2].lower() if "." in name else ""
-    for kind in _FORMATS:
+    for kind in (*_FORMATS, _IGOR):
         if extension in kind.extensions:
             raise InputError(f"{name} is named {extension} but does not begin as a {kind.title} does; it is damaged, cut off or renamed.")
     return _TEXT

@@ -125,6 +125,25 @@ def test_wsxm_orientation_and_scales(kind):
     assert scan.pixel_size_nm == pytest.approx((2 / 6, 3 / 9)) and scan.bias_mv == [-150] and scan.channels == ("Topo",)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_igor_waves_as_gwyddion_shows_them(order):
+    stack = np.stack([LAYER, LAYER * 2, LAYER * 3]).astype("f4")
+    scan = load_map(written.igor(stack, order), "no_name")
+    np.testing.assert_array_equal(scan.stack(), stack[:, ::-1])
+    assert scan.channels == ("dIdV",) and scan.unit() == "A" and scan.pixel_size_nm == pytest.approx((3, 2))
+    np.testing.assert_allclose(scan.bias_mv, [-100, -90, -80])
+    cut = load_map(written.igor(stack, order)[: -LAYER.size * 4], "wave.ibw")
+    assert cut.complete == pytest.approx(2 / 3) and np.isnan(cut.layer(index=2)).all()
+
+
+def test_igor_waves_written_here_are_read_by_igor2():
+    binarywave = pytest.importorskip("igor2.binarywave", reason="igor2, an independent reader, is not installed")
+    wave = binarywave.load(io.BytesIO(written.igor(LAYER)))["wave"]
+    np.testing.assert_array_equal(wave["wData"], LAYER.T)
+    assert wave["wave_header"]["bname"] == b"dIdV" and wave["wave_header"]["sfA"][1] == 3e-9
+    np.testing.assert_array_equal(load_map(written.igor(LAYER), "a.ibw").layer(), LAYER[::-1])
+
+
 BAD_FILES = {
     "gwy cut off": (write_gwy({"a": LAYER}, 1.0)[:-20], "map.gwy", "not a complete Gwyddion file"),
     "gwy without data": (write_gwy({}, 1.0), "map.gwy", "no image data"),
@@ -137,7 +156,10 @@ BAD_FILES = {
     "nanonis spectrum": (b"Experiment\tbias spectroscopy\t\r\n[DATA]\r\n1\t2\r\n", "spectrum.dat", "not a map"),
     "rhk": (b"\xaa\0" + "STiMage 005.".encode("utf-16-le") + b"\0" * 50, "map.sm4", "RHK"),
     "matrix": (b"ONTMATRX0101" + b"\0" * 50, "map.Z_mtrx", "MATRIX"),
-    "igor": (b"\x05\0" + b"\0" * 500, "wave.ibw", "Igor"),
+    "igor without type": (b"\x05\0" + b"\0" * 500, "wave.ibw", "Igor"),
+    "igor cut off": (written.igor(LAYER)[:390], "wave.ibw", "not one line"),
+    "igor of one dimension": (written.igor(LAYER[0]), "wave.ibw", "1 dimensions"),
+    "igor renamed": (b"hello", "wave.ibw", "does not begin as a binary wave of Igor"),
 }
 
 

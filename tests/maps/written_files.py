@@ -158,3 +158,19 @@ def mat_73(**arrays):
             file[key] = np.asarray(array).T
     content = stream.getvalue()
     return b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\0\x02IM" + content[128:]
+
+
+def igor(stack, order="<", step=(2e-9, 3e-9, 0.01), start=(0.0, 0.0, -0.1), units=("m", "m", "V"), data_unit="A", title="dIdV"):
+    """An Igor wave, version 5: stack is (y, x) or (layers, y, x) as stored, y upwards."""
+    values = np.asarray(stack)
+    sides = list(values.shape[::-1]) + [0] * (4 - values.ndim)
+    kind = {"f4": 2, "f8": 4, "i2": 16, "i4": 32}[values.dtype.str[1:]]
+    body = values.astype(values.dtype.newbyteorder(order)).tobytes()
+    wave = struct.pack(order + "IIIihh6xh32sII", 0, 0, 0, values.size, kind, 0, 1, title.encode(), 0, 0)
+    wave += struct.pack(order + "4i4d4d", *sides, *step, 1.0, *start, 0.0)
+    wave += b"".join(unit.encode().ljust(4, b"\0") for unit in (data_unit, *units, ""))
+    wave = wave.ljust(320, b"\0")
+    sizes = struct.pack(order + "iiii4i4iiii", 320 + len(body), 0, 0, 0, *[0] * 8, 0, 0, 0)
+    checked = struct.pack(order + "hH", 5, 0) + sizes + wave
+    missing = -int(np.frombuffer(checked, order + "u2").sum(dtype=np.uint64)) % 2**16
+    return struct.pack(order + "hH", 5, missing) + sizes + wave + body
