@@ -94,7 +94,7 @@ def test_defects_go_along_with_a_crop_and_come_back(app: AppTest):
     assert 0 < len(within) < len(POSITIONS)
     np.testing.assert_allclose(space.defects.points, within - [10, 12])
     assert len(state_of(app).outside) == len(POSITIONS) - len(within)
-    assert any("set aside" in caption.value for caption in app.caption)
+    assert any("outside set aside" in caption.value for caption in app.caption)
     app.button(key="prepare_undo").click().run()
     found = space.defects.points[np.lexsort(space.defects.points.T)]
     np.testing.assert_allclose(found, POSITIONS[np.lexsort(POSITIONS.T)])

@@ -71,13 +71,14 @@ def _move_defects(space: Workspace, state: PreparationState, layer: PreparedLaye
 
 def _summary(state: PreparationState) -> str:
     steps = " → ".join(describe_step(step) for step in state.steps) or "The map is used as it was measured."
-    aside = f" {len(state.outside)} defects outside are set aside." if len(state.outside) else ""
+    count = len(state.outside)
+    aside = f" · {count} {'defect' if count == 1 else 'defects'} outside set aside" if count else ""
     return plain(steps) + aside
 
 
 def _show_steps(state: PreparationState) -> None:
     for number, step in enumerate(state.steps):
-        text, button = st.columns([6, 1], vertical_alignment="center")
+        text, button = st.columns([3, 1], vertical_alignment="center")
         text.text(f"{number + 1}. {describe_step(step)}")
         button.button(
             "Remove",

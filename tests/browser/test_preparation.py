@@ -1,0 +1,31 @@
+"""Preparation in a real browser: a crop carries the defects along, clicks land on the cropped map, and an undo brings all back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.app_driver import noiseless_map
+from tests.browser.app_page import AppPage, eventually, npy
+
+
+def test_a_crop_moves_defects_and_an_undo_brings_them_back(new_page):
+    app = AppPage(new_page())
+    app.upload_map("tilted.npy", npy(noiseless_map() + np.arange(64, dtype=np.float32) * 0.05))
+    app.wait_for_map()
+    for done, place in enumerate((20, 40, 60), start=1):
+        app.click(place, place)
+        app.wait_for_count(done)
+    page = app.page
+    page.get_by_role("button", name="Preparation").click()
+    page.locator(".st-key-prepare_step [role=combobox], .st-key-prepare_step input").first.click()
+    page.get_by_role("option", name="Crop").click()
+    page.get_by_role("spinbutton", name="Left x (px)").wait_for()
+    page.get_by_role("button", name="Add step").click()
+    app.wait_for_count(2)
+    eventually(lambda: page.get_by_text("1 defect outside set aside").count() == 1, "the third defect is said to be set aside")
+    page.keyboard.press("Escape")
+    app.click(10, 28)
+    app.wait_for_count(3)
+    page.get_by_role("button", name="Preparation").click()
+    page.locator(".st-key-prepare_undo button").first.click()
+    app.wait_for_count(4)
