@@ -26,7 +26,7 @@ def read_npy(content: bytes, name: str) -> MapContent:
     Raises:
         InputError: damaged, cut off, not numeric, or neither 2-D nor 3-D.
     """
-    values, note = as_stack(read_npy_array(content, name), name)
+    values, note = as_stack(read_npy_array(content, name, as_far_as_real=True), name)
     return MapContent(values={"data": values}, notes=(note,) if note else ())
 
 
@@ -74,8 +74,13 @@ def content_of_arrays(arrays: dict[str, NDArray[Any]], name: str) -> MapContent:
     )
 
 
-def read_npy_array(content: bytes, name: str) -> NDArray[Any]:
+def read_npy_array(content: bytes, name: str, as_far_as_real: bool = False) -> NDArray[Any]:
     """Return the array of a .npy file after checking its header against the bytes that are there; nothing is unpickled.
+
+    Args:
+        content: of the file.
+        name: of the file, for messages.
+        as_far_as_real: fill a file that is cut off with NaN, if at least one line of it is there, instead of refusing it.
 
     Raises:
         InputError: damaged, cut off, or of a type that is not a real number.
@@ -96,6 +101,11 @@ def read_npy_array(content: bytes, name: str) -> NDArray[Any]:
     start = stream.tell()
     count = int(np.prod(sides, dtype=np.int64))
     held = (len(content) - start) // dtype.itemsize
+    if held < count and as_far_as_real and len(sides) > 1 and held >= sides[-1]:
+        require_plausible_size(name, sides, held)
+        filled = np.full(count, np.nan)
+        filled[:held] = np.frombuffer(content, dtype=dtype, count=held, offset=start)
+        return filled.reshape(sides, order="F" if fortran_order else "C")
     if held < count:
         raise InputError(f"{name} is cut off: it declares {count} values and holds {held}. Copy or export it again.")
     array = np.frombuffer(content, dtype=dtype, count=count, offset=start)

@@ -19,7 +19,7 @@ BAD_FILES = {
     "empty": (b"", "map.npy", "empty"),
     "not a map": (b"not a map at all", "map.npy", "renamed"),
     "npy header cut": (b"\x93NUMPY\x01\x00", "map.npy", "header"),
-    "npy cut off": (written.npy(LAYER)[:-30], "map.npy", "cut off"),
+    "npy cut off": (written.npy(LAYER)[:140], "map.npy", "cut off"),
     "npy of 10^12": (NPY_1E12, "map.npy", "declares"),
     "npy of objects": (PICKLED, "map.npy", "objects"),
     "npy complex": (written.npy(LAYER + 1j), "map.npy", "real numbers"),

@@ -101,3 +101,12 @@ def test_a_cut_file_says_how_much_of_it_is_there():
     assert not any("hold a value" in note for note in load_map(whole, "scan.sxm").notes)
     cut = load_map(whole[: -len(LAYER.tobytes()) - 6 * 15 * 4], "scan.sxm")
     assert cut.complete == 0.5 and any("50 % of the points hold a value" in note for note in cut.notes)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_cut_array_loads_as_far_as_it_is_real(order):
+    whole = np.asarray(LAYER, order=order)
+    scan = load_map(written.npy(whole)[: -5 * 4], "map.npy")
+    missing = np.isnan(scan.layer())
+    assert missing.sum() == 5 and missing.ravel(order)[-5:].all()
+    np.testing.assert_array_equal(scan.layer()[~missing], LAYER[~missing])
