@@ -32,6 +32,12 @@ st.navigation(
             icon=":material/leaderboard:",
             help="What each released model is and what every method reaches.",
         ),
+        st.Page(
+            "pages/documentation.py",
+            title="Documentation",
+            icon=":material/menu_book:",
+            help="Tutorial, method and limits, Python, command line, training.",
+        ),
     ],
     position="top",
 ).run()

@@ -1,0 +1,38 @@
+"""The documentation: its Python runs, its commands exist, and the app shows it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from qpi_core.__main__ import main
+from tests.app_driver import ROOT, start
+from ui.documentation_page import TITLES
+
+DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
+def test_python_examples_run(path):
+    names: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
+        exec(compile(block, path.name, "exec"), names)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
+def test_commands_and_options_exist(path, capsys):
+    for line in re.findall(r"^python run\.py (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE):
+        command, *words = line.split("#")[0].split()
+        with pytest.raises(SystemExit) as stop:
+            main([command, "--help"])
+        text = capsys.readouterr().out
+        assert stop.value.code == 0 and all(word in text for word in words if word.startswith("--")), line
+
+
+def test_the_page_shows_every_document():
+    app = start().switch_page("pages/documentation.py").run()
+    assert {path.stem for path in DOCUMENTS} == set(TITLES)
+    for name in TITLES:
+        app.get_by_key("document").set_value(name).run()
+        assert not app.exception and app.markdown[0].value == (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8").strip()
