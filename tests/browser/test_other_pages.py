@@ -33,7 +33,7 @@ def test_click_on_a_point_shows_its_kernel(new_page):
     app.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     app.page.get_by_text("The kernel behind the point", exact=True).wait_for()
     app.page.get_by_role("button", name="Open in Synthesize").click()
-    app.page.get_by_text("the ring of the FFT lies at").wait_for()
+    app.page.get_by_text("The map is the exact sum").wait_for()
 
 
 def test_dark_theme_reaches_the_map(new_page):
