@@ -78,6 +78,10 @@ def test_streaks_are_repaired_and_nothing_else_is_touched(gaps):
 def test_short_marks_and_terraces_are_no_streaks():
     defect = NOISY + 3 * np.exp(-((X - 30) ** 2 + (Y - 20) ** 2) / 4) + np.where(Y > 33, 5.0, 0.0)
     np.testing.assert_array_equal(apply(RemoveStreaks(), defect).values, defect)
+    short = NOISY.copy()
+    short[10, 20:28] += 3.0
+    np.testing.assert_array_equal(apply(RemoveStreaks(min_length=16), short).values, short)
+    assert (apply(RemoveStreaks(min_length=6), short).values != short).any()
 
 
 @pytest.mark.parametrize("gaps", [np.copy, holed])
