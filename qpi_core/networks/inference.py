@@ -125,7 +125,6 @@ def encode_observation(
     values, mask = (torch.from_numpy(array)[None].to(models.device) for array in (prepared.values, prepared.mask))
     known = None if start is None else [start.kernel(FRAME_SIZE) / np.float32(prepared.scale)]
     frame = kernel_frame(values, mask, [positions], None if weights is None else [weights], known).inputs
-    frame = frame[:, : models.encoder.config["in_channels"]]
     turned: Tensor = models.encoder(torch.cat([network_window(turn(frame, orientation)) for orientation in range(ORIENTATIONS)]))
     return turned
 
