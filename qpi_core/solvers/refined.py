@@ -95,11 +95,13 @@ def solve_refined(
                 return judge_single_correction(residual, mask, points[0], amplitudes, operator.kernel_size)
             return _judge_part(residual, prepared, points, amplitudes, operator) or judge_correction(residual, mask, operator, power)
 
-        judgements = [judge(residuals[0])]
+        # Between pixels a kernel on pixels leaves more than the solver that it came from, which knows the true offsets.
+        explained = (priors[0].solution.noise_sigma / prepared.scale) ** 2 < 3 * NEGLIGIBLE
+        judgements = [Judgement(NEGLIGIBLE, None, 0.0) if explained else judge(residuals[0])]
         # Wrong positions and missing defects make a kernel of independent profiles without any symmetry, and leave nothing to correct.
         first = priors[0].solution
         shapeless = first.symmetry_order is None and first.details.get("profiles") == "independent"
-        doubtful = judgements[0].strength is not None or shapeless
+        doubtful = judgements[0].strength is not None or (shapeless and not explained)
         if doubtful and not is_one_place(points) and mask.sum() <= MOST_JUDGED and all(prior.refit for prior in priors):
             verdict = _verdict(map_, prepared, points, amplitudes, priors, operator)
             judgement = Judgement(verdict.errors[verdict.index], verdict.strength, verdict.width)
