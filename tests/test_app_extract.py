@@ -66,6 +66,7 @@ def test_main_job_gives_the_kernel_of_the_backend(app: AppTest):
     upload(app, "map.npy", npy(observation))
     put_defects(app, POSITIONS)
     app.slider(key="kernel_size").set_value(32).run()
+    app.toggle(key="refine_clicked").set_value(False).run()
     extract(app)
     assert not app.exception and not app.error
     outcome = app.session_state["workspace"].outcome
@@ -195,3 +196,18 @@ def test_a_change_of_the_map_loses_nothing(app: AppTest):
     assert not app.exception
     assert space.loaded.name == "map.npy" and space.outcome is before
     np.testing.assert_array_equal(space.defects.points, POSITIONS)
+
+
+def test_marked_defects_are_moved_by_the_map_and_can_be_taken_over(app: AppTest):
+    upload(app, "map.npy", npy(noiseless_map()))
+    clicked = POSITIONS + [0.6, -0.5]
+    put_defects(app, clicked)
+    assert app.toggle(key="refine_clicked").value
+    extract(app)
+    space = app.session_state["workspace"]
+    np.testing.assert_array_equal(space.defects.points, clicked)
+    moved = space.outcome.estimate.positions
+    assert np.median(np.hypot(*(moved - POSITIONS).T)) < 0.1
+    app.button(key="take_over_positions").click().run()
+    np.testing.assert_array_equal(space.defects.points, moved)
+    assert not app.toggle(key="refine_listed").value

@@ -29,6 +29,7 @@ class Question:
         positions: (n, 2) px.
         method, kernel_size: as chosen.
         simulation: what a simulated map is made of, for the side-car, or None.
+        refine_positions: whether the map may move the defects.
     """
 
     name: str
@@ -38,10 +39,12 @@ class Question:
     method: str
     kernel_size: int
     simulation: dict[str, Any] | None = None
+    refine_positions: bool = False
 
     def fingerprint(self) -> tuple[Any, ...]:
         """Return what has to be equal for an answer to be up to date."""
-        return (self.view.layer.sha256, self.view.pixel_size_nm, array_hash(self.positions), self.method, self.kernel_size)
+        settings = (self.method, self.kernel_size, self.refine_positions)
+        return (self.view.layer.sha256, self.view.pixel_size_nm, array_hash(self.positions), *settings)
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,14 @@ def extract_kernel(job: Job, question: Question) -> Outcome:
     tool = extractor()
     values = question.view.layer.values
     started = time.perf_counter()
-    estimate = tool.extract(values, question.positions, question.method, question.kernel_size, pixel_size_nm=question.view.pixel_size_nm)
+    estimate = tool.extract(
+        values,
+        question.positions,
+        question.method,
+        question.kernel_size,
+        question.refine_positions,
+        pixel_size_nm=question.view.pixel_size_nm,
+    )
     seconds = time.perf_counter() - started
     job.step(0.6, "Finding its place in the latent space")
     note = ""

@@ -56,7 +56,22 @@ def choose_question(space: Workspace, view: MapView) -> Question:
         help=f"The map is only {shorter} pixels wide, so the kernel takes all of it." if fixed else texts.KERNEL_SIZE,
     )
     loaded = space.loaded
-    return Question(loaded.name, loaded.sha256, view, space.defects.points, str(method), largest if fixed else int(size), loaded.simulation)
+    chosen_size = largest if fixed else int(size)
+    refine = _choose_refinement(space.defects.source == "picture")
+    return Question(loaded.name, loaded.sha256, view, space.defects.points, str(method), chosen_size, loaded.simulation, refine)
+
+
+def _choose_refinement(clicked: bool) -> bool:
+    """Show the switch: on at first for positions set in the picture, off for those of lists, each remembered on its own."""
+    return bool(
+        st.toggle(
+            "Let the map move the defects",
+            value=clicked,
+            key="refine_clicked" if clicked else "refine_listed",
+            help=texts.REFINE_POSITIONS,
+            persist_state="session",
+        )
+    )
 
 
 def show_extract_button(space: Workspace, question: Question) -> None:

@@ -77,5 +77,7 @@ def open_session(space: Workspace, session: Session) -> None:
     space.previous = space.previous if before[0] is None else before
     space.outcome, space.extract_problem = outcome, ""
     if outcome is not None:
+        # The list comes from a file now, but its result was asked for with or without moving the defects.
+        st.session_state["refine_listed"] = outcome.question.refine_positions
         space.job = job_queue().submit("Opening the session", lambda job: outcome_of(saved, with_place=True))
         space.job.wait(_PATIENCE_SECONDS)

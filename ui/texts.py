@@ -27,6 +27,11 @@ KERNEL_SIZE = (
     "Side of the kernel window, pixels: large enough that the pattern has died out at its edge, at most the shorter side of the map."
 )
 EXTRACT_NEEDS_DEFECTS = "Mark at least one defect first: click on the map, or load a list."
+REFINE_POSITIONS = (
+    "Clicks are a pixel off: before the kernel is computed, each defect moves to where the map fits best. "
+    "On at first for defects marked in the picture, off for lists. Your marks stay as they are; the result says what moved."
+)
+TAKE_OVER = "Puts the moved positions in place of the marks; Undo above the map brings yours back."
 EXTRACT_READY = "Computes the kernel, its FFT, the reconstruction and the residual."
 ZOOM = (
     "One zoom: drag or use the wheel in any picture, double-click to reset. A kernel in nm and its FFT in rad/nm "
