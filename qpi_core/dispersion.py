@@ -30,7 +30,7 @@ _LEAST_PERIODS = 0.9
 _DECAYS = (0.25, 0.7, 3.0)
 _LEAST_EXPLAINED = 0.5
 _SYSTEMATIC_SHARE = 0.035
-"""Share of the resolution pi / (r_max - r_min) that the asymptotic form may be wrong by: the most that was seen on exact Green's functions."""
+"""Share of pi / (r_max - r_min) that the asymptotic form may be wrong by: the most that was seen on exact Green's functions."""
 
 
 @dataclass(frozen=True, eq=False)
