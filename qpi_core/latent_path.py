@@ -33,7 +33,7 @@ def latent_between(first: ArrayLike, second: ArrayLike, fraction: float, path: s
         raise InputError(f"fraction must be from 0 to 1, but it is {fraction!r}.")
     if path not in PATHS:
         raise InputError(f"path must be one of {', '.join(PATHS)}, but it is {path!r}.")
-    lengths = np.linalg.norm(a), np.linalg.norm(b)
+    lengths = float(np.linalg.norm(a)), float(np.linalg.norm(b))
     angle = float(np.arccos(np.clip(np.vdot(a, b) / max(lengths[0] * lengths[1], 1e-300), -1.0, 1.0)))
     # Along one direction, or through the origin, there is no great circle to follow.
     if path == "line" or min(lengths) == 0 or angle < _PARALLEL or angle > np.pi - _PARALLEL:

@@ -96,7 +96,7 @@ def measure(
 
 
 def autoencode(extractor: Extractor, kernel: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return Decoder_K(Encoder_K(kernel)), in the units of the kernel, averaged over the orientations in which `two_step` asks its networks.
+    """Return Decoder_K(Encoder_K(kernel)) in the units of the kernel, averaged over the orientations that `two_step` averages over.
 
     Raises:
         InputError: the kernel is not of the size that the networks see.

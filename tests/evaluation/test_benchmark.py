@@ -1,6 +1,7 @@
 """The runner: every method on the same scenes, nothing measured twice, nothing lost, numbers that a loop confirms."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -143,14 +144,26 @@ def test_ceiling_is_decoder_of_encoder_in_the_kernels_own_units():
     import torch
 
     from qpi_core.checkpoints import LoadedModels
+    from qpi_core.networks.kernel_frame import CHANNELS
     from qpi_core.networks.kernel_vae import KernelVAE
+    from qpi_core.networks.observation_encoder import ObservationEncoder
 
     torch.manual_seed(0)
     vae = KernelVAE(block_out_channels=(8, 8, 8, 8), norm_num_groups=4).eval()
-    models = LoadedModels("small", None, "", vae, None, None, "cpu")
-    extractor = Extractor(models=models)
+    small = {"block_out_channels": (8, 8, 8, 8), "norm_num_groups": 4}
+    one_look = ObservationEncoder(2, "map", **small)
+    extractor = Extractor(models=LoadedModels("small", None, "", vae, one_look, None, "cpu"))
     kernel = draw_benchmark_scene(1, 2).kernel
     found = measure.autoencode(extractor, kernel)
+    eight_looks = Extractor(models=replace(extractor.models(), encoder=ObservationEncoder(CHANNELS, "kernel_frame", **small)))
+    averaged = measure.autoencode(eight_looks, kernel)
+    # An untrained codec prefers a direction; the average over quarter turns and mirrors of an isotropic kernel has none.
+    isotropic = draw_benchmark_scene(1, 0).kernel
+    for extractor_, tolerance in ((eight_looks, 1e-4), (extractor, None)):
+        inner = measure.autoencode(extractor_, isotropic)[1:, 1:]
+        lopsided = float(np.abs(inner - np.rot90(inner)).max())
+        assert lopsided < tolerance if tolerance else lopsided > 1e-3
+    assert not np.allclose(averaged, found, atol=1e-3)
     with torch.no_grad():
         posterior = vae.autoencoder.encode(torch.from_numpy(kernel / np.abs(kernel).max())[None, None]).latent_dist
         expected = vae.autoencoder.decode(posterior.mean).sample[0, 0].numpy() * np.abs(kernel).max()
