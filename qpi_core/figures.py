@@ -106,7 +106,7 @@ def kernel_png(
     figure, (axes,) = _figure(1, image.shape, pixel_size_nm, style)
     origin = (image.shape[1] // 2, image.shape[0] // 2)
     _draw_real_space(figure, axes, image, pixel_size_nm, origin, title, unit, style)
-    return _png(figure, style, metadata)
+    return png_of(figure, style, metadata)
 
 
 def fft_png(
@@ -126,7 +126,7 @@ def fft_png(
     _draw(figure, axes, image, extent, title, "", style)
     axes.set_xlabel(f"$q_x$ ({unit}, 2π included)")
     axes.set_ylabel(f"$q_y$ ({unit}, 2π included)")
-    return _png(figure, style, metadata)
+    return png_of(figure, style, metadata)
 
 
 def map_png(
@@ -143,7 +143,7 @@ def map_png(
     figure, (axes,) = _figure(1, image.shape, pixel_size_nm, style)
     _draw_real_space(figure, axes, image, pixel_size_nm, (0, 0), title, unit, style)
     _mark(axes, positions, pixel_size_nm)
-    return _png(figure, style, metadata)
+    return png_of(figure, style, metadata)
 
 
 def fit_png(
@@ -174,7 +174,7 @@ def fit_png(
     for axes, (title, image, scale) in zip(panels, pictures, strict=True):
         _draw_real_space(figure, axes, image, pixel_size_nm, (0, 0), title, unit, style, scale)
     _mark(panels[0], positions, pixel_size_nm)
-    return _png(figure, style, metadata)
+    return png_of(figure, style, metadata)
 
 
 def scale_bar_length(width: float) -> float:
@@ -267,7 +267,8 @@ def _mark(axes: Axes, positions: ArrayLike | None, pixel_size_nm: float | tuple[
     axes.set_ylim(limits[1])
 
 
-def _png(figure: Figure, style: PictureStyle, metadata: Mapping[str, str] | None) -> bytes:
+def png_of(figure: Figure, style: PictureStyle, metadata: Mapping[str, str] | None) -> bytes:
+    """Return a figure as the content of a PNG file with text fields."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=style.dots_per_inch, metadata=dict(metadata or {}))
     return buffer.getvalue()
