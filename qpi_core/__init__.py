@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from qpi_core.assessment import Assessment as Assessment
+    from qpi_core.assessment import assess as assess
     from qpi_core.errors import InputError as InputError
     from qpi_core.estimate import KernelEstimate as KernelEstimate
     from qpi_core.extraction import Extractor as Extractor
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from qpi_core.synthesis.scenes import simulate_observation as simulate_observation
 
 _HOME_OF_NAME = {
+    "Assessment": "qpi_core.assessment",
+    "assess": "qpi_core.assessment",
     "InputError": "qpi_core.errors",
     "KernelEstimate": "qpi_core.estimate",
     "Extractor": "qpi_core.extraction",
@@ -46,6 +50,7 @@ _HOME_OF_NAME = {
 }
 
 __all__ = [
+    "Assessment",
     "Extractor",
     "InputError",
     "KernelEstimate",
@@ -53,6 +58,7 @@ __all__ = [
     "Preparation",
     "ScanMap",
     "StackEstimate",
+    "assess",
     "extract_stack",
     "find_defects",
     "load_extractor",
