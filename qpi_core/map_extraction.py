@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.assessment import assess, require_enough_defects
 from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
 from qpi_core.extraction import Extractor
@@ -34,6 +35,7 @@ class ExtractionOptions:
         pixel_size_nm: (dy, dx) or one number; overrides what the file says.
         refine_positions, refine_weights: let the map move the defects, and give each its own amplitude.
         model, device: the networks, and where they run.
+        stability: compare the kernels of two halves of the defects, and say in the side-car how far they agree.
     """
 
     method: str | None = None
@@ -48,6 +50,7 @@ class ExtractionOptions:
     refine_weights: bool = False
     model: str | None = None
     device: str = "auto"
+    stability: bool = False
 
     def record(self) -> dict[str, Any]:
         """Return the options in strict JSON types."""
@@ -132,6 +135,8 @@ def read_inputs(files: MapFiles, options: ExtractionOptions) -> MapInputs:
     moved = moved[inside(moved, (height, width))]
     if not len(moved):
         raise InputError(f"None of the {len(positions.positions_px)} positions lies on the prepared layer; crop less, or mark others.")
+    if options.stability:
+        require_enough_defects(len(moved))
     size = min(DEFAULT_KERNEL_SIZE, height, width) if options.kernel_size is None else options.kernel_size
     return MapInputs(scan, prepared, positions, moved, bytes_sha256(listed), size)
 
@@ -151,7 +156,24 @@ def extract_inputs(inputs: MapInputs, options: ExtractionOptions, extractor: Ext
         options.refine_weights,
         inputs.pixel_size_nm,
     )
+    if options.stability:
+        estimate = _with_stability(estimate, inputs, extractor)
     return estimate.with_source(_source(inputs, options))
+
+
+def _with_stability(estimate: KernelEstimate, inputs: MapInputs, extractor: Extractor) -> KernelEstimate:
+    """Return the estimate with its assessment in the provenance; positions and amplitudes as they were used, moved or not."""
+    assessment = assess(
+        extractor,
+        inputs.prepared.values,
+        estimate.positions,
+        method=estimate.method,
+        kernel_size=estimate.kernel_size,
+        pixel_size_nm=inputs.pixel_size_nm,
+        weights=estimate.weights,
+        estimate=estimate,
+    )
+    return replace(estimate, provenance={**estimate.provenance, "stability": assessment.record()})
 
 
 def describe(inputs: MapInputs, options: ExtractionOptions, estimate: KernelEstimate) -> list[str]:
@@ -162,6 +184,7 @@ def describe(inputs: MapInputs, options: ExtractionOptions, estimate: KernelEsti
         inputs.positions.description,
         *_preparation_sentences(inputs, options),
         *(f"Warning: {warning}" for warning in estimate.warnings),
+        *([estimate.provenance["stability"]["verdict"]] if "stability" in estimate.provenance else []),
         f"Noise {estimate.noise_sigma:.4g}, background {estimate.background:.4g}, method {estimate.method}.",
     ]
 

@@ -77,6 +77,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--refine-positions", action="store_true", help="let the map move the defects (for positions marked by hand)")
     parser.add_argument("--refine-weights", action="store_true", help="let the map give each defect its own amplitude")
+    parser.add_argument(
+        "--stability",
+        action="store_true",
+        help="also extract from halves of the defects and say how far they agree (five times as long; at least 4 defects)",
+    )
     parser.add_argument("--model", metavar="NAME", help="released model or a model's folder (default: the default model)")
     parser.add_argument("--device", default="auto", help="where the networks run: auto (default), cpu, cuda, cuda:0, ..., mps")
     parser.add_argument("--workers", type=int, metavar="N", help="many maps: so many at a time, in processes of this machine")
@@ -175,6 +180,7 @@ def _options(args: argparse.Namespace) -> ExtractionOptions:
         refine_weights=args.refine_weights,
         model=args.model,
         device=args.device,
+        stability=args.stability,
     )
 
 

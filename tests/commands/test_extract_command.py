@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qpi_core import assess, load_extractor
 from qpi_core.__main__ import build_parser, main
 
 REAL_SCAN = Path(__file__).resolve().parents[3] / "shared" / "data" / "scans" / "nanonis.sxm"
@@ -39,6 +40,15 @@ def test_files_and_side_car(inputs, capsys):
     rebuilt = np.load(inputs / "out" / "reconstruction.npy") + np.load(inputs / "out" / "residual.npy")
     np.testing.assert_allclose(rebuilt, level(np.load(inputs / "map.npy")[2], "plane"), atol=1e-5)
     assert "Warning: The average of crops" in capsys.readouterr().out
+
+
+def test_stability_is_said_and_kept_in_the_side_car(inputs, capsys):
+    assert extract(inputs, "--method", "defect_average", "--kernel-size", "9", "--stability") == 0
+    stability = json.loads((inputs / "out" / "estimate.json").read_text(encoding="utf-8"))["provenance"]["stability"]
+    assert stability["verdict"] in capsys.readouterr().out.splitlines()
+    positions = np.loadtxt(inputs / "p.csv", delimiter=",", skiprows=1)
+    again = assess(load_extractor(device="cpu"), np.load(inputs / "map.npy")[0], positions, method="defect_average", kernel_size=9)
+    assert stability["correlations"] == pytest.approx(again.correlations)
 
 
 def test_same_command_gives_the_same_bytes(inputs):
