@@ -162,6 +162,20 @@ def test_detection_is_only_a_proposal(app: AppTest):
     assert len(space.proposal) == 0
 
 
+def test_stability_is_computed_on_demand_and_belongs_to_its_result(app: AppTest):
+    upload(app, "map.npy", npy(noiseless_map()))
+    put_defects(app, POSITIONS)
+    extract(app, "defect_average")
+    assert not [metric for metric in app.metric if "halves" in metric.label]
+    wait_for_job(app.button(key="check_stability").click().run(), "assessment_job")
+    assert not app.exception and not app.error
+    space = app.session_state["workspace"]
+    (shown,) = [metric for metric in app.metric if "halves" in metric.label]
+    assert shown.value == f"{space.assessment.correlation:.3f}" and space.assessment.method == "defect_average"
+    space.assessed = None  # as a newer result leaves it
+    assert not [metric for metric in app.run().metric if "halves" in metric.label]
+
+
 def test_two_browsers_never_see_each_other(app: AppTest):
     other = start()
     upload(app, "mine.npy", npy(noiseless_map()))

@@ -8,6 +8,7 @@ import streamlit as st
 from qpi_core.estimate import KernelEstimate
 from qpi_core.spectra import fft_magnitude
 from ui import texts
+from ui.assessment_panel import show_stability
 from ui.charts import fit_panels
 from ui.colours import colour_limits
 from ui.downloads import show_downloads
@@ -40,6 +41,7 @@ def show_result(outcome: Outcome, stale: bool) -> None:
     show_kernel_row(outcome)
     show_numbers(outcome)
     show_fit(outcome)
+    show_stability(workspace(), outcome)
     show_latent_view(outcome)
     st.subheader("Take home", anchor=False)
     show_downloads(outcome)

@@ -41,6 +41,13 @@ SYMMETRY_FOUND = "Rotational symmetry order that the data choose, where the meth
 WAVE_VECTOR_FOUND = "Wave vector of the strongest oscillation, 2π included, with one standard deviation."
 NOISE_FOUND = "Standard deviation of the noise in the map, per pixel."
 EXPLAINED = "Share of the map's variance that the reconstruction accounts for."
+STABILITY = (
+    "Extracts again from the surroundings of one half of the defects and of the other, two times, and compares the kernels: "
+    "about four times as long as the extraction."
+)
+HALVES = "Pearson correlation of the kernels of two halves of the defects, mean of two random divisions: 1 is equal, noise alone gives 0."
+FULL_LIST = "Spearman-Brown: the correlation to expect between two lists as long as the full one."
+RESIDUAL_WHITENESS = "Correlation of neighbouring pixels of the residual: 0 for white noise, above 0.2 something is left in the map."
 UNCERTAINTY = (
     "One standard deviation of the kernel, pixel by pixel. 1 σ: on its own colours. Kernel's colours: on the same scale as the kernel, "
     "to see how small it is. % of kernel: divided by |kernel|; where it reaches 100 % the kernel cannot be told from 0."

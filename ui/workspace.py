@@ -74,6 +74,8 @@ class Workspace:
         preparations: sha256 of a map to its preparation (ui.preparation_state.PreparationState).
         problem: sentence about what went wrong last, shown until the next action.
         latent_job: the loading of the networks for the Latent space page.
+        assessed: the outcome whose stability was asked for last.
+        assessment_job, assessment, assessment_problem: the job for it, what came of it (qpi_core.Assessment), or why nothing did.
         comparison_job, comparison, comparison_problem: the same three for the Synthesize page.
     """
 
@@ -94,6 +96,10 @@ class Workspace:
     preparations: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
     latent_job: Any = None
+    assessed: Any = None
+    assessment_job: Any = None
+    assessment: Any = None
+    assessment_problem: str = ""
     comparison_job: Any = None
     comparison: Any = None
     comparison_problem: str = ""

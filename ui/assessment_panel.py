@@ -1,0 +1,76 @@
+"""Stability of the result: a button, the running job, and what was found."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from qpi_core.assessment import MIN_DEFECTS, Assessment
+from qpi_core.methods import METHODS
+from ui import texts
+from ui.assessment_job import assess_outcome
+from ui.extraction_job import Outcome
+from ui.guide import plain
+from ui.jobs import FINISHED, job_queue, show_running_job
+from ui.loaders import extractor
+from ui.workspace import Workspace
+
+_PATIENCE_SECONDS = 0.8
+
+
+def show_stability(space: Workspace, outcome: Outcome) -> None:
+    """Show the button and, once it was pressed for this very result, the verdict."""
+    _collect(space)
+    reason = _why_not(space, outcome)
+    pressed = st.button(
+        "Check stability",
+        icon=":material/rule:",
+        key="check_stability",
+        disabled=bool(reason),
+        help=reason or texts.STABILITY,
+    )
+    if pressed:
+        _start(space, outcome)
+    if space.assessment_job is not None:
+        show_running_job(space.assessment_job, "cancel_stability")
+    if space.assessed is not outcome:
+        return
+    if space.assessment_problem:
+        st.error(plain(space.assessment_problem))
+    if space.assessment is not None:
+        _show_assessment(space.assessment)
+
+
+def _show_assessment(assessment: Assessment) -> None:
+    halves, full, residual = st.columns(3)
+    halves.metric("Correlation of the halves r", f"{assessment.correlation:.3f}", help=texts.HALVES)
+    full.metric("Full list, 2r/(1 + r)", f"{assessment.full_list_correlation:.3f}", help=texts.FULL_LIST)
+    residual.metric("Residual, neighbours", f"{assessment.residual_correlation:.3f}", help=texts.RESIDUAL_WHITENESS)
+    st.caption(plain(assessment.verdict))
+
+
+def _start(space: Workspace, outcome: Outcome) -> None:
+    space.assessed, space.assessment, space.assessment_problem = outcome, None, ""
+    space.assessment_job = job_queue().submit("Stability", lambda job: assess_outcome(job, outcome))
+    space.assessment_job.wait(_PATIENCE_SECONDS)
+    st.rerun()
+
+
+def _collect(space: Workspace) -> None:
+    job = space.assessment_job
+    if job is None or job.state not in FINISHED:
+        return
+    space.assessment_job = None
+    if job.state == "done":
+        space.assessment = job.result
+    space.assessment_problem = job.problem
+
+
+def _why_not(space: Workspace, outcome: Outcome) -> str:
+    estimate = outcome.estimate
+    if space.assessment_job is not None:
+        return "Stability is being computed."
+    if len(estimate.positions) < MIN_DEFECTS:
+        return f"Stability compares two halves of the defects; mark at least {MIN_DEFECTS} and press Extract."
+    if METHODS[estimate.method].needs_model and not extractor().has_model:
+        return "This method needs a released model, and none is installed."
+    return ""
