@@ -39,8 +39,9 @@ class Refinement:
             + (", and gave each its own amplitude." if self.weighted else ".")
         ]
         if self.unsupported:
-            numbers = ", ".join(str(number) for number in self.unsupported[:10]) + (" ..." if len(self.unsupported) > 10 else "")
-            sentences.append(f"The map shows hardly any of the kernel at defect {numbers} (counted from 0); they may not be defects.")
+            places = ", ".join(f"({x:.1f}, {y:.1f})" for x, y in self.given[list(self.unsupported[:10])])
+            more = f" and {len(self.unsupported) - 10} others" if len(self.unsupported) > 10 else ""
+            sentences.append(f"The map shows hardly any of the kernel at (x, y) = {places} px{more}; there may be no such defect.")
         record = {
             "given_positions_px": self.given.tolist(),
             "moved_px": self.moved_px.tolist(),

@@ -27,9 +27,9 @@ class Measure:
 
 
 MEASURES = {
-    "rmse": Measure("RMSE", "%.5f", True, "Root mean square error of the 64 × 64 kernel on its own [0, 1] scale; mean over the scenes."),
-    "mae": Measure("MAE", "%.5f", True, "Mean absolute error on the same scale."),
-    "mse": Measure("MSE", "%.7f", True, "Mean square error on the same scale."),
+    "rmse": Measure("RMSE", "%.3g", True, "Root mean square error of the 64 × 64 kernel on its own [0, 1] scale; mean over the scenes."),
+    "mae": Measure("MAE", "%.3g", True, "Mean absolute error on the same scale."),
+    "mse": Measure("MSE", "%.3g", True, "Mean square error on the same scale."),
     "cosine": Measure("Cosine", "%.4f", False, "Cosine between kernel and truth; 1 is perfect."),
     "fft_correlation": Measure("FFT correlation", "%.4f", False, "Correlation of the FFT magnitudes; 1 is perfect."),
     "symmetry_right": Measure("Symmetry right", "%.2f", False, "Share of scenes in which the method names the right symmetry order."),

@@ -213,7 +213,7 @@ def _show_paper_table(tables: PaperTables, table: int, key: str) -> None:
             for row in sorted(rows, key=lambda row: (row.setting, not row.published))
         ]
     )
-    formats = {name: st.column_config.NumberColumn(format="%.4f") for name in ("MAE", "MSE", "RMSE")}
+    formats = {name: st.column_config.NumberColumn(format="%.3g") for name in ("MAE", "MSE", "RMSE")}
     st.dataframe(frame, hide_index=True, width="stretch", column_config=formats, key=key)
 
 

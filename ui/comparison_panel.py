@@ -42,7 +42,8 @@ def show_comparison(comparison: Comparison) -> None:
             if result.errors
         ]
     )
-    formats = {name: st.column_config.NumberColumn(format="%.4f") for name in ("RMSE", "MAE", "Cosine", "FFT correlation")}
+    formats = {name: st.column_config.NumberColumn(format="%.3g") for name in ("RMSE", "MAE")}
+    formats |= {name: st.column_config.NumberColumn(format="%.4f") for name in ("Cosine", "FFT correlation")}
     st.dataframe(
         frame,
         hide_index=True,

@@ -10,7 +10,8 @@ from ui.extraction_job import Question
 from ui.guide import plain, show_steps
 from ui.jobs import show_running_job
 from ui.kernel_panel import choose_question, collect, show_extract_button
-from ui.map_panel import MapView, choose_view, describe_map, show_source
+from ui.map_captions import show_map_captions
+from ui.map_panel import MapView, choose_view, show_source
 from ui.picker import defect_picker
 from ui.preparation_state import preparation_of
 from ui.session_panel import show_save_session
@@ -108,7 +109,7 @@ def _show_picker(space: Workspace, view: MapView) -> None:
         key=_PICKER_KEY,
         on_change=lambda: _adopt_picture(workspace()),
     )
-    st.caption(describe_map(space.loaded, view))
+    show_map_captions(space.loaded, view)
 
 
 def _adopt_picture(space: Workspace) -> None:

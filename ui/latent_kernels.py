@@ -64,7 +64,7 @@ def show_place(known: LatentAtlas, outcome: Any) -> None:
     nearest = known.kernel(int(place.neighbours[0]))
     panels = [] if estimate.method == "two_step" else [(method_title(estimate.method), _unit_range(estimate.kernel))]
     if estimate.network_kernel is not None:
-        panels.append(("Encoder_Y → Decoder_K", _unit_range(estimate.network_kernel)))
+        panels.append(("Networks", _unit_range(estimate.network_kernel)))
     panels.append(("Nearest simulated", _unit_range(nearest.on_window())))
     st.plotly_chart(
         kernel_row(panels, (0.0, 1.0), "viridis", height=180),

@@ -72,14 +72,13 @@ def _show_space(training: LatentAtlas) -> None:
         show_point(training, _EXAMPLE_POINT if selected is None else selected, chosen=selected is not None)
         show_own(training)
     with picture:
-        colour_by = st.segmented_control(
+        colour_by = st.selectbox(
             "Colour by",
             list(COLOUR_BY),
             format_func=COLOUR_BY.__getitem__,
-            default="symmetry_order",
-            required=True,
             key="latent_colour",
             persist_state="session",
+            width=260,
             help="Grey points belong to families without the number.",
         )
         chart = st.container()

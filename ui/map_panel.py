@@ -198,18 +198,3 @@ def _choose_colours(values: NDArray[np.float32]) -> tuple[str, tuple[float, floa
     )
     percentiles = show_limits("limits", USUAL_LIMITS, texts.LIMITS)
     return colours, colour_limits(values, percentiles, diverging=colours in DIVERGING)
-
-
-def describe_map(loaded: LoadedMap, view: MapView) -> str:
-    """Return one line about the map: size, pixels, energy, what was not measured."""
-    height, width = view.layer.values.shape
-    parts = [f"{width} × {height} px"]
-    if view.pixel_size_nm:
-        dy, dx = view.pixel_size_nm
-        parts.append(f"{width * dx:.4g} × {height * dy:.4g} nm")
-    if view.bias_mv is not None:
-        parts.append(f"{view.bias_mv:.4g} mV")
-    measured = float(np.isfinite(view.layer.values).mean())
-    if measured < 1:
-        parts.append(f"{100 * measured:.1f} % measured")
-    return " · ".join(parts)

@@ -11,6 +11,9 @@ from ui.extraction_job import Outcome
 
 _WAVE_VECTORS = ("wave_vector_rad_per_nm", "wave_vector_rad_per_px", "wavenumber_rad_per_nm", "wavenumber_rad_per_px")
 
+_UNITS_WITH_PREFIX = ("m", "A", "V", "S", "Hz", "N")
+_PREFIXES = {-5: "f", -4: "p", -3: "n", -2: "µ", -1: "m", 0: "", 1: "k", 2: "M", 3: "G"}
+
 
 def show_numbers(outcome: Outcome) -> None:
     """Show the four numbers that matter most, and a table of all parameters with one standard deviation."""
@@ -21,7 +24,7 @@ def show_numbers(outcome: Outcome) -> None:
         left.metric("Symmetry", symmetry_words(estimate), help=texts.SYMMETRY_FOUND)
         name, value = _wave_vector(estimate)
         right.metric(name, value, help=texts.WAVE_VECTOR_FOUND)
-        left.metric("Noise σ (estimated)", with_unit(short_number(estimate.noise_sigma), unit), help=texts.NOISE_FOUND)
+        left.metric("Noise σ (estimated)", with_unit(*in_handy_unit(estimate.noise_sigma, unit)), help=texts.NOISE_FOUND)
         right.metric("Explained", f"{100 * explained_share(outcome):.1f} %", help=texts.EXPLAINED)
         st.caption(f"{len(estimate.positions)} defects · {outcome.seconds:.2g} s")
     with table:
@@ -32,10 +35,12 @@ def parameter_rows(outcome: Outcome) -> dict[str, list[str]]:
     """Return the columns of the table of parameters."""
     estimate, unit = outcome.estimate, outcome.question.view.unit
     rows = [(*_described(name, value, deviation),) for name, (value, deviation) in estimate.parameters.items()]
-    rows.append(("Background b", short_number(estimate.background), "", unit))
-    rows.append(("Signal, standard deviation", short_number(float(np.nanstd(estimate.reconstruction))), "", unit))
+    amounts = [("Background b", estimate.background), ("Signal, standard deviation", float(np.nanstd(estimate.reconstruction)))]
     if estimate.uncertainty is not None:
-        rows.append(("Uncertainty of the kernel, rms", short_number(float(np.sqrt(np.mean(estimate.uncertainty**2)))), "", unit))
+        amounts.append(("Uncertainty of the kernel, rms", float(np.sqrt(np.mean(estimate.uncertainty**2)))))
+    for title, amount in amounts:
+        number, prefixed = in_handy_unit(amount, unit)
+        rows.append((title, number, "", prefixed))
     return {title: [row[column] for row in rows] for column, title in enumerate(("Parameter", "Value", "± 1 σ", "Unit"))}
 
 
@@ -65,6 +70,16 @@ def explained_share(outcome: Outcome) -> float:
 def short_number(value: float) -> str:
     """Return a number with three digits."""
     return f"{value:.3g}"
+
+
+def in_handy_unit(value: float, unit: str) -> tuple[str, str]:
+    """Return three digits and the unit, with a prefix where it can take one: 7.08e-11 m is ("70.8", "pm")."""
+    number = short_number(value)
+    rounded = float(number)
+    if unit not in _UNITS_WITH_PREFIX or rounded == 0 or not np.isfinite(rounded):
+        return number, unit
+    thousands = int(np.clip(np.floor(np.log10(abs(rounded)) / 3), min(_PREFIXES), max(_PREFIXES)))
+    return short_number(rounded / 1000.0**thousands), _PREFIXES[thousands] + unit
 
 
 def with_unit(number: str, unit: str) -> str:

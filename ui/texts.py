@@ -10,10 +10,6 @@ SAVE_SESSION = (
 )
 CHANNEL = "Which measured quantity to use. The dI/dV channel is chosen where the file has one."
 ENERGY = "Bias V of the layer, mV. The kernel belongs to this energy."
-LEVELLING = (
-    "What is subtracted before anything else: a plane (tilt), the median of each scan line (drift along y), or nothing. "
-    "The kernel is computed from the levelled map."
-)
 COLOURS = "Colour map of the picture. The last two are diverging: white is 0, for signed maps."
 LIMITS = "Percentiles of the measured values at the two ends of the colour map. Only the picture changes, never the data."
 MAP_WIDTH = "Width of the field of view, nm. The file does not say it; without it all axes are in pixels."
@@ -61,6 +57,7 @@ GWYDDION = "Kernel, uncertainty, map, reconstruction and residual as channels of
 LOG_FFT = "Logarithmic: log10 of the magnitude, over four decades."
 PADDING = "Zero padding of the kernel by 4 before the transform: smoother to look at, the same information. The files keep the plain FFT."
 PLACE = (
+    "Networks: what Encoder_Y and Decoder_K make of the map. "
     "The embedding is fixed. A new latent is put among its nearest neighbours in the latent space itself, "
     "weighted with the inverse square of the distance."
 )

@@ -20,7 +20,7 @@ from qpi_core.maps.limits import MIN_SIDE
 from qpi_core.maps.matlab import MAT_5_MAGIC, MAT_73_MAGIC, read_mat
 from qpi_core.maps.nanonis_3ds import GRID_MAGIC, read_3ds
 from qpi_core.maps.nanonis_sxm import SXM_MAGIC, read_sxm
-from qpi_core.maps.scan_map import MapArray, MapContent, ScanMap, default_channel
+from qpi_core.maps.scan_map import SIZE_UNKNOWN, MapArray, MapContent, ScanMap, default_channel
 from qpi_core.maps.source import FileSource, read_source
 from qpi_core.maps.text_grid import read_text
 from qpi_core.maps.wsxm import WSXM_MAGIC, read_wsxm
@@ -175,7 +175,7 @@ def _chosen_pixel_size(
         return require_pixel_size(from_user), True
     if from_file is not None and all(np.isfinite(size) and size > 0 for size in from_file):
         return from_file, True
-    notes.append("The file does not say how large the map is: lengths count pixels (1 px = 1 nm) until a pixel size is given.")
+    notes.append(SIZE_UNKNOWN)
     return (1.0, 1.0), False
 
 

@@ -28,6 +28,7 @@ _CONDUCTANCE_NAMES = tuple(
 )
 _BACKWARD = re.compile(r"\bbwd\b|backward|retrace", re.IGNORECASE)
 _SINGLE_BIAS_TOLERANCE_MV = 0.5
+SIZE_UNKNOWN = "The file does not say how large the map is: lengths count pixels (1 px = 1 nm) until a pixel size is given."
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +147,8 @@ class ScanMap:
 
     def with_pixel_size(self, pixel_size_nm: float | tuple[float, float]) -> ScanMap:
         """Return the same map with the pixel size, (dy, dx) in nm, that the user states."""
-        return replace(self, pixel_size_nm=require_pixel_size(pixel_size_nm), pixel_size_known=True)
+        notes = tuple(note for note in self.notes if note != SIZE_UNKNOWN)
+        return replace(self, pixel_size_nm=require_pixel_size(pixel_size_nm), pixel_size_known=True, notes=notes)
 
     def _channel(self, channel: str | None) -> str:
         if channel is None:
