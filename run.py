@@ -1,4 +1,4 @@
-"""Start the application, its tests or its command line: python run.py app | test | setup | extract | dataset | ...
+"""Start the application, its tests or its command line: python run.py app | test | setup | extract | stack | ...
 
 Needs nothing but Python 3.11 or newer: the first start makes the environment .venv beside this file and installs
 requirements.txt into it; later starts find a stamp (the hash of the requirements) and go straight on.
@@ -16,13 +16,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 CHECKS = ROOT.parent / "shared" / "checks"
 OLDEST_PYTHON = (3, 11)
-COMMANDS = ("extract", "dataset", "train", "evaluate", "benchmark", "paper", "atlas")
+COMMANDS = ("extract", "stack", "dataset", "train", "evaluate", "benchmark", "paper", "atlas")
 USAGE = """usage: python run.py COMMAND [arguments]
 
   app [streamlit arguments]   open the application in the browser, for example: python run.py app --server.port 8600
   test [pytest arguments]     ruff, mypy and the tests, for example: python run.py test -k dataset
   setup [--dev]               only make the environment .venv (--dev: with the test tools)
-  extract, dataset, train, evaluate, benchmark ...
+  extract, stack, dataset, train, evaluate, benchmark ...
                               the command line of qpi_core inside that environment; each has --help
 """
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -81,3 +82,23 @@ class StackEstimate:
     def usable(self) -> NDArray[np.bool_]:
         """Return (energies,) bool: computed, and with a finite kernel."""
         return np.asarray(self.done & np.isfinite(self.kernels).all(axis=(1, 2)))
+
+    def with_layers(self, layers: Mapping[int, LayerKernel]) -> StackEstimate:
+        """Return a copy in which these layers, index -> kernel, take the place of what was there."""
+        kernels, uncertainties, done = self.kernels.copy(), self.uncertainties.copy(), self.done.copy()
+        noise, background = self.noise_sigma.copy(), self.background.copy()
+        orders, warnings = list(self.symmetry_order), list(self.warnings)
+        for index, layer in layers.items():
+            kernels[index], uncertainties[index], done[index] = layer.kernel, layer.uncertainty, True
+            noise[index], background[index] = layer.noise_sigma, layer.background
+            orders[index], warnings[index] = layer.symmetry_order, layer.warnings
+        return replace(
+            self,
+            kernels=kernels,
+            uncertainties=uncertainties,
+            done=done,
+            noise_sigma=noise,
+            background=background,
+            symmetry_order=tuple(orders),
+            warnings=tuple(warnings),
+        )
