@@ -193,3 +193,17 @@ def test_a_saved_session_keeps_the_crop_and_the_defects_outside(app: AppTest):
     other.button(key="prepare_remove_0").click().run()
     found = space.defects.points[np.lexsort(space.defects.points.T)]
     np.testing.assert_allclose(found, POSITIONS[np.lexsort(POSITIONS.T)])
+
+
+def test_a_tilted_map_offers_to_subtract_the_plane(app: AppTest):
+    assert any("% of this map's variance is tilt" in caption.value for caption in app.caption)
+    app.button(key="prepare_plane").click().run()
+    assert state_of(app).steps == Preparation((Level("plane"),)).to_json()
+    assert not any(button.key == "prepare_plane" for button in app.button)
+    app.button(key="prepare_undo").click().run()
+    assert state_of(app).steps == [] and any(button.key == "prepare_plane" for button in app.button)
+
+
+def test_a_level_map_offers_nothing(app: AppTest):
+    load(app, noiseless_map(), "level.npy")
+    assert not any(button.key == "prepare_plane" for button in app.button)

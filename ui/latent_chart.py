@@ -126,7 +126,7 @@ def _path_traces(path: PathMarks) -> list[dict[str, Any]]:
         "hoverinfo": "skip",
     }
     diamond = {"symbol": "diamond", "size": 13, "color": "#ffffff", "line": {"width": 2.5, "color": "#333333"}}
-    first, last = ({"symbol": "circle-open", "size": 14, "color": "#333333", "line": {"width": 2}} for _ in range(2))
+    first, last = ({"symbol": "circle-open", "size": 15, "color": "#888888", "line": {"width": 2.5}} for _ in range(2))
     ends = [_mark(*path.places[0], first, "A"), _mark(*path.places[-1], last, "B")]
     return [line, *ends, _mark(*path.places[path.now], diamond, "on the path")]
 

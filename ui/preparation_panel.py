@@ -15,6 +15,7 @@ from ui.loaders import PreparedLayer, prepared_layer
 from ui.panels import PLOTLY_CONFIG, Figure, add_image, axis, panels
 from ui.preparation_forms import ABOUT, TITLES, FormLayer, describe_step, step_form
 from ui.preparation_state import PreparationState, place_of, preparation_of
+from ui.tilt_offer import show_tilt_offer
 from ui.workspace import Workspace, workspace
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def show_preparation(space: Workspace, scan: ScanMap, channel: str, index: int) 
     st.caption(_summary(state))
     if layer is None:
         raise InputError(f"{problem} Remove the step under Preparation, or undo it.")
+    show_tilt_offer(state, layer)
     return layer
 
 

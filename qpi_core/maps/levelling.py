@@ -36,6 +36,19 @@ def level(observation: ArrayLike, kind: str = "plane", order: int = 2) -> NDArra
     return _KINDS[kind](layer)
 
 
+def tilt_share(observation: ArrayLike) -> float:
+    """Return the share of a layer's variance that its least-squares plane makes up, from 0 to 1; 0 for a constant layer.
+
+    Args:
+        observation: (height, width); NaN = not measured.
+    """
+    layer = np.array(observation, dtype=np.float64)
+    variance = float(np.nanvar(layer))
+    if variance == 0.0:
+        return 0.0
+    return min(1.0, max(0.0, 1.0 - float(np.nanvar(level(layer, "plane"))) / variance))
+
+
 def subtract_plane(layer: NDArray[np.float64]) -> NDArray[np.float64]:
     """Subtract the least-squares plane."""
     return subtract_polynomial(layer, 1)

@@ -5,6 +5,7 @@ import pytest
 
 from qpi_core.errors import InputError
 from qpi_core.maps import LEVELLING_KINDS, level
+from qpi_core.maps.levelling import tilt_share
 
 Y, X = np.mgrid[:40, :56].astype(float)
 NOISE = np.random.default_rng(0).normal(size=X.shape)
@@ -82,3 +83,14 @@ def test_wrong_arguments_get_a_sentence():
         level(NOISE, "polynomial", order=9)
     with pytest.raises(InputError, match=r"shape \(3, 4, 5\)"):
         level(np.zeros((3, 4, 5)), "plane")
+
+
+def test_tilt_share_is_the_plane_s_part_of_the_variance():
+    y, x = np.mgrid[:40, :60]
+    slope = 0.3 * x - 0.2 * y
+    rng = np.random.default_rng(5)
+    noise = level(rng.standard_normal((40, 60)), "plane")
+    assert tilt_share(slope + 7) == pytest.approx(1)
+    assert tilt_share(noise) == pytest.approx(0, abs=1e-12)
+    assert tilt_share(slope + noise) == pytest.approx(slope.var() / (slope.var() + noise.var()))
+    assert tilt_share(np.full((8, 8), 3.0)) == 0
