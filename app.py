@@ -15,6 +15,12 @@ st.navigation(
             help="From a map and its defects to the kernel.",
         ),
         st.Page(
+            "pages/stacks.py",
+            title="Stacks",
+            icon=":material/stacks:",
+            help="The kernel of every energy of a stack, and its dispersion.",
+        ),
+        st.Page(
             "pages/synthesize.py",
             title="Synthesize",
             icon=":material/tune:",

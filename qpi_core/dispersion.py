@@ -25,6 +25,8 @@ Array = NDArray[np.float64]
 
 HBAR2_OVER_2M_MEV_NM2 = constants.hbar**2 / (2 * constants.m_e) / constants.e * 1e3 * 1e18
 """hbar^2 / 2 m_e, about 38.1 meV nm^2."""
+HBAR_MEV_NM_PER_KM_S = constants.hbar / constants.e * 1e15
+"""hbar times 1 km/s, about 0.658 meV nm."""
 _LEAST_PERIODS = 0.9
 """Share of a period that has to lie between r_min and the kernel's edge."""
 _DECAYS = (0.25, 0.7, 3.0)

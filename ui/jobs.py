@@ -54,6 +54,11 @@ class Job:
         self._cancel.set()
         self.message = "Stopping after the current step"
 
+    @property
+    def cancel_requested(self) -> bool:
+        """Say whether the user has asked to stop, for work that keeps what it has instead of being cut off by `step`."""
+        return self._cancel.is_set()
+
     def wait(self, seconds: float) -> bool:
         """Wait at most so long; say whether the job has ended."""
         return self._finished.wait(seconds)

@@ -97,3 +97,13 @@ PARAMETERS = {
     "angular_contrast": ("Angular contrast", ""),
     "amplitude": ("Amplitude", ""),
 }
+STACK_METHOD = (
+    "Refined and Circular harmonics share the work between the layers, so a stack takes little longer than a few layers. "
+    "Every other method solves layer by layer."
+)
+STACK_READY = "Computes the kernel of every layer, from the same defects, with the preparation of the Extract page."
+STACK_LAYER = "Bias V of the layer, mV. Only layers that are computed are offered. The dotted line in E(q) is this layer."
+STACK_FIT = (
+    "E(q) of a band with q = 2k. Parabola: E = E0 + ħ²k²/2m*, a surface state. Line: E = E(0) + ħvk, a Dirac-like state. "
+    "Layers without a ring take no part."
+)

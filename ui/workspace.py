@@ -77,6 +77,7 @@ class Workspace:
         assessed: the outcome whose stability was asked for last.
         assessment_job, assessment, assessment_problem: the job for it, what came of it (qpi_core.Assessment), or why nothing did.
         comparison_job, comparison, comparison_problem: the same three for the Synthesize page.
+        stack_job, stack_outcome, stack_problem: the same three for the Stacks page.
     """
 
     session: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -103,6 +104,9 @@ class Workspace:
     comparison_job: Any = None
     comparison: Any = None
     comparison_problem: str = ""
+    stack_job: Any = None
+    stack_outcome: Any = None
+    stack_problem: str = ""
 
 
 def workspace() -> Workspace:

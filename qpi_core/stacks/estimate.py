@@ -83,6 +83,17 @@ class StackEstimate:
         """Return (energies,) bool: computed, and with a finite kernel."""
         return np.asarray(self.done & np.isfinite(self.kernels).all(axis=(1, 2)))
 
+    def layer(self, index: int) -> LayerKernel:
+        """Return what was found for one layer."""
+        return LayerKernel(
+            self.kernels[index],
+            self.uncertainties[index],
+            float(self.background[index]),
+            float(self.noise_sigma[index]),
+            self.symmetry_order[index],
+            self.warnings[index],
+        )
+
     def with_layers(self, layers: Mapping[int, LayerKernel]) -> StackEstimate:
         """Return a copy in which these layers, index -> kernel, take the place of what was there."""
         kernels, uncertainties, done = self.kernels.copy(), self.uncertainties.copy(), self.done.copy()

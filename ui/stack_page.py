@@ -1,0 +1,153 @@
+"""The Stacks page: every layer's kernel from the map and the defects of the Extract page, and the dispersion."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from qpi_core.errors import InputError
+from qpi_core.methods import METHODS
+from qpi_core.validation import MIN_KERNEL_SIZE
+from ui import texts
+from ui.guide import plain
+from ui.jobs import FINISHED, job_queue, show_running_job
+from ui.kernel_panel import available_methods, default_method, method_title
+from ui.loaders import extractor
+from ui.preparation_state import preparation_of
+from ui.stack_job import StackOutcome, StackQuestion, solve_stack
+from ui.workspace import Workspace, workspace
+
+_PATIENCE_SECONDS = 0.8
+_LARGEST_KERNEL = 256
+
+
+def show_stack_page() -> None:
+    """Show the whole page."""
+    space = workspace()
+    _collect(space)
+    missing = _what_is_missing(space)
+    if missing:
+        st.info(missing, icon=":material/info:")
+    else:
+        _show_controls(space)
+    if space.stack_job is not None:
+        show_running_job(space.stack_job, "cancel_stack")
+    if space.stack_problem:
+        st.error(plain(space.stack_problem))
+    if space.stack_outcome is not None:
+        from ui.stack_result import show_stack_result  # the charts and scipy are not needed before
+
+        show_stack_result(space.stack_outcome)
+
+
+def _collect(space: Workspace) -> None:
+    """Take over what a finished job left."""
+    job = space.stack_job
+    if job is None or job.state not in FINISHED:
+        return
+    space.stack_job = None
+    space.stack_problem = job.problem if job.state == "failed" else ""
+    if job.state == "done":
+        space.stack_outcome = job.result
+
+
+def _what_is_missing(space: Workspace) -> str:
+    """Return what has to be done on the Extract page first, or ""."""
+    from qpi_core.maps.preparation import Preparation
+    from qpi_core.stacks.prepared_stack import require_stack
+
+    if space.loaded is None:
+        return "No map is open. Open an energy stack (for example a .3ds grid) on the Extract page, and mark its defects there."
+    try:
+        require_stack(space.loaded.scan, _channel(space), Preparation.from_json(preparation_of(space).steps))
+    except InputError as error:
+        return plain(str(error))
+    if not len(space.defects.points):
+        return "No defects are marked. Mark them on the Extract page, on the layer that shows them best; they serve every layer."
+    return ""
+
+
+def _channel(space: Workspace) -> str:
+    """Return the channel that the Extract page uses."""
+    scan = space.loaded.scan
+    chosen = st.session_state.get(f"channel_{space.loaded.sha256[:12]}")
+    return chosen if chosen in scan.channels else scan.default_channel
+
+
+def _show_controls(space: Workspace) -> None:
+    scan, channel = space.loaded.scan, _channel(space)
+    st.caption(_describe(space, channel))
+    left, middle, right = st.columns([1.4, 1.4, 1], gap="medium", vertical_alignment="bottom")
+    methods = available_methods()
+    st.session_state.setdefault("stack_method", default_method(methods))
+    method = str(
+        left.selectbox("Method", methods, format_func=method_title, key="stack_method", help=texts.STACK_METHOD, persist_state="session")
+    )
+    shorter = min(scan.shape)
+    largest = max(min(shorter, _LARGEST_KERNEL), MIN_KERNEL_SIZE + 1)
+    least = min(16, largest - 1)
+    st.session_state["stack_kernel_size"] = min(int(st.session_state.get("stack_kernel_size", min(64, shorter))), largest)
+    size = middle.slider("Kernel size (px)", least, largest, key="stack_kernel_size", help=texts.KERNEL_SIZE, persist_state="session")
+    question = _question(space, channel, method, int(size))
+    before = _unfinished(space, question)
+    reason = _why_not(space, method)
+    pressed = right.button(
+        "Go on" if before is not None else "Extract every layer",
+        type="primary",
+        width="stretch",
+        icon=":material/stacks:",
+        disabled=bool(reason),
+        help=reason or texts.STACK_READY,
+        key="extract_stack",
+    )
+    if pressed:
+        space.stack_problem = ""
+        space.stack_job = job_queue().submit("Energy stack", lambda job: solve_stack(job, question, before))
+        space.stack_job.wait(_PATIENCE_SECONDS)
+        st.rerun()
+    _show_standing(space, question)
+
+
+def _describe(space: Workspace, channel: str) -> str:
+    scan = space.loaded.scan
+    count, energies = len(scan.stack(channel)), scan.bias_mv
+    known = len(energies) == count and bool(np.isfinite(energies).all())
+    span = f" from {energies.min():.4g} to {energies.max():.4g} mV" if known else ", energies not known"
+    defects = len(space.defects.points)
+    return plain(f"{space.loaded.name}, channel {channel}: {count} layers{span}; {defects} {'defect' if defects == 1 else 'defects'}.")
+
+
+def _question(space: Workspace, channel: str, method: str, size: int) -> StackQuestion:
+    loaded = space.loaded
+    scan, width = loaded.scan, st.session_state.get(f"width_{loaded.sha256[:12]}")
+    if not scan.pixel_size_known and width:
+        scan = scan.with_pixel_size(float(width) / scan.shape[1])
+    return StackQuestion(loaded.name, loaded.sha256, scan, channel, preparation_of(space).steps, space.defects.points.copy(), method, size)
+
+
+def _unfinished(space: Workspace, question: StackQuestion) -> StackOutcome | None:
+    """Return the answer to this very question that was stopped before its end, or None."""
+    outcome: StackOutcome | None = space.stack_outcome
+    if outcome is None or outcome.estimate.complete or outcome.question.fingerprint() != question.fingerprint():
+        return None
+    return outcome
+
+
+def _why_not(space: Workspace, method: str) -> str:
+    if space.stack_job is not None:
+        return "A stack is being computed; wait for it or cancel it."
+    if METHODS[method].needs_model and not extractor().has_model:
+        return "This method needs a released model, and none is installed; choose another method or train one."
+    return ""
+
+
+def _show_standing(space: Workspace, question: StackQuestion) -> None:
+    """Say whether the result below is whole and belongs to the settings above."""
+    outcome: StackOutcome | None = space.stack_outcome
+    if outcome is None or space.stack_job is not None:
+        return
+    if outcome.question.fingerprint() != question.fingerprint():
+        st.warning("The result below is out of date: map, defects or settings have changed since.", icon=":material/history:")
+    elif not outcome.estimate.complete:
+        done, total = int(outcome.estimate.done.sum()), len(outcome.estimate.done)
+        st.warning(f"Stopped after {done} of {total} layers, shown below. Go on computes the others.", icon=":material/pause_circle:")
