@@ -24,6 +24,7 @@ Result = TypeVar("Result")
 Progress = Callable[[int, int], None]
 """Called with (items finished, items in all)."""
 
+_PATIENCE_SECONDS = 2.0
 _CONNECT_SECONDS = 10
 _ENDED = "the process that worked on it ended, perhaps for want of memory; try it alone"
 
@@ -240,6 +241,8 @@ def _pool_outcomes(
         if not complete:  # stopped from outside: what runs would be lost anyway
             for process in set(multiprocessing.active_children()) - before:
                 process.terminate()
+                process.join(_PATIENCE_SECONDS)
+                process.kill()  # one that is too busy to end, on a crowded machine; nothing happens to one that has ended
 
 
 def _prepare_process() -> None:
