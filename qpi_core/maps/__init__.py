@@ -8,6 +8,7 @@ from qpi_core.maps.levelling import LEVELLING_KINDS, level
 from qpi_core.maps.positions import LoadedPositions, load_positions, save_positions
 from qpi_core.maps.reading import READABLE_EXTENSIONS, load_map
 from qpi_core.maps.scan_map import ScanMap
+from qpi_core.maps.snapping import snap_to_extremum
 
 __all__ = [
     "LEVELLING_KINDS",
@@ -19,5 +20,6 @@ __all__ = [
     "load_map",
     "load_positions",
     "save_positions",
+    "snap_to_extremum",
     "write_gwy",
 ]

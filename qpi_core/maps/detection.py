@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
@@ -12,6 +10,7 @@ from scipy.spatial import cKDTree
 from qpi_core.errors import InputError
 from qpi_core.maps.inversion_symmetry import inversion_response
 from qpi_core.maps.levelling import subtract_polynomial
+from qpi_core.maps.peaks import in_deviations, local_maxima, parabola_top, thin_out
 from qpi_core.validation import require_observation
 
 PATTERNS = ("spots", "waves")
@@ -25,7 +24,6 @@ _MAX_SPOT_PX = 200
 _MAX_WINDOW_PX = 15
 _LOWEST_THRESHOLD = 2.5
 _HIGHEST_THRESHOLD = 20.0
-_MAX_DEFECTS = 10_000
 _ROUNDING = 1e-9
 _LOBE_SHARE = 0.3
 _LOBE_REACH = 4.0
@@ -38,6 +36,7 @@ def find_defects(
     min_distance: float = 4.0,
     size_px: float | None = None,
     pattern: str = "spots",
+    template: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
     """Return (n, 2) sub-pixel positions (x, y) of spots or of the centres of wave patterns, the strongest first; n may be 0.
 
@@ -53,6 +52,9 @@ def find_defects(
         min_distance: smallest distance between two positions in pixels; of closer ones the stronger is kept.
         size_px: width (Gaussian sigma) in pixels of the spots, None tries several; or of the window on waves, None is 5.
         pattern: "spots", or "waves" for rings and crosses whose centre need not be an extremum; polarity then plays no part.
+        template: (k, k) kernel of an extraction on the same pixels, centre at index k // 2, to look for in place of spots or waves
+            by a matched filter; sensitivity then also lowers the least amplitude from all of the strongest one's to none of it, and
+            polarity, size_px and pattern play no part.
 
     Raises:
         InputError: an argument outside its range, or an observation that is not a 2-D layer.
@@ -69,25 +71,31 @@ def find_defects(
     if size_px is not None and not 0.5 <= size_px <= largest:
         raise InputError(f"size_px must be between 0.5 and {largest} pixels for {pattern}, but it is {size_px!r}.")
     require_observation(observation)
+    if template is not None:
+        from qpi_core.maps.template_search import find_like_template, require_template  # scipy.signal takes a while to load
+
+        kernel = require_template(template)
     layer = subtract_polynomial(np.array(observation, dtype=np.float64), 2)
     measured = np.isfinite(layer)
     if layer[measured].std() <= _ROUNDING * np.nanmax(np.abs(np.asarray(observation, dtype=np.float64))):
         return np.empty((0, 2))
     fitting = tuple(scale for scale in _SCALES_PX if scale <= max(_SCALES_PX[1], min(layer.shape) / _SIDE_PER_SCALE))
     scales = fitting if size_px is None else (size_px,)
+    threshold = _HIGHEST_THRESHOLD ** (1 - sensitivity) * _LOWEST_THRESHOLD**sensitivity
+    if template is not None:
+        return find_like_template(layer, kernel, threshold, 1 - sensitivity, min_distance)
     if pattern == "waves":
-        response = signed = _in_deviations(inversion_response(layer, measured, size_px or _WINDOW_PX), measured)
+        response = signed = in_deviations(inversion_response(layer, measured, size_px or _WINDOW_PX), measured)
     else:
         response = _strongest_response(layer, measured, scales)
         signed = _with_polarity(response, polarity)
-    threshold = _HIGHEST_THRESHOLD ** (1 - sensitivity) * _LOWEST_THRESHOLD**sensitivity
     if pattern == "waves":  # ripples between the defects are far above the noise, so a defect is judged against the strongest one
         threshold = max(threshold, (1 - sensitivity) ** 2 * float(signed[measured].max()))
-    peaks = _peaks(np.where(measured, signed, -np.inf), threshold)
-    kept = _thin_out(peaks, min_distance)
+    peaks = local_maxima(np.where(measured, signed, -np.inf), threshold)
+    kept = thin_out(peaks, min_distance)
     if polarity == "both" and pattern == "spots":
         kept = _without_lobes(kept, response, _LOBE_REACH * max(scales))
-    return np.array([_refine(signed, y, x) for y, x in kept], dtype=np.float64).reshape(-1, 2)
+    return np.array([parabola_top(signed, y, x) for y, x in kept], dtype=np.float64).reshape(-1, 2)
 
 
 def _strongest_response(layer: NDArray[np.float64], measured: NDArray[np.bool_], scales: tuple[float, ...]) -> NDArray[np.float64]:
@@ -104,18 +112,9 @@ def _strongest_response(layer: NDArray[np.float64], measured: NDArray[np.bool_],
     for scale in scales:
         wide = _smooth(filled, weights, _SCALE_STEP * scale)
         difference, narrow = narrow - wide, wide
-        normalised = _in_deviations(difference, measured)
+        normalised = in_deviations(difference, measured)
         strongest = np.where(np.abs(normalised) > np.abs(strongest), normalised, strongest)
     return strongest
-
-
-def _in_deviations(response: NDArray[np.floating[Any]], measured: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the response minus its median, in units of its robust standard deviation; zero where it is the same everywhere."""
-    values = response[measured]
-    centre = np.median(values)
-    # 1.4826 makes the median absolute deviation the standard deviation of a normal distribution.
-    deviation = 1.4826 * float(np.median(np.abs(values - centre))) or float(values.std())
-    return ((response - centre) / deviation if deviation > 0 else np.zeros_like(response)).astype(np.float64)
 
 
 def _smooth(filled: NDArray[np.float32], weights: NDArray[np.float32] | None, sigma: float) -> NDArray[np.float32]:
@@ -138,27 +137,6 @@ def _with_polarity(response: NDArray[np.float64], polarity: str) -> NDArray[np.f
     return response if polarity == "bright" else -response
 
 
-def _peaks(signed: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
-    """Return (n, 2) pixels (y, x) of local maxima above the threshold, strongest first."""
-    maxima = (signed == ndimage.maximum_filter(signed, size=3, mode="nearest")) & (signed > threshold)
-    pixels = np.argwhere(maxima)
-    order = np.argsort(-signed[maxima], kind="stable")[:_MAX_DEFECTS]
-    return pixels[order]
-
-
-def _thin_out(peaks: NDArray[np.int64], min_distance: float) -> list[tuple[int, int]]:
-    """Return the peaks in order, leaving out those closer than min_distance to one that was kept."""
-    cells: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    kept: list[tuple[int, int]] = []
-    for y, x in peaks.tolist():
-        row, column = int(y // min_distance), int(x // min_distance)
-        near = (other for i in (-1, 0, 1) for j in (-1, 0, 1) for other in cells.get((row + i, column + j), ()))
-        if all((y - v) ** 2 + (x - u) ** 2 >= min_distance**2 for v, u in near):
-            cells.setdefault((row, column), []).append((y, x))
-            kept.append((y, x))
-    return kept
-
-
 def _without_lobes(kept: list[tuple[int, int]], response: NDArray[np.float64], reach: float) -> list[tuple[int, int]]:
     """Leave out weak peaks close to a strong one of the other sign: a difference of Gaussians puts such a ring around every spot."""
     if not kept:
@@ -172,17 +150,3 @@ def _without_lobes(kept: list[tuple[int, int]], response: NDArray[np.float64], r
         for place, height, others in zip(kept, heights, near, strict=True)
         if not (height * heights[others] < -(height**2) / _LOBE_SHARE).any()
     ]
-
-
-def _refine(signed: NDArray[np.float64], y: int, x: int) -> tuple[float, float]:
-    """Return (x, y) of the top of the parabola through a maximum and its neighbours along each axis, within half a pixel."""
-    height, width = signed.shape
-    return (
-        x + (_offset(signed[y, x - 1], signed[y, x], signed[y, x + 1]) if 0 < x < width - 1 else 0.0),
-        y + (_offset(signed[y - 1, x], signed[y, x], signed[y + 1, x]) if 0 < y < height - 1 else 0.0),
-    )
-
-
-def _offset(before: float, top: float, after: float) -> float:
-    curvature = before - 2 * top + after
-    return float(np.clip(0.5 * (before - after) / curvature, -0.5, 0.5)) if curvature < 0 else 0.0
