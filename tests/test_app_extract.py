@@ -160,6 +160,21 @@ def test_detection_is_only_a_proposal(app: AppTest):
     found = space.defects.points[np.argsort(space.defects.points[:, 0])]
     np.testing.assert_allclose(found, POSITIONS[np.argsort(POSITIONS[:, 0])], atol=0.5)
     assert len(space.proposal) == 0
+    put_defects(app, POSITIONS + 1.2)
+    app.button(key="snap").click().run()
+    np.testing.assert_allclose(space.defects.points, POSITIONS, atol=0.1)
+
+
+def test_detection_by_the_kernel_finds_the_defect_that_is_missing(app: AppTest):
+    upload(app, "map.npy", npy(noiseless_map()))
+    put_defects(app, POSITIONS[:4])
+    app.slider(key="kernel_size").set_value(32).run()
+    extract(app)
+    app.segmented_control(key="look_for").set_value("kernel").run()
+    next(button for button in app.button if button.label == "Propose defects").click().run()
+    proposal = app.session_state["workspace"].proposal
+    assert not app.exception and len(proposal) == len(POSITIONS)
+    assert np.hypot(*(proposal - POSITIONS[4]).T).min() < 1
 
 
 def test_stability_is_computed_on_demand_and_belongs_to_its_result(app: AppTest):

@@ -67,12 +67,21 @@ def _show_detection(space: Workspace, view: MapView) -> None:
         from qpi_core.maps import find_defects
 
         try:
-            space.proposal = find_defects(view.layer.values, sensitivity=st.session_state["sensitivity"])
+            template = space.outcome.estimate.kernel if like_kernel else None
+            space.proposal = find_defects(view.layer.values, sensitivity=st.session_state["sensitivity"], template=template)
             space.proposal_note = (
                 "" if len(space.proposal) else "Nothing stands out at this sensitivity; raise it, or mark the defects by hand."
             )
         except InputError as error:
             space.proposal, space.proposal_note = NO_POINTS, str(error)
+
+    def snap() -> None:
+        from qpi_core.maps import snap_to_extremum
+
+        try:
+            space.defects.replace(snap_to_extremum(view.layer.values, space.defects.points), "snapped")
+        except InputError as error:
+            space.proposal_note = str(error)
 
     def accept() -> None:
         space.defects.replace(space.proposal, "detection")
@@ -81,8 +90,18 @@ def _show_detection(space: Workspace, view: MapView) -> None:
     def discard() -> None:
         space.proposal = NO_POINTS
 
+    like_kernel = _choose_target(space, view)
     st.slider("Sensitivity", 0.0, 1.0, 0.5, 0.05, key="sensitivity", help=texts.SENSITIVITY, persist_state="session")
     st.button("Propose defects", on_click=propose, width="stretch", icon=":material/frame_inspect:")
+    marked = len(space.defects.points) > 0
+    st.button(
+        "Snap marks to extrema",
+        key="snap",
+        on_click=snap,
+        disabled=not marked,
+        width="stretch",
+        help=texts.SNAP if marked else "Mark defects first; then this moves each to the extremum next to it.",
+    )
     if len(space.proposal):
         st.caption(
             f"{len(space.proposal)} proposed (blue squares in the map). "
@@ -93,3 +112,21 @@ def _show_detection(space: Workspace, view: MapView) -> None:
         right.button("Discard", on_click=discard, width="stretch")
     elif space.proposal_note:
         st.caption(space.proposal_note)
+
+
+def _choose_target(space: Workspace, view: MapView) -> bool:
+    """Show what the detection looks for; say whether it is the extracted kernel."""
+    fits = space.outcome is not None and space.outcome.estimate.pixel_size_nm == view.pixel_size_nm
+    reason = "extract one first" if space.outcome is None else "the one below has another pixel size"
+    chosen = st.segmented_control(
+        "Look for",
+        ["spots", "kernel"],
+        format_func={"spots": "Spots", "kernel": "Like the kernel"}.__getitem__,
+        default="spots",
+        required=True,
+        key="look_for",
+        disabled=not fits,
+        help=texts.LOOK_FOR if fits else f"{texts.LOOK_FOR} There is no such kernel yet: {reason}.",
+        persist_state="session",
+    )
+    return fits and chosen == "kernel"

@@ -19,6 +19,10 @@ POSITION_FILE = "CSV or TXT with the header x_nm,y_nm or x_px,y_px; or NPY or JS
 SENSITIVITY = (
     "Low: only the clearest defects. High: weak ones too, and more false ones. A proposal; the map stays as it is until you accept."
 )
+LOOK_FOR = (
+    "Spots: what stands out of the background. Like the kernel: what resembles the extracted kernel, such as defects missing in the list."
+)
+SNAP = "Moves each mark to the strongest maximum or minimum within 3 px, for defects that look like spots. Undo brings your marks back."
 KERNEL_SIZE = (
     "Side of the kernel window, pixels: large enough that the pattern has died out at its edge, at most the shorter side of the map."
 )
