@@ -2,13 +2,11 @@
 
 import csv
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.special import hankel1
 
-import qpi_core.stacks.stack_run
 from qpi_core.__main__ import main
 from qpi_core.dispersion import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.stacks.files import STACK_FILES
@@ -39,7 +37,9 @@ def inputs(tmp_path):
     """Four layers and one that was not measured, with their defects."""
     positions = np.random.default_rng(3).uniform([0, 0], [SHAPE[1] - 1, SHAPE[0] - 1], (10, 2))
     layers = [superpose(pattern(energy), positions, SHAPE, PITCH) for energy in ENERGIES[:4]]
-    np.save(tmp_path / "stack.npy", np.stack([*layers, np.full(SHAPE, np.nan)]))
+    stack = np.stack([*layers, np.full(SHAPE, np.nan)])
+    np.save(tmp_path / "stack.npy", stack)
+    np.savez(tmp_path / "energies.npz", didv=stack, bias_mv=ENERGIES)
     np.savetxt(tmp_path / "p.csv", positions, delimiter=",", header="x_px,y_px", comments="")
     return tmp_path
 
@@ -53,11 +53,8 @@ def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_kernels_uncertainty_dispersion_and_side_car(inputs, monkeypatch, capsys):
-    read = qpi_core.stacks.stack_run.prepare_stack
-    # A .npy file says no energies.
-    monkeypatch.setattr(qpi_core.stacks.stack_run, "prepare_stack", lambda *arguments: replace(read(*arguments), bias_mv=ENERGIES))
-    assert stack(inputs, "--method", "harmonic", "--level", "plane") == 0
+def test_kernels_uncertainty_dispersion_and_side_car(inputs, capsys):
+    assert stack(inputs, "--method", "harmonic", "--level", "plane", name="energies.npz") == 0
     kernels = np.load(inputs / "out" / "kernels.npy")
     offsets = (np.arange(SIZE) - SIZE // 2) * PITCH
     for kernel, energy in zip(kernels[:4], ENERGIES[:4], strict=True):
@@ -72,7 +69,7 @@ def test_kernels_uncertainty_dispersion_and_side_car(inputs, monkeypatch, capsys
     values = json.loads((inputs / "out" / "stack.json").read_text(encoding="utf-8"))
     assert values["settings"]["kernel_size"] == SIZE and values["pixel_size_nm"] == [PITCH, PITCH]
     assert values["settings"]["steps"] == [{"step": "level", "kind": "plane"}]
-    assert values["provenance"]["input"]["name"] == "stack.npy" and len(values["symmetry_order"]) == 5
+    assert values["provenance"]["input"]["name"] == "energies.npz" and len(values["symmetry_order"]) == 5
     assert values["dispersion"]["parabola"]["layers"] == 4
     assert sorted(contents(inputs / "out")) == sorted(STACK_FILES)
     printed = capsys.readouterr().out
