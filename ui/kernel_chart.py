@@ -83,6 +83,7 @@ def kernel_and_spectrum(
     height: int = 430,
     uncertainty: UncertaintyPicture | None = None,
     percentiles: tuple[float, float] = FULL_RANGE,
+    gap: float | None = None,
 ) -> Figure:
     """Show a kernel (nm) beside the magnitude of its FFT (rad/nm) with one zoom for both, and its uncertainty between them.
 
@@ -98,12 +99,13 @@ def kernel_and_spectrum(
         height: of the figure, px.
         uncertainty: what to draw of it, or None.
         percentiles: of the values, at which the colours end.
+        gap: room for a colour bar and the next axis, as a share of the width; None suits the width of a page.
     """
     size = kernel.shape[0]
     dy, dx = pixel_size_nm or (1.0, 1.0)
     length = "nm" if pixel_size_nm else "px"
     titles = ["Kernel", *([uncertainty.title] if uncertainty else []), "|FFT| of the kernel"]
-    figure = panels(titles, height, gap=0.11 if uncertainty is None else 0.085)
+    figure = panels(titles, height, gap=gap or (0.11 if uncertainty is None else 0.085))
     space, place = ((dy, dx), ("x", "y", length))
     colours, limits = display_limits(kernel, percentiles=percentiles)
     _add_window(figure, 1, kernel, size, space, place, colours, limits, unit)

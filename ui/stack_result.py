@@ -14,6 +14,7 @@ from ui import texts
 from ui.guide import plain
 from ui.kernel_chart import kernel_and_spectrum
 from ui.panels import PLOTLY_CONFIG
+from ui.result_numbers import in_handy_unit, with_unit
 from ui.stack_chart import energy_chart
 from ui.stack_job import StackOutcome
 
@@ -60,13 +61,16 @@ def _show_layer(outcome: StackOutcome, index: int) -> None:
     if estimate.usable[index]:
         kernel = estimate.kernels[index]
         st.plotly_chart(
-            kernel_and_spectrum(kernel, fft_magnitude(kernel, "hann"), estimate.pixel_size_nm, outcome.unit),
+            kernel_and_spectrum(kernel, fft_magnitude(kernel, "hann"), estimate.pixel_size_nm, outcome.unit, height=330, gap=0.17),
             width="stretch",
             key="stack_kernel",
             config=PLOTLY_CONFIG,
             alt="Kernel of the layer and the magnitude of its Fourier transform",
         )
-        st.caption(f"Noise σ = {estimate.noise_sigma[index]:.3g} {outcome.unit}, background {estimate.background[index]:.3g}.")
+        noise, background = (
+            with_unit(*in_handy_unit(float(found[index]), outcome.unit)) for found in (estimate.noise_sigma, estimate.background)
+        )
+        st.caption(plain(f"Noise σ = {noise}, background {background}."))
     for warning in estimate.warnings[index]:
         st.caption(plain(warning))
 
