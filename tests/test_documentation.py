@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from PIL import Image
 
 from qpi_core.__main__ import main
 from tests.app_driver import ROOT, start
@@ -36,3 +37,13 @@ def test_the_page_shows_every_document():
     for name in TITLES:
         app.get_by_key("document").set_value(name).run()
         assert not app.exception and app.markdown[0].value == (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8").strip()
+
+
+def test_every_picture_of_a_page_is_shown_and_small():
+    folder = ROOT / "docs" / "screens"
+    shown = re.findall(r"\]\(([^)]+\.png)\)", (folder / "README.md").read_text(encoding="utf-8"))
+    assert sorted(shown) == sorted(path.name for path in folder.glob("*.png"))
+    for path in [*folder.glob("*.png"), ROOT / "docs" / "screenshot.png"]:
+        assert path.stat().st_size < 150_000, path.name
+        with Image.open(path) as picture:
+            assert picture.width == 1280, path.name
