@@ -147,7 +147,14 @@ def _as_solution(request: Request, network: NetworkKernel) -> KernelSolution:
 
 def _refined(request: Request) -> Answer:
     """Correct the harmonic posterior, the network's kernel or nothing, whichever the data prefer."""
-    from qpi_core.solvers.harmonic import fit_harmonics, harmonic_solution, is_constant, kernel_without, nothing_to_see
+    from qpi_core.solvers.harmonic import (
+        fit_harmonics,
+        harmonic_solution,
+        is_constant,
+        kernel_without,
+        nothing_to_see,
+        with_superposition,
+    )
     from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS, start_harmonics
     from qpi_core.solvers.refined import Prior, nothing_known, solve_refined
 
@@ -157,7 +164,7 @@ def _refined(request: Request) -> Answer:
         return Answer(nothing_to_see(image, size))
     start = start_harmonics(image, points, size, weights, pitch)
     model = fit_harmonics(image, points, size, weights, pitch, SYMMETRY_ORDERS, start=start)
-    harmonic = harmonic_solution(model, size, pitch, len(points))
+    harmonic = with_superposition(harmonic_solution(model, size, pitch, len(points)), model, points, image)
     nothing = nothing_known(image, size)
     priors = [
         Prior("harmonic", harmonic, HARMONIC_FREEDOM, lambda held: kernel_without(model, image, points, weights, size, held)),

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.errors import InputError
-from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, take_samples
+from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, design_tiles, take_samples
 from qpi_core.solvers.harmonic_evidence import evaluate
 from qpi_core.solvers.harmonic_extension import extend, symmetry_scores, unexplained_orders
 from qpi_core.solvers.harmonic_posterior import (
@@ -97,7 +97,7 @@ def solve_harmonic(
     if is_constant(values):
         return nothing_to_see(values, size)
     model = fit_harmonics(values, points, size, amplitudes, pitch, candidates, start=start)
-    return harmonic_solution(model, size, pitch, len(points))
+    return with_superposition(harmonic_solution(model, size, pitch, len(points)), model, points, values)
 
 
 def fit_harmonics(
@@ -219,6 +219,26 @@ def _wide_kernel(model: HarmonicModel, profiles: Array, size: int) -> Array:
     half = max(int(np.floor(model.splines.radius / min(model.aspect))), size // 2)
     grid = KernelGrid.of_size(2 * half + 1, model.aspect)
     return Renderer(grid, model.splines, model.fit.hyperparameters.orders)(profiles)
+
+
+def with_superposition(
+    solution: KernelSolution, model: HarmonicModel, positions: Array, values: NDArray[np.float32]
+) -> KernelSolution:
+    """Return the solution with the exact A*M where a defect lies between the pixels."""
+    if not np.any(positions != np.round(positions)):
+        return solution
+    return replace(solution, superposition=superposition(model, (values.shape[0], values.shape[1])))
+
+
+def superposition(model: HarmonicModel, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return A*M at the measured pixels with every profile evaluated at the true offsets, (height, width); zero elsewhere."""
+    image = np.zeros(shape, dtype=np.float32)
+    coefficients = model.fit.evidence.profiles @ model.splines.interpolation.T
+    samples = model.samples
+    rows, columns = np.rint(samples.y / model.aspect[0]).astype(int), np.rint(samples.x / model.aspect[1]).astype(int)
+    for part, design in design_tiles(samples, model.splines, model.fit.hyperparameters.orders):
+        image[rows[part], columns[part]] = np.einsum("apk,ak->p", design, coefficients)
+    return image
 
 
 def _symmetry(selection: Selection) -> tuple[int | None, float]:

@@ -131,7 +131,12 @@ def _verdict(
     for prior in priors:
         assert prior.refit is not None
         kernel = prior.refit(held)
-        left.append(_leftover(map_, replace(prior.solution, wide_kernel=kernel), points, amplitudes) / np.float32(prepared.scale))
+        unseen = _leftover(map_, replace(prior.solution, wide_kernel=kernel, superposition=None), points, amplitudes)
+        if prior.solution.superposition is not None:
+            # What sampling the kernel on pixels costs is no fault of the prior.
+            sampled = _leftover(map_, replace(prior.solution, superposition=None), points, amplitudes)
+            unseen += _leftover(map_, prior.solution, points, amplitudes) - sampled
+        left.append(unseen / np.float32(prepared.scale))
     return judge_candidates(torch.from_numpy(np.stack(left)), prepared.mask, held, label, operator, float((amplitudes**2).sum()))
 
 
@@ -175,6 +180,8 @@ def _leftover(
     map_: NDArray[np.float32], solution: KernelSolution, positions: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Return what a prior leaves of the map; unmeasured pixels as if the map were zero there."""
+    if solution.superposition is not None:
+        return np.asarray(np.nan_to_num(map_) - solution.superposition, dtype=np.float32)
     wide = torch.from_numpy(np.ascontiguousarray(solution.wide_kernel))
     fitted = ForwardOperator(positions, (map_.shape[0], map_.shape[1]), wide.shape[-1], weights)(wide)
     return np.asarray(np.nan_to_num(map_) - fitted.numpy(), dtype=np.float32)

@@ -22,6 +22,8 @@ class KernelSolution:
         parameters: name with its unit -> (value, standard deviation).
         warnings: plain sentences for the user.
         details: plain values for the side-car (regularisation, iterations, ...).
+        superposition: (height, width), A*M as the solver itself evaluates it, zero where not measured; None where that is the sampled
+            kernel's. Between pixels the sampled kernel is less exact: Eq. 7 is not band-limited at its centre.
     """
 
     kernel: NDArray[np.float32]
@@ -33,3 +35,4 @@ class KernelSolution:
     parameters: dict[str, tuple[float, float]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     details: dict[str, float | int | str] = field(default_factory=dict)
+    superposition: NDArray[np.float32] | None = None
