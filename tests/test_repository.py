@@ -119,7 +119,9 @@ def test_readme_opens_with_the_two_commands():
 
 def test_readme_commands_exist_with_these_options():
     commands = readme_commands()
-    assert {command.split()[2] for command in commands} == {"app", "test", "extract", "dataset", "train", "evaluate", "benchmark"}
+    assert {command.split()[2] for command in commands} == {
+        *("app", "test", "extract", "stack", "dataset", "train", "evaluate", "benchmark", "paper")
+    }
     for command in commands:
         python, script, sub_command, *_ = command.split()
         assert (python, script) == ("python", "run.py"), command
