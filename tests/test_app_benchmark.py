@@ -64,8 +64,9 @@ def test_uploaded_results_stand_beside_the_released_ones(app: AppTest):
     assert not app.exception and not app.error
     mine = next(trace for trace in traces(app) if trace["name"] == "Least squares (mine.json)")
     assert mine["y"][mine["x"].index("0.2")] == pytest.approx(0.15) and mine["line"]["dash"] == "dash"
-    second = next(frame.value for frame in app.dataframe if "Symmetry loss" in frame.value)
-    assert sorted(second["RMSE"]) == pytest.approx([0.04, 0.06, 0.0924, 0.1004])
+    # The released model may bring a Table 2 of its own.
+    found = [sorted(frame.value["RMSE"]) for frame in app.dataframe if "Symmetry loss" in frame.value]
+    assert pytest.approx([0.04, 0.06, 0.0924, 0.1004]) in found
 
 
 def test_a_wrong_upload_gives_a_sentence_and_keeps_the_page(app: AppTest):
