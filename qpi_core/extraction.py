@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from threadpoolctl import threadpool_limits
 
+from qpi_core.blas_threads import one_blas_thread
 from qpi_core.defect_refinement import refine_defects
 from qpi_core.diagnostics import warn_about_fit, warn_about_input
 from qpi_core.errors import InputError
@@ -115,8 +115,7 @@ class Extractor:
         request = self._request(observation, positions, kernel_size, pixel_size_nm, weights)
         constant = _is_constant(request.observation)
         refinement = None
-        # Small linear systems are solved twice as fast by one BLAS thread; several only get in the way of torch's.
-        with threadpool_limits(1, user_api="blas"):
+        with one_blas_thread():
             if (refine_positions or refine_weights) and not constant:
                 request, refinement = refine_defects(request, refine_positions, refine_weights)
             answer = _constant_answer(request) if constant else chosen.solve(request)
@@ -153,7 +152,8 @@ class Extractor:
         request = self._request(observation, positions, kernel_size, None, weights)
         if _is_constant(request.observation):
             raise InputError("observation is constant: there is no pattern in it, so it has no place in the latent space.")
-        return run_two_step(request)
+        with one_blas_thread():
+            return run_two_step(request)
 
     def _request(
         self,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from threadpoolctl import threadpool_limits
 
+from qpi_core.blas_threads import one_blas_thread
 from qpi_core.diagnostics import warn_about_input
 from qpi_core.errors import InputError
 from qpi_core.methods import find_method
@@ -80,7 +80,7 @@ def extract_stack(
 
     notes = tuple(_input_notes(problem))
     pilots: list[dict[str, object]] = []
-    with threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         if chosen.name in SHARED_METHODS:
             solver = SharedSolver(problem, chosen.name == "refined", say)
             found = solver.solve(wanted, stop)

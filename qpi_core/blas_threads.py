@@ -1,0 +1,44 @@
+"""One BLAS thread for every solve, also when several threads solve at once.
+
+Small linear systems are solved twice as fast by one thread; several only get in the way of torch's. And the number of threads decides
+on the last digits, which the search for hyperparameters can turn into a different answer: every way to a kernel has to use the same.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+# A library that is loaded later would escape the limit, and scipy brings a BLAS of its own.
+import scipy.linalg  # noqa: F401
+from threadpoolctl import threadpool_limits
+
+_lock = threading.Lock()
+_inside = 0
+_limits: threadpool_limits | None = None
+# threadpoolctl obeys only the thread that set a limit first, so that one thread has to set and restore it for all.
+_owner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="blas-threads")
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Let BLAS use one thread until the last of all threads that are in such a context has left it.
+
+    The number of threads belongs to the process: a context that restored it on its own would give it back to a solve that still runs.
+    """
+    global _inside, _limits
+    with _lock:
+        if _inside == 0:
+            _limits = _owner.submit(threadpool_limits, 1, "blas").result()
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0 and _limits is not None:
+                # Leaving it as a context also hands the control over BLAS back.
+                _owner.submit(_limits.__exit__, None, None, None).result()
+                _limits = None
