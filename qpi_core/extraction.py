@@ -183,6 +183,7 @@ class Extractor:
         residual = image - fitted
         warnings = [
             *warn_about_input(image, request.positions, request.kernel_size),
+            *(answer.repair.sentences() if answer.repair is not None else []),
             *solution.warnings,
             *warn_about_fit(image, residual, solution.noise_sigma),
         ]
@@ -194,6 +195,7 @@ class Extractor:
             "input": {"observation_sha256": array_sha256(original), "shape": image.shape, "measured": float(np.isfinite(image).mean())},
             "options": {"kernel_size": request.kernel_size, "pixel_size_nm": request.pixel_size_nm},
             "solver": solution.details,
+            **({} if answer.repair is None else {"list_repair": answer.repair.record()}),
         }
         return KernelEstimate(
             kernel=solution.kernel,

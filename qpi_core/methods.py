@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qpi_core.checkpoints import LoadedModels
     from qpi_core.networks.inference import NetworkKernel
     from qpi_core.solvers.harmonic_start import HarmonicStart
+    from qpi_core.solvers.list_repair import RepairedList
     from qpi_core.solvers.solution import KernelSolution
 
 DEFAULT_METHOD = "refined"
@@ -50,10 +51,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a method gives: a solution, and the networks' own kernel where it ran Encoder_Y."""
+    """What a method gives: a solution, the networks' own kernel where it ran Encoder_Y, and the list where it had to repair it."""
 
     solution: KernelSolution
     network: NetworkKernel | None = None
+    repair: RepairedList | None = None
 
 
 @dataclass(frozen=True)
@@ -146,24 +148,17 @@ def _as_solution(request: Request, network: NetworkKernel) -> KernelSolution:
 
 
 def _refined(request: Request) -> Answer:
-    """Correct the harmonic posterior, the network's kernel or nothing, whichever the data prefer."""
-    from qpi_core.solvers.harmonic import (
-        fit_harmonics,
-        harmonic_solution,
-        is_constant,
-        kernel_without,
-        nothing_to_see,
-        with_superposition,
-    )
-    from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS, start_harmonics
+    """Correct the harmonic posterior, the network's kernel or nothing, whichever the data prefer; repair the list where it is wrong."""
+    from qpi_core.solvers.harmonic import harmonic_solution, is_constant, kernel_without, nothing_to_see, with_superposition
+    from qpi_core.solvers.list_choice import fit_with_list
     from qpi_core.solvers.refined import Prior, nothing_known, solve_refined
 
-    image, points, weights = request.observation, request.positions, request.weights
-    size, pitch = request.kernel_size, request.pixel_size_nm
+    image, size, pitch = request.observation, request.kernel_size, request.pixel_size_nm
     if is_constant(image):
         return Answer(nothing_to_see(image, size))
-    start = start_harmonics(image, points, size, weights, pitch)
-    model = fit_harmonics(image, points, size, weights, pitch, SYMMETRY_ORDERS, start=start)
+    listed = fit_with_list(image, request.positions, size, request.weights, pitch)
+    points, weights, model = listed.positions, listed.weights, listed.model
+    request = replace(request, positions=points, weights=weights)
     harmonic = with_superposition(harmonic_solution(model, size, pitch, len(points)), model, points, image)
     nothing = nothing_known(image, size)
     priors = [
@@ -172,13 +167,13 @@ def _refined(request: Request) -> Answer:
     ]
     network = None
     if request.has_model():
-        network = run_two_step(request, start)
+        network = run_two_step(request, listed.start)
         priors.append(
             Prior(
                 "two_step", _as_solution(request, network), NETWORK_FREEDOM, lambda held: run_two_step(_without(request, held)).wide_kernel
             )
         )
-    return Answer(solve_refined(image, points, size, priors, weights=weights), network)
+    return Answer(solve_refined(image, points, size, priors, weights=weights), network, listed.repair)
 
 
 def _without(request: Request, held: NDArray[np.bool_]) -> Request:
@@ -195,6 +190,6 @@ METHODS: dict[str, Method] = {
         Method("parametric", "fit of Eq. 7 from the harmonic estimate; knows the formula", False, _parametric),
         Method("one_step", "one network straight from map and defects to the kernel (the paper's baseline)", True, _one_step),
         Method("two_step", "Decoder_K(Encoder_Y(.)): the latent of the map, decoded into a kernel", True, _two_step),
-        Method("refined", "harmonic or network kernel, corrected wherever held-out pixels show more", False, _refined),
+        Method("refined", "harmonic or network kernel, corrected wherever held-out pixels show more; mends wrong lists", False, _refined),
     )
 }

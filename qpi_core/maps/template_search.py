@@ -14,6 +14,7 @@ from scipy.sparse import csc_array
 from scipy.sparse.linalg import spsolve
 from scipy.spatial import cKDTree
 
+from qpi_core.correlation import correlate_with_kernel
 from qpi_core.errors import InputError
 from qpi_core.maps.levelling import subtract_polynomial
 from qpi_core.maps.peaks import local_maxima, parabola_top, thin_out
@@ -91,7 +92,7 @@ class _Search:
         measured = np.isfinite(layer)
         self._layer, self._measured, self._kernel, self._min_distance = layer, measured, kernel, min_distance
         total = float((kernel**2).sum())
-        self._energy = np.maximum(_correlate(measured.astype(np.float64), kernel**2), _SEEN * total)
+        self._energy = np.maximum(correlate_with_kernel(measured.astype(np.float64), kernel**2), _SEEN * total)
         self._judged = measured & (self._energy > _SEEN * total)
         self._correlated = fftconvolve(kernel, kernel[::-1, ::-1])
         self._zero = (kernel.shape[0] - 1, kernel.shape[0] - 1)
@@ -106,7 +107,7 @@ class _Search:
         rest = self._layer - _patterns(self._kernel, places, amplitudes, self._layer.shape) if places.size else self._layer
         # The background of the whole map is not that of the map without the patterns, whose mean need not be zero.
         level = subtract_polynomial(rest, _BACKGROUND_ORDER)
-        return level, _correlate(np.where(self._measured, level, 0.0), self._kernel)
+        return level, correlate_with_kernel(np.where(self._measured, level, 0.0), self._kernel)
 
     def step(self, correlation: Array, places: Array, amplitudes: Array) -> tuple[Array, Array]:
         """Return places and amplitudes after a step towards what the rest of the map still shows at each of them."""
@@ -159,13 +160,6 @@ class _Search:
 def _robust_deviation(values: Array) -> float:
     # 1.4826 makes the median absolute deviation the standard deviation of a normal distribution.
     return 1.4826 * float(np.median(np.abs(values - np.median(values)))) if values.size else 0.0
-
-
-def _correlate(layer: Array, kernel: Array) -> Array:
-    """Return sum_m layer(p + m) kernel(m) for every pixel p, m counted from the kernel's centre, zero outside the layer."""
-    after = kernel.shape[0] - 1 - kernel.shape[0] // 2
-    full = fftconvolve(layer, kernel[::-1, ::-1])
-    return np.asarray(full[after : after + layer.shape[0], after : after + layer.shape[1]], dtype=np.float64)
 
 
 def _patterns(kernel: Array, positions: Array, amplitudes: Array, shape: tuple[int, ...]) -> Array:

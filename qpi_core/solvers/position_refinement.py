@@ -130,18 +130,11 @@ class _Rounds:
             points = points + last
             if attempt > _RESELECT_AFTER and np.abs(last).max() < _SETTLED_PX:
                 break
-            model = self._select(points, weights) if attempt == _RESELECT_AFTER else self._solve_again(model, points, weights)
+            model = self._select(points, weights) if attempt == _RESELECT_AFTER else solve_again(self.values, model, points, weights)
         return points, weights, model
 
     def _select(self, points: Array, weights: Array) -> HarmonicModel:
         return fit_harmonics(self.values, points, self.kernel_size, weights, self.pitch, self.symmetry_orders, extended=False)
-
-    def _solve_again(self, model: HarmonicModel, points: Array, weights: Array) -> HarmonicModel:
-        """Return the model for moved defects, the hyperparameters close to where they were."""
-        samples = take_samples(self.values, points, weights, model.aspect, most=_KERNEL_PIXELS)
-        equations = accumulate_equations(samples, model.splines, model.fit.hyperparameters.orders)
-        fit = refine_hyperparameters(equations, model.splines.nodes, model.fit.hyperparameters, model.floor, rounds=1)
-        return replace(model, samples=samples, equations=equations, fit=fit)
 
     def _step(self, model: HarmonicModel, points: Array, weights: Array, search: bool) -> tuple[Array, Array]:
         """Return positions and amplitudes after one Gauss-Newton step, or with search after moves to better valleys."""
@@ -184,6 +177,14 @@ class _Rounds:
         amplitude = (weights + inverse @ system.pull[own] / system.variance) / given
         deviation = np.sqrt(inverse.diagonal()) / np.abs(given)
         return spread, np.asarray((amplitude < _SUPPORTED_WEIGHT) & (amplitude + 2 * deviation < 2 * _SUPPORTED_WEIGHT))
+
+
+def solve_again(values: NDArray[np.float32], model: HarmonicModel, points: Array, weights: Array) -> HarmonicModel:
+    """Return the model for changed defects, the hyperparameters close to where they were."""
+    samples = take_samples(values, points, weights, model.aspect, most=_KERNEL_PIXELS)
+    equations = accumulate_equations(samples, model.splines, model.fit.hyperparameters.orders)
+    fit = refine_hyperparameters(equations, model.splines.nodes, model.fit.hyperparameters, model.floor, rounds=1)
+    return replace(model, samples=samples, equations=equations, fit=fit)
 
 
 @dataclass(frozen=True)

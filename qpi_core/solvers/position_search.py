@@ -98,6 +98,11 @@ class ValleySearch:
         residual = self.values - reconstruct(wide, background, self.points, self.weights, self.values.shape)
         return np.pad(residual.astype(np.float64), self._reach, constant_values=np.nan)
 
+    def _pixels(self, places: Array) -> Array:
+        """Return the pixels (..., 2) of the map closest to places, which may lie half a pixel beyond the outermost centres."""
+        height, width = self.values.shape
+        return np.asarray(np.clip(np.rint(places), 0, [width - 1, height - 1]))
+
     def _windows(self, anchors: Array) -> tuple[Array, Array]:
         """Return the residual around whole pixels, zero where not measured, and which pixels count; both (n, window pixels)."""
         window, corner = np.arange(2 * self._reach + 1), anchors.astype(np.intp)
@@ -111,7 +116,7 @@ class ValleySearch:
         return np.where(outside, -np.inf, -0.5 * ((places - self.clicked[defects]) ** 2).sum(axis=-1) / self.sigma**2)
 
     def _single(self, alone: NDArray[np.intp]) -> Array:
-        anchors, weights = np.rint(self.clicked[alone]), self.weights[alone, None]
+        anchors, weights = self._pixels(self.clicked[alone]), self.weights[alone, None]
         residual, seen = self._windows(anchors)
         own = self._kernels_at(self.points[alone] - anchors)
         target = residual + weights * own * seen
@@ -126,7 +131,7 @@ class ValleySearch:
 
     def _pair(self, pair: NDArray[np.intp]) -> Array:
         """Return the best places of two defects, judged together on a window around their middle."""
-        anchor, weights = np.rint(self.clicked[pair].mean(axis=0)), self.weights[pair]
+        anchor, weights = self._pixels(self.clicked[pair].mean(axis=0)), self.weights[pair]
         residual, seen = self._windows(anchor[None])
         own = self._kernels_at(self.points[pair] - anchor) * seen
         target = residual[0] + weights @ own

@@ -1,0 +1,81 @@
+"""The list of defects as given, or a repaired one: which of them the harmonic solver should explain the map with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.solvers.harmonic import HarmonicModel, fit_harmonics
+from qpi_core.solvers.harmonic_search import SHARED
+from qpi_core.solvers.harmonic_selection import log_evidence
+from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS, HarmonicStart, start_harmonics
+from qpi_core.solvers.list_repair import DECISIVE, RepairedList, Suspicion, repair_list, suspect_list
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ListedFit:
+    """The harmonic model with the list that it explains the map with.
+
+    Attributes:
+        positions, weights: of that list.
+        start, model: for that list.
+        repair: what was changed, None where the list is the one that was given.
+    """
+
+    positions: Array
+    weights: Array
+    start: HarmonicStart
+    model: HarmonicModel
+    repair: RepairedList | None
+
+
+def fit_with_list(
+    values: NDArray[np.float32], positions: Array, kernel_size: int, weights: Array, pixel_size_nm: tuple[float, float] | None
+) -> ListedFit:
+    """Return the harmonic model for the list as given, unless the map contradicts it; arguments as for fit_harmonics, checked.
+
+    A list that is clearly wrong is repaired before anything costly is tried with it. One that may be wrong is repaired only where
+    more angular orders and independent profiles leave structure too: a kernel of an unusual shape looks like it.
+    """
+    start = start_harmonics(values, positions, kernel_size, weights, pixel_size_nm)
+    first = fit_harmonics(values, positions, kernel_size, weights, pixel_size_nm, SYMMETRY_ORDERS, extended=False, start=start)
+    suspicion = suspect_list(values, first, positions, weights)
+    repaired: ListedFit | None = None
+    if suspicion is Suspicion.CLEAR:
+        repaired = _repaired(values, positions, kernel_size, weights, pixel_size_nm, first)
+        if repaired is not None and _explains_all(repaired.model):
+            return repaired
+    model = fit_harmonics(values, positions, kernel_size, weights, pixel_size_nm, SYMMETRY_ORDERS, start=start)
+    given = ListedFit(positions, weights, start, model, None)
+    if suspicion is Suspicion.POSSIBLE and not _explains_all(model):
+        repaired = _repaired(values, positions, kernel_size, weights, pixel_size_nm, first)
+    if repaired is None or repaired.repair is None:
+        return given
+    pixels = model.equations.pixels
+    gain = log_evidence(repaired.model.fit, pixels) - log_evidence(model.fit, pixels) - repaired.repair.price
+    return repaired if gain > DECISIVE else given
+
+
+def _repaired(
+    values: NDArray[np.float32],
+    positions: Array,
+    kernel_size: int,
+    weights: Array,
+    pixel_size_nm: tuple[float, float] | None,
+    first: HarmonicModel,
+) -> ListedFit | None:
+    repair = repair_list(values, positions, kernel_size, weights, pixel_size_nm, SYMMETRY_ORDERS, first)
+    if repair is None:
+        return None
+    start = start_harmonics(values, repair.positions, kernel_size, repair.weights, pixel_size_nm)
+    model = fit_harmonics(values, repair.positions, kernel_size, repair.weights, pixel_size_nm, SYMMETRY_ORDERS, start=start)
+    return ListedFit(repair.positions, repair.weights, start, model, repair)
+
+
+def _explains_all(model: HarmonicModel) -> bool:
+    """Say whether one symmetric kernel leaves white noise."""
+    return model.excess == 1.0 and model.fit.hyperparameters.mixing_kind == SHARED
