@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qpi_core.checkpoints import LoadedModels
     from qpi_core.networks.inference import NetworkKernel
     from qpi_core.solvers.harmonic_start import HarmonicStart
+    from qpi_core.solvers.list_choice import ListedFit
     from qpi_core.solvers.list_repair import RepairedList
     from qpi_core.solvers.solution import KernelSolution
 
@@ -149,16 +150,28 @@ def _as_solution(request: Request, network: NetworkKernel) -> KernelSolution:
 
 def _refined(request: Request) -> Answer:
     """Correct the harmonic posterior, the network's kernel or nothing, whichever the data prefer; repair the list where it is wrong."""
-    from qpi_core.solvers.harmonic import harmonic_solution, is_constant, kernel_without, nothing_to_see, with_superposition
-    from qpi_core.solvers.list_choice import fit_with_list
-    from qpi_core.solvers.refined import Prior, nothing_known, solve_refined
+    from qpi_core.solvers.harmonic import is_constant, nothing_to_see
+    from qpi_core.solvers.list_choice import fit_with_list, prefer_repaired
 
-    image, size, pitch = request.observation, request.kernel_size, request.pixel_size_nm
+    image, size = request.observation, request.kernel_size
     if is_constant(image):
         return Answer(nothing_to_see(image, size))
-    listed = fit_with_list(image, request.positions, size, request.weights, pitch)
-    points, weights, model = listed.positions, listed.weights, listed.model
-    request = replace(request, positions=points, weights=weights)
+    fits = fit_with_list(image, request.positions, size, request.weights, request.pixel_size_nm)
+    answers = [_refined_with(replace(request, positions=listed.positions, weights=listed.weights), listed) for listed in fits]
+    given, last = answers[0], answers[-1]
+    if len(answers) == 1 or last.repair is None:
+        return last
+    pixels = int(np.isfinite(image).sum())
+    return last if prefer_repaired(given.solution, last.solution, last.repair.price, pixels) else given
+
+
+def _refined_with(request: Request, listed: ListedFit) -> Answer:
+    """Return the answer of `refined` for one list; the request's defects are those of the list."""
+    from qpi_core.solvers.harmonic import harmonic_solution, kernel_without, with_superposition
+    from qpi_core.solvers.refined import Prior, nothing_known, solve_refined
+
+    image, points, weights = request.observation, request.positions, request.weights
+    size, pitch, model = request.kernel_size, request.pixel_size_nm, listed.model
     harmonic = with_superposition(harmonic_solution(model, size, pitch, len(points)), model, points, image)
     nothing = nothing_known(image, size)
     priors = [

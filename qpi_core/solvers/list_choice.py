@@ -12,6 +12,7 @@ from qpi_core.solvers.harmonic_search import SHARED
 from qpi_core.solvers.harmonic_selection import log_evidence
 from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS, HarmonicStart, start_harmonics
 from qpi_core.solvers.list_repair import DECISIVE, RepairedList, Suspicion, repair_list, suspect_list
+from qpi_core.solvers.solution import KernelSolution
 
 Array = NDArray[np.float64]
 
@@ -35,11 +36,12 @@ class ListedFit:
 
 def fit_with_list(
     values: NDArray[np.float32], positions: Array, kernel_size: int, weights: Array, pixel_size_nm: tuple[float, float] | None
-) -> ListedFit:
-    """Return the harmonic model for the list as given, unless the map contradicts it; arguments as for fit_harmonics, checked.
+) -> tuple[ListedFit, ...]:
+    """Return the harmonic model for the list as given or, where the map contradicts it, for a repaired one; arguments as for fit_harmonics.
 
-    A list that is clearly wrong is repaired before anything costly is tried with it. One that may be wrong is repaired only where
-    more angular orders and independent profiles leave structure too: a kernel of an unusual shape looks like it.
+    A list that is clearly wrong is repaired before anything costly is tried with it. One that may be wrong is left alone where more
+    angular orders and independent profiles explain all that it leaves: a kernel of an unusual shape looks like it. Where neither
+    list explains all, both come back, the repaired one last: a kernel of no symmetry at all may still decide (prefer_repaired).
     """
     start = start_harmonics(values, positions, kernel_size, weights, pixel_size_nm)
     first = fit_harmonics(values, positions, kernel_size, weights, pixel_size_nm, SYMMETRY_ORDERS, extended=False, start=start)
@@ -48,16 +50,26 @@ def fit_with_list(
     if suspicion is Suspicion.CLEAR:
         repaired = _repaired(values, positions, kernel_size, weights, pixel_size_nm, first)
         if repaired is not None and _explains_all(repaired.model):
-            return repaired
+            return (repaired,)
     model = fit_harmonics(values, positions, kernel_size, weights, pixel_size_nm, SYMMETRY_ORDERS, start=start)
     given = ListedFit(positions, weights, start, model, None)
-    if suspicion is Suspicion.POSSIBLE and not _explains_all(model):
+    shaped = model.excess == 1.0 and model.fit.hyperparameters.mixing_kind != SHARED
+    if suspicion is Suspicion.POSSIBLE and not shaped:
         repaired = _repaired(values, positions, kernel_size, weights, pixel_size_nm, first)
     if repaired is None or repaired.repair is None:
-        return given
+        return (given,)
     pixels = model.equations.pixels
     gain = log_evidence(repaired.model.fit, pixels) - log_evidence(model.fit, pixels) - repaired.repair.price
-    return repaired if gain > DECISIVE else given
+    if gain < DECISIVE:
+        return (given,)
+    return (repaired,) if _explains_all(repaired.model) else (given, repaired)
+
+
+def prefer_repaired(given: KernelSolution, repaired: KernelSolution, price: float, pixels: int) -> bool:
+    """Say whether a repaired list is worth its price by the noise that the two solutions leave, their freedom taken into account."""
+    if min(given.noise_sigma, repaired.noise_sigma) <= 0:
+        return repaired.noise_sigma < given.noise_sigma
+    return bool(pixels * np.log(given.noise_sigma / repaired.noise_sigma) - price > DECISIVE)
 
 
 def _repaired(

@@ -33,7 +33,7 @@ _SETTLING = 12
 _SETTLED_PX = 2e-3
 _LONGEST_STEP_PX = 0.5
 _POSITION_SIGMA_PX = 0.7
-_LEAST_MOVE_PX = 0.05
+_LEAST_MOVE_PX, _BLUR_PX = 0.05, 0.15
 _SCORE_DEVIATIONS, _CLEAR_SCORE = 5.0, 8.0
 _PEAK_GAIN = 14.0
 """Log likelihood that a missing defect must gain at its place: chance gives 9 somewhere on a map of 64 x 64 pixels."""
@@ -112,12 +112,11 @@ def suspect_list(values: NDArray[np.float32], first: HarmonicModel, positions: A
     if len(positions) < LEAST_DEFECTS or crowded or explained or pattern_gain(first) < LEAST_GAIN:
         return Suspicion.NONE
     score = score_moves(first, values, positions, weights)
-    least = max(_PEAK_GAIN, _PEAK_OVER_BLUR * score.per_unknown)
-    if len(missing_defects(values, first, float(np.median(weights)), least)):
+    if len(missing_defects(values, first, float(np.median(weights)), score.least_gain(_PEAK_GAIN))):
         return Suspicion.CLEAR
     if score.decisive:
-        return Suspicion.CLEAR if score.per_unknown > _CLEAR_SCORE else Suspicion.POSSIBLE
-    return Suspicion.CLEAR if absent_defects(first, positions, weights, _ABSENT_GAIN).any() else Suspicion.NONE
+        return Suspicion.CLEAR if score.blurred else Suspicion.POSSIBLE
+    return Suspicion.CLEAR if absent_defects(first, positions, weights, score.least_gain(_ABSENT_GAIN)).any() else Suspicion.NONE
 
 
 def repair_list(
@@ -172,28 +171,34 @@ class _Problem:
         """Return the state with the defects that are missing and without those that are absent; the same one where there are none."""
         chosen, limit = True, (1 + _MOST_CHANGED) * len(state.points)
         for _ in range(_ROUNDS):
-            changed = self.with_missing(state)
+            score = score_moves(state.model, self.values, state.points, state.weights)
+            changed = self.with_missing(state, score)
             if changed is not state:
                 chosen = False
             elif not chosen:
                 # Symmetry and wave vector were chosen for a worse list.
                 changed, chosen = replace(state, model=self.solved(state.points, state.weights)), True
             else:
-                changed = self.without_absent(state)
-                if changed is state:
+                changed = self.without_absent(state, score)
+                if changed is state and not score.blurred:
                     changed = self.with_a_doubtful_one(state)
             if changed is state or len(changed.points) > limit:
                 break
             state = changed
         return state
 
-    def with_missing(self, state: _State) -> _State:
+    def with_missing(self, state: _State, score: MovesScore) -> _State:
         """Return the state with the defects that the map clearly shows beyond the list; the same one without any."""
-        blur = score_moves(state.model, self.values, state.points, state.weights).per_unknown
-        # A kernel that is blurred by clicks that are off leaves patterns like itself everywhere.
-        least = max(_PEAK_GAIN, _PEAK_OVER_BLUR * blur)
-        found = missing_defects(self.values, state.model, float(np.median(state.weights)), least)
+        found = missing_defects(self.values, state.model, float(np.median(state.weights)), score.least_gain(_PEAK_GAIN))
         return self.settled(_with(state, found), _STEPS_A_ROUND) if len(found) else state
+
+    def without_absent(self, state: _State, score: MovesScore) -> _State:
+        """Return the state without the defects whose pattern the map does not show; the same one where it shows all."""
+        absent = absent_defects(state.model, state.points, state.weights, score.least_gain(_ABSENT_GAIN))
+        if not absent.any() or absent.sum() > _MOST_CHANGED * absent.size:
+            return state
+        points, weights, origin = state.points[~absent], state.weights[~absent], state.origin[~absent]
+        return _State(points, weights, origin, self.solved(points, weights))
 
     def with_a_doubtful_one(self, state: _State) -> _State:
         """Return the state with one more defect that pays only together with the kernel that it leads to; the same one without any."""
@@ -223,14 +228,6 @@ class _Problem:
             if np.abs(step).max() < _SETTLED_PX:
                 break
         return replace(state, points=points, model=model)
-
-    def without_absent(self, state: _State) -> _State:
-        """Return the state without the defects whose pattern the map does not show; the same one where it shows all."""
-        absent = absent_defects(state.model, state.points, state.weights, _ABSENT_GAIN)
-        if not absent.any() or absent.sum() > _MOST_CHANGED * absent.size:
-            return state
-        points, weights, origin = state.points[~absent], state.weights[~absent], state.origin[~absent]
-        return _State(points, weights, origin, self.solved(points, weights))
 
     def moved(self, state: _State) -> _State:
         found = refine(
@@ -270,6 +267,15 @@ class MovesScore:
     def decisive(self) -> bool:
         """Say whether the gain is beyond chance and the moves are worth it."""
         return self.per_unknown > 1 + _SCORE_DEVIATIONS * np.sqrt(2 / self.count) and self.spread_px > _LEAST_MOVE_PX
+
+    @property
+    def blurred(self) -> bool:
+        """Say whether the kernel is likely blurred by clicks that are off."""
+        return self.per_unknown > _CLEAR_SCORE and self.spread_px > _BLUR_PX
+
+    def least_gain(self, least: float) -> float:
+        """Return what a missing or absent defect must gain: a kernel that is blurred by clicks that are off suggests them everywhere."""
+        return max(least, _PEAK_OVER_BLUR * self.per_unknown) if self.blurred else least
 
 
 def score_moves(model: HarmonicModel, values: NDArray[np.float32], points: Array, weights: Array) -> MovesScore:
