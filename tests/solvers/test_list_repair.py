@@ -1,0 +1,111 @@
+"""Lists that the map contradicts are repaired; lists that it does not contradict are left alone."""
+
+from functools import lru_cache
+
+import numpy as np
+import pytest
+
+from qpi_core.extraction import Extractor
+from qpi_core.solvers.harmonic import fit_harmonics, harmonic_solution
+from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS
+from qpi_core.solvers.list_choice import fit_with_list, prefer_repaired
+from qpi_core.solvers.list_repair import Suspicion, suspect_list
+from qpi_core.solvers.unlisted_defects import absent_defects, missing_defects
+from qpi_core.synthesis.kernels import KernelParameters, phenomenological_kernel
+from qpi_core.synthesis.scenes import simulate_observation
+
+SHAPE, SIZE, PITCH = (48, 52), 32, 10 / 64
+PARAMETERS = KernelParameters(symmetry_order=4, orientation=0.4, wavenumber=4.0, phase=0.6, decay=0.35)
+TRUTH = phenomenological_kernel(**PARAMETERS.as_dict(), size=SIZE, pixel_size_nm=PITCH)
+RNG = np.random.default_rng(7)
+PLACES = np.stack([RNG.permutation(52)[:14], RNG.permutation(48)[:14]], axis=1).astype(float)
+
+
+@lru_cache
+def observed(noise: float = 0.02) -> np.ndarray:
+    return simulate_observation(PARAMETERS, PLACES, SHAPE, PITCH, noise, rng=np.random.default_rng(3))
+
+
+def chosen(positions: np.ndarray, observation: np.ndarray | None = None):
+    image = observed() if observation is None else observation
+    return fit_with_list(image, positions, SIZE, np.ones(len(positions)), (PITCH, PITCH))
+
+
+def error(listed) -> float:
+    return float(np.sqrt(np.mean((harmonic_solution(listed.model, SIZE, None, 1).kernel - TRUTH) ** 2)))
+
+
+@lru_cache
+def error_with_the_right_list() -> float:
+    return error(chosen(PLACES)[0])
+
+
+def test_a_right_list_is_left_alone():
+    (listed,) = chosen(PLACES)
+    assert listed.repair is None
+    np.testing.assert_array_equal(listed.positions, PLACES)
+
+
+def test_missing_defects_are_found_at_their_places():
+    (listed,) = chosen(PLACES[:-2])
+    assert listed.repair.added == 2 and not listed.repair.moved_px.any() and not listed.repair.absent
+    found = listed.positions[-2:]
+    for place in PLACES[-2:]:
+        assert np.hypot(*(found - place).T).min() < 0.1
+    assert error(listed) < 1.2 * error_with_the_right_list()
+
+
+def test_a_defect_that_is_not_there_is_left_out():
+    (listed,) = chosen(np.vstack([PLACES, [[30.0, 25.0]]]))
+    assert listed.repair.absent == (14,) and listed.repair.added == 0
+    np.testing.assert_array_equal(listed.positions, PLACES)
+
+
+def test_clicks_that_are_off_are_moved():
+    clicked = PLACES + np.random.default_rng(5).normal(0, 0.5, PLACES.shape)
+    clicked = np.clip(clicked, 0, [51, 47])
+    (listed,) = chosen(clicked)
+    assert listed.repair.added == 0 and np.median(listed.repair.moved_px) > 0.3
+    assert np.median(np.hypot(*(listed.positions - PLACES).T)) < 0.06
+    assert error(listed) < 4 * error_with_the_right_list()
+
+
+def test_one_missing_defect_is_seen_where_it_is_and_no_other():
+    image = observed()
+    listed = PLACES[:-1]
+    model = fit_harmonics(image, listed, SIZE, np.ones(len(listed)), None, SYMMETRY_ORDERS, extended=False)
+    found = missing_defects(image, model, 1.0, 14.0)
+    np.testing.assert_allclose(found[0], PLACES[-1])
+    assert len(missing_defects(image, model, -1.0, 14.0)) == 0
+    assert not absent_defects(model, listed, np.ones(len(listed)), 10.0).any()
+
+
+def test_suspicion():
+    right = fit_harmonics(observed(), PLACES, SIZE, np.ones(14), None, SYMMETRY_ORDERS, extended=False)
+    assert suspect_list(observed(), right, PLACES, np.ones(14)) is Suspicion.NONE
+    short = fit_harmonics(observed(), PLACES[:12], SIZE, np.ones(12), None, SYMMETRY_ORDERS, extended=False)
+    assert suspect_list(observed(), short, PLACES[:12], np.ones(12)) is Suspicion.CLEAR
+    # With two defects a move of one is a change of the kernel.
+    pair = fit_harmonics(observed(), PLACES[:2], SIZE, np.ones(2), None, SYMMETRY_ORDERS, extended=False)
+    assert suspect_list(observed(), pair, PLACES[:2], np.ones(2)) is Suspicion.NONE
+
+
+@pytest.mark.parametrize(("noise_given", "noise_repaired", "price", "better"), [(1.0, 0.9, 50, True), (1.0, 0.99, 50, False)])
+def test_repair_has_its_price(noise_given, noise_repaired, price, better):
+    from dataclasses import replace
+
+    (listed,) = chosen(PLACES)
+    solution = harmonic_solution(listed.model, SIZE, None, 14)
+    given, repaired = replace(solution, noise_sigma=noise_given), replace(solution, noise_sigma=noise_repaired)
+    assert prefer_repaired(given, repaired, price, 4096) is better
+
+
+def test_estimate_keeps_the_list_and_says_what_is_wrong_with_it():
+    extractor = Extractor("there is no such model", device="cpu")
+    estimate = extractor.extract(observed(), PLACES[:-2], "refined", SIZE, pixel_size_nm=PITCH)
+    np.testing.assert_array_equal(estimate.positions, PLACES[:-2])
+    assert any("contradicts the list of defects" in sentence and "with 2 more" in sentence for sentence in estimate.warnings)
+    assert estimate.provenance["list_repair"]["added"] == 2
+    assert float(np.sqrt(np.mean((estimate.kernel - TRUTH) ** 2))) < 1.2 * error_with_the_right_list()
+    # The residual shows what the list lacks.
+    assert float(np.std(estimate.residual)) > 1.5 * estimate.noise_sigma
