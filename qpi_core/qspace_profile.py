@@ -12,12 +12,17 @@ KINDS = ("magnitude", "real", "phase")
 
 
 def qspace_profile(
-    spectrum: ArrayLike, q_step: tuple[float, float], kind: str = "magnitude", angle: float | None = None, width: float = 0.0
+    spectrum: ArrayLike,
+    q_step: tuple[float, float],
+    kind: str = "magnitude",
+    angle: float | None = None,
+    width: float = 0.0,
+    least_magnitude: float = 0.0,
 ) -> Profile:
     """Return a profile of a spectrum.
 
     Magnitudes are averaged as powers (root mean square), so that white noise of a known power is a level line; real parts as they are;
-    the phase is that of the averaged complex values, NaN where these are 0.
+    the phase is that of the averaged complex values.
 
     Args:
         spectrum: (height, width) complex F(q), or a real magnitude; q = 0 at index n // 2.
@@ -25,6 +30,7 @@ def qspace_profile(
         kind: one of KINDS.
         angle: direction of a cut, rad from +q_x towards +q_y (downwards); None averages over rings.
         width: full width of the strip that a cut averages over, rad/nm.
+        least_magnitude: of an averaged value, up to which its phase is left out (NaN).
 
     Raises:
         InputError: an unknown kind, or as `qpi_core.spectra.line_cut` and `radial_average`.
@@ -46,4 +52,10 @@ def qspace_profile(
     if kind == "real":
         return real
     total = real.values + 1j * average(np.asarray(values.imag, dtype=np.float64)).values
-    return Profile(real.q, np.where(np.abs(total) > 0, np.angle(total), np.nan))
+    return Profile(real.q, np.where(np.abs(total) > least_magnitude, phase_of(total), np.nan))
+
+
+def phase_of(values: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """Return the phase in rad, above -pi up to pi: a negative number with a rounding error in its imaginary part has pi, never -pi."""
+    phase = np.angle(values)
+    return np.where(phase < -np.pi + 1e-9, np.pi, phase)

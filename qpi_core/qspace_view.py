@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.errors import InputError
 from qpi_core.map_spectrum import coarser, map_spectrum
+from qpi_core.qspace_profile import phase_of
 from qpi_core.spectra import WINDOWS, kernel_fft, kernel_window
 from qpi_core.surface_lattice import SurfaceLattice
 from qpi_core.symmetrising import ROTATION_ORDERS, symmetrise
@@ -120,6 +121,12 @@ class QSpacePicture:
     logarithmic: bool = False
 
     @property
+    def ends(self) -> Pair:
+        """Values at the ends of the colours."""
+        low, high = self.limits
+        return (10.0**low, 10.0**high) if self.logarithmic else (low, high)
+
+    @property
     def drawn(self) -> NDArray[np.float64]:
         """What the colours show, (height, width)."""
         return np.log10(np.maximum(self.values, 10.0 ** (self.limits[0] - _DECADES))) if self.logarithmic else self.values
@@ -182,7 +189,7 @@ def qspace_pictures(
         return first, QSpacePicture("real", "Real part of the kernel's FFT", spectrum.values.real, spectrum.q_step, (-high, high))
     if view.beside == "phase":
         seen = magnitude >= LEAST_MAGNITUDE_FOR_PHASE * float(_away_from_zero(magnitude, view.padding).max())
-        phase = np.where(seen, np.angle(spectrum.values), np.nan)
+        phase = np.where(seen, phase_of(spectrum.values), np.nan)
         return first, QSpacePicture("phase", "Phase of the kernel's FFT", phase, spectrum.q_step, (-math.pi, math.pi))
     if view.beside == "removed" and spectrum.removed is not None:
         title = f"Removed: {100 * spectrum.removed_share:.2g} % of the power"

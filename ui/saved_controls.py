@@ -6,9 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from qpi_core.methods import METHODS
+from qpi_core.qspace_view import BESIDE, PADDINGS, Q_UNITS
+from qpi_core.spectra import WINDOWS
+from qpi_core.surface_lattice import LATTICE_CONSTANT_RANGE_NM, LATTICE_KINDS
+from qpi_core.symmetrising import ROTATION_ORDERS
 from ui.colours import COLOUR_MAPS
 from ui.kernel_chart import UNCERTAINTY_MANNERS
 from ui.loaders import LoadedMap
+from ui.qspace_texts import CUT_WIDTHS, MIRROR_TITLES, PROFILE_TITLES
 
 Check = Callable[[Any], bool]
 
@@ -47,6 +52,7 @@ def remembered_controls(loaded: LoadedMap | None) -> dict[str, tuple[str, Check]
         "fft_log": ("fft_log", lambda value: isinstance(value, bool)),
         "fft_padded": ("fft_padded", lambda value: isinstance(value, bool)),
         "defect_units": ("defect_units", _one_of(("nm", "px"))),
+        **qspace_controls(),
     }
     if loaded is not None:
         short, scan = loaded.sha256[:12], loaded.scan
@@ -55,6 +61,38 @@ def remembered_controls(loaded: LoadedMap | None) -> dict[str, tuple[str, Check]
         controls["layer"] = (f"energy_{short}_{layers}", lambda value: _is_count(value) and value < layers)
         controls["map_width_nm"] = (f"width_{short}", lambda value: _is_number(value) and 1e-3 <= value <= 1e6)
     return controls
+
+
+def qspace_controls() -> dict[str, tuple[str, Check]]:
+    """Return those of the q-space view; each has its name as its key."""
+    checks: dict[str, Check] = {
+        "q_window": _one_of(WINDOWS),
+        "q_padding": _one_of_numbers(PADDINGS),
+        "q_unit": _one_of(Q_UNITS),
+        "q_log": lambda value: isinstance(value, bool),
+        "q_beside": _one_of(BESIDE),
+        "q_lattice_kind": _one_of(("none", *LATTICE_KINDS)),
+        "q_lattice_a": _within(*LATTICE_CONSTANT_RANGE_NM),
+        "q_lattice_b": _within(*LATTICE_CONSTANT_RANGE_NM),
+        "q_lattice_angle": _within(5, 175),
+        "q_lattice_orientation": _within(-180, 180),
+        "q_symmetry": _one_of_numbers(ROTATION_ORDERS),
+        "q_mirror": _one_of(MIRROR_TITLES),
+        "q_mirror_angle": _within(-180, 180),
+        "q_profile": _one_of(PROFILE_TITLES),
+        "q_cut_angle": _within(-180, 180),
+        "q_cut_width": _one_of_numbers(CUT_WIDTHS),
+        "q_ring": lambda value: isinstance(value, list) and len(value) == 2 and all(_within(0, 1e6)(end) for end in value),
+    }
+    return {name: (name, check) for name, check in checks.items()}
+
+
+def _one_of_numbers(options: tuple[int, ...]) -> Check:
+    return lambda value: _is_count(value) and value in options
+
+
+def _within(low: float, high: float) -> Check:
+    return lambda value: _is_number(value) and low <= value <= high
 
 
 def _one_of(options: Any) -> Check:
