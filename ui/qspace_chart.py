@@ -50,7 +50,8 @@ def qspace_chart(
         add_image(figure, column, values, origin, step, COLOURS[picture.kind], picture.limits, bar, hovertemplate=hover)
         _add_axes(figure, column, q_unit, ends)
         if lattice is not None:
-            _add_lattice(figure, column, lattice, factor, ends)
+            reach = (side // 2 * pictures[0].q_step[1], side // 2 * pictures[0].q_step[0])
+            _add_lattice(figure, column, lattice, factor, reach)
         if cut is not None:
             _add_cut(figure, column, cut, factor, ends)
     figure["layout"]["uirevision"] = f"qspace {q_unit}"
@@ -68,11 +69,10 @@ def _add_axes(figure: Figure, column: int, q_unit: str, ends: list[tuple[float, 
         along["matches"], down["matches"] = "x", "y"
 
 
-def _add_lattice(figure: Figure, column: int, lattice: SurfaceLattice, factor: float, ends: list[tuple[float, float]]) -> None:
-    """Add zone and peaks, each in a dark and a light line, so that they show on every colour."""
+def _add_lattice(figure: Figure, column: int, lattice: SurfaceLattice, factor: float, reach: tuple[float, float]) -> None:
+    """Add the zone, and the peaks up to `reach` in (q_x, q_y), each in a dark and a light line, so that they show on every colour."""
     corners = lattice.brillouin_zone() * factor
     zone = np.concatenate([corners, corners[:1]])
-    reach = (ends[1][1] / factor, ends[0][1] / factor)
     indices, peaks = lattice.bragg_peaks(reach, MOST_PEAKS)
     names = [f"Bragg peak ({h} {k})" for h, k in indices]
     for colour, width in ((_OUTER, 3.0), (_INNER, 1.4)):

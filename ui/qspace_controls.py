@@ -9,10 +9,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from qpi_core.errors import InputError
-from qpi_core.qspace_view import PADDINGS, Q_UNITS, QSpaceView
-from qpi_core.spectra import WINDOWS, kernel_window
-from qpi_core.surface_lattice import LATTICE_CONSTANT_RANGE_NM, LATTICE_KINDS, SurfaceLattice, surface_lattice
-from qpi_core.symmetrising import ROTATION_ORDERS, find_mirror_axis
+from qpi_core.qspace_view import QSpaceView
+from qpi_core.spectra import kernel_window
+from qpi_core.surface_lattice import LATTICE_CONSTANT_RANGE_NM, SurfaceLattice, surface_lattice
+from qpi_core.symmetrising import find_mirror_axis
 from ui import qspace_texts as texts
 from ui.guide import plain
 from ui.qspace_subject import QSpaceSubject
@@ -26,15 +26,15 @@ def choose_view(subject: QSpaceSubject, beside: DeltaGenerator) -> QSpaceView:
     known = subject.pixel_size_nm is not None
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         window = st.segmented_control(
-            "Window", WINDOWS, format_func=texts.WINDOW_TITLES.__getitem__, default="none", required=True, key="q_window",
+            "Window", list(texts.WINDOW_TITLES), format_func=texts.WINDOW_TITLES.__getitem__, default="none", required=True, key="q_window",
             help=texts.WINDOW, **_SETTINGS,
         )  # fmt: skip
         padding = st.segmented_control(
-            "Zero padding", PADDINGS, format_func=lambda n: f"{n}×", default=1, required=True, key="q_padding", help=texts.PADDING,
-            **_SETTINGS,
+            "Zero padding", list(texts.PADDING_TITLES), format_func=texts.PADDING_TITLES.__getitem__, default=1, required=True,
+            key="q_padding", help=texts.PADDING, **_SETTINGS,
         )  # fmt: skip
         unit = st.segmented_control(
-            "Units of q", list(Q_UNITS), default="rad/nm", required=True, key="q_unit", disabled=not known,
+            "Units of q", list(texts.UNIT_TITLES), default="rad/nm", required=True, key="q_unit", disabled=not known,
             help=texts.UNIT if known else texts.NEEDS_LENGTH, **_SETTINGS,
         )  # fmt: skip
         logarithmic = st.toggle("Logarithmic", key="q_log", help=texts.LOG, **_SETTINGS)
@@ -68,7 +68,7 @@ def _choose_lattice(known: bool) -> SurfaceLattice | None:
     with st.popover("Lattice", icon=":material/hexagon:", disabled=not known, help=texts.LATTICE if known else texts.NEEDS_LENGTH):
         kind = str(
             st.selectbox(
-                "Kind", ["none", *LATTICE_KINDS], format_func=texts.LATTICE_TITLES.__getitem__, key="q_lattice_kind",
+                "Kind", list(texts.LATTICE_TITLES), format_func=texts.LATTICE_TITLES.__getitem__, key="q_lattice_kind",
                 help=texts.LATTICE_KIND, **_SETTINGS,
             )
         )  # fmt: skip
@@ -102,7 +102,7 @@ def _choose_symmetry(subject: QSpaceSubject, window: str) -> tuple[int, float | 
     with st.popover("Symmetrise", icon=":material/flip:", help=texts.SYMMETRISE):
         order = int(
             st.selectbox(
-                "Rotations", ROTATION_ORDERS, format_func=lambda n: "None" if n == 1 else f"{n}-fold", key="q_symmetry",
+                "Rotations", list(texts.ROTATION_TITLES), format_func=texts.ROTATION_TITLES.__getitem__, key="q_symmetry",
                 help=texts.SYMMETRY_ORDER, on_change=_show_removed, **_SETTINGS,
             )
         )  # fmt: skip

@@ -37,7 +37,8 @@ def show_qspace(subject: QSpaceSubject) -> QSpaceView | None:
         view = choose_view(subject, pictures_column)
     try:
         spectrum = kernel_spectrum(subject.kernel, view, subject.pixel_size_nm)
-        pictures = qspace_pictures(spectrum, view, subject.observation(), subject.weights, subject.pixel_size_nm)
+        observation = subject.observation() if view.beside == "map" else None
+        pictures = qspace_pictures(spectrum, view, observation, subject.weights, subject.pixel_size_nm)
     except InputError as error:
         st.error(plain(str(error)))
         return None

@@ -6,14 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from qpi_core.methods import METHODS
-from qpi_core.qspace_view import BESIDE, PADDINGS, Q_UNITS
-from qpi_core.spectra import WINDOWS
-from qpi_core.surface_lattice import LATTICE_CONSTANT_RANGE_NM, LATTICE_KINDS
-from qpi_core.symmetrising import ROTATION_ORDERS
+from qpi_core.surface_lattice import LATTICE_CONSTANT_RANGE_NM
+from ui import qspace_texts
 from ui.colours import COLOUR_MAPS
 from ui.kernel_chart import UNCERTAINTY_MANNERS
 from ui.loaders import LoadedMap
-from ui.qspace_texts import CUT_WIDTHS, MIRROR_TITLES, PROFILE_TITLES
 
 Check = Callable[[Any], bool]
 
@@ -66,28 +63,28 @@ def remembered_controls(loaded: LoadedMap | None) -> dict[str, tuple[str, Check]
 def qspace_controls() -> dict[str, tuple[str, Check]]:
     """Return those of the q-space view; each has its name as its key."""
     checks: dict[str, Check] = {
-        "q_window": _one_of(WINDOWS),
-        "q_padding": _one_of_numbers(PADDINGS),
-        "q_unit": _one_of(Q_UNITS),
+        "q_window": _one_of(qspace_texts.WINDOW_TITLES),
+        "q_padding": _one_of_numbers(qspace_texts.PADDING_TITLES),
+        "q_unit": _one_of(qspace_texts.UNIT_TITLES),
         "q_log": lambda value: isinstance(value, bool),
-        "q_beside": _one_of(BESIDE),
-        "q_lattice_kind": _one_of(("none", *LATTICE_KINDS)),
+        "q_beside": _one_of(qspace_texts.BESIDE_TITLES),
+        "q_lattice_kind": _one_of(qspace_texts.LATTICE_TITLES),
         "q_lattice_a": _within(*LATTICE_CONSTANT_RANGE_NM),
         "q_lattice_b": _within(*LATTICE_CONSTANT_RANGE_NM),
         "q_lattice_angle": _within(5, 175),
         "q_lattice_orientation": _within(-180, 180),
-        "q_symmetry": _one_of_numbers(ROTATION_ORDERS),
-        "q_mirror": _one_of(MIRROR_TITLES),
+        "q_symmetry": _one_of_numbers(qspace_texts.ROTATION_TITLES),
+        "q_mirror": _one_of(qspace_texts.MIRROR_TITLES),
         "q_mirror_angle": _within(-180, 180),
-        "q_profile": _one_of(PROFILE_TITLES),
+        "q_profile": _one_of(qspace_texts.PROFILE_TITLES),
         "q_cut_angle": _within(-180, 180),
-        "q_cut_width": _one_of_numbers(CUT_WIDTHS),
+        "q_cut_width": _one_of_numbers(qspace_texts.CUT_WIDTHS),
         "q_ring": lambda value: isinstance(value, list) and len(value) == 2 and all(_within(0, 1e6)(end) for end in value),
     }
     return {name: (name, check) for name, check in checks.items()}
 
 
-def _one_of_numbers(options: tuple[int, ...]) -> Check:
+def _one_of_numbers(options: Any) -> Check:
     return lambda value: _is_count(value) and value in options
 
 
