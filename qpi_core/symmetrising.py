@@ -3,7 +3,7 @@
     S f(p) = mean of f(g p) over the elements g of the group that keep p inside the picture
 
 about the centre pixel n // 2 of both axes. The original is the sum of what is kept and what is removed. Symmetrising makes the
-symmetry that it assumes; only what it removes says whether it was there (arXiv 1606.07402).
+symmetry that it assumes; only what it removes says whether it was there (Mann, arXiv 1509.07807).
 
 Rotations by 180 degrees, mirrors along the axes, and with square pixels also those by 90 degrees and along the diagonals map pixels
 onto pixels: S is then a projector to rounding (twice is once). Every other element falls between the pixels, where a quintic spline
