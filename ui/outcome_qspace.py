@@ -18,10 +18,11 @@ def show_outcome_in_qspace(outcome: Outcome) -> None:
     """Show the whole section; a change of its controls reruns it alone."""
     space, estimate = workspace(), outcome.estimate
     subject = subject_of(estimate, outcome.question.view.unit)
-    view = show_qspace(subject)
-    space.qspace_view = view
-    if view is None:
+    shown = show_qspace(subject)
+    space.qspace_view = None if shown is None else shown[0]
+    if shown is None:
         return
+    view, _ = shown
     show_ring(space, outcome, subject, view)
     st.download_button(
         "q-space PNG",

@@ -25,11 +25,13 @@ from ui.qspace_chart import profile_chart, qspace_chart
 from ui.qspace_controls import choose_view
 from ui.qspace_subject import QSpaceSubject
 
+Cut = tuple[float, float]
+"""Direction in rad and width in rad/nm."""
 _HEIGHT = 390
 
 
-def show_qspace(subject: QSpaceSubject) -> QSpaceView | None:
-    """Show the view with its controls; return its settings, or None where there is nothing to show."""
+def show_qspace(subject: QSpaceSubject) -> tuple[QSpaceView, Cut | None] | None:
+    """Show the view with its controls; return its settings and the cut, or None where there is nothing to show."""
     st.subheader("q-space", anchor=False)
     controls = st.container()
     pictures_column, profile_column = st.columns([2, 1], gap="medium")
@@ -52,10 +54,10 @@ def show_qspace(subject: QSpaceSubject) -> QSpaceView | None:
         st.plotly_chart(figure, width="stretch", key="qspace_pictures", config=PLOTLY_CONFIG, alt=alt)
     for sentence in _notes(view, spectrum, subject):
         st.caption(plain(sentence))
-    return view
+    return view, cut
 
 
-def _choose_profile(subject: QSpaceSubject, q_unit: str, factor: float) -> tuple[float, float] | None:
+def _choose_profile(subject: QSpaceSubject, q_unit: str, factor: float) -> Cut | None:
     """Show which profile; return (angle in rad, width in rad/nm) of a cut, or None for ring averages."""
     kind, first, second = st.columns([1.05, 1, 1], gap="small", vertical_alignment="bottom")
     chosen = kind.segmented_control(
@@ -80,7 +82,7 @@ def _show_profile(
     view: QSpaceView,
     spectrum: KernelSpectrum,
     pictures: tuple[QSpacePicture, ...],
-    cut: tuple[float, float] | None,
+    cut: Cut | None,
     axes: tuple[str, float],
 ) -> None:
     angle, width = cut or (None, 0.0)
@@ -92,11 +94,10 @@ def _show_profile(
         lines[name] = qspace_profile(pictures[1].values, pictures[1].q_step, kind, angle, width)
         if view.beside == "map":  # its mean is taken out, so q = 0 says nothing
             lines[name].values[np.abs(lines[name].q) < 0.5 * min(pictures[1].q_step)] = np.nan
-    limits = (-3.3, 3.3) if kind == "phase" else None
-    if kind == "magnitude":
-        # The heights away from q = 0, which would outshine the rings.
-        inner = max(float(np.nanmax(line.values[np.abs(line.q) > 2 * subject.q_step], initial=0.0)) for line in lines.values())
-        limits = (low, max(high, inner)) if view.logarithmic else (0.0, 1.08 * inner or high)
+    # The heights away from q = 0, which would outshine the rings.
+    inner = max(float(np.nanmax(np.abs(line.values[np.abs(line.q) > 2 * subject.q_step]), initial=0.0)) for line in lines.values())
+    top = 1.08 * inner or high
+    limits = {"phase": (-3.3, 3.3), "real": (-top, top)}.get(kind, (low, max(high, inner)) if view.logarithmic else (0.0, top))
     names = {"magnitude": "|F|", "real": "Re F", "phase": "phase (rad)"}
     title = "Ring average" if cut is None else f"Cut at {math.degrees(cut[0]):.4g}°"
     label = f"{names[kind]} ({subject.unit})" if subject.unit and kind != "phase" else names[kind]
