@@ -91,12 +91,13 @@ def test_lattice_is_drawn_where_it_belongs(app: AppTest):
     app.selectbox(key="q_lattice_kind").set_value("oblique").run()
     for key, value in (("q_lattice_a", 0.7), ("q_lattice_b", 0.9), ("q_lattice_angle", 100.0), ("q_lattice_orientation", 20.0)):
         app.number_input(key=key).set_value(value).run()
+    set_value(app, "q_unit", "1/Å")
     lattice = surface_lattice("oblique", 0.7, 0.9, np.radians(100), np.radians(20))
     lines = [trace for trace in chart(app, "qspace")["data"] if trace["type"] == "scatter"]
     zone = next(trace for trace in lines if trace["mode"] == "lines")
-    np.testing.assert_allclose(np.stack([zone["x"], zone["y"]], axis=1)[:-1], lattice.brillouin_zone())
+    np.testing.assert_allclose(np.stack([zone["x"], zone["y"]], axis=1)[:-1], lattice.brillouin_zone() / 10)
     peaks = next(trace for trace in lines if trace["mode"] == "markers")
-    np.testing.assert_allclose(np.stack([peaks["x"], peaks["y"]], axis=1), lattice.bragg_peaks((np.pi / 0.2, np.pi / 0.2), 60)[1])
+    np.testing.assert_allclose(np.stack([peaks["x"], peaks["y"]], axis=1), lattice.bragg_peaks((np.pi / 0.2, np.pi / 0.2), 60)[1] / 10)
     assert not app.exception
     app.selectbox(key="q_lattice_kind").set_value("square").run()
     app.number_input(key="q_lattice_a").set_value(0.1).run()

@@ -109,6 +109,19 @@ def test_noise_alone_has_no_ring():
     assert signal.whole_map < 0.4 and signal.kernel == 0 and signal.one_defect == 0
 
 
+def test_a_kernel_of_noise_has_no_signal():
+    """The kernel's own noise is taken out of its power before that is called signal."""
+    ratios = []
+    for seed in range(8):
+        image, positions = crops(4, seed)
+        noise = image - np.tile(TRUTH, (4, 4))
+        first = np.arange(16) % 2 == 0
+        difference = mean_of_crops(noise, positions[first]) - mean_of_crops(noise, positions[~first])
+        ratios.append(ring_signal(estimate_of(noise, positions, mean_of_crops(noise, positions)), RING, half_differences=[difference]))
+    assert np.median([ratio.kernel for ratio in ratios]) < 0.6
+    assert np.median([ratio.one_defect for ratio in ratios]) < 0.15
+
+
 def test_half_kernels_see_each_pixel_once():
     image, positions = crops(4, seed=3)
     seen = []

@@ -61,7 +61,10 @@ def test_bragg_peaks_are_those_of_a_simulated_lattice(name):
     """Atoms at n a + m b on pixels that are not square, y downwards: |FFT| is large at the peaks and nowhere else."""
     lattice, (dy, dx), shape = LATTICES[name], (0.05, 0.07), (200, 180)
     n, m = np.meshgrid(np.arange(-80, 81), np.arange(-80, 81))
-    atoms = np.stack([n.ravel(), m.ravel()], axis=1) @ lattice.vectors
+    first, second = lattice.orientation, lattice.orientation + lattice.angle
+    along_x = n * lattice.a_nm * np.cos(first) + m * lattice.b_nm * np.cos(second)
+    downwards = n * lattice.a_nm * np.sin(first) + m * lattice.b_nm * np.sin(second)
+    atoms = np.stack([along_x.ravel(), downwards.ravel()], axis=1)
     y, x = np.arange(shape[0]) * dy, np.arange(shape[1]) * dx
     inside = (np.abs(atoms[:, 0] - x.mean()) < x.mean() + 0.4) & (np.abs(atoms[:, 1] - y.mean()) < y.mean() + 0.4)
     image = np.zeros(shape)

@@ -77,15 +77,24 @@ def half_differences(job: Job, outcome: Outcome) -> list[np.ndarray]:
 
 def _choose_ring(subject: QSpaceSubject, view: QSpaceView, q_unit: str, factor: float) -> tuple[float, float]:
     choices = np.round(np.linspace(0, subject.nyquist, _RING_CHOICES), 6).tolist()
-    low, high = st.session_state.get("q_ring") or _usual_ring(subject, view)
-    first = int(np.argmin(np.abs(np.array(choices[:-1]) - low)))
-    last = max(int(np.argmin(np.abs(np.array(choices) - high))), first + 1)
-    st.session_state["q_ring"] = (choices[first], choices[last])
+    proposed = _among(choices, _usual_ring(subject, view))
+    chosen = st.session_state.get("q_ring")
+    # Until somebody moves it, the ring follows the wave vector of the result.
+    untouched = chosen is None or chosen == st.session_state.get("q_ring_proposed")
+    st.session_state["q_ring"] = proposed if untouched else _among(choices, chosen)
+    st.session_state["q_ring_proposed"] = proposed
     ring = st.select_slider(
         f"Ring of q ({q_unit}, 2π included)", choices, format_func=lambda q: f"{q * factor:.3g}", key="q_ring", help=texts.RING,
         persist_state="session",
     )  # fmt: skip
     return float(ring[0]), max(float(ring[1]), float(ring[0]) + choices[1])
+
+
+def _among(choices: list[float], ring: tuple[float, float]) -> tuple[float, float]:
+    """Return the two choices that come nearest to a ring."""
+    first, last = (int(np.argmin(np.abs(np.array(choices) - end))) for end in ring)
+    first = min(first, len(choices) - 2)
+    return choices[first], choices[max(last, first + 1)]
 
 
 def _usual_ring(subject: QSpaceSubject, view: QSpaceView) -> tuple[float, float]:
