@@ -9,6 +9,7 @@ from qpi_core.errors import InputError
 from qpi_core.spectra import Profile, line_cut, radial_average
 
 KINDS = ("magnitude", "real", "phase")
+_SAME_PHASE = 1e-3
 
 
 def qspace_profile(
@@ -56,6 +57,6 @@ def qspace_profile(
 
 
 def phase_of(values: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """Return the phase in rad, above -pi up to pi: a negative number with a rounding error in its imaginary part has pi, never -pi."""
+    """Return the phase in rad, above -pi up to pi: what lies within _SAME_PHASE of -pi, such as a rounded negative number, has pi."""
     phase = np.angle(values)
-    return np.where(phase < -np.pi + 1e-9, np.pi, phase)
+    return np.where(phase < -np.pi + _SAME_PHASE, np.pi, phase)

@@ -155,6 +155,17 @@ def test_signal_to_noise_is_measured_on_demand(app: AppTest):
     assert {metric.label: metric.value for metric in app.metric}["Kernel"] == "not measured", "it belongs to its result"
 
 
+def test_the_ring_keeps_its_place_in_every_unit(app: AppTest):
+    app.slider(key="q_ring_slider").set_value((4.0, 8.0)).run()
+    before = {metric.label: metric.value for metric in app.metric}
+    set_value(app, "q_unit", "1/Å")
+    assert app.slider(key="q_ring_slider").value == pytest.approx((0.4, 0.8)) and app.session_state["q_ring"] == (4.0, 8.0)
+    assert {metric.label: metric.value for metric in app.metric} == before
+    app.slider(key="q_ring_slider").set_value((0.5, 0.9)).run()
+    assert app.session_state["q_ring"] == pytest.approx((5.0, 9.0)) and not app.exception
+    assert {metric.label: metric.value for metric in app.metric} != before
+
+
 def test_settings_stay_over_pages_and_go_into_the_session(app: AppTest):
     app.selectbox(key="q_lattice_kind").set_value("hexagonal").run()
     set_value(app, "q_window", "hann")

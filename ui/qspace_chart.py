@@ -118,7 +118,7 @@ def profile_chart(
         levels: name -> value of level lines.
         logarithmic: vertical axis.
         limits: of the vertical axis (in values), or None for what the lines need.
-        manner: `lines`, or `markers` for phases, which jump by 2 pi.
+        manner: `lines`, or `markers` for phases from -pi/2 to 3 pi/2, which jump by 2 pi.
         height: of the figure, px.
     """
     figure = panels([title], height, gap=0.02)
@@ -137,6 +137,9 @@ def profile_chart(
     axis(figure, "y", 1).update(title={"text": label, "standoff": 4}, automargin=True, type="log" if logarithmic else "linear")
     if logarithmic:
         axis(figure, "y", 1)["dtick"] = 1
+    if manner == "markers":
+        quarters = [n * float(np.pi) / 2 for n in range(-1, 4)]
+        axis(figure, "y", 1).update(tickmode="array", tickvals=quarters, ticktext=["−π/2", "0", "π/2", "π", "3π/2"])
     if limits is not None:
         axis(figure, "y", 1)["range"] = [float(np.log10(end)) for end in limits] if logarithmic else list(limits)
     legend = {"orientation": "h", "x": 0, "y": -0.22, "yanchor": "top"}

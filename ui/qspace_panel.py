@@ -18,6 +18,7 @@ from qpi_core.qspace_view import (
     kernel_spectrum,
     qspace_pictures,
 )
+from qpi_core.spectra import Profile
 from ui import qspace_texts as texts
 from ui.guide import plain
 from ui.panels import PLOTLY_CONFIG
@@ -94,10 +95,14 @@ def _show_profile(
         lines[name] = qspace_profile(pictures[1].values, pictures[1].q_step, kind, angle, width)
         if view.beside == "map":  # its mean is taken out, so q = 0 says nothing
             lines[name].values[np.abs(lines[name].q) < 0.5 * min(pictures[1].q_step)] = np.nan
+    if kind == "phase":  # 0 and pi, those of an even kernel, both inside the axis
+        lines = {
+            name: Profile(line.q, np.where(line.values < -np.pi / 2, line.values + 2 * np.pi, line.values)) for name, line in lines.items()
+        }
     # The heights away from q = 0, which would outshine the rings.
     inner = max(float(np.nanmax(np.abs(line.values[np.abs(line.q) > 2 * subject.q_step]), initial=0.0)) for line in lines.values())
     top = 1.08 * inner or high
-    limits = {"phase": (-3.3, 3.3), "real": (-top, top)}.get(kind, (low, max(high, inner)) if view.logarithmic else (0.0, top))
+    limits = {"phase": (-1.7, 4.9), "real": (-top, top)}.get(kind, (low, max(high, inner)) if view.logarithmic else (0.0, top))
     names = {"magnitude": "|F|", "real": "Re F", "phase": "phase (rad)"}
     title = "Ring average" if cut is None else f"Cut at {math.degrees(cut[0]):.4g}°"
     label = f"{names[kind]} ({subject.unit})" if subject.unit and kind != "phase" else names[kind]

@@ -39,7 +39,7 @@ CUT_WIDTHS = (1, 2, 4, 8, 16)
 """Lines across a cut, one step of the kernel's q grid apart; 1 is a single line."""
 CUT_ANGLE = "Direction of the cut, degrees from +q_x (right) towards +q_y (down)."
 CUT_WIDTH = "Full width of the strip that is averaged across the cut."
-RING = "The ring of q over which signal and noise are compared."
+RING = "The ring of q over which signal and noise are compared, with the kernel as it was extracted, not symmetrised."
 RING_KERNEL = (
     "√(S/D): S, the kernel's power on the ring without noise; D, its noise, from kernels of two halves of the defects. "
     "What the method assumes is in both halves and does not show."

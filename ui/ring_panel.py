@@ -22,7 +22,7 @@ from ui.qspace_subject import QSpaceSubject
 from ui.workspace import Workspace
 
 _PATIENCE_SECONDS = 0.8
-_RING_CHOICES = 101
+_RING_STEPS = 200
 _HALF_WIDTH = 0.1
 """Of the ring that is proposed, as a share of its wave vector."""
 
@@ -76,25 +76,34 @@ def half_differences(job: Job, outcome: Outcome) -> list[np.ndarray]:
 
 
 def _choose_ring(subject: QSpaceSubject, view: QSpaceView, q_unit: str, factor: float) -> tuple[float, float]:
-    choices = np.round(np.linspace(0, subject.nyquist, _RING_CHOICES), 6).tolist()
-    proposed = _among(choices, _usual_ring(subject, view))
+    """Show the slider in the unit of the axes; the ring is kept in rad/nm (rad/px) as `q_ring`."""
+    proposed = _usual_ring(subject, view)
     chosen = st.session_state.get("q_ring")
     # Until somebody moves it, the ring follows the wave vector of the result.
-    untouched = chosen is None or chosen == st.session_state.get("q_ring_proposed")
-    st.session_state["q_ring"] = proposed if untouched else _among(choices, chosen)
-    st.session_state["q_ring_proposed"] = proposed
-    ring = st.select_slider(
-        f"Ring of q ({q_unit}, 2π included)", choices, format_func=lambda q: f"{q * factor:.3g}", key="q_ring", help=texts.RING,
-        persist_state="session",
-    )  # fmt: skip
-    return float(ring[0]), max(float(ring[1]), float(ring[0]) + choices[1])
+    if chosen is None or chosen == st.session_state.get("q_ring_proposed"):
+        chosen = proposed
+    st.session_state["q_ring"], st.session_state["q_ring_proposed"] = chosen, proposed
+    high = min(max(chosen[1], 2 * subject.q_step), subject.nyquist)
+    low = min(chosen[0], high - subject.q_step)
+    ends = (max(low, 0.0) * factor, high * factor)
+    st.session_state["q_ring_slider"] = ends
+    st.slider(
+        f"Ring of q ({q_unit}, 2π included)",
+        0.0,
+        subject.nyquist * factor,
+        step=subject.nyquist * factor / _RING_STEPS,
+        format="%.3f" if factor < 1 else "%.2f",
+        key="q_ring_slider",
+        on_change=_keep_ring,
+        args=(factor,),
+        help=texts.RING,
+    )
+    return ends[0] / factor, ends[1] / factor
 
 
-def _among(choices: list[float], ring: tuple[float, float]) -> tuple[float, float]:
-    """Return the two choices that come nearest to a ring."""
-    first, last = (int(np.argmin(np.abs(np.array(choices) - end))) for end in ring)
-    first = min(first, len(choices) - 2)
-    return choices[first], choices[max(last, first + 1)]
+def _keep_ring(factor: float) -> None:
+    low, high = st.session_state["q_ring_slider"]
+    st.session_state["q_ring"] = (low / factor, high / factor)
 
 
 def _usual_ring(subject: QSpaceSubject, view: QSpaceView) -> tuple[float, float]:
