@@ -42,7 +42,7 @@ def qspace_png(
     width, height = _PANEL_INCHES
     figure = Figure(figsize=(width * len(pictures), height), dpi=style.dots_per_inch, layout="constrained")
     FigureCanvasAgg(figure)
-    reach = tuple(spectrum.values.shape[axis] // 2 * spectrum.q_step[axis] for axis in (0, 1))
+    reach = tuple(spectrum.values.shape[axis] // 2 * spectrum.q_step[axis] / view.zoom for axis in (0, 1))
     for number, picture in enumerate(pictures, start=1):
         axes = figure.add_subplot(1, len(pictures), number)
         image = _draw(axes, picture, view, pitch is not None, (reach[0], reach[1]))

@@ -19,6 +19,7 @@ from qpi_core.validation import require_pixel_size
 
 BESIDE = ("map", "real", "phase", "removed", "none")
 PADDINGS = (1, 2, 4)
+ZOOMS = (1, 2, 4, 8, 16)
 Q_UNITS = {"rad/nm": 1.0, "1/Å": 0.1}
 """Name of a unit of q -> its number in one rad/nm. The 2 pi is in q with both: |G| of a square lattice is 2 pi / a."""
 LEAST_MAGNITUDE_FOR_PHASE = 0.02
@@ -43,6 +44,7 @@ class QSpaceView:
         lattice: whose Bragg peaks and first Brillouin zone are drawn over it, or None.
         symmetry_order: n of the n-fold rotations that the windowed kernel is averaged over; 1 is none.
         mirror_angle: of the mirror axis that it is averaged over, rad from +x towards +y (downwards), or None.
+        zoom: one of ZOOMS; pictures show the inner 1/zoom of the wave vectors that the pixels resolve, and their colours are for that part.
 
     Raises:
         InputError: an unknown choice.
@@ -56,12 +58,14 @@ class QSpaceView:
     lattice: SurfaceLattice | None = None
     symmetry_order: int = 1
     mirror_angle: float | None = None
+    zoom: int = 1
 
     def __post_init__(self) -> None:
         choices: tuple[tuple[str, Any, Any], ...] = (
             ("beside", self.beside, BESIDE),
             ("window", self.window, WINDOWS),
             ("padding", self.padding, PADDINGS),
+            ("zoom", self.zoom, ZOOMS),
             ("q_unit", self.q_unit, tuple(Q_UNITS)),
             ("symmetry_order", self.symmetry_order, ROTATION_ORDERS),
         )
@@ -178,7 +182,9 @@ def qspace_pictures(
         InputError: `map` without a map, or a bad map.
     """
     magnitude = np.abs(spectrum.values)
-    high = float(np.percentile(_away_from_zero(magnitude, view.padding), _TOP_PERCENTILE)) or 1.0
+    rows, columns = (slice(side // 2 - side // 2 // view.zoom, side // 2 + side // 2 // view.zoom + 1) for side in magnitude.shape)
+    shown = _away_from_zero(magnitude[rows, columns], view.padding)
+    high = float(np.percentile(shown, _TOP_PERCENTILE)) or 1.0
     limits = (math.log10(high) - _DECADES, math.log10(high)) if view.logarithmic else (0.0, high)
 
     def magnitude_picture(title: str, values: NDArray[np.float64], step: Pair) -> QSpacePicture:
@@ -188,7 +194,7 @@ def qspace_pictures(
     if view.beside == "real":
         return first, QSpacePicture("real", "Real part of the kernel's FFT", spectrum.values.real, spectrum.q_step, (-high, high))
     if view.beside == "phase":
-        seen = magnitude >= LEAST_MAGNITUDE_FOR_PHASE * float(_away_from_zero(magnitude, view.padding).max())
+        seen = magnitude >= LEAST_MAGNITUDE_FOR_PHASE * float(shown.max())
         phase = np.where(seen, phase_of(spectrum.values), np.nan)
         return first, QSpacePicture("phase", "Phase of the kernel's FFT", phase, spectrum.q_step, (-math.pi, math.pi))
     if view.beside == "removed" and spectrum.removed is not None:
@@ -206,7 +212,7 @@ def qspace_pictures(
 
 
 def _away_from_zero(magnitude: NDArray[np.float64], pixels: int) -> NDArray[np.float64]:
-    """Return the values further than `pixels` from q = 0, which holds the kernel's mean and can outshine the rest."""
+    """Return the values further than `pixels` from the middle, q = 0, which holds the kernel's mean and can outshine the rest."""
     row, column = (np.abs(np.arange(side) - side // 2) for side in magnitude.shape)
     away = np.maximum(row[:, None], column[None, :]) > pixels
     return magnitude[away] if away.any() else magnitude.ravel()

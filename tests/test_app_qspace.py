@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from qpi_core.bundle import bundle_files
 from qpi_core.qspace_profile import qspace_profile
-from qpi_core.qspace_view import BESIDE, PADDINGS, Q_UNITS, QSpaceView, kernel_spectrum
+from qpi_core.qspace_view import BESIDE, PADDINGS, Q_UNITS, ZOOMS, QSpaceView, kernel_spectrum
 from qpi_core.spectra import WINDOWS
 from qpi_core.surface_lattice import LATTICE_KINDS, surface_lattice
 from qpi_core.symmetrising import ROTATION_ORDERS
@@ -85,6 +85,19 @@ def test_window_padding_and_logarithm_are_those_of_the_backend(app: AppTest):
     np.testing.assert_allclose(np.exp(1j * values_of(phase)[seen]), np.exp(1j * np.angle(expected[seen])), atol=1e-4)
     profile = chart(app, "Ring average")
     assert profile["data"][0]["mode"] == "markers" and len(profile["data"]) == 1
+
+
+def test_zoom_shows_the_inner_part_on_colours_of_its_own(app: AppTest):
+    whole = chart(app, "qspace")
+    app.selectbox(key="q_zoom").set_value(4).run()
+    inner = chart(app, "qspace")
+    np.testing.assert_allclose(inner["layout"]["xaxis"]["range"], np.array(whole["layout"]["xaxis"]["range"]) / 4)
+    assert inner["layout"]["xaxis"]["maxallowed"] == whole["layout"]["xaxis"]["range"][1], "all of it can still be reached"
+    magnitude = values_of(images(app)[0])
+    part = magnitude[12:21, 12:21].copy()
+    part[3:6, 3:6] = np.nan
+    assert images(app)[0]["zmax"] == pytest.approx(np.nanpercentile(part, 99.7), rel=1e-4)
+    np.testing.assert_allclose(chart(app, "Ring average")["layout"]["xaxis"]["range"], [0, np.pi / 0.2 / 4], rtol=0.01)
 
 
 def test_lattice_is_drawn_where_it_belongs(app: AppTest):
@@ -182,7 +195,11 @@ def test_settings_stay_over_pages_and_go_into_the_session(app: AppTest):
 
 def test_choices_are_those_of_the_backend():
     assert set(qspace_texts.BESIDE_TITLES) == set(BESIDE) - {"none"} and tuple(qspace_texts.WINDOW_TITLES) == WINDOWS
-    assert tuple(qspace_texts.PADDING_TITLES) == PADDINGS and list(qspace_texts.UNIT_TITLES) == list(Q_UNITS)
+    assert (
+        tuple(qspace_texts.PADDING_TITLES) == PADDINGS
+        and tuple(qspace_texts.ZOOM_TITLES) == ZOOMS
+        and list(qspace_texts.UNIT_TITLES) == list(Q_UNITS)
+    )
     assert tuple(qspace_texts.ROTATION_TITLES) == ROTATION_ORDERS and set(qspace_texts.LATTICE_TITLES) == {"none", *LATTICE_KINDS}
 
 

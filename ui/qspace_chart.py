@@ -26,6 +26,7 @@ def qspace_chart(
     lattice: SurfaceLattice | None = None,
     cut: tuple[float, float] | None = None,
     height: int = 380,
+    zoom: int = 1,
 ) -> Figure:
     """Show spectra side by side with one zoom.
 
@@ -36,6 +37,7 @@ def qspace_chart(
         lattice: drawn over every picture, or None.
         cut: (direction in rad, width in rad/nm) of the cut that is marked in every picture, or None.
         height: of the figure, px.
+        zoom: the axes begin with the inner 1/zoom of the wave vectors.
     """
     figure = panels([picture.title for picture in pictures], height, gap=0.12)
     side = pictures[0].values.shape[0]
@@ -48,21 +50,23 @@ def qspace_chart(
         origin, step = (-(rows // 2) * step_y, -(columns // 2) * step_x), (step_y, step_x)
         values = picture.drawn.astype(np.float32)
         add_image(figure, column, values, origin, step, COLOURS[picture.kind], picture.limits, bar, hovertemplate=hover)
-        _add_axes(figure, column, q_unit, ends)
+        _add_axes(figure, column, q_unit, ends, zoom)
         if lattice is not None:
-            reach = (side // 2 * pictures[0].q_step[1], side // 2 * pictures[0].q_step[0])
+            reach = (side // 2 * pictures[0].q_step[1] / zoom, side // 2 * pictures[0].q_step[0] / zoom)
             _add_lattice(figure, column, lattice, factor, reach)
         if cut is not None:
             _add_cut(figure, column, cut, factor, ends)
-    figure["layout"]["uirevision"] = f"qspace {q_unit}"
+    figure["layout"]["uirevision"] = f"qspace {q_unit} {zoom}"
     return figure
 
 
-def _add_axes(figure: Figure, column: int, q_unit: str, ends: list[tuple[float, float]]) -> None:
+def _add_axes(figure: Figure, column: int, q_unit: str, ends: list[tuple[float, float]], zoom: int) -> None:
     (top, bottom), (left, right) = ends
     along, down = axis(figure, "x", column), axis(figure, "y", column)
-    along.update(title={"text": f"q<sub>x</sub> ({q_unit}, 2π included)"}, range=[left, right], minallowed=left, maxallowed=right)
-    down.update(range=[bottom, top], minallowed=top, maxallowed=bottom)
+    along.update(
+        title={"text": f"q<sub>x</sub> ({q_unit}, 2π included)"}, range=[left / zoom, right / zoom], minallowed=left, maxallowed=right
+    )
+    down.update(range=[bottom / zoom, top / zoom], minallowed=top, maxallowed=bottom)
     if column == 1:
         down.update(title={"text": f"q<sub>y</sub> ({q_unit})", "standoff": 2}, scaleanchor="x")
     else:
@@ -108,6 +112,7 @@ def profile_chart(
     limits: tuple[float, float] | None = None,
     manner: str = "lines",
     height: int = 380,
+    zoom: int = 1,
 ) -> Figure:
     """Show profiles over q.
 
@@ -120,6 +125,7 @@ def profile_chart(
         limits: of the vertical axis (in values), or None for what the lines need.
         manner: `lines`, or `markers` for phases from -pi/2 to 3 pi/2, which jump by 2 pi.
         height: of the figure, px.
+        zoom: as `qspace_chart`.
     """
     figure = panels([title], height, gap=0.02)
     for name, line in lines.items():
@@ -133,7 +139,7 @@ def profile_chart(
         ends = {"x": [first, last], "y": [value, value]}
         style = {"mode": "lines", "line": {"color": _GREY, "width": 1.5, "dash": "dot"}, "hoverinfo": "skip"}
         figure["data"].append({"type": "scatter", "name": name, **ends, **style, "xaxis": "x", "yaxis": "y"})
-    axis(figure, "x", 1).update(title={"text": f"q ({q_unit}, 2π included)"}, range=[first, last])
+    axis(figure, "x", 1).update(title={"text": f"q ({q_unit}, 2π included)"}, range=[first / zoom, last / zoom])
     axis(figure, "y", 1).update(title={"text": label, "standoff": 4}, automargin=True, type="log" if logarithmic else "linear")
     if logarithmic:
         axis(figure, "y", 1)["dtick"] = 1
@@ -143,5 +149,5 @@ def profile_chart(
     if limits is not None:
         axis(figure, "y", 1)["range"] = [float(np.log10(end)) for end in limits] if logarithmic else list(limits)
     legend = {"orientation": "h", "x": 0, "y": -0.22, "yanchor": "top"}
-    figure["layout"].update(showlegend=True, legend=legend, uirevision=f"{title} {q_unit}")
+    figure["layout"].update(showlegend=True, legend=legend, uirevision=f"{title} {q_unit} {zoom}")
     return figure

@@ -37,6 +37,9 @@ def choose_view(subject: QSpaceSubject, beside: DeltaGenerator) -> QSpaceView:
             "Units of q", list(texts.UNIT_TITLES), default="rad/nm", required=True, key="q_unit", disabled=not known,
             help=texts.UNIT if known else texts.NEEDS_LENGTH, **_SETTINGS,
         )  # fmt: skip
+        zoom = st.selectbox(
+            "Zoom", list(texts.ZOOM_TITLES), format_func=texts.ZOOM_TITLES.__getitem__, key="q_zoom", help=texts.ZOOM, width=90, **_SETTINGS
+        )
         logarithmic = st.toggle("Logarithmic", key="q_log", help=texts.LOG, **_SETTINGS)
         lattice = _choose_lattice(known)
         order, mirror = _choose_symmetry(subject, str(window or "none"))
@@ -50,6 +53,7 @@ def choose_view(subject: QSpaceSubject, beside: DeltaGenerator) -> QSpaceView:
         lattice,
         order,
         mirror,
+        int(zoom or 1),
     )
 
 

@@ -50,7 +50,7 @@ def show_qspace(subject: QSpaceSubject) -> tuple[QSpaceView, Cut | None] | None:
         cut = _choose_profile(subject, q_unit, factor)
         _show_profile(subject, view, spectrum, pictures, cut, (q_unit, factor))
     with pictures_column:
-        figure = qspace_chart(pictures, subject.unit, q_unit, factor, view.lattice, cut, _HEIGHT)
+        figure = qspace_chart(pictures, subject.unit, q_unit, factor, view.lattice, cut, _HEIGHT, view.zoom)
         alt = "Magnitude of the kernel's Fourier transform, and beside it: " + pictures[-1].title
         st.plotly_chart(figure, width="stretch", key="qspace_pictures", config=PLOTLY_CONFIG, alt=alt)
     for sentence in _notes(view, spectrum, subject):
@@ -100,7 +100,9 @@ def _show_profile(
             name: Profile(line.q, np.where(line.values < -np.pi / 2, line.values + 2 * np.pi, line.values)) for name, line in lines.items()
         }
     # The heights away from q = 0, which would outshine the rings.
-    inner = max(float(np.nanmax(np.abs(line.values[np.abs(line.q) > 2 * subject.q_step]), initial=0.0)) for line in lines.values())
+    ring, edge = 2 * subject.q_step, subject.nyquist / view.zoom
+    shown = [np.abs(line.values[(np.abs(line.q) > ring) & (np.abs(line.q) <= edge)]) for line in lines.values()]
+    inner = max(float(np.nanmax(values, initial=0.0)) for values in shown)
     top = 1.08 * inner or high
     limits = {"phase": (-1.7, 4.9), "real": (-top, top)}.get(kind, (low, max(high, inner)) if view.logarithmic else (0.0, top))
     names = {"magnitude": "|F|", "real": "Re F", "phase": "phase (rad)"}
@@ -108,7 +110,9 @@ def _show_profile(
     label = f"{names[kind]} ({subject.unit})" if subject.unit and kind != "phase" else names[kind]
     manner = "markers" if kind == "phase" else "lines"
     logarithmic = view.logarithmic and kind == "magnitude"
-    figure = profile_chart(lines, title, label, *axes, logarithmic=logarithmic, limits=limits, manner=manner, height=_HEIGHT)
+    figure = profile_chart(
+        lines, title, label, *axes, logarithmic=logarithmic, limits=limits, manner=manner, height=_HEIGHT, zoom=view.zoom
+    )
     st.plotly_chart(
         figure, width="stretch", key="qspace_profile", config=PLOTLY_CONFIG, alt=f"{title} of the kernel's spectrum over the wave vector q"
     )
@@ -130,4 +134,6 @@ def _notes(view: QSpaceView, spectrum: KernelSpectrum, subject: QSpaceSubject) -
                 "All Bragg peaks of this lattice lie beyond the wave vectors that these pixels resolve "
                 f"(up to {subject.nyquist * Q_UNITS[view.q_unit]:.3g} {view.q_unit})."
             )
+        elif not len(view.lattice.bragg_peaks((np.pi / dx / view.zoom, np.pi / dy / view.zoom), 1000)[0]):
+            notes.append("The Bragg peaks of this lattice lie outside of what the zoom shows.")
     return notes

@@ -65,6 +65,7 @@ def qspace_controls() -> dict[str, tuple[str, Check]]:
     checks: dict[str, Check] = {
         "q_window": _one_of(qspace_texts.WINDOW_TITLES),
         "q_padding": _one_of_numbers(qspace_texts.PADDING_TITLES),
+        "q_zoom": _one_of_numbers(qspace_texts.ZOOM_TITLES),
         "q_unit": _one_of(qspace_texts.UNIT_TITLES),
         "q_log": lambda value: isinstance(value, bool),
         "q_beside": _one_of(qspace_texts.BESIDE_TITLES),
