@@ -113,7 +113,7 @@ def test_layers_energy_map_and_band_are_those_of_the_backend(ready: AppTest):
 
 def test_a_layer_has_its_q_space_view_and_a_cut_goes_over_the_energies(ready: AppTest):
     app = compute(ready)
-    magnitude, whole = (trace for trace in chart(app, "qspace rad/nm")["data"] if trace["type"] == "heatmap")
+    magnitude, whole = (trace for trace in chart(app, "qspace rad/nm 1")["data"] if trace["type"] == "heatmap")
     assert magnitude["zmax"] == whole["zmax"] and whole["dx"] == pytest.approx(2 * np.pi / (SHAPE[1] * PITCH))
     app.get_by_key("q_profile").set_value("cut").run()
     app.number_input(key="q_cut_angle").set_value(90.0).run()

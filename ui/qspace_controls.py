@@ -18,23 +18,27 @@ from ui.guide import plain
 from ui.qspace_subject import QSpaceSubject
 
 _SETTINGS = {"persist_state": "session"}
-USUAL_LATTICE = {"q_lattice_a": 0.4, "q_lattice_b": 0.6, "q_lattice_angle": 75.0, "q_lattice_orientation": 0.0}
+_USUAL = {"q_window": "none", "q_padding": 1, "q_unit": "rad/nm", "q_mirror": "none"}
+"""Set like this and not as defaults: a session file may have brought other values."""
+_USUAL_LATTICE = {"q_lattice_a": 0.4, "q_lattice_b": 0.6, "q_lattice_angle": 75.0, "q_lattice_orientation": 0.0}
 
 
 def choose_view(subject: QSpaceSubject, beside: DeltaGenerator) -> QSpaceView:
     """Show the controls and return the view that they make; which picture to show is asked at the place `beside`."""
     known = subject.pixel_size_nm is not None
+    for key, usual in _USUAL.items():
+        st.session_state.setdefault(key, usual)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         window = st.segmented_control(
-            "Window", list(texts.WINDOW_TITLES), format_func=texts.WINDOW_TITLES.__getitem__, default="none", required=True, key="q_window",
+            "Window", list(texts.WINDOW_TITLES), format_func=texts.WINDOW_TITLES.__getitem__, required=True, key="q_window",
             help=texts.WINDOW, **_SETTINGS,
         )  # fmt: skip
         padding = st.segmented_control(
-            "Zero padding", list(texts.PADDING_TITLES), format_func=texts.PADDING_TITLES.__getitem__, default=1, required=True,
+            "Zero padding", list(texts.PADDING_TITLES), format_func=texts.PADDING_TITLES.__getitem__, required=True,
             key="q_padding", help=texts.PADDING, **_SETTINGS,
         )  # fmt: skip
         unit = st.segmented_control(
-            "Units of q", list(texts.UNIT_TITLES), default="rad/nm", required=True, key="q_unit", disabled=not known,
+            "Units of q", list(texts.UNIT_TITLES), required=True, key="q_unit", disabled=not known,
             help=texts.UNIT if known else texts.NEEDS_LENGTH, **_SETTINGS,
         )  # fmt: skip
         zoom = st.selectbox(
@@ -78,7 +82,7 @@ def _choose_lattice(known: bool) -> SurfaceLattice | None:
         )  # fmt: skip
         if kind == "none" or not known:
             return None
-        for key, usual in USUAL_LATTICE.items():
+        for key, usual in _USUAL_LATTICE.items():
             st.session_state.setdefault(key, usual)
         length = {"min_value": LATTICE_CONSTANT_RANGE_NM[0], "max_value": LATTICE_CONSTANT_RANGE_NM[1], "step": 0.001, "format": "%.4f"}
         turn = {"step": 1.0, "format": "%.2f"}
@@ -111,7 +115,7 @@ def _choose_symmetry(subject: QSpaceSubject, window: str) -> tuple[int, float | 
             )
         )  # fmt: skip
         mirror = st.segmented_control(
-            "Mirror axis", list(texts.MIRROR_TITLES), format_func=texts.MIRROR_TITLES.__getitem__, default="none", required=True,
+            "Mirror axis", list(texts.MIRROR_TITLES), format_func=texts.MIRROR_TITLES.__getitem__, required=True,
             key="q_mirror", help=texts.MIRROR, on_change=_show_removed, **_SETTINGS,
         )  # fmt: skip
         if mirror == "given":

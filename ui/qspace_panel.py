@@ -60,9 +60,10 @@ def show_qspace(subject: QSpaceSubject) -> tuple[QSpaceView, Cut | None] | None:
 
 def _choose_profile(subject: QSpaceSubject, q_unit: str, factor: float) -> Cut | None:
     """Show which profile; return (angle in rad, width in rad/nm) of a cut, or None for ring averages."""
+    st.session_state.setdefault("q_profile", "ring")
     kind, first, second = st.columns([1.05, 1, 1], gap="small", vertical_alignment="bottom")
     chosen = kind.segmented_control(
-        "Profile", list(texts.PROFILE_TITLES), format_func=texts.PROFILE_TITLES.__getitem__, default="ring", required=True, key="q_profile",
+        "Profile", list(texts.PROFILE_TITLES), format_func=texts.PROFILE_TITLES.__getitem__, required=True, key="q_profile",
         help=texts.PROFILE, persist_state="session",
     )  # fmt: skip
     if chosen != "cut":

@@ -6,7 +6,10 @@ BESIDE = (
     "symmetrising took."
 )
 BESIDE_TITLES = {"map": "Whole map", "real": "Real part", "phase": "Phase", "removed": "Removed"}
-WINDOW = "Multiplied in before the transform, for kernel and map. Hann: least leakage from the edge, widest peaks. Tukey: half tapered."
+WINDOW = (
+    "Multiplied in before the transform. Hann: least leakage from the edge, widest peaks. Tukey: half of it tapered. "
+    "Of the kernel it takes part of the power away; the map's power is corrected for it."
+)
 WINDOW_TITLES = {"none": "None", "hann": "Hann", "tukey": "Tukey"}
 PADDING_TITLES = {1: "1×", 2: "2×", 4: "4×"}
 PADDING = "Zeros around the kernel before the transform, in kernel sides: a finer q grid to look at, no more information."
