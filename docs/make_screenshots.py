@@ -65,6 +65,7 @@ def photograph(page: Any, theme: str) -> None:
     save_page(page, SCREENS / f"extract_{theme}.png")
     scroll_to(page, page.locator(".st-key-kernel_row"))
     save_page(page, SCREENS / f"result_{theme}.png")
+    photograph_qspace(page, theme)
     if theme == "light":
         save_readme_picture(page)
     page.get_by_role("link", name="Synthesize").click()
@@ -84,6 +85,18 @@ def photograph(page: Any, theme: str) -> None:
     page.get_by_text("From a file to the kernel").wait_for()
     save_page(page, SCREENS / f"documentation_{theme}.png")
     photograph_stack(page, theme)
+
+
+def photograph_qspace(page: Any, theme: str) -> None:
+    """Put a lattice over the kernel's spectrum; the page's other pictures do not show this section."""
+    page.get_by_role("button", name="Lattice").click()
+    page.locator(".st-key-q_lattice_kind [data-baseweb=select], .st-key-q_lattice_kind [role=combobox]").first.click()
+    page.get_by_role("option", name="Square", exact=True).click()
+    page.keyboard.press("Escape")
+    page.evaluate("document.activeElement.blur()")  # a button with the focus shows its help
+    scroll_to(page, page.get_by_role("heading", name="q-space"))
+    page.wait_for_timeout(SETTLE_MS)
+    save_page(page, SCREENS / f"qspace_{theme}.png")
 
 
 def photograph_stack(page: Any, theme: str) -> None:
@@ -152,7 +165,7 @@ def save_readme_picture(page: Any) -> None:
 def wait_for_charts(page: Any) -> None:
     """Wait until no placeholder is left and every chart has its content."""
     page.wait_for_function("document.querySelectorAll('[data-testid=stSkeleton]').length === 0")
-    drawn = "chart.querySelector('.heatmaplayer image, .scatterlayer .point')"
+    drawn = "chart.querySelector('.heatmaplayer image, .scatterlayer .point, .scatterlayer .js-line')"
     page.wait_for_function(f"[...document.querySelectorAll('[data-testid=stPlotlyChart]')].every(chart => {drawn})")
     page.wait_for_timeout(SETTLE_MS)
 

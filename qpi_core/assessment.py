@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -98,28 +98,59 @@ def assess(
     size = require_kernel_size(kernel_size, shape)
     amplitudes = require_weights(weights, len(points))
     require_enough_defects(len(points))
-    if isinstance(splits, bool) or not isinstance(splits, (int, np.integer)) or not 1 <= splits <= MAX_SPLITS:
-        raise InputError(f"splits must be a whole number from 1 to {MAX_SPLITS}, but it is {splits!r}.")
     tell = report or (lambda fraction, message: None)
 
     def kernel_estimate(values: NDArray[np.float32]) -> KernelEstimate:
         return extractor.extract(values, points, method, size, pixel_size_nm=pixel_size_nm, weights=amplitudes)
 
+    halves = half_kernels(lambda values: kernel_estimate(values).kernel, image, points, splits=splits, seed=seed, report=tell)
     if estimate is None:
         tell(0.0, "All defects")
         estimate = kernel_estimate(image)
-    nearest = _nearest_defect(points, shape)
-    rng = np.random.default_rng(seed)
-    correlations = []
-    for split in range(splits):
-        in_first = np.zeros(len(points), dtype=bool)
-        in_first[rng.permutation(len(points))[: len(points) // 2]] = True
-        kernels = []
-        for number, half in enumerate((in_first, ~in_first)):
-            tell((2 * split + number + 1) / (2 * splits + 1), f"Half {number + 1} of division {split + 1} of {splits}")
-            kernels.append(kernel_estimate(_seen_by(image, half[nearest])).kernel)
-        correlations.append(_correlation(kernels[0], kernels[1]))
-    return _judge(tuple(correlations), image, estimate, seed)
+    correlations = tuple(_correlation(first, second) for first, second in halves)
+    return _judge(correlations, image, estimate, seed)
+
+
+def half_kernels(
+    kernel_of: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    image: NDArray[np.float32],
+    points: NDArray[np.float64],
+    *,
+    splits: int = 2,
+    seed: int = 0,
+    report: Callable[[float, str], None] | None = None,
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Return the kernels of two halves of the defects, one pair a random division, each computed when it is asked for.
+
+    Args:
+        kernel_of: from a map, NaN where not measured, to the kernel (k, k) with all defects in the model.
+        image: (height, width), NaN where not measured.
+        points: (n, 2) columns (x, y) in pixels.
+        splits: number of divisions, 1 to MAX_SPLITS.
+        seed: of the divisions.
+        report: called with a fraction and a sentence before every extraction; may raise to stop.
+
+    Raises:
+        InputError: splits outside its range, fewer defects than MIN_DEFECTS, or a half without measured pixels.
+    """
+    require_enough_defects(len(points))
+    if isinstance(splits, bool) or not isinstance(splits, (int, np.integer)) or not 1 <= splits <= MAX_SPLITS:
+        raise InputError(f"splits must be a whole number from 1 to {MAX_SPLITS}, but it is {splits!r}.")
+    tell = report or (lambda fraction, message: None)
+
+    def pairs() -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        nearest = _nearest_defect(points, (image.shape[0], image.shape[1]))
+        rng = np.random.default_rng(seed)
+        for split in range(splits):
+            in_first = np.zeros(len(points), dtype=bool)
+            in_first[rng.permutation(len(points))[: len(points) // 2]] = True
+            kernels = []
+            for number, half in enumerate((in_first, ~in_first)):
+                tell((2 * split + number + 1) / (2 * splits + 1), f"Half {number + 1} of division {split + 1} of {splits}")
+                kernels.append(kernel_of(_seen_by(image, half[nearest])))
+            yield kernels[0], kernels[1]
+
+    return pairs()
 
 
 def require_enough_defects(count: int) -> None:

@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 
 from qpi_core.estimate import KernelEstimate
 from qpi_core.exchange import estimate_gwy, estimate_npz, kernel_csv, positions_csv
 from qpi_core.export import ZIP_TIME, estimate_files, png_bytes
+from qpi_core.qspace_figure import qspace_png
+from qpi_core.qspace_view import QSpaceView
 from qpi_core.report import report_html
 from qpi_core.snippet import python_snippet
 
 
-def bundle_files(estimate: KernelEstimate) -> dict[str, bytes]:
-    """Return all files of a result, name -> content: those of an extraction on the command line, and the other forms of the same."""
+def bundle_files(estimate: KernelEstimate, view: QSpaceView | None = None) -> dict[str, bytes]:
+    """Return all files of a result, name -> content: those of an extraction on the command line, and the other forms of the same.
+
+    A view in q-space adds `qspace.png` and its settings, and goes into the report.
+    """
     files = estimate_files(estimate)
     if estimate.uncertainty is not None:
         files["uncertainty.png"] = png_bytes(estimate, "uncertainty")
     files |= {"result.npz": estimate_npz(estimate), "kernel.csv": kernel_csv(estimate), "positions.csv": positions_csv(estimate)}
     if estimate.pixel_size_nm is not None:  # Gwyddion needs a length
         files["result.gwy"] = estimate_gwy(estimate)
-    files["report.html"] = report_html(estimate)
+    if view is not None:
+        files["qspace.png"] = qspace_png(estimate, view)
+        files["qspace.json"] = (json.dumps(view.record(), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    files["report.html"] = report_html(estimate, view=view)
     files["reproduce.py"] = python_snippet(estimate).encode()
     return files
 
 
-def estimate_zip(estimate: KernelEstimate) -> bytes:
-    """Return all files of a result as one ZIP; the same estimate gives the same bytes."""
+def estimate_zip(estimate: KernelEstimate, view: QSpaceView | None = None) -> bytes:
+    """Return all files of a result as one ZIP; the same estimate and view give the same bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in bundle_files(estimate).items():
+        for name, content in bundle_files(estimate, view).items():
             entry = zipfile.ZipInfo(name, ZIP_TIME)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16

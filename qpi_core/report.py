@@ -18,6 +18,8 @@ from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
 from qpi_core.export import png_bytes
 from qpi_core.figures import PictureStyle
+from qpi_core.qspace_figure import qspace_png, view_metadata
+from qpi_core.qspace_view import QSpaceView
 from qpi_core.snippet import python_snippet
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -40,12 +42,13 @@ _PICTURES = {
 _RESOLUTION = 100
 
 
-def report_html(estimate: KernelEstimate, title: str = "") -> bytes:
+def report_html(estimate: KernelEstimate, title: str = "", view: QSpaceView | None = None) -> bytes:
     """Return a self-contained HTML page about an estimate, in UTF-8.
 
     Args:
         estimate: with its source in the provenance (see KernelEstimate.with_source), so that the page can name it.
         title: heading of the page; "" names the map and the method.
+        view: a view in q-space whose pictures and settings are shown too, or None.
     """
     source: Mapping[str, Any] = estimate.provenance.get("input", {})
     heading = title or f"Kernel of {source.get('name') or 'a map'}, method {estimate.method}"
@@ -53,6 +56,7 @@ def report_html(estimate: KernelEstimate, title: str = "") -> bytes:
         f"<h1>{escape(heading)}</h1>",
         _warnings(estimate.warnings),
         *(_figure(estimate, what) for what in _PICTURES if what != "uncertainty" or estimate.uncertainty is not None),
+        "" if view is None else _view_figure(estimate, view),
         "<h2>Numbers</h2>",
         _table(("Quantity", "Value", "Standard deviation"), _numbers(estimate, str(source.get("unit") or ""))),
         "<h2>Where it comes from</h2>",
@@ -79,7 +83,17 @@ def _warnings(sentences: Iterable[str]) -> str:
 def _figure(estimate: KernelEstimate, what: str) -> str:
     title, caption = _PICTURES[what]
     colours = "magma" if what == "fft" else "auto"
-    picture = base64.b64encode(png_bytes(estimate, what, PictureStyle(colours, dots_per_inch=_RESOLUTION))).decode("ascii")
+    return _img(png_bytes(estimate, what, PictureStyle(colours, dots_per_inch=_RESOLUTION)), title, caption)
+
+
+def _view_figure(estimate: KernelEstimate, view: QSpaceView) -> str:
+    settings = "; ".join(f"{name}: {value}" for name, value in view_metadata(view).items())
+    caption = f"The kernel in q-space; wave vectors with 2π included, circles: Bragg peaks, polygon: first Brillouin zone. {settings}."
+    return _img(qspace_png(estimate, view, PictureStyle(dots_per_inch=_RESOLUTION)), "q-space", caption)
+
+
+def _img(content: bytes, title: str, caption: str) -> str:
+    picture = base64.b64encode(content).decode("ascii")
     return f'<figure><img alt="{escape(title)}" src="data:image/png;base64,{picture}"><figcaption>{escape(caption)}</figcaption></figure>'
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import threading
@@ -108,6 +109,21 @@ def test_layers_energy_map_and_band_are_those_of_the_backend(ready: AppTest):
     app.get_by_key("stack_fit").set_value("line").run()
     straight = chart(app, "energies")["data"][-1]
     assert np.ptp(np.diff(straight["y"])) < 1e-6 and any("km/s" in text.value for text in app.markdown)
+
+
+def test_a_layer_has_its_q_space_view_and_a_cut_goes_over_the_energies(ready: AppTest):
+    app = compute(ready)
+    magnitude, whole = (trace for trace in chart(app, "qspace rad/nm 1")["data"] if trace["type"] == "heatmap")
+    assert magnitude["zmax"] == whole["zmax"] and whole["dx"] == pytest.approx(2 * np.pi / (SHAPE[1] * PITCH))
+    app.get_by_key("q_profile").set_value("cut").run()
+    app.number_input(key="q_cut_angle").set_value(90.0).run()
+    assert not app.exception
+    specs = [json.loads(one.proto.spec) for one in app.get("plotly_chart")]
+    cut = next(spec for spec in specs if "along 90°" in str(spec["layout"]["annotations"]))
+    expected = energy_map(app.session_state["workspace"].stack_outcome.estimate.kernels, ENERGIES, PITCH, "none", np.pi / 2)
+    assert cut["data"][0]["dx"] == pytest.approx(expected.q[1])
+    drawn = np.frombuffer(base64.b64decode(cut["data"][0]["z"]["bdata"]), "<f4").reshape(expected.magnitude.shape)
+    np.testing.assert_allclose(drawn, expected.magnitude, rtol=1e-5)
 
 
 def test_a_cancelled_stack_keeps_its_layers_and_goes_on(ready: AppTest, monkeypatch: pytest.MonkeyPatch):

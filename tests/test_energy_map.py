@@ -34,6 +34,19 @@ def test_rows_are_ring_means_in_rad_per_nm():
     assert found.energies_known and found.energies.tolist() == [5.0, -10.0, 30.0]
 
 
+def test_a_cut_follows_its_direction_from_zero():
+    """Waves along 30 degrees, downwards, and across it: each is bright on its own cut only."""
+    x, y = np.meshgrid(*[(np.arange(64) - 32) * 0.2] * 2)
+    angle = np.radians(30)
+    along, across = x * np.cos(angle) + y * np.sin(angle), -x * np.sin(angle) + y * np.cos(angle)
+    kernels = np.stack([np.cos(4.0 * along), np.cos(6.0 * across)])
+    first = energy_map(kernels, [1.0, 2.0], 0.2, angle=angle, width=1.0)
+    second = energy_map(kernels, [1.0, 2.0], 0.2, angle=angle + np.pi / 2, width=1.0)
+    assert first.q[0] == 0 and first.q[np.nanargmax(first.magnitude[0])] == pytest.approx(4.0, abs=0.3)
+    assert second.q[np.nanargmax(second.magnitude[1])] == pytest.approx(6.0, abs=0.3)
+    assert np.nanmax(first.magnitude[1]) < 0.05 * np.nanmax(second.magnitude[1])
+
+
 def test_a_plane_wave_is_bright_at_its_own_wave_vector():
     x = np.arange(64) - 32
     waves = np.stack([np.cos(q * 0.2 * np.hypot(x[:, None], x[None, :])) for q in (2.0, 4.0, 6.0)])

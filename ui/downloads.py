@@ -11,12 +11,14 @@ import streamlit as st
 from qpi_core.bundle import estimate_zip
 from qpi_core.exchange import estimate_gwy, estimate_npz, kernel_csv
 from qpi_core.export import npy_bytes, png_bytes, sidecar_bytes
+from qpi_core.qspace_view import QSpaceView
 from qpi_core.report import report_html
 from qpi_core.snippet import python_snippet
 from qpi_core.spectra import kernel_fft
 from ui import texts
 from ui.extraction_job import Outcome
 from ui.loaders import EXAMPLE_NAME, example_file
+from ui.workspace import workspace
 
 _BINARY = "application/octet-stream"
 
@@ -35,9 +37,10 @@ class Download:
 
 
 def show_downloads(outcome: Outcome) -> None:
-    """Show the download buttons, whole results first; a file is made when it is asked for."""
+    """Show the download buttons, whole results first; a file is made when it is asked for, with the q-space view as it is then."""
+    space = workspace()
     with st.container(horizontal=True, gap="small"):
-        for file in whole_results(outcome):
+        for file in whole_results(outcome, lambda: space.qspace_view):
             _show_button(file)
         with st.popover("Copy as Python", icon=":material/code:", width="content"):
             st.code(python_snippet(outcome.estimate), language="python", height=360)
@@ -62,15 +65,15 @@ def _show_button(file: Download) -> None:
     )
 
 
-def whole_results(outcome: Outcome) -> list[Download]:
+def whole_results(outcome: Outcome, view: Callable[[], QSpaceView | None] = lambda: None) -> list[Download]:
     """Return the files that hold all of a result."""
     estimate, stem = outcome.estimate, file_stem(outcome)
     everything = "All arrays, pictures, tables, report, side-car and script."
     report = "One page with the figures, numbers, warnings and the code, to read, print or mail."
     side_car = "Every parameter, position, warning, version and hash."
     return [
-        Download("zip", "Everything (ZIP)", f"{stem}.zip", "application/zip", lambda: estimate_zip(estimate), everything),
-        Download("report", "Report (HTML)", f"{stem}_report.html", "text/html", lambda: report_html(estimate), report),
+        Download("zip", "Everything (ZIP)", f"{stem}.zip", "application/zip", lambda: estimate_zip(estimate, view()), everything),
+        Download("report", "Report (HTML)", f"{stem}_report.html", "text/html", lambda: report_html(estimate, view=view()), report),
         Download("npz", "All arrays (NPZ)", f"{stem}.npz", _BINARY, lambda: estimate_npz(estimate), texts.NPZ),
         Download("json", "Side-car JSON", f"{stem}.json", "application/json", lambda: sidecar_bytes(estimate), side_car),
     ]

@@ -18,6 +18,7 @@ from ui.kernel_chart import FULL_RANGE, UNCERTAINTY_MANNERS, kernel_and_spectrum
 from ui.kernel_panel import method_title
 from ui.limits_control import show_limits
 from ui.loaders import atlas
+from ui.outcome_qspace import show_outcome_in_qspace
 from ui.panels import PLOTLY_CONFIG
 from ui.result_numbers import show_numbers
 from ui.workspace import workspace
@@ -40,6 +41,7 @@ def show_result(outcome: Outcome, stale: bool) -> None:
     _offer_moved_positions(outcome, stale)
     show_kernel_row(outcome)
     show_numbers(outcome)
+    show_outcome_in_qspace(outcome)
     show_fit(outcome)
     show_stability(workspace(), outcome)
     show_latent_view(outcome)

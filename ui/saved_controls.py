@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from qpi_core.methods import METHODS
+from qpi_core.surface_lattice import LATTICE_CONSTANT_RANGE_NM
+from ui import qspace_texts
 from ui.colours import COLOUR_MAPS
 from ui.kernel_chart import UNCERTAINTY_MANNERS
 from ui.loaders import LoadedMap
@@ -47,6 +49,7 @@ def remembered_controls(loaded: LoadedMap | None) -> dict[str, tuple[str, Check]
         "fft_log": ("fft_log", lambda value: isinstance(value, bool)),
         "fft_padded": ("fft_padded", lambda value: isinstance(value, bool)),
         "defect_units": ("defect_units", _one_of(("nm", "px"))),
+        **qspace_controls(),
     }
     if loaded is not None:
         short, scan = loaded.sha256[:12], loaded.scan
@@ -55,6 +58,39 @@ def remembered_controls(loaded: LoadedMap | None) -> dict[str, tuple[str, Check]
         controls["layer"] = (f"energy_{short}_{layers}", lambda value: _is_count(value) and value < layers)
         controls["map_width_nm"] = (f"width_{short}", lambda value: _is_number(value) and 1e-3 <= value <= 1e6)
     return controls
+
+
+def qspace_controls() -> dict[str, tuple[str, Check]]:
+    """Return those of the q-space view; each has its name as its key."""
+    checks: dict[str, Check] = {
+        "q_window": _one_of(qspace_texts.WINDOW_TITLES),
+        "q_padding": _one_of_numbers(qspace_texts.PADDING_TITLES),
+        "q_zoom": _one_of_numbers(qspace_texts.ZOOM_TITLES),
+        "q_unit": _one_of(qspace_texts.UNIT_TITLES),
+        "q_log": lambda value: isinstance(value, bool),
+        "q_beside": _one_of(qspace_texts.BESIDE_TITLES),
+        "q_lattice_kind": _one_of(qspace_texts.LATTICE_TITLES),
+        "q_lattice_a": _within(*LATTICE_CONSTANT_RANGE_NM),
+        "q_lattice_b": _within(*LATTICE_CONSTANT_RANGE_NM),
+        "q_lattice_angle": _within(5, 175),
+        "q_lattice_orientation": _within(-180, 180),
+        "q_symmetry": _one_of_numbers(qspace_texts.ROTATION_TITLES),
+        "q_mirror": _one_of(qspace_texts.MIRROR_TITLES),
+        "q_mirror_angle": _within(-180, 180),
+        "q_profile": _one_of(qspace_texts.PROFILE_TITLES),
+        "q_cut_angle": _within(-180, 180),
+        "q_cut_width": _one_of_numbers(qspace_texts.CUT_WIDTHS),
+        "q_ring": lambda value: isinstance(value, list) and len(value) == 2 and all(_within(0, 1e6)(end) for end in value),
+    }
+    return {name: (name, check) for name, check in checks.items()}
+
+
+def _one_of_numbers(options: Any) -> Check:
+    return lambda value: _is_count(value) and value in options
+
+
+def _within(low: float, high: float) -> Check:
+    return lambda value: _is_number(value) and low <= value <= high
 
 
 def _one_of(options: Any) -> Check:

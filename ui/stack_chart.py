@@ -20,7 +20,15 @@ _BRIGHT_RINGS = 2
 """Rings around q = 0 that set no colour limits: they hold the kernel's mean and outshine the rest."""
 
 
-def energy_chart(spectra: EnergyMap, band: Band, fit: str, index: int, length: str = "nm", height: int = 430) -> Figure:
+def energy_chart(
+    spectra: EnergyMap,
+    band: Band,
+    fit: str,
+    index: int,
+    length: str = "nm",
+    height: int = 430,
+    title: str = "E(q): ring average of |FFT|",
+) -> Figure:
     """Show E(q) with the current layer as a line.
 
     Args:
@@ -30,8 +38,9 @@ def energy_chart(spectra: EnergyMap, band: Band, fit: str, index: int, length: s
         index: the layer in view.
         length: nm, or px without a known pitch.
         height: of the figure, px.
+        title: of the figure.
     """
-    figure = panels(["E(q): ring average of |FFT|"], height, gap=0.13)
+    figure = panels([title], height, gap=0.13)
     energies, order = np.unique(spectra.energies, return_index=True)
     rows = spectra.magnitude[order].astype(np.float32)
     unit = "mV" if spectra.energies_known else ""

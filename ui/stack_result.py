@@ -17,6 +17,7 @@ from ui.panels import PLOTLY_CONFIG
 from ui.result_numbers import in_handy_unit, with_unit
 from ui.stack_chart import energy_chart
 from ui.stack_job import StackOutcome
+from ui.stack_qspace import show_layer_in_qspace
 
 FITS = {"parabola": "Parabola", "line": "Line", "none": "None"}
 
@@ -33,6 +34,8 @@ def show_stack_result(outcome: StackOutcome) -> None:
     for note in outcome.estimate.notes:
         st.caption(plain(note))
     _show_downloads(outcome)
+    if outcome.estimate.usable[index]:
+        show_layer_in_qspace(outcome, index)
 
 
 def _choose_layer(outcome: StackOutcome) -> int:

@@ -78,6 +78,9 @@ class Workspace:
         assessment_job, assessment, assessment_problem: the job for it, what came of it (qpi_core.Assessment), or why nothing did.
         comparison_job, comparison, comparison_problem: the same three for the Synthesize page.
         stack_job, stack_outcome, stack_problem: the same three for the Stacks page.
+        qspace_view: how the kernel is looked at in q-space (qpi_core.qspace_view.QSpaceView), for the files, or None.
+        ring_asked: the outcome whose noise was asked for last.
+        ring_job, ring_halves, ring_problem: the job for it, the differences of half kernels that came of it, or why nothing did.
     """
 
     session: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -107,6 +110,11 @@ class Workspace:
     stack_job: Any = None
     stack_outcome: Any = None
     stack_problem: str = ""
+    qspace_view: Any = None
+    ring_asked: Any = None
+    ring_job: Any = None
+    ring_halves: Any = None
+    ring_problem: str = ""
 
 
 def workspace() -> Workspace:
