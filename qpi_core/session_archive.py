@@ -107,6 +107,7 @@ class ArchiveReader:
     def _read_text(self) -> dict[str, Any]:
         try:
             text = json.loads(self._bytes(TEXT_NAME), parse_constant=_refuse_constant)
+            json.dumps(text, ensure_ascii=False).encode()  # halves of characters, which no page can show, are refused here
         except (ValueError, RecursionError) as error:
             raise InputError(f"{TEXT_NAME} in {self.name} is not valid JSON; save the session again.") from error
         if not isinstance(text, dict):

@@ -240,10 +240,25 @@ def _require_shapes(estimate: KernelEstimate, observation: NDArray[np.float32], 
         and estimate.positions.shape[1] == 2
         and estimate.weights.shape == estimate.positions.shape[:1]
         and isinstance(estimate.method, str)
-        and isinstance(estimate.provenance, dict)
+        and (estimate.symmetry_order is None or type(estimate.symmetry_order) is int)
+        and _is_provenance(estimate.provenance)
     )
     if not fits:
         raise InputError(f"{name} holds a result whose arrays do not fit together; it is damaged, so save the session again.")
+
+
+def _is_provenance(value: Any) -> bool:
+    """Say whether a value has the form that the side-car, the report and the script read."""
+    if not isinstance(value, dict):
+        return False
+    source = value.get("input", {})
+    return (
+        isinstance(source, dict)
+        and all(isinstance(value.get(block) or {}, dict) for block in ("model", "versions"))
+        and all(isinstance(source.get(name) or "", str) for name in ("name", "sha256", "channel", "unit", "observation_sha256"))
+        and isinstance(source.get("layer_index") or 0, int)
+        and isinstance(source.get("steps") or [], list)
+    )
 
 
 def _number(value: Any) -> float:

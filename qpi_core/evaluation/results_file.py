@@ -123,6 +123,7 @@ def read_results(content: bytes, name: str) -> Results:
         raise InputError(f"{name} is larger than {MAX_BYTES // 2**20} MiB; give the summary.json of a benchmark folder or a metrics.json.")
     try:
         values = json.loads(content)
+        json.dumps(values, ensure_ascii=False).encode()  # halves of characters, which no page can show, are refused here
     except (ValueError, RecursionError):
         raise InputError(f"{name} is no JSON; give the summary.json of a benchmark folder or a model's metrics.json.") from None
     return results_from(values, name)
