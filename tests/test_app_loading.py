@@ -12,6 +12,7 @@ import pytest
 
 from tests.app_driver import npy
 from ui.colours import colour_limits, colour_table, is_signed
+from ui.entrance import enter_through_app
 from ui.loaders import LoadedMap, array_hash, loaded_file, prepared_layer
 from ui.panels import typed
 from ui.picker import encode_layer
@@ -106,3 +107,12 @@ def test_colour_table_is_matplotlibs():
     import matplotlib
 
     np.testing.assert_allclose(colour_table("viridis")[128] / 255, matplotlib.colormaps["viridis"](128 / 255)[:3], atol=3e-3)
+
+
+def test_a_page_that_is_visited_first_starts_over_with_the_app(monkeypatch: pytest.MonkeyPatch):
+    again = []
+    monkeypatch.setattr("streamlit.runtime.pages_manager.PagesManager.uses_pages_directory", True)
+    monkeypatch.setattr("ui.entrance.st.rerun", lambda: again.append(True))
+    enter_through_app()
+    enter_through_app()
+    assert again == [True], "once, and never in a circle"

@@ -41,6 +41,7 @@ def show_document(text: str) -> None:
     rest = _OTHER_DOCUMENT.sub(r"*\1*", text)
     while picture := _PICTURE.search(rest):
         st.markdown(rest[: picture.start()], width=_WIDTH)
-        st.image(FOLDER / picture[2], caption=picture[1], width=_WIDTH)
+        with st.container(width=_WIDTH):
+            st.image(FOLDER / picture[2], caption=picture[1])  # at its own size, or as wide as the text
         rest = rest[picture.end() :]
     st.markdown(rest, width=_WIDTH)
