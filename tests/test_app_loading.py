@@ -112,6 +112,7 @@ def test_colour_table_is_matplotlibs():
 def test_a_page_that_is_visited_first_starts_over_with_the_app(monkeypatch: pytest.MonkeyPatch):
     again = []
     monkeypatch.setattr("streamlit.runtime.pages_manager.PagesManager.uses_pages_directory", True)
+    monkeypatch.setattr("ui.entrance.behind_a_server", lambda: True)
     monkeypatch.setattr("ui.entrance.st.rerun", lambda: again.append(True))
     enter_through_app()
     enter_through_app()

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from streamlit.runtime import Runtime, exists, get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ui.departures import departures
+from ui.entrance import behind_a_server
 
 _KEY = "workspace"
 MAX_POINTS = 20_000
@@ -124,7 +124,6 @@ def workspace() -> Workspace:
     if _KEY not in st.session_state:
         space = st.session_state[_KEY] = Workspace()
         context = get_script_run_ctx()
-        # Tests drive the pages without a server, with a stand-in for it.
-        if context is not None and exists() and type(get_instance()) is Runtime:
+        if context is not None and behind_a_server():
             departures().watch(context.session_id, space)
     return st.session_state[_KEY]
