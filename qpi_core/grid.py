@@ -48,7 +48,8 @@ def px_to_nm(positions: ArrayLike, pixel_size_nm: float | tuple[float, float]) -
 def nm_to_px(positions: ArrayLike, pixel_size_nm: float | tuple[float, float]) -> NDArray[np.float64]:
     """Return (n, 2) positions (x, y) in pixels from positions in nm."""
     dy, dx = require_pixel_size(pixel_size_nm)
-    return np.divide(np.asarray(positions, dtype=np.float64), [dx, dy], dtype=np.float64)
+    with np.errstate(over="ignore"):  # becomes infinite, which every check of positions tells
+        return np.divide(np.asarray(positions, dtype=np.float64), [dx, dy], dtype=np.float64)
 
 
 def central_crop(window: NDArray[np.float32], size: int) -> NDArray[np.float32]:

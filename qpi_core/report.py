@@ -32,6 +32,13 @@ table { border-collapse: collapse; margin-bottom: 1rem; }
 th, td { text-align: left; padding: 0.2rem 1.2rem 0.2rem 0; border-bottom: 1px solid #8886; font-variant-numeric: tabular-nums; }
 pre { overflow-x: auto; padding: 0.8rem; background: #8882; border-radius: 4px; font-size: 13px; }
 figcaption, .small { opacity: 0.75; font-size: 13px; }
+@media print {
+  :root { color-scheme: light; }
+  body { max-width: none; margin: 0; font-size: 10pt; }
+  figure, tr { break-inside: avoid; }
+  h2 { break-after: avoid; }
+  td, pre { overflow-wrap: anywhere; white-space: pre-wrap; }
+}
 """
 _PICTURES = {
     "kernel": ("Kernel", "The extracted pattern of a single defect, its centre at the origin."),
@@ -40,6 +47,9 @@ _PICTURES = {
     "fit": ("Observation, reconstruction, residual", "The first two share their colours; the residual has the same span about 0."),
 }
 _RESOLUTION = 100
+_UNITS = {"_rad_per_nm": "rad/nm, 2π included", "_rad_per_px": "rad/px, 2π included", "_per_nm2": "1/nm²", "_per_px2": "1/px²"} | {
+    f"_{unit}": unit for unit in ("nm", "px", "rad")
+}
 
 
 def report_html(estimate: KernelEstimate, title: str = "", view: QSpaceView | None = None) -> bytes:
@@ -101,7 +111,7 @@ def _numbers(estimate: KernelEstimate, unit: str) -> list[tuple[str, str, str]]:
     order = estimate.symmetry_order
     symmetry = "not determined" if order is None else "isotropic" if order == 0 else f"{order}-fold"
     rows = [("Rotational symmetry", symmetry, "")]
-    rows += [(name.replace("_", " "), *_value_and_deviation(*pair)) for name, pair in estimate.parameters.items()]
+    rows += [(_titled(name), *_value_and_deviation(*pair)) for name, pair in estimate.parameters.items()]
     rows += [
         ("Noise, standard deviation", f"{estimate.noise_sigma:.4g} {unit}", ""),
         ("Background", f"{estimate.background:.4g} {unit}", ""),
@@ -111,6 +121,14 @@ def _numbers(estimate: KernelEstimate, unit: str) -> list[tuple[str, str, str]]:
     if estimate.uncertainty is not None:
         rows.append(("Uncertainty of the kernel, rms", f"{float(np.sqrt(np.mean(estimate.uncertainty**2))):.4g} {unit}", ""))
     return rows
+
+
+def _titled(name: str) -> str:
+    """Return `Wave vector (rad/nm)` for `wave_vector_rad_per_nm`: the unit stands at a name's end."""
+    for ending, unit in _UNITS.items():
+        if name.endswith(ending):
+            return f"{name.removesuffix(ending).replace('_', ' ').capitalize()} ({unit})"
+    return name.replace("_", " ").capitalize()
 
 
 def _value_and_deviation(value: float, deviation: float) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
 from qpi_core.maps.arrays import read_npy_array
+from qpi_core.maps.limits import require_plausible_packing
 
 TEXT_NAME = "session.json"
 MAX_TEXT_BYTES = 64 * 2**20
@@ -101,12 +102,14 @@ class ArchiveReader:
         if any(entry.flag_bits & 1 for entry in entries):
             raise InputError(f"{self.name} is encrypted; a session file is not.")
         arrays = sum(entry.file_size for entry in entries if entry.filename != TEXT_NAME)
+        require_plausible_packing(self.name, sum(entry.file_size for entry in entries), sum(entry.compress_size for entry in entries))
         if arrays > MAX_ARRAY_BYTES or self._archive.getinfo(TEXT_NAME).file_size > MAX_TEXT_BYTES:
             raise InputError(f"{self.name} would unpack to more than {MAX_ARRAY_BYTES // 2**20} MiB; no session that is read is so large.")
 
     def _read_text(self) -> dict[str, Any]:
         try:
             text = json.loads(self._bytes(TEXT_NAME), parse_constant=_refuse_constant)
+            json.dumps(text, ensure_ascii=False).encode()  # halves of characters, which no page can show, are refused here
         except (ValueError, RecursionError) as error:
             raise InputError(f"{TEXT_NAME} in {self.name} is not valid JSON; save the session again.") from error
         if not isinstance(text, dict):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ MAX_FILE_BYTES = 2**31
 MAX_POINTS = 20_000
 MAX_RESULTS = 100
 LONGEST_LABEL = 40
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _IMAGES = ("kernel", "reconstruction", "residual", "wide_kernel", "uncertainty", "latent", "network_kernel")
 
 
@@ -123,7 +125,7 @@ def load_session(path_or_bytes: str | Path | bytes, name: str = "the session fil
         positions = _read_positions(text["positions"], reader)
         results = tuple(_read_result(entry, reader) for entry in text["results"][:MAX_RESULTS])
         return Session(scan, positions, dict(text["settings"]), results, _read_labels(text["labels"], len(positions), reader.name))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{reader.name} lacks something that a session holds; it is damaged, so save the session again.") from error
@@ -160,6 +162,8 @@ def _read_map(text: dict[str, Any], reader: ArchiveReader) -> ScanMap:
     values = {str(channel["name"]): reader.array(channel["values"]) for channel in text["channels"]}
     shapes = {array.shape for array in values.values()}
     bias = reader.array(text["bias_mv"]).astype(np.float64)
+    if not _SHA256.fullmatch(str(text["sha256"])):
+        raise InputError(f"{reader.name} does not state the hash of its map; it is damaged, so save the session again.")
     if not values or any(len(shape) != 3 or shape[1:] != next(iter(shapes))[1:] or len(bias) % shape[0] for shape in shapes):
         raise InputError(f"{reader.name} holds channels whose shapes do not fit together; it is damaged, so save the session again.")
     return ScanMap(
@@ -236,10 +240,25 @@ def _require_shapes(estimate: KernelEstimate, observation: NDArray[np.float32], 
         and estimate.positions.shape[1] == 2
         and estimate.weights.shape == estimate.positions.shape[:1]
         and isinstance(estimate.method, str)
-        and isinstance(estimate.provenance, dict)
+        and (estimate.symmetry_order is None or type(estimate.symmetry_order) is int)
+        and _is_provenance(estimate.provenance)
     )
     if not fits:
         raise InputError(f"{name} holds a result whose arrays do not fit together; it is damaged, so save the session again.")
+
+
+def _is_provenance(value: Any) -> bool:
+    """Say whether a value has the form that the side-car, the report and the script read."""
+    if not isinstance(value, dict):
+        return False
+    source = value.get("input", {})
+    return (
+        isinstance(source, dict)
+        and all(isinstance(value.get(block) or {}, dict) for block in ("model", "versions"))
+        and all(isinstance(source.get(name) or "", str) for name in ("name", "sha256", "channel", "unit", "observation_sha256"))
+        and isinstance(source.get("layer_index") or 0, int)
+        and isinstance(source.get("steps") or [], list)
+    )
 
 
 def _number(value: Any) -> float:

@@ -100,7 +100,7 @@ def require_weights(weights: ArrayLike | None, count: int) -> NDArray[np.float64
         return np.ones(count)
     try:
         array = np.asarray(weights, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise InputError("weights must be numbers, one a defect.") from None
     if array.shape != (count,):
         raise InputError(f"weights must have shape ({count},), one amplitude a defect, but it has shape {array.shape}.")
@@ -117,7 +117,7 @@ def require_pixel_size(pixel_size_nm: float | tuple[float, float]) -> tuple[floa
     """
     try:
         pair = np.broadcast_to(np.asarray(pixel_size_nm, dtype=np.float64), (2,))
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise InputError(f"pixel_size_nm must be one number or (dy, dx) in nm, but it is {pixel_size_nm!r}.") from None
     if not (np.isfinite(pair).all() and (pair > 0).all()):
         raise InputError(f"pixel_size_nm must be positive and finite, but it is {pixel_size_nm!r}.")

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from qpi_core.session_file import session_bytes
 from tests.app_driver import POSITIONS, noiseless_map, npy, start, wait_for_job
 from tests.test_app_extract import extract, put_defects, upload
+from tests.test_session_file import rewritten
 from ui.preparation_state import preparation_of
 from ui.saved_controls import controls_of, remembered_controls, usable_controls
 from ui.session_panel import session_of
@@ -79,3 +80,29 @@ def test_what_cannot_be_had_says_why(finished: AppTest):
     sized = dataclasses.replace(outcome, estimate=dataclasses.replace(outcome.estimate, pixel_size_nm=(0.1, 0.1)))
     assert {file.kind for file in single_files(sized) if file.missing} == {"uncertainty_png"}
     assert [file.kind for file in whole_results(outcome)] == ["zip", "report", "npz", "json"]
+
+
+LIES = [
+    (("estimate", "provenance", "input"), "<b>"),
+    (("estimate", "provenance", "input", "layer_index"), "0"),
+    (("estimate", "symmetry_order"), "four"),
+    (("estimate", "method"), "\ud800"),
+    (("estimate", "background"), 10**400),
+    (("settings", "name"), ["map.npy"]),
+    (("settings", "view", "unit"), ["m"]),
+    (("settings", "view", "limits"), [0, 1e999]),
+]
+
+
+def test_a_session_that_lies_gives_a_sentence_and_no_broken_page(finished: AppTest):
+    content = saved(finished)
+    for place, value in LIES:
+
+        def lie(text, place=place, value=value):
+            target = text["results"][0]
+            for name in place[:-1]:
+                target = target[name]
+            target[place[-1]] = value
+
+        app = upload(finished, "lie.zip", rewritten(content, lie))
+        assert not app.exception and len(app.error) == 1 and "save the session again" in app.error[0].value, place

@@ -6,11 +6,13 @@ import re
 
 import pytest
 from PIL import Image
+from streamlit import get_option
 
 from qpi_core.__main__ import main
 from tests.app_driver import ROOT, start
 from ui.documentation_page import TITLES
 
+PICTURES = re.compile(r"^!\[[^\]]+\]\(([\w/]+\.png)\)$", re.MULTILINE)
 DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
 
 
@@ -25,6 +27,9 @@ def test_python_examples_run(path):
 def test_commands_and_options_exist(path, capsys):
     for line in re.findall(r"^python run\.py (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE):
         command, *words = line.split("#")[0].split()
+        if command == "app":
+            assert all(get_option(word.removeprefix("--")) is not None for word in words if word.startswith("--")), line
+            continue
         with pytest.raises(SystemExit) as stop:
             main([command, "--help"])
         text = capsys.readouterr().out
@@ -36,7 +41,18 @@ def test_the_page_shows_every_document():
     assert {path.stem for path in DOCUMENTS} == set(TITLES)
     for name in TITLES:
         app.get_by_key("document").set_value(name).run()
-        assert not app.exception and app.markdown[0].value == (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8").strip()
+        assert not app.exception
+        shown = "".join(part.value for part in app.markdown)
+        text = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+        blocks = [block.strip() for block in re.findall(r"```\w+\n(.*?)```", text, re.DOTALL)]
+        assert text.splitlines()[0] in shown and all(block in shown for block in blocks)
+        assert len(app.get("image")) == len(PICTURES.findall(text)), name
+
+
+def test_every_picture_of_a_document_is_there():
+    for path in DOCUMENTS:
+        for place in PICTURES.findall(path.read_text(encoding="utf-8")):
+            assert (ROOT / "docs" / place).stat().st_size < 150_000, place
 
 
 def test_every_picture_of_a_page_is_shown_and_small():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from html import escape
 from typing import Any
 
 from qpi_core.evaluation.measure import CEILING
@@ -56,6 +57,7 @@ def value_of(cell: Cell | None, measure: str) -> float | None:
 def measure_chart(sources: Sequence[Results], part: Slice, measure: str, height: int = 380) -> Figure:
     """Return the chart; the 95 % bootstrap interval is drawn for RMSE, and further sources are dashed."""
     shown = MEASURES[measure]
+    part = replace(part, ticks=tuple(escape(tick, quote=False) for tick in part.ticks))
     methods = list(dict.fromkeys(method for source in sources for method in source.methods()))
     figure: Figure = {"data": [], "layout": _layout(part, shown, height)}
     for number, source in enumerate(sources):
@@ -64,7 +66,8 @@ def measure_chart(sources: Sequence[Results], part: Slice, measure: str, height:
             values = [value_of(cell, measure) for cell in cells]
             if all(value is None for value in values):
                 continue
-            name = method_name(method) + (f" ({source.name})" if number else "")
+            # Plotly reads tags and entities in names; these come from a file.
+            name = escape(method_name(method) + (f" ({source.name})" if number else ""), quote=False)
             figure["data"].append(_line(name, part, values, cells if measure == "rmse" else None, place, number, method))
     return figure
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -132,7 +133,7 @@ def _choose_slice(sources: Sequence[Results], along: str) -> tuple[Slice, str]:
     if along == _BY_KIND:
         part = Slice("kind of scene", tuple(variants), lambda r, method, i: r.find(variants[i], level, method))
         return part, f"Noise {level:g}."
-    meaning = f"{variant}: {VARIANTS[variant]}." if variant in VARIANTS else f"{variant}."
+    meaning = f"{variant}: {VARIANTS[variant]}." if variant in VARIANTS else f"{plain(variant)}."
     if along == _BY_DEFECTS:
         bins = [f"{low}-{high}" for low, high in DEFECT_BINS]
         return Slice(
@@ -177,7 +178,7 @@ def _show_paper(sources: Sequence[Results]) -> None:
     if not found:
         st.info("The paper's tables were not measured with this model. Run: python -m qpi_core evaluate", icon=":material/info:")
     for number, (name, kind, tables) in enumerate(found):
-        st.subheader(f"{kind}: {name}" if len(sources) > 1 else kind, anchor=False)
+        st.subheader(f"{kind}: {plain(name)}" if len(sources) > 1 else kind, anchor=False)
         st.caption(f"{plain(tables.about)} {_PAPER_SCALE} ID: the training kernels in new maps; OOD: other kernels.")
         for table in (1, 2):
             _show_paper_table(tables, table, f"paper_{number}_{table}")
@@ -232,8 +233,8 @@ def _show_how(source: Results, model: ModelInfo | None) -> None:
             else "This is not the held-out seed of the published tables."
         )
         st.markdown(
-            f"{asked.get('scenes', '?')} scenes for each kind and noise level, seed {asked.get('seed', '?')}. {untouched} "
-            f"Processor cores: {asked.get('processor_cores', '?')}, threads: {asked.get('threads', '?')}. "
+            f"{_asked(asked, 'scenes')} scenes for each kind and noise level, seed {_asked(asked, 'seed')}. {untouched} "
+            f"Processor cores: {_asked(asked, 'processor_cores')}, threads: {_asked(asked, 'threads')}. "
             "All methods see the same scenes. Classical methods are trained on nothing; what the networks were trained on stands in the "
             "model card. The parametric fit knows the formula of Eq. 7, the others do not."
         )
@@ -241,6 +242,11 @@ def _show_how(source: Results, model: ModelInfo | None) -> None:
             st.code(json.dumps(asked, indent=1), language="json")
     kinds = [variant for variant in source.variants() if variant in VARIANTS]
     st.markdown("\n".join(f"- {plain(kind)}: {plain(VARIANTS[kind])}" for kind in kinds))
+
+
+def _asked(asked: Mapping[str, Any], name: str) -> str:
+    """Return a value out of a file as text that no Markdown is read from."""
+    return plain(str(asked.get(name, "?"))[:40])
 
 
 def _show_card(model: ModelInfo | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import streamlit as st
@@ -14,6 +15,9 @@ TITLES = {
     "command_line": "Command line",
     "training": "Training",
 }
+_WIDTH = 860
+_PICTURE = re.compile(r"^!\[([^\]]*)\]\(([\w/]+\.png)\)$", re.MULTILINE)
+_OTHER_DOCUMENT = re.compile(r"\[([^\]]+)\]\(\w+\.md\)")
 
 
 def show_documentation_page() -> None:
@@ -29,4 +33,15 @@ def show_documentation_page() -> None:
         label_visibility="collapsed",
         help="The same files lie in the folder docs.",
     )
-    st.markdown((FOLDER / f"{name}.md").read_text(encoding="utf-8"), width=860)
+    show_document((FOLDER / f"{name}.md").read_text(encoding="utf-8"))
+
+
+def show_document(text: str) -> None:
+    """Show a document; its pictures lie beside it on disk, where Markdown in a browser does not find them, nor links to other documents."""
+    rest = _OTHER_DOCUMENT.sub(r"*\1*", text)
+    while picture := _PICTURE.search(rest):
+        st.markdown(rest[: picture.start()], width=_WIDTH)
+        with st.container(width=_WIDTH):
+            st.image(FOLDER / picture[2], caption=picture[1])  # at its own size, or as wide as the text
+        rest = rest[picture.end() :]
+    st.markdown(rest, width=_WIDTH)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qpi_core.latent import LatentAtlas
 
 _CHART = "latent_chart"
+_CHOSEN = "latent_chosen"
 _PATIENCE_SECONDS = 1.0
 _EXAMPLE_POINT = 0
 
@@ -100,12 +101,16 @@ def _show_space(training: LatentAtlas) -> None:
 
 
 def _selected_index(count: int) -> int | None:
-    """Return the atlas index of the clicked point; what the browser sends is checked like any input."""
+    """Return the atlas index of the point clicked last; what the browser sends is checked like any input.
+
+    The chart forgets its selection when it is drawn anew, for another colour or another place on the path.
+    """
     state: Any = st.session_state.get(_CHART) or {}
     points = (state.get("selection") or {}).get("points") or []
     for point in points:
         data = point.get("customdata")
         values = list(data.values()) if isinstance(data, dict) else list(data or [])
         if values and 0 <= int(values[0]) < count:
-            return int(values[0])
-    return None
+            st.session_state[_CHOSEN] = int(values[0])
+    chosen = st.session_state.get(_CHOSEN)
+    return chosen if chosen is not None and chosen < count else None

@@ -1,4 +1,4 @@
-"""Cached loading: maps, prepared layers, models. Keys are hashes of the content, arrays go in with an underscore.
+"""Cached loading: maps, prepared layers, models. Arrays go in with an underscore; what comes from one person's map stays in its session.
 
 Streamlit hashes only a sample of an array with 500,000 elements or more, so two large maps that differ in one pixel would
 share an entry if the array itself were the key. Heavy modules are imported inside: the first page needs none of them.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from qpi_core.maps.preparation import Prepared
     from qpi_core.synthesis.synthetic_scene import SyntheticScene
 
-LAYER_SECONDS = 600
-"""How long a layer that nobody looks at stays in the caches: a browser that has left must not hold memory."""
+MOST_LAYERS = 3
+"""Layers that a session keeps ready: the one in use, the one with a step on trial, and the one before."""
 EXAMPLE_NAME = "example.npy"
 EXAMPLE_PARAMETERS = KernelParameters(symmetry_order=4, orientation=0.4, wavenumber=3.2, phase=0.6, decay=0.15)
 _EXAMPLE_SHAPE = (128, 128)
@@ -47,6 +48,7 @@ class LoadedMap:
         scan: what was read.
         positions: (n, 2) px, known beforehand (the example, a simulated map), or None.
         simulation: what a simulated map is made of, for the side-car, or None.
+        token: random name of this reading of the map.
     """
 
     name: str
@@ -54,6 +56,7 @@ class LoadedMap:
     scan: ScanMap
     positions: NDArray[np.float64] | None = None
     simulation: dict[str, Any] | None = None
+    token: str = field(default_factory=lambda: secrets.token_hex(8))
 
 
 @dataclass(frozen=True)
@@ -127,9 +130,11 @@ def _example_scene() -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     return (clean + _EXAMPLE_NOISE * clean.std() * rng.standard_normal(_EXAMPLE_SHAPE)).astype(np.float32), positions
 
 
-@st.cache_resource(max_entries=12, ttl=LAYER_SECONDS, show_spinner=False)
-def prepared_layer(sha256: str, channel: str, index: int, steps: str, pixel_size_nm: tuple[float, float], _scan: ScanMap) -> PreparedLayer:
+@st.cache_resource(max_entries=MOST_LAYERS, scope="session", show_spinner=False)
+def prepared_layer(token: str, channel: str, index: int, steps: str, pixel_size_nm: tuple[float, float], _scan: ScanMap) -> PreparedLayer:
     """Return one layer of a map after its preparation steps, given as JSON; the pixel size is that of the scan.
+
+    The key is the map's token and not the hash that its file states: a session file may state the hash of another map.
 
     Raises:
         InputError: no such layer, nothing measured in it, or a step that does not fit it.

@@ -7,6 +7,7 @@ float32 in plotly's own base64 form, a third of the text of a list of numbers.
 from __future__ import annotations
 
 import base64
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ui.colours import plotly_scale
 Figure = dict[str, Any]
 
 PLOTLY_CONFIG = {"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+_LONGEST_UNIT = 40
 _NO_LINES = {"showgrid": False, "zeroline": False, "constrain": "domain"}
 
 
@@ -96,7 +98,8 @@ def add_image(
     }
     if bar is not None:
         end = axis(figure, "x", column)["domain"][1]
-        title = {"text": bar, "side": "right"}
+        # Plotly reads tags and entities in a title; a unit comes from a file.
+        title = {"text": escape(bar[:_LONGEST_UNIT], quote=False), "side": "right"}
         trace["colorbar"] = {
             "title": title,
             "x": end + 0.004,

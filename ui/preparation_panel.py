@@ -38,10 +38,10 @@ def show_preparation(space: Workspace, scan: ScanMap, channel: str, index: int) 
         InputError: no such layer, or a step that does not fit it; the controls are there all the same, so that it can be removed.
     """
     state = preparation_of(space)
-    sha256 = space.loaded.sha256
+    token = space.loaded.token
 
     def prepared(steps: list[dict[str, Any]]) -> PreparedLayer:
-        return prepared_layer(sha256, channel, index, json.dumps(steps), scan.pixel_size_nm, scan)
+        return prepared_layer(token, channel, index, json.dumps(steps), scan.pixel_size_nm, scan)
 
     problem, layer = "", None
     try:

@@ -140,7 +140,7 @@ def restored_preparation(saved: Any) -> PreparationState:
         return PreparationState()
     try:
         outside = np.asarray(saved.get("outside", []), dtype=np.float64).reshape(-1, 2)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise InputError("the session holds damaged defects outside of the prepared map; save the session again.") from None
     steps = Preparation.from_json(saved.get("steps", [])).to_json()
     return PreparationState(steps, outside=outside[np.isfinite(outside).all(axis=1)], restored_place=str(saved.get("place", "")))

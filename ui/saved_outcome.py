@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from qpi_core.errors import InputError
+from qpi_core.methods import METHODS
 from qpi_core.provenance import json_ready
 from qpi_core.session_file import SavedResult
+from ui.colours import COLOUR_MAPS
 from ui.extraction_job import Outcome, Question
 from ui.loaders import PreparedLayer, array_hash, atlas, extractor
 from ui.map_panel import MapView
+
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    "name": lambda value: isinstance(value, str),
+    "file_sha256": lambda value: isinstance(value, str),
+    "method": METHODS.__contains__,
+    "kernel_size": lambda value: type(value) is int,
+    "simulation": lambda value: value is None or isinstance(value, dict),
+    "refine_positions": lambda value: isinstance(value, bool),
+    "channel": lambda value: isinstance(value, str),
+    "index": lambda value: type(value) is int,
+    "bias_mv": lambda value: value is None or type(value) in (int, float),
+    "unit": lambda value: isinstance(value, str),
+    "colours": COLOUR_MAPS.__contains__,
+    "limits": lambda value: isinstance(value, tuple) and bool(np.isfinite(value).all()),
+}
+"""What a file may hold for the fields of a question and its view: pages and files to take home rely on it."""
 
 
 def question_settings(question: Question) -> dict[str, Any]:
@@ -36,7 +54,7 @@ def outcome_of(saved: SavedResult, with_place: bool = False) -> Outcome:
     try:
         question = _question(saved)
         seconds = float(saved.settings.get("seconds", 0.0))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError("the session holds a result without its settings, or with damaged ones; save the session again.") from error
@@ -57,11 +75,11 @@ def _question(saved: SavedResult) -> Question:
     if not np.isfinite(positions).all() or not len(positions):
         raise InputError("the session holds a result without positions; save the session again.")
     plain = {entry.name for entry in dataclasses.fields(Question)} - {"view", "positions"}
-    return Question(
-        view=MapView(layer=PreparedLayer(values, array_hash(values)), **view),
-        positions=positions,
-        **{name: value for name, value in settings.items() if name in plain},
-    )
+    asked = {name: value for name, value in settings.items() if name in plain}
+    known_method = saved.estimate.method in METHODS
+    if not known_method or not all(_KINDS[name](value) for name, value in {**asked, **view}.items() if name in _KINDS):
+        raise InputError("the session holds a result whose settings are damaged; save the session again.")
+    return Question(view=MapView(layer=PreparedLayer(values, array_hash(values)), **view), positions=positions, **asked)
 
 
 def _place(saved: SavedResult) -> tuple[Any, str]:

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from ui.loaders import LAYER_SECONDS, PreparedLayer
+from ui.loaders import PreparedLayer
 from ui.preparation_state import PreparationState
 
 _MOST_TILT = 0.5
@@ -32,7 +32,7 @@ def show_tilt_offer(state: PreparationState, layer: PreparedLayer) -> None:
     )
 
 
-@st.cache_data(max_entries=12, ttl=LAYER_SECONDS, show_spinner=False)
+@st.cache_data(max_entries=12, scope="session", show_spinner=False)
 def _tilt_share(sha256: str, _values: NDArray[np.float32]) -> float:
     from qpi_core.maps.levelling import tilt_share
 

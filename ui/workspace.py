@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from ui.departures import departures
+from ui.entrance import behind_a_server
 
 _KEY = "workspace"
 MAX_POINTS = 20_000
@@ -116,9 +120,18 @@ class Workspace:
     ring_halves: Any = None
     ring_problem: str = ""
 
+    def leave(self) -> None:
+        """Stop what runs for this session: its browser has left."""
+        for job in (self.job, self.latent_job, self.assessment_job, self.comparison_job, self.stack_job):
+            if job is not None:
+                job.cancel()
+
 
 def workspace() -> Workspace:
     """Return this session's workspace, made on first use."""
     if _KEY not in st.session_state:
-        st.session_state[_KEY] = Workspace()
+        space = st.session_state[_KEY] = Workspace()
+        context = get_script_run_ctx()
+        if context is not None and behind_a_server():
+            departures().watch(context.session_id, space)
     return st.session_state[_KEY]

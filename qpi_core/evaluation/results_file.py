@@ -10,7 +10,6 @@ Parts may be missing. Keys that are not known are left out, measures that a file
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -25,6 +24,7 @@ MAX_BYTES = 16 * 2**20
 MAX_CELLS = 20_000
 WITHOUT_SYMMETRY = "two_step, no symmetry loss"
 _ERRORS = ("mae", "mse", "rmse")
+_LARGEST = 1e300
 _COUNTS = ("scenes", "failures")
 
 
@@ -123,6 +123,7 @@ def read_results(content: bytes, name: str) -> Results:
         raise InputError(f"{name} is larger than {MAX_BYTES // 2**20} MiB; give the summary.json of a benchmark folder or a metrics.json.")
     try:
         values = json.loads(content)
+        json.dumps(values, ensure_ascii=False).encode()  # halves of characters, which no page can show, are refused here
     except (ValueError, RecursionError):
         raise InputError(f"{name} is no JSON; give the summary.json of a benchmark folder or a model's metrics.json.") from None
     return results_from(values, name)
@@ -181,7 +182,8 @@ def _cell(row: Mapping[str, Any], name: str) -> ResultCell:
 def _number(value: Any, name: str, key: str) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    # JSON has whole numbers of any length.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_LARGEST < value < _LARGEST:
         raise InputError(f"{name} is no results file: {key} must be a number, but it is {str(value)[:40]!r}.")
     return float(value)
 

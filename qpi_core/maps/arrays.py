@@ -11,7 +11,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
-from qpi_core.maps.limits import MAX_VALUES, require_plausible_size
+from qpi_core.maps.limits import MAX_VALUES, require_plausible_packing, require_plausible_size
 from qpi_core.maps.scan_map import MapArray, MapContent
 
 _MAX_MEMBERS = 1000
@@ -104,7 +104,8 @@ def read_npy_array(content: bytes, name: str, as_far_as_real: bool = False) -> N
     if held < count and as_far_as_real and len(sides) > 1 and held >= sides[-1]:
         require_plausible_size(name, sides, held)
         filled = np.full(count, np.nan)
-        filled[:held] = np.frombuffer(content, dtype=dtype, count=held, offset=start)
+        with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN here too
+            filled[:held] = np.frombuffer(content, dtype=dtype, count=held, offset=start)
         return filled.reshape(sides, order="F" if fortran_order else "C")
     if held < count:
         raise InputError(f"{name} is cut off: it declares {count} values and holds {held}. Copy or export it again.")
@@ -147,6 +148,7 @@ def _read_members(content: bytes, name: str) -> dict[str, NDArray[Any]]:
             members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
             if len(members) > _MAX_MEMBERS or sum(member.file_size for member in members) > 8 * MAX_VALUES:
                 raise InputError(f"{name} unpacks to more than {MAX_VALUES} values; save fewer or smaller arrays.")
+            require_plausible_packing(name, sum(member.file_size for member in members), len(content))
             if not members:
                 raise InputError(f"{name} is a ZIP archive without any .npy array in it; save the map with numpy.savez.")
             return {member.filename[:-4]: read_npy_array(archive.read(member), f"{member.filename} in {name}") for member in members}

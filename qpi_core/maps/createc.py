@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
-from qpi_core.maps.limits import require_plausible_size
+from qpi_core.maps.limits import require_plausible_packing, require_plausible_size
 from qpi_core.maps.names import unique_name
 from qpi_core.maps.scan_map import MapArray, MapContent
 
@@ -80,6 +80,7 @@ def _planes(content: bytes, sides: tuple[int, int, int], name: str) -> NDArray[n
     """Return the raw planes (channels, height, width), NaN where the data end or rows are zero in all planes."""
     count = int(np.prod(sides))
     if content.startswith(CREATEC_MAGICS[2]):
+        require_plausible_packing(name, 4 * count, len(content))
         data, start, dtype, item = _decompress(content[_stream_start(content) :], 4 * (count + 1)), 4, "<f4", 4
     elif content.startswith(CREATEC_MAGICS[1]):
         data, start, dtype, item = content, _HEADER_BYTES + 4, "<f4", 4

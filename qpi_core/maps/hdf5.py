@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
 from qpi_core.maps.arrays import content_of_arrays
-from qpi_core.maps.limits import MAX_VALUES
+from qpi_core.maps.limits import MAX_VALUES, require_plausible_packing
 from qpi_core.maps.scan_map import MapContent
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -43,6 +43,7 @@ def read_datasets(content: bytes, name: str) -> dict[str, NDArray[Any]]:
             usable = [item for item in found[:_MAX_DATASETS] if _usable(item)]
             if sum(int(item.size) for item in usable) > MAX_VALUES:
                 raise InputError(f"{name} holds more than {MAX_VALUES} values; save the map alone in a file.")
+            require_plausible_packing(name, sum(int(item.nbytes) for item in usable), len(content))
             return {item.name.strip("/"): np.asarray(item[()]) for item in usable}
     except InputError:
         raise

@@ -17,6 +17,31 @@ MIN_SIDE = 4
 
 _ALWAYS_ALLOCATED = 2**24
 _LEAST_FILLED = 16
+_ALWAYS_UNPACKED = 2**26
+_MOST_PACKED = 50
+
+
+def plausible_unpacked_bytes(packed_bytes: int) -> int:
+    """Return the most that a measurement may unpack to: 64 MiB, or 50 times what it takes in the file."""
+    return max(_ALWAYS_UNPACKED, _MOST_PACKED * packed_bytes)
+
+
+def require_plausible_packing(name: str, unpacked_bytes: int, packed_bytes: int) -> None:
+    """Refuse compressed data that would unpack to far more than any measurement does: a few bytes can stand for gigabytes.
+
+    Args:
+        name: the file's name, for the message.
+        unpacked_bytes: what the data would take.
+        packed_bytes: what they take in the file.
+
+    Raises:
+        InputError: more than 64 MiB, and more than 50 times what is in the file.
+    """
+    if unpacked_bytes > plausible_unpacked_bytes(packed_bytes):
+        raise InputError(
+            f"{name} would unpack from {packed_bytes} bytes to {unpacked_bytes // 2**20} MiB, which no measurement does; "
+            "it is empty or damaged, so export the map again."
+        )
 
 
 def require_plausible_size(name: str, sides: tuple[int, ...], held_values: int | None = None) -> None:

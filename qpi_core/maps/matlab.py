@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from qpi_core.errors import InputError
 from qpi_core.maps.arrays import content_of_arrays
 from qpi_core.maps.hdf5 import read_datasets
-from qpi_core.maps.limits import MAX_VALUES, require_plausible_size
+from qpi_core.maps.limits import MAX_VALUES, plausible_unpacked_bytes, require_plausible_packing, require_plausible_size
 from qpi_core.maps.scan_map import MapContent
 
 MAT_5_MAGIC = b"MATLAB 5.0 MAT-file"
@@ -77,9 +77,11 @@ def _element(data: bytes, start: int, order: str) -> tuple[int, bytes, int]:
 
 def _inflate(body: bytes, name: str) -> bytes:
     inflater = zlib.decompressobj()
-    data = inflater.decompress(body, 8 * MAX_VALUES)
+    most = min(8 * MAX_VALUES, plausible_unpacked_bytes(len(body)))
+    data = inflater.decompress(body, most)
     if not inflater.eof:
         if inflater.unconsumed_tail:
+            require_plausible_packing(name, most + 1, len(body))
             raise InputError(f"{name} unpacks to more than {MAX_VALUES} values; save the map alone in a file.")
         raise _DamagedError
     return data

@@ -83,6 +83,7 @@ def load_positions(
                 f"{name} holds positions in nm, but the pixel size of the map is not known; give it, or give positions in pixels."
             )
         positions = nm_to_px(numbers, pixel_size_nm)
+        _require_pairs(positions, name)
     else:
         positions = numbers
     if shape is not None:

@@ -32,6 +32,11 @@ def test_click_on_a_point_shows_its_kernel(new_page):
     box = points.nth(7).bounding_box()
     app.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     app.page.get_by_text("The kernel behind the point", exact=True).wait_for()
+    app.page.locator(".st-key-latent_fraction").get_by_role("slider").focus()
+    app.page.keyboard.press("ArrowRight")
+    app.page.locator(".st-key-latent_fraction").get_by_text("0.05").wait_for()
+    app.page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
+    assert app.page.get_by_text("The kernel behind the point", exact=True).is_visible(), "the path does not lose the point"
     app.page.get_by_role("button", name="Open in Synthesize").click()
     app.page.get_by_text("The map is the exact sum").wait_for()
 

@@ -110,3 +110,14 @@ def test_a_cut_array_loads_as_far_as_it_is_real(order):
     missing = np.isnan(scan.layer())
     assert missing.sum() == 5 and missing.ravel(order)[-5:].all()
     np.testing.assert_array_equal(scan.layer()[~missing], LAYER[~missing])
+
+
+def test_a_few_bytes_that_stand_for_a_large_map_are_not_unpacked(monkeypatch):
+    monkeypatch.setattr("qpi_core.maps.limits._ALWAYS_UNPACKED", 2**16)
+    blank = np.zeros((400, 400))
+    packed = {"b.npz": written.npz(a=blank), "b.mat": written.mat(compress=True, a=blank)}
+    for name, content in packed.items():
+        with pytest.raises(InputError, match="which no measurement does"):
+            load_map(content, name)
+    noise = np.random.default_rng(0).normal(size=(400, 400))
+    assert load_map(written.npz(a=noise), "n.npz").shape == (400, 400)

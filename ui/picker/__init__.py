@@ -19,7 +19,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from ui.colours import colour_table
-from ui.loaders import LAYER_SECONDS
+from ui.loaders import MOST_LAYERS
 
 _FOLDER = Path(__file__).parent / "component"
 _SCRIPTS = ("levels.js", "view.js", "defects.js", "drawing.js", "events.js", "main.js")
@@ -49,7 +49,7 @@ class EncodedLayer:
     shape: tuple[int, int]
 
 
-@st.cache_data(max_entries=6, ttl=LAYER_SECONDS, show_spinner=False)
+@st.cache_data(max_entries=MOST_LAYERS, scope="session", show_spinner=False)
 def encode_layer(sha256: str, _layer: NDArray[np.float32]) -> EncodedLayer:
     """Encode a map; the cache goes by the content's hash, because Streamlit's own hash of a large array looks at a sample only."""
     measured = np.isfinite(_layer)
