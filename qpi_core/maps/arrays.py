@@ -104,7 +104,8 @@ def read_npy_array(content: bytes, name: str, as_far_as_real: bool = False) -> N
     if held < count and as_far_as_real and len(sides) > 1 and held >= sides[-1]:
         require_plausible_size(name, sides, held)
         filled = np.full(count, np.nan)
-        filled[:held] = np.frombuffer(content, dtype=dtype, count=held, offset=start)
+        with np.errstate(invalid="ignore"):  # damaged values may be signalling NaNs
+            filled[:held] = np.frombuffer(content, dtype=dtype, count=held, offset=start)
         return filled.reshape(sides, order="F" if fortran_order else "C")
     if held < count:
         raise InputError(f"{name} is cut off: it declares {count} values and holds {held}. Copy or export it again.")
@@ -148,12 +149,14 @@ def _read_members(content: bytes, name: str) -> dict[str, NDArray[Any]]:
             if len(members) > _MAX_MEMBERS or sum(member.file_size for member in members) > 8 * MAX_VALUES:
                 raise InputError(f"{name} unpacks to more than {MAX_VALUES} values; save fewer or smaller arrays.")
             if not members:
-                raise InputError(f"{name} is a ZIP archive without any .npy array in it; save the map with numpy.savez.")
+                raise InputError(
+                    f"{name} is a ZIP archive without any .npy array or Omicron Matrix file in it; load the map's own file."
+                )
             return {member.filename[:-4]: read_npy_array(archive.read(member), f"{member.filename} in {name}") for member in members}
     except InputError:
         raise
     except Exception as error:  # zipfile and zlib report damage in many ways
-        raise InputError(f"{name} is cut off or damaged: it is not a complete .npz file. Save it again with numpy.savez.") from error
+        raise InputError(f"{name} is cut off or damaged: it is not a complete ZIP archive, which .npz files are. Save it again.") from error
 
 
 def _bias(bias: NDArray[Any] | None, energies: int, name: str) -> NDArray[np.float64] | None:

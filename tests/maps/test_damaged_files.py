@@ -8,6 +8,7 @@ import pytest
 from qpi_core.errors import InputError
 from qpi_core.maps import load_map, load_positions, write_gwy
 from tests.maps import written_files as written
+from tests.maps import written_matrix, written_rhk
 
 LAYER = written.asymmetric(12, 15)
 STACK = np.stack([LAYER, LAYER + 1, LAYER * 2])
@@ -34,6 +35,17 @@ MAPS = {
 }
 with contextlib.suppress(ImportError):
     MAPS["map.h5"] = written.hdf5(didv=STACK, bias_mv=np.arange(3.0))
+COUNTS = np.random.default_rng(3).integers(1, 999, size=(12, 15))
+MAPS["scan.sm4"] = written_rhk.sm4([{"counts": COUNTS}, {"counts": COUNTS + 1, "label": "Current", "unit": "A"}])
+IMAGE = written_matrix.name_of("Z")
+SETTINGS = {"XYScanner": {"Points": 15, "Lines": 12, "Width": 1e-8, "Height": 1e-8, "X_Retrace": False, "Y_Retrace": False}}
+MAPS["session.zip"] = written_matrix.archive(
+    {
+        IMAGE: written_matrix.image_file(COUNTS),
+        f"{written_matrix.SESSION}_0001.mtrx": written_matrix.result_file([IMAGE], SETTINGS),
+    },
+    compression=0,  # so that the damage reaches the files inside
+)
 LISTS = {
     "p.csv": b"x_nm,y_nm\n1.5,2.5\n3,4\n",
     "p.npy": written.npy(np.arange(8.0).reshape(4, 2)),

@@ -155,7 +155,7 @@ BAD_FILES = {
     "wsxm without header end": (written.wsxm(LAYER)[:100], "map.stp", "not a complete image"),
     "nanonis spectrum": (b"Experiment\tbias spectroscopy\t\r\n[DATA]\r\n1\t2\r\n", "spectrum.dat", "not a map"),
     "rhk": (b"\xaa\0" + "STiMage 005.".encode("utf-16-le") + b"\0" * 50, "map.sm4", "RHK"),
-    "matrix": (b"ONTMATRX0101" + b"\0" * 50, "map.Z_mtrx", "MATRIX"),
+    "matrix": (b"ONTMATRX0101" + b"\0" * 50, "map.Z_mtrx", "one part of a Matrix"),
     "igor without type": (b"\x05\0" + b"\0" * 500, "wave.ibw", "Igor"),
     "igor cut off": (written.igor(LAYER)[:390], "wave.ibw", "not one line"),
     "igor of one dimension": (written.igor(LAYER[0]), "wave.ibw", "1 dimensions"),
