@@ -141,7 +141,8 @@ def _counts(content: bytes, name: str) -> NDArray[np.int32]:
 
 def _scaled(counts: NDArray[np.int32], state: MatrixState, channel: str) -> NDArray[np.float64]:
     known = transfer(state, channel)
-    return counts.astype(np.float64) if known is None else (counts - known[1]) * known[0]
+    values = counts.astype(np.float64)
+    return values if known is None else (values - known[1]) * known[0]
 
 
 def transfer(state: MatrixState, channel: str) -> tuple[float, float] | None:

@@ -16,7 +16,7 @@ from qpi_core.maps.createc import CREATEC_MAGICS, read_createc
 from qpi_core.maps.gwyddion import GWY_MAGIC, read_gwy
 from qpi_core.maps.hdf5 import HDF5_MAGIC, read_hdf5
 from qpi_core.maps.igor import IGOR_MAGICS, is_igor_wave, read_igor
-from qpi_core.maps.images import read_png, read_tiff
+from qpi_core.maps.images import read_png
 from qpi_core.maps.limits import MIN_SIDE
 from qpi_core.maps.matlab import MAT_5_MAGIC, MAT_73_MAGIC, read_mat
 from qpi_core.maps.matrix import is_matrix_archive, read_matrix, read_matrix_archive, with_neighbours
@@ -27,6 +27,7 @@ from qpi_core.maps.rhk import is_rhk, read_rhk
 from qpi_core.maps.scan_map import SIZE_UNKNOWN, MapArray, MapContent, ScanMap, default_channel
 from qpi_core.maps.source import FileSource, read_source
 from qpi_core.maps.text_grid import read_text
+from qpi_core.maps.tiff import read_tiff
 from qpi_core.maps.wsxm import WSXM_MAGIC, read_wsxm
 from qpi_core.validation import require_pixel_size
 

@@ -8,7 +8,7 @@ import pytest
 from qpi_core.errors import InputError
 from qpi_core.maps import load_map, load_positions, write_gwy
 from tests.maps import written_files as written
-from tests.maps import written_matrix, written_rhk
+from tests.maps import written_matrix, written_rhk, written_tiff
 
 LAYER = written.asymmetric(12, 15)
 STACK = np.stack([LAYER, LAYER + 1, LAYER * 2])
@@ -22,6 +22,8 @@ MAPS = {
     "map.tif": written.tiff(LAYER),
     "stack.tif": written.tiff(STACK, photometric="minisblack", compression="zlib"),
     "imagej.tif": written.tiff(STACK, imagej=True, resolution=(4.0, 5.0), metadata={"unit": "nm"}),
+    "lzw.tif": written_tiff.tiff(list(STACK), written_tiff.LZW),
+    "packed.tif": written_tiff.tiff(list(STACK), written_tiff.ZIP, predictor=3),
     "map.csv": written.text(LAYER, ";", ","),
     "map.txt": written.text(LAYER, "\t", heading="# Width: 10 nm\n# Height: 8 nm\n"),
     "scan.sxm": written.sxm([LAYER] * 4),
