@@ -31,6 +31,7 @@ MAPS = {
     "map.gwy": write_gwy({"a": LAYER, "b": LAYER * 2}, (0.1, 0.2), {"a": "m"}),
     "map.mat": written.mat(topo=LAYER, didv=np.moveaxis(STACK, 0, 2)),
     "packed.mat": written.mat(compress=True, topo=LAYER, didv=np.moveaxis(STACK, 0, 2)),
+    "structure.mat": written.mat(grid={"didv": np.moveaxis(STACK, 0, 2), "bias_mv": np.arange(3.0), "inner": {"topo": LAYER}}),
     "wave.ibw": written.igor(STACK),
     "map.stp": written.wsxm(LAYER * 100),
     "scan.dat": written.createc(np.random.default_rng(3).integers(-999, 999, size=(4, 12, 15))),

@@ -111,7 +111,7 @@ def test_matlab_layers_and_stacks_with_energies_last(write):
 @pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "i8", "f4", "f8"])
 def test_matlab_number_types_and_what_is_passed_over(dtype):
     array = np.round(LAYER * 20 + 100).astype(dtype)
-    others = {"text": "words", "cell": np.array(["a", 1], dtype=object), "structure": {"field": LAYER}, "wave": LAYER * 1j, "flag": True}
+    others = {"text": "words", "cell": np.array(["a", 1], dtype=object), "wave": LAYER * 1j, "flag": True}
     scan = load_map(written.mat(map=array, **others), "map.mat")
     np.testing.assert_array_equal(scan.layer("map"), array)
     assert scan.channels == ("map",)
