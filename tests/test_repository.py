@@ -38,6 +38,7 @@ def test_backend_knows_nothing_of_the_application(path):
     assert not roots & {"streamlit", "ui", "pages", "app"}
 
 
+@pytest.mark.slow
 def test_backend_loads_without_streamlit():
     modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in BACKEND if not path.name.startswith("__")]
     loaded = loaded_by("import importlib\nfor name in " + repr(modules) + ": importlib.import_module(name)")
