@@ -64,7 +64,7 @@ def with_neighbours(content: bytes, path: Path) -> dict[str, bytes]:
 
 
 def read_matrix(files: Mapping[str, bytes], name: str) -> MapContent:
-    """Read images and volumes; channels are those of the largest size, forward and upward passes first.
+    """Read images and volumes; channels are those of the largest volume's size, or image's, forward and upward passes first.
 
     Pixels that were not scanned are NaN. A volume, I(V) on a grid, is a stack over the bias; a curve at one point is no map.
 
@@ -115,7 +115,7 @@ def _states(chain: bytes, images: Mapping[str, re.Match[str]], name: str) -> dic
 
 
 def _content(parts: list[MatrixPass], notes: list[str]) -> MapContent:
-    largest = max(parts, key=lambda part: part.values.size)
+    largest = max(parts, key=lambda part: (len(part.values) > 1, part.values.size))
     fitting = [
         part
         for part in parts
@@ -124,7 +124,7 @@ def _content(parts: list[MatrixPass], notes: list[str]) -> MapContent:
         and len(part.values) in (1, len(largest.values))
     ]
     if len(fitting) < len(parts):
-        notes = [*notes, f"{len(parts) - len(fitting)} of {len(parts)} images were left out: their size differs from the largest one's."]
+        notes = [*notes, f"{len(parts) - len(fitting)} of {len(parts)} images were left out: their size differs from the stack's or the largest one's."]
     values: dict[str, MapArray] = {}
     units: dict[str, str] = {}
     for part in fitting:

@@ -40,6 +40,8 @@ with contextlib.suppress(ImportError):
     MAPS["map.h5"] = written.hdf5(didv=STACK, bias_mv=np.arange(3.0))
 COUNTS = np.random.default_rng(3).integers(1, 999, size=(12, 15))
 MAPS["scan.sm4"] = written_rhk.sm4([{"counts": COUNTS}, {"counts": COUNTS + 1, "label": "Current", "unit": "A"}])
+SPECTRA = {"data_type": 1, "line_type": 7, "xy_unit": "V", "places": np.mgrid[:4, :5].reshape(2, -1).T}
+MAPS["grid.sm4"] = written_rhk.sm4([SPECTRA | {"counts": np.arange(140).reshape(20, 7)}])
 IMAGE = written_matrix.name_of("Z")
 SETTINGS = {"XYScanner": {"Points": 15, "Lines": 12, "Width": 1e-8, "Height": 1e-8, "X_Retrace": False, "Y_Retrace": False}}
 MAPS["session.zip"] = written_matrix.archive(

@@ -40,8 +40,44 @@ def test_other_pages_and_sizes_are_left_out_with_a_note():
     pages = [{"counts": COUNTS[:4, :4], "label": "small"}, {"counts": COUNTS}, {"counts": COUNTS, "data_type": 1}, {"counts": COUNTS}]
     scan = load_map(written.sm4(pages), "scan.sm4")
     assert scan.channels == ("Topography (m)", "Topography (m) #2") and any("another size" in note for note in scan.notes)
-    with pytest.raises(InputError, match="spectra or lines"):
+    with pytest.raises(InputError, match="spectra at points"):
         load_map(written.sm4([{"counts": COUNTS, "data_type": 1}]), "spectrum.sm4")
+
+
+def grid_places(angle_deg, columns=5, rows=4):
+    """Where spectra lie that are taken from the bottom left, row by row upwards, 2 x 3 nm apart, in a frame turned by an angle."""
+    angle = np.deg2rad(angle_deg)
+    x, y = np.meshgrid(2e-9 * np.arange(columns), 3e-9 * np.arange(rows))
+    turned = np.stack([x * np.cos(angle) - y * np.sin(angle), x * np.sin(angle) + y * np.cos(angle)], axis=-1)
+    return turned.reshape(-1, 2) + [3e-8, -2e-8]
+
+
+@pytest.mark.parametrize("angle", [0.0, 30.0, -60.0])
+@pytest.mark.parametrize("serpentine", [False, True])
+def test_spectra_on_a_grid_are_a_stack_over_the_bias(angle, serpentine):
+    shown = np.random.default_rng(8).integers(-9999, 9999, size=(7, 4, 5))  # energies, rows from the top, columns
+    stored, places = np.moveaxis(shown[:, ::-1], 0, 2).copy(), grid_places(angle).reshape(4, 5, 2)
+    if serpentine:
+        stored[1::2], places[1::2] = stored[1::2, ::-1].copy(), places[1::2, ::-1].copy()
+    twice = np.repeat(stored.reshape(20, 7), 2, axis=0)
+    twice[0::2] += 3
+    twice[1::2] -= 3  # two spectra at every place, whose mean is what is shown
+    spectra = {"data_type": 1, "line_type": 7, "label": "LIA Current", "unit": "A", "xy_unit": "V", "scales": (0.05, 1.0, 1e-13)}
+    spectra |= {"counts": twice, "places": np.repeat(places.reshape(20, 2), 2, axis=0), "x_offset": -0.15}
+    scan = load_map(written.sm4([{"counts": COUNTS}, spectra]), "grid.sm4")
+    assert scan.channels == ("LIA Current (A)",) and scan.pixel_size_nm == pytest.approx((3.0, 2.0), rel=1e-4)
+    np.testing.assert_allclose(scan.stack(), shown * 1e-13, rtol=1e-6)
+    np.testing.assert_allclose(scan.bias_mv, np.linspace(-150, 150, 7), atol=1e-4)
+
+
+def test_an_unfinished_grid_and_points_on_none():
+    counts = np.arange(1, 20 * 7 + 1).reshape(20, 7)
+    spectra = {"data_type": 1, "line_type": 7, "xy_unit": "V", "scales": (0.05, 1.0, 1.0)}
+    cut = load_map(written.sm4([spectra | {"counts": counts[:18], "places": grid_places(0.0)[:18]}]), "grid.sm4")
+    assert np.isnan(cut.layer()[0, 3:]).all() and np.isfinite(cut.layer()).sum() == 18 and cut.layer()[3, 0] == 1
+    scattered = np.random.default_rng(0).uniform(0, 1e-8, (20, 2))
+    with pytest.raises(InputError, match="no grid"):
+        load_map(written.sm4([spectra | {"counts": counts, "places": scattered}]), "points.sm4")
 
 
 def test_rows_that_were_not_scanned_are_nan():
