@@ -124,7 +124,7 @@ def _content(parts: list[MatrixPass], notes: list[str]) -> MapContent:
         and len(part.values) in (1, len(largest.values))
     ]
     if len(fitting) < len(parts):
-        notes = [*notes, f"{len(parts) - len(fitting)} of {len(parts)} images were left out: their size differs from the stack's or the largest one's."]
+        notes = [*notes, f"{len(parts) - len(fitting)} of {len(parts)} images were left out: another size than the largest one."]
     values: dict[str, MapArray] = {}
     units: dict[str, str] = {}
     for part in fitting:

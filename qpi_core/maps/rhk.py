@@ -67,7 +67,7 @@ def read_rhk(content: bytes, name: str) -> MapContent:
             title = unique_name(channel.title, values)
             values[title], units[title] = channel.values, channel.unit
     left_out = len(channels) - len(values) + len(pages) - len(found)
-    note = f"{left_out} of {len(pages)} pages were left out: another size than the stack's or the largest image's, or spectra at single points."
+    note = f"{left_out} of {len(pages)} pages were left out: another size than the largest stack or image, or single spectra."
     return MapContent(
         values=values,
         units=units,

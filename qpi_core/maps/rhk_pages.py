@@ -148,7 +148,8 @@ def _places(content: bytes, objects: dict[int, tuple[int, int]], header: PageHea
     if _PLACES not in objects or objects[_PLACES][0] + _PLACE.size * header.height > len(content):
         return None
     table = np.frombuffer(content, "<f4", count=7 * header.height, offset=objects[_PLACES][0]).reshape(-1, 7)
-    return table[:, 1:3].astype(np.float64)
+    with np.errstate(invalid="ignore"):  # damaged places may be signalling NaNs
+        return table[:, 1:3].astype(np.float64)
 
 
 def _texts(content: bytes, place: tuple[int, int], count: int) -> list[str]:
