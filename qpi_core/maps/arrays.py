@@ -116,8 +116,7 @@ def read_npy_array(content: bytes, name: str, as_far_as_real: bool = False) -> N
     if held < count and as_far_as_real and len(sides) > 1 and held >= sides[-1]:
         require_plausible_size(name, sides, held)
         filled = np.full(count, np.nan)
-        with np.errstate(invalid="ignore"):  # damaged values may be signalling NaNs
-            filled[:held] = np.frombuffer(content, dtype=dtype, count=held, offset=start)
+        filled[:held] = np.frombuffer(content, dtype=dtype, count=held, offset=start)
         return filled.reshape(sides, order="F" if fortran_order else "C")
     if held < count:
         raise InputError(f"{name} is cut off: it declares {count} values and holds {held}. Copy or export it again.")

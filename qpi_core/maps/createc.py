@@ -51,8 +51,7 @@ def read_createc(content: bytes, name: str) -> MapContent:
     for plane, (signal, backward) in zip(raw, _signals(header, channels), strict=True):
         scale, unit = scales.get(signal, (1.0, "DAC"))
         title = unique_name(f"{signal} [bwd] ({unit})" if backward else f"{signal} ({unit})", values)
-        with np.errstate(over="ignore", invalid="ignore"):  # damaged values or scales may be infinite
-            values[title] = (plane * np.float64(scale)).astype(np.float32)[np.newaxis]
+        values[title] = (plane * np.float64(scale)).astype(np.float32)[np.newaxis]
         units[title] = unit
     bias = _number(header, "Biasvolt[mV]", _number(header, "BiasVoltage", float("nan")))
     return MapContent(

@@ -102,10 +102,11 @@ def load_map(
     content, name = read_source(source, filename)
     kind = _recognise(content, name)
     try:
-        if kind is _MATRIX and not isinstance(source, (bytes, bytearray, memoryview)):
-            found = read_matrix(with_neighbours(content, Path(source)), name)
-        else:
-            found = kind.read(content, name)
+        with np.errstate(over="ignore", invalid="ignore"):  # scales and values of a damaged file may be infinite or signalling NaNs
+            if kind is _MATRIX and not isinstance(source, (bytes, bytearray, memoryview)):
+                found = read_matrix(with_neighbours(content, Path(source)), name)
+            else:
+                found = kind.read(content, name)
     except (MemoryError, RecursionError) as error:
         raise InputError(f"{name} needs more memory than there is; crop or resample it first.") from error
     return _scan_map(found, name, kind.title, hashlib.sha256(content).hexdigest(), pixel_size_nm, bias_mv)

@@ -96,8 +96,7 @@ def rhk_pages(content: bytes, name: str) -> Iterator[RhkPage]:
         inner, _ = _objects(content, start + _PAGE_HEADER.size, header.objects)
         texts = _texts(content, inner.get(_STRINGS, (0, 0)), header.strings)
         counts = _counts(content, _place(objects, _PAGE_DATA), header)
-        with np.errstate(over="ignore", invalid="ignore"):  # damaged scales may be infinite
-            values = counts * header.z_scale + header.z_offset
+        values = counts * header.z_scale + header.z_offset
         yield RhkPage(data_type, header, texts, values, ~((counts != 0) & np.isfinite(counts)).any(axis=1), _places(content, inner, header))
 
 
@@ -148,8 +147,7 @@ def _places(content: bytes, objects: dict[int, tuple[int, int]], header: PageHea
     if _PLACES not in objects or objects[_PLACES][0] + _PLACE.size * header.height > len(content):
         return None
     table = np.frombuffer(content, "<f4", count=7 * header.height, offset=objects[_PLACES][0]).reshape(-1, 7)
-    with np.errstate(invalid="ignore"):  # damaged places may be signalling NaNs
-        return table[:, 1:3].astype(np.float64)
+    return table[:, 1:3].astype(np.float64)
 
 
 def _texts(content: bytes, place: tuple[int, int], count: int) -> list[str]:
