@@ -36,6 +36,7 @@ def test_clicks_are_repaired_and_the_kernel_with_them(clicked):
     assert any("moved the defects" in sentence for sentence in repaired.warnings)
 
 
+@pytest.mark.slow
 def test_any_method_runs_at_the_refined_positions(clicked):
     observation, _true, given, extractor = clicked
     estimate = extractor.extract(observation, given, "tikhonov", 32, refine_positions=True)

@@ -24,7 +24,7 @@ def cluster():
         yield cluster
 
 
-@pytest.fixture(params=["in-process", "processes", "cluster"])
+@pytest.fixture(params=["in-process", pytest.param("processes", marks=pytest.mark.slow), "cluster"])
 def executor(request):
     if request.param == "cluster":
         there = DaskCluster(request.getfixturevalue("cluster").scheduler_address)

@@ -46,7 +46,7 @@ class _Object:
 def read_gwy(content: bytes, name: str) -> MapContent:
     """Read the data fields of a .gwy file as channels and its bricks as stacks; masked-out pixels are kept.
 
-    Only fields of the largest one's size are channels; notes name the others. A brick's z axis in V is taken as the bias.
+    Only fields of the first one's size are channels; notes name the others. A brick's z axis in V is taken as the bias.
 
     Raises:
         InputError: damaged, or without a data field.
@@ -64,14 +64,13 @@ def read_gwy(content: bytes, name: str) -> MapContent:
             continue
         stack = _stack(part, f"{key} in {name}")
         title = unique_name(str(container.parts.get(f"{key}/title", "") or key), values)
+        if values and stack.shape[1:] != next(iter(values.values())).shape[1:]:
+            notes.append(f"Channel {title!r} was left out: its size differs from the first channel's.")
+            continue
         values[title], parts[title] = stack, part
         units[title] = _unit(part, "si_unit_w" if part.kind == "GwyBrick" else "si_unit_z")
     if not values:
         raise InputError(f"{name} holds no image data; a Gwyddion file needs at least one data field or volume.")
-    shape = max((stack.shape[1:] for stack in values.values()), key=lambda sides: sides[0] * sides[1])
-    for title in [title for title, stack in values.items() if stack.shape[1:] != shape]:
-        notes.append(f"Channel {title!r} was left out: its size differs from the largest channel's.")
-        del values[title]
     energies = max(len(stack) for stack in values.values())
     for title in [title for title, stack in values.items() if len(stack) not in (1, energies)]:
         notes.append(f"Channel {title!r} was left out: it has {len(values.pop(title))} layers where the largest has {energies}.")

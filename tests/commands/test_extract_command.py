@@ -169,6 +169,7 @@ def test_one_layer_of_a_real_grid(tmp_path):
     assert isinstance(values["provenance"]["input"]["bias_mv"], float)
 
 
+@pytest.mark.slow
 def test_prepared_maps_and_their_replay(inputs, capsys):
     """A crop and a plane: positions move along, those outside are told, and estimate.json does the same again."""
     np.savetxt(inputs / "p.csv", [[6, 8], [20, 15], [2, 2], [17.5, 20]], delimiter=",", header="x_px,y_px", comments="")

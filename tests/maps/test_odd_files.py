@@ -81,10 +81,10 @@ def test_wsxm_in_other_encodings_and_types():
     np.testing.assert_array_equal(unix.layer(), whole.layer())
 
 
-def test_gwy_takes_the_largest_size_and_other_units_of_length():
+def test_gwy_with_masks_several_sizes_and_other_units_of_length():
     objects = pytest.importorskip("gwyfile.objects", reason="gwyfile, an independent writer, is not installed")
     container = objects.GwyContainer()
-    container["/0/data"] = objects.GwyDataField(LAYER[:4, :4].copy(), xreal=4.0, yreal=8.0, si_unit_xy="nm")
+    container["/3/data"] = objects.GwyDataField(LAYER[:4, :4].copy(), xreal=4.0, yreal=8.0, si_unit_xy="nm")
     container["/1/data"] = objects.GwyDataField(LAYER, xreal=4.5, yreal=6.0, si_unit_xy="nm", si_unit_z="A")
     container["/1/mask"] = objects.GwyDataField((LAYER > 0).astype(float), xreal=4.5, yreal=6.0, si_unit_xy="nm")
     container["/2/data"] = objects.GwyDataField(LAYER, xreal=4.5, yreal=6.0, si_unit_xy="1/m")
@@ -93,7 +93,7 @@ def test_gwy_takes_the_largest_size_and_other_units_of_length():
     scan = load_map(stream.getvalue(), "map.gwy")
     assert scan.channels == ("/1/data", "/2/data") and scan.pixel_size_nm == pytest.approx((1.0, 0.5)) and scan.unit() == "A"
     np.testing.assert_array_equal(scan.layer(), LAYER)
-    assert any("/0/data" in note for note in scan.notes)
+    assert any("/3/data" in note for note in scan.notes)
 
 
 def test_npz_leaves_out_what_is_no_number_and_turns_energies_that_come_last():
