@@ -18,6 +18,9 @@ CHECKS = ROOT.parent / "shared" / "checks"
 OLDEST_PYTHON = (3, 11)
 COMMANDS = ("extract", "stack", "dataset", "train", "evaluate", "benchmark", "paper", "atlas")
 FAST = "--fast"
+TWO_PROCESSES = ("--numprocesses=2", "--dist=loadgroup", "--no-loadscope-reorder")
+"""Groups of tests in their own order, so that the browser's, which mostly waits, begins first."""
+
 ONE_PROCESS = frozenset(("-s", "-x", "--pdb", "--exitfirst", "--stepwise", "--sw", "--collect-only", "--co"))
 """Arguments of pytest that need its own process, or make sense in it alone."""
 USAGE = """usage: python run.py COMMAND [arguments]
@@ -118,7 +121,7 @@ def run_tests(python: str, arguments: list[str]) -> int:
     arguments = [argument for argument in arguments if argument != FAST]
     chosen = any((ROOT / argument.split("::")[0]).exists() for argument in arguments if not argument.startswith("-"))
     targets = [] if chosen else ["tests", *([str(CHECKS)] if CHECKS.is_dir() and not fast else [])]
-    workers = [] if chosen or not ONE_PROCESS.isdisjoint(arguments) else ["--numprocesses=2", "--dist=loadgroup"]
+    workers = [] if chosen or not ONE_PROCESS.isdisjoint(arguments) else list(TWO_PROCESSES)
     steps = {
         "ruff": ["ruff", "check", "."],
         "mypy": ["mypy", "--strict", "qpi_core"],

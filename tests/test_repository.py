@@ -78,7 +78,7 @@ def test_nothing_is_unpickled_or_swallowed(path):
 
 
 def test_requirements_have_bounds_and_no_index():
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-cluster.txt", "requirements-formats.txt"):
         for line in (ROOT / name).read_text().splitlines():
             if line and not line.startswith("#") and not line.startswith("-r "):
                 assert re.fullmatch(r"[a-z0-9-]+>=[\d.]+(,<[\d.]+)?", line), f"{name}: {line}"
