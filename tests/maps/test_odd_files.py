@@ -26,7 +26,8 @@ def test_sxm_header_with_other_line_ends_gaps_and_languages():
     plain = written.sxm([LAYER], table=ONE)
     header, mark, data = plain.partition(b"\x1a\x04")
     comment = ":COMMENT:\nprobe: 7×7, Länge ☃\n\n:SCAN_ANGLE:"
-    for content in (header.replace(b"\n", b"\r\n") + mark + data, plain.replace(b":SCAN_ANGLE:", comment.encode())):
+    commas = header.replace(b"3.000000E-08", b"3,000000E-08").replace(b"2.500E-01", b"2,500E-01") + mark + data
+    for content in (header.replace(b"\n", b"\r\n") + mark + data, plain.replace(b":SCAN_ANGLE:", comment.encode()), commas):
         scan = load_map(content, "scan.sxm")
         np.testing.assert_array_equal(scan.layer(), LAYER.astype(np.float32))
         assert scan.pixel_size_nm == pytest.approx((20 / 6, 30 / 9)) and scan.bias_mv == pytest.approx([250])
