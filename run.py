@@ -18,8 +18,8 @@ CHECKS = ROOT.parent / "shared" / "checks"
 OLDEST_PYTHON = (3, 11)
 COMMANDS = ("extract", "stack", "dataset", "train", "evaluate", "benchmark", "paper", "atlas")
 FAST = "--fast"
-TWO_PROCESSES = ("--numprocesses=2", "--dist=loadgroup", "--no-loadscope-reorder")
-"""Groups of tests in their own order, so that the browser's, which mostly waits, begins first."""
+TWO_PROCESSES = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
+"""Whole files in their own order, so that the browser's, which mostly wait, begin first."""
 
 ONE_PROCESS = frozenset(("-s", "-x", "--pdb", "--exitfirst", "--stepwise", "--sw", "--collect-only", "--co"))
 """Arguments of pytest that need its own process, or make sense in it alone."""
