@@ -17,10 +17,17 @@ ROOT = Path(__file__).resolve().parent
 CHECKS = ROOT.parent / "shared" / "checks"
 OLDEST_PYTHON = (3, 11)
 COMMANDS = ("extract", "stack", "dataset", "train", "evaluate", "benchmark", "paper", "atlas")
+FAST = "--fast"
+TWO_PROCESSES = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
+"""Whole files in their own order, so that the browser's, which mostly wait, begin first."""
+
+ONE_PROCESS = frozenset(("-s", "-x", "--pdb", "--exitfirst", "--stepwise", "--sw", "--collect-only", "--co"))
+"""Arguments of pytest that need its own process, or make sense in it alone."""
 USAGE = """usage: python run.py COMMAND [arguments]
 
   app [streamlit arguments]   open the application in the browser, for example: python run.py app --server.port 8600
   test [pytest arguments]     ruff, mypy and the tests, for example: python run.py test -k dataset
+  test --fast                 the same without the tests that train, solve large maps or drive a browser: under two minutes
   setup [--dev]               only make the environment .venv (--dev: with the test tools)
   extract, stack, dataset, train, evaluate, benchmark ...
                               the command line of qpi_core inside that environment; each has --help
@@ -105,13 +112,20 @@ def run_app(python: str, arguments: list[str]) -> int:
 
 
 def run_tests(python: str, arguments: list[str]) -> int:
-    """Run every check even when an earlier one failed, so that one run shows all there is to mend."""
+    """Run every check even when an earlier one failed, so that one run shows all there is to mend.
+
+    The whole suite runs in two processes, each test file in one of them; chosen files run in one, where they start at once. The checks
+    beside the project do not say which of them are slow: --fast leaves them out.
+    """
+    fast = ["-m", "not slow"] if FAST in arguments else []
+    arguments = [argument for argument in arguments if argument != FAST]
     chosen = any((ROOT / argument.split("::")[0]).exists() for argument in arguments if not argument.startswith("-"))
-    targets = [] if chosen else ["tests", *([str(CHECKS)] if CHECKS.is_dir() else [])]
+    targets = [] if chosen else ["tests", *([str(CHECKS)] if CHECKS.is_dir() and not fast else [])]
+    workers = [] if chosen or not ONE_PROCESS.isdisjoint(arguments) else list(TWO_PROCESSES)
     steps = {
         "ruff": ["ruff", "check", "."],
         "mypy": ["mypy", "--strict", "qpi_core"],
-        "pytest": ["pytest", "-c", "pyproject.toml", "--rootdir", ".", *targets, *arguments],
+        "pytest": ["pytest", "-c", "pyproject.toml", "--rootdir", ".", *workers, *fast, *targets, *arguments],
     }
     failed = []
     for name, step in steps.items():

@@ -89,7 +89,12 @@ def _maps_in(folder: Path, positions: Path) -> list[Path]:
         stems = [file.stem for file in files]
         # A list lies beside its map under the same stem.
         lists = {file.resolve() for stem, file in _lists_by_stem(folder).items() if stems.count(stem) > 1}
-    return [file for file in files if file.suffix.lower() in MAP_EXTENSIONS and file.resolve() not in lists and not _is_headed_list(file)]
+    return [file for file in files if _is_named_as_map(file) and file.resolve() not in lists and not _is_headed_list(file)]
+
+
+def _is_named_as_map(file: Path) -> bool:
+    """Say whether the extension is a map's; Omicron Matrix puts the channel before it, as in .Z_mtrx."""
+    return file.suffix.lower() in MAP_EXTENSIONS or file.suffix.lower().endswith("_mtrx")
 
 
 def _is_headed_list(file: Path) -> bool:

@@ -113,6 +113,7 @@ def test_bad_map_gives_a_sentence_and_nothing_is_lost(app: AppTest, name: str, c
     np.testing.assert_array_equal(space.defects.points, POSITIONS)
 
 
+@pytest.mark.slow
 def test_result_is_marked_out_of_date_when_the_defects_change(app: AppTest):
     upload(app, "map.npy", npy(noiseless_map()))
     put_defects(app, POSITIONS)
@@ -177,6 +178,7 @@ def test_detection_by_the_kernel_finds_the_defect_that_is_missing(app: AppTest):
     assert np.hypot(*(proposal - POSITIONS[4]).T).min() < 1
 
 
+@pytest.mark.slow
 def test_stability_is_computed_on_demand_and_belongs_to_its_result(app: AppTest):
     upload(app, "map.npy", npy(noiseless_map()))
     put_defects(app, POSITIONS)
@@ -213,6 +215,7 @@ def test_settings_survive_a_look_at_another_page(app: AppTest):
     np.testing.assert_array_equal(app.session_state["workspace"].defects.points, POSITIONS)
 
 
+@pytest.mark.slow
 def test_a_change_of_the_map_loses_nothing(app: AppTest):
     upload(app, "map.npy", npy(noiseless_map()))
     put_defects(app, POSITIONS)
@@ -227,6 +230,7 @@ def test_a_change_of_the_map_loses_nothing(app: AppTest):
     np.testing.assert_array_equal(space.defects.points, POSITIONS)
 
 
+@pytest.mark.slow
 def test_marked_defects_are_moved_by_the_map_and_can_be_taken_over(app: AppTest):
     upload(app, "map.npy", npy(noiseless_map()))
     clicked = POSITIONS + [0.6, -0.5]

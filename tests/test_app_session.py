@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -17,10 +18,16 @@ from ui.saved_controls import controls_of, remembered_controls, usable_controls
 from ui.session_panel import session_of
 
 
-@pytest.fixture
-def finished(monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    """A page with a result, without networks."""
-    monkeypatch.setattr("qpi_core.extraction.Extractor.has_model", property(lambda self: False))
+@pytest.fixture(scope="module", autouse=True)
+def without_networks() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qpi_core.extraction.Extractor.has_model", property(lambda self: False))
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(without_networks: None) -> AppTest:
+    """A page with a result, without networks; no test changes its map, its defects or its result."""
     app = upload(start(), "map.npy", npy(noiseless_map()))
     put_defects(app, POSITIONS)
     app.button(key="prepare_add").click().run()  # a plane is the first proposal

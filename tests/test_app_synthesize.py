@@ -86,6 +86,7 @@ def test_isotropic_kernel_has_no_orientation_and_says_so(app: AppTest):
     assert slider.disabled and "no orientation" in slider.help
 
 
+@pytest.mark.slow
 def test_comparison_shows_the_error_of_every_method(app: AppTest):
     wait_for_job(app.button(key="compare").click().run(), "comparison_job")
     assert not app.exception and not app.error

@@ -6,6 +6,7 @@ import io
 import zipfile
 
 import numpy as np
+import pytest
 
 from qpi_core.bundle import estimate_zip
 from qpi_core.exchange import estimate_gwy, estimate_npz, kernel_csv
@@ -15,6 +16,7 @@ from tests.test_export import make_estimate
 OTHERS = {"uncertainty.png", "result.npz", "kernel.csv", "positions.csv", "result.gwy", "report.html", "reproduce.py"}
 
 
+@pytest.mark.slow
 def test_zip_holds_the_files_of_the_folder_and_the_other_forms_byte_by_byte():
     estimate = make_estimate(uncertainty=np.full((8, 8), 0.5, np.float32))
     expected = estimate_files(estimate)

@@ -22,6 +22,7 @@ def clicked():
     return observation, true, given, qpi_core.load_extractor(device="cpu")
 
 
+@pytest.mark.slow
 def test_clicks_are_repaired_and_the_kernel_with_them(clicked):
     observation, true, given, extractor = clicked
     truth = phenomenological_kernel(**PARAMETERS.as_dict())
@@ -35,6 +36,7 @@ def test_clicks_are_repaired_and_the_kernel_with_them(clicked):
     assert any("moved the defects" in sentence for sentence in repaired.warnings)
 
 
+@pytest.mark.slow
 def test_any_method_runs_at_the_refined_positions(clicked):
     observation, _true, given, extractor = clicked
     estimate = extractor.extract(observation, given, "tikhonov", 32, refine_positions=True)
@@ -42,6 +44,7 @@ def test_any_method_runs_at_the_refined_positions(clicked):
     assert estimate.residual.std() < extractor.extract(observation, given, "tikhonov", 32).residual.std()
 
 
+@pytest.mark.slow
 def test_amplitudes_are_found(clicked):
     _observation, true, _given, extractor = clicked
     weights = np.linspace(0.5, 1.5, len(true))

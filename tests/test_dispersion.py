@@ -25,6 +25,7 @@ def surface_state(energy):
     return pattern
 
 
+@pytest.mark.slow
 def test_silver_surface_state_from_noisy_maps_to_band_edge_and_mass():
     rng = np.random.default_rng(5)
     energies = np.linspace(-25.0, 85.0, 7)

@@ -24,7 +24,7 @@ def cluster():
         yield cluster
 
 
-@pytest.fixture(params=["in-process", "processes", "cluster"])
+@pytest.fixture(params=["in-process", pytest.param("processes", marks=pytest.mark.slow), "cluster"])
 def executor(request):
     if request.param == "cluster":
         there = DaskCluster(request.getfixturevalue("cluster").scheduler_address)
@@ -46,6 +46,7 @@ def test_every_item_has_its_outcome_and_progress_counts_them(executor):
     assert 2 <= len(seen) <= 8, "nothing is begun after cancelling"
 
 
+@pytest.mark.slow
 def test_an_item_that_kills_its_process_fails_alone_and_leaving_ends_the_processes():
     code = ["1", "__import__('os').kill(__import__('os').getpid(), 9)", "3", "4", "__import__('time').sleep(100)"]
     before = set(multiprocessing.active_children())

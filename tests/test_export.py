@@ -82,6 +82,7 @@ def test_side_car_is_strict_and_reads_back_exactly(tmp_path):
     assert "\n    [0.3333333333333333, 2.0],\n" in sidecar_bytes(estimate).decode(), "one position a line"
 
 
+@pytest.mark.slow
 def test_optional_arrays_come_and_go_with_the_estimate(tmp_path):
     full = make_estimate(uncertainty=np.ones((8, 8), dtype=np.float32), latent=np.zeros((4, 8, 8), dtype=np.float32))
     write_estimate(full, tmp_path)

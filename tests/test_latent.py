@@ -60,6 +60,7 @@ def test_encoding_does_not_depend_on_amplitude(models):
     np.testing.assert_allclose(encode_kernels(models, 1e-9 * kernel), encode_kernels(models, kernel), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_atlas_and_another_does_not(built, models):
     again, other = build_atlas(models, 100, seed=5), build_atlas(models, 100, seed=6)
     np.testing.assert_array_equal(again.embedding, built.embedding)

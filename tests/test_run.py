@@ -125,6 +125,14 @@ def test_every_check_runs_and_arguments_reach_pytest(monkeypatch, tmp_path):
     assert commands[2][-5:] == ["tests", str(tmp_path), "-x", "-k", "grid"]
 
 
+def test_fast_leaves_out_the_slow_ones_and_the_suite_runs_in_two_processes(monkeypatch):
+    _, commands = steps_of(monkeypatch, ["--fast", "-q"])
+    assert commands[2][-4:] == ["-m", "not slow", "tests", "-q"] and "--numprocesses=2" in commands[2]
+    for arguments in (["tests/test_run.py"], ["-x"], ["--pdb"]):
+        _, commands = steps_of(monkeypatch, arguments)
+        assert "--numprocesses=2" not in commands[2] and "-m" not in commands[2][2:]
+
+
 def test_chosen_files_replace_the_whole_suite(monkeypatch, tmp_path):
     _, commands = steps_of(monkeypatch, ["tests/test_run.py::test_installs_once", "-q"], checks=tmp_path)
     assert commands[2][-2:] == ["tests/test_run.py::test_installs_once", "-q"]

@@ -1,8 +1,9 @@
 """Sentences of the pages: what each control means. Kept apart from the code that shows them."""
 
 MAP_FILE = (
-    "npy, npz, csv, txt, png, tif, Nanonis sxm and 3ds. The content is checked, whatever the name says; nothing leaves this computer. "
-    "A saved session opens here too."
+    "npy, npz, csv, txt, png, tif, mat, HDF5, Nanonis sxm and 3ds, Createc dat, Gwyddion gwy, Igor ibw, RHK sm4, WSxM stp; of Omicron "
+    "Matrix, a ZIP of the images and their result file (_0001.mtrx). The content is checked, whatever the name says; nothing leaves this "
+    "computer. A saved session opens here too."
 )
 SAVE_SESSION = (
     "Map, defects, settings and result in one file. Drop it where maps are loaded to go on with the work, "

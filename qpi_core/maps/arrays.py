@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -13,11 +15,15 @@ from numpy.typing import NDArray
 from qpi_core.errors import InputError
 from qpi_core.maps.limits import MAX_VALUES, require_plausible_packing, require_plausible_size
 from qpi_core.maps.scan_map import MapArray, MapContent
+from qpi_core.maps.stack_axes import energy_axis
 
 _MAX_MEMBERS = 1000
 _MAX_ITEM_BYTES = 16
-_BIAS_KEYS = ("bias_mv", "bias_mV", "bias")
-_PIXEL_SIZE_KEYS = ("pixel_size_nm",)
+BIAS_KEYS = ("bias_mv", "bias_mV", "bias")
+"""Names of arrays that hold the energies in mV."""
+
+PIXEL_SIZE_KEYS = ("pixel_size_nm",)
+"""Names of arrays that hold (dy, dx)."""
 
 
 def read_npy(content: bytes, name: str) -> MapContent:
@@ -36,25 +42,30 @@ def read_npz(content: bytes, name: str) -> MapContent:
     Raises:
         InputError: damaged, encrypted, larger inside than MAX_VALUES, or without a map.
     """
-    return content_of_arrays(_read_members(content, name), name)
+    arrays, notes = _read_members(content, name)
+    found = content_of_arrays(arrays, name)
+    return replace(found, notes=(*found.notes, *notes))
 
 
-def content_of_arrays(arrays: dict[str, NDArray[Any]], name: str) -> MapContent:
+def content_of_arrays(arrays: dict[str, NDArray[Any]], name: str, units: Mapping[str, str] | None = None) -> MapContent:
     """Return the maps among named arrays: every 2-D or 3-D one of the largest one's (height, width), with bias_mv and pixel_size_nm.
+
+    Of three dimensions the first counts the energies, unless bias_mv has as many entries as the last one.
 
     Raises:
         InputError: no map among them, or a bias or pixel size that does not fit.
     """
     arrays = dict(arrays)
-    bias = next((arrays.pop(key) for key in _BIAS_KEYS if key in arrays and arrays[key].ndim <= 1), None)
-    pixel_size = next((arrays.pop(key) for key in _PIXEL_SIZE_KEYS if key in arrays and arrays[key].size <= 2), None)
+    bias = _taken(arrays, BIAS_KEYS, lambda array: array.ndim <= 1)
+    pixel_size = _taken(arrays, PIXEL_SIZE_KEYS, lambda array: array.size <= 2)
+    arrays = {key: _energies_first(array, bias) for key, array in arrays.items()}
     maps = [array for array in arrays.values() if array.ndim in (2, 3)]
     shape = max((array.shape[-2:] for array in maps), key=lambda sides: sides[0] * sides[1], default=(0, 0))
     values: dict[str, MapArray] = {}
     notes: list[str] = []
     for key, array in arrays.items():
         if array.ndim not in (2, 3):
-            notes.append(f"Array {key!r} of shape {array.shape} was left out: it is not a map.")
+            notes += [] if array.ndim == 0 else [f"Array {key!r} of shape {array.shape} was left out: it is not a map."]
             continue
         if array.shape[-2:] != shape:
             notes.append(f"Array {key!r} of shape {array.shape} was left out: its height and width differ from the largest map's.")
@@ -68,6 +79,7 @@ def content_of_arrays(arrays: dict[str, NDArray[Any]], name: str) -> MapContent:
         notes.append(f"Array {key!r} was left out: it has {len(values.pop(key))} layers where the largest stack has {energies}.")
     return MapContent(
         values=values,
+        units={key: (units or {}).get(key, "") for key in values},
         bias_mv=_bias(bias, energies, name),
         pixel_size_nm=_pixel_size(pixel_size, name),
         notes=tuple(notes),
@@ -142,7 +154,22 @@ def to_float(array: NDArray[Any]) -> MapArray:
     return result
 
 
-def _read_members(content: bytes, name: str) -> dict[str, NDArray[Any]]:
+def _taken(arrays: dict[str, NDArray[Any]], names: tuple[str, ...], fits: Callable[[NDArray[Any]], bool]) -> NDArray[Any] | None:
+    """Remove and return the first fitting array of one of the names, wherever it lies (a/b/name)."""
+    key = next((key for name in names for key in arrays if key.rpartition("/")[2] == name and fits(arrays[key])), None)
+    return None if key is None else arrays.pop(key)
+
+
+def _energies_first(array: NDArray[Any], bias: NDArray[Any] | None) -> NDArray[Any]:
+    if array.ndim != 3 or bias is None:
+        return array
+    return np.moveaxis(array, energy_axis(array.shape, bias.size, usual=0), 0)
+
+
+def _read_members(content: bytes, name: str) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """Return the arrays of real numbers, and a note for each other one; the first one's error where there is no array at all."""
+    arrays: dict[str, NDArray[Any]] = {}
+    errors: list[InputError] = []
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
@@ -150,12 +177,21 @@ def _read_members(content: bytes, name: str) -> dict[str, NDArray[Any]]:
                 raise InputError(f"{name} unpacks to more than {MAX_VALUES} values; save fewer or smaller arrays.")
             require_plausible_packing(name, sum(member.file_size for member in members), len(content))
             if not members:
-                raise InputError(f"{name} is a ZIP archive without any .npy array in it; save the map with numpy.savez.")
-            return {member.filename[:-4]: read_npy_array(archive.read(member), f"{member.filename} in {name}") for member in members}
+                raise InputError(
+                    f"{name} is a ZIP archive without any .npy array or Omicron Matrix file in it; load the map's own file."
+                )
+            for member in members:
+                try:
+                    arrays[member.filename[:-4]] = read_npy_array(archive.read(member), f"{member.filename} in {name}")
+                except InputError as error:
+                    errors.append(error)
     except InputError:
         raise
     except Exception as error:  # zipfile and zlib report damage in many ways
-        raise InputError(f"{name} is cut off or damaged: it is not a complete .npz file. Save it again with numpy.savez.") from error
+        raise InputError(f"{name} is cut off or damaged: it is not a complete ZIP archive, which .npz files are. Save it again.") from error
+    if errors and not arrays:
+        raise errors[0]
+    return arrays, [f"One array was left out: {error}" for error in errors]
 
 
 def _bias(bias: NDArray[Any] | None, energies: int, name: str) -> NDArray[np.float64] | None:

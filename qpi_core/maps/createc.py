@@ -143,5 +143,5 @@ def _whole(header: dict[str, str], key: str, name: str) -> int:
 
 
 def _number(header: dict[str, str], key: str, missing: float) -> float:
-    match = re.match(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,2})?", header.get(key, ""))
+    match = re.match(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,2})?", header.get(key, "").replace(",", "."))
     return float(match[0]) if match else missing

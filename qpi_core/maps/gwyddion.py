@@ -21,6 +21,7 @@ from qpi_core.errors import InputError
 from qpi_core.maps.limits import require_plausible_size
 from qpi_core.maps.names import unique_name
 from qpi_core.maps.scan_map import MapArray, MapContent
+from qpi_core.maps.stack_axes import NM_PER_UNIT
 from qpi_core.validation import require_pixel_size
 
 GWY_MAGIC = b"GWYP"
@@ -57,8 +58,7 @@ def read_gwy(content: bytes, name: str) -> MapContent:
     values: dict[str, MapArray] = {}
     units: dict[str, str] = {}
     notes: list[str] = []
-    pixel_size: tuple[float, float] | None = None
-    bias = None
+    parts: dict[str, _Object] = {}
     for key, part in sorted(container.parts.items(), key=lambda item: _number(item[0])):
         if not isinstance(part, _Object) or not (re.fullmatch(r"/\d+/data", key) or re.fullmatch(r"/brick/\d+", key)):
             continue
@@ -67,17 +67,22 @@ def read_gwy(content: bytes, name: str) -> MapContent:
         if values and stack.shape[1:] != next(iter(values.values())).shape[1:]:
             notes.append(f"Channel {title!r} was left out: its size differs from the first channel's.")
             continue
-        values[title] = stack
+        values[title], parts[title] = stack, part
         units[title] = _unit(part, "si_unit_w" if part.kind == "GwyBrick" else "si_unit_z")
-        pixel_size = pixel_size or _pixel_size(part, stack.shape)
-        if len(stack) > 1 and bias is None:
-            bias = _bias(part, len(stack))
     if not values:
         raise InputError(f"{name} holds no image data; a Gwyddion file needs at least one data field or volume.")
     energies = max(len(stack) for stack in values.values())
     for title in [title for title, stack in values.items() if len(stack) not in (1, energies)]:
         notes.append(f"Channel {title!r} was left out: it has {len(values.pop(title))} layers where the largest has {energies}.")
-    return MapContent(values=values, units=units, bias_mv=bias, pixel_size_nm=pixel_size, notes=tuple(notes))
+    sizes = (_pixel_size(parts[title], stack.shape) for title, stack in values.items())
+    biases = (_bias(parts[title], energies) for title, stack in values.items() if len(stack) > 1)
+    return MapContent(
+        values=values,
+        units=units,
+        bias_mv=next((bias for bias in biases if bias is not None), None),
+        pixel_size_nm=next((size for size in sizes if size is not None), None),
+        notes=tuple(notes),
+    )
 
 
 def write_gwy(
@@ -184,11 +189,12 @@ def _stack(part: _Object, name: str) -> MapArray:
 
 
 def _pixel_size(part: _Object, shape: tuple[int, ...]) -> tuple[float, float] | None:
-    unit = _unit(part, "si_unit_xy" if part.kind != "GwyBrick" else "si_unit_x")
+    """Return (dy, dx) in nm where the lateral unit is a length: Gwyddion writes m, other programs also nm."""
+    factor = NM_PER_UNIT.get((_unit(part, "si_unit_xy") or _unit(part, "si_unit_x")).replace("μ", "µ").lower())
     real = [part.parts.get(key) for key in ("yreal", "xreal")]
-    if unit != "m" or not all(isinstance(value, float) and np.isfinite(value) and value > 0 for value in real):
+    if factor is None or not all(isinstance(side, float) for side in real):
         return None
-    return float(real[0] or 0) / shape[1] * _NM_PER_M, float(real[1] or 0) / shape[2] * _NM_PER_M
+    return float(real[0] or 0) / shape[1] * factor, float(real[1] or 0) / shape[2] * factor
 
 
 def _bias(part: _Object, layers: int) -> Any:

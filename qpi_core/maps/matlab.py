@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
-from qpi_core.maps.arrays import content_of_arrays
+from qpi_core.maps.arrays import BIAS_KEYS, content_of_arrays
 from qpi_core.maps.hdf5 import read_datasets
 from qpi_core.maps.limits import MAX_VALUES, plausible_unpacked_bytes, require_plausible_packing, require_plausible_size
 from qpi_core.maps.scan_map import MapContent
+from qpi_core.maps.stack_axes import energy_axis
 
 MAT_5_MAGIC = b"MATLAB 5.0 MAT-file"
 MAT_73_MAGIC = b"MATLAB 7.3 MAT-file"
@@ -26,6 +27,8 @@ _HEADER_BYTES = 128
 _MATRIX, _COMPRESSED = 14, 15
 _NUMERIC_CLASSES = range(6, 16)
 _DOUBLE_CLASS = 6
+_STRUCTURE_CLASS = 2
+_MAX_DEPTH = 8
 _COMPLEX = 0x0800
 _STORED_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 
@@ -37,17 +40,23 @@ class _DamagedError(Exception):
 def read_mat(content: bytes, name: str) -> MapContent:
     """Read every numeric array: (height, width), or (height, width, energies) as MATLAB users store stacks.
 
+    Where `bias` or `bias_mv` has as many entries as the first of three dimensions and not as the last, the first counts the energies.
+
     Raises:
         InputError: damaged, larger than MAX_VALUES, or without a map.
     """
     arrays = _version_73(content, name) if content.startswith(MAT_73_MAGIC) else _version_5(content, name)
-    stacked = {key: np.moveaxis(array, 2, 0) if array.ndim == 3 else array for key, array in arrays.items()}
+    energies = next((array.size for key, array in arrays.items() if key.rpartition("/")[2] in BIAS_KEYS), None)
+    stacked = {
+        key: np.moveaxis(array, energy_axis(array.shape, energies, usual=2), 0) if array.ndim == 3 else array
+        for key, array in arrays.items()
+    }
     vectors = {key: array.reshape(-1) if array.ndim == 2 and min(array.shape) == 1 else array for key, array in stacked.items()}
     return content_of_arrays(vectors, name)
 
 
 def _version_5(content: bytes, name: str) -> dict[str, NDArray[Any]]:
-    """Return the real numeric arrays of a version 5 to 7 file; cells, structures, text and sparse matrices are passed over."""
+    """Return the real numeric arrays of a version 5 to 7 file, "structure/field" for those in a structure; the rest is passed over."""
     order = ">" if content[126:128] == b"MI" else "<"
     arrays: dict[str, NDArray[Any]] = {}
     start = _HEADER_BYTES
@@ -87,14 +96,17 @@ def _inflate(body: bytes, name: str) -> bytes:
     return data
 
 
-def _matrix(body: bytes, order: str, name: str) -> dict[str, NDArray[Any]]:
-    """Return {name: array} of a matrix element, {} where it holds no real numbers."""
+def _matrix(body: bytes, order: str, name: str, within: str = "", depth: int = 0) -> dict[str, NDArray[Any]]:
+    """Return {name: array} of a matrix element, of all fields of a single structure, {} where it holds no real numbers."""
     _, flags, start = _element(body, 0, order)
     _, sides_bytes, start = _element(body, start, order)
     _, title, start = _element(body, start, order)
     if len(flags) < 4 or len(sides_bytes) < 8:
         raise _DamagedError
     flag = int(np.frombuffer(flags, order + "u4", count=1)[0])
+    key = within or title.decode("latin-1")
+    if flag & 0xFF == _STRUCTURE_CLASS and depth < _MAX_DEPTH and np.frombuffer(sides_bytes[:8], order + "i4").tolist() == [1, 1]:
+        return _fields(body, start, order, name, key, depth)
     if flag & 0xFF not in _NUMERIC_CLASSES or flag & _COMPLEX:
         return {}
     kind, values, _ = _element(body, start, order)
@@ -107,9 +119,25 @@ def _matrix(body: bytes, order: str, name: str) -> dict[str, NDArray[Any]]:
         raise _DamagedError
     array = np.frombuffer(values, dtype, count=prod(sides)).reshape(sides, order="F")
     # MATLAB stores whole numbers in the smallest type that holds them, whatever the class of the array.
-    return {title.decode("latin-1"): array.astype(np.float64 if flag & 0xFF == _DOUBLE_CLASS else dtype.newbyteorder("="))}
+    return {key: array.astype(np.float64 if flag & 0xFF == _DOUBLE_CLASS else dtype.newbyteorder("="))}
+
+
+def _fields(body: bytes, start: int, order: str, name: str, within: str, depth: int) -> dict[str, NDArray[Any]]:
+    """Return the arrays in a structure: the length of a field's name, all names, then one matrix a field."""
+    _, length_bytes, start = _element(body, start, order)
+    _, names, start = _element(body, start, order)
+    length = int(np.frombuffer(length_bytes[:4], order + "i4")[0]) if len(length_bytes) >= 4 else 0
+    if length < 1:
+        raise _DamagedError
+    arrays: dict[str, NDArray[Any]] = {}
+    for place in range(0, len(names), length):
+        _, field, start = _element(body, start, order)
+        if field:
+            title = names[place : place + length].split(b"\0")[0].decode("latin-1")
+            arrays.update(_matrix(field, order, name, f"{within}/{title}", depth + 1))
+    return arrays
 
 
 def _version_73(content: bytes, name: str) -> dict[str, NDArray[Any]]:
     """Return the arrays of a 7.3 file; HDF5 sees MATLAB's axes in reverse."""
-    return {key: array.T for key, array in read_datasets(content, name).items() if not key.startswith("#")}
+    return {key: array.T for key, (array, _) in read_datasets(content, name).items() if not key.startswith("#")}

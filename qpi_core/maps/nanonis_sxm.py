@@ -38,10 +38,10 @@ def read_sxm(content: bytes, name: str) -> MapContent:
     """
     header, start = _split(content, name)
     tags = _tags(header)
-    width, height = _pair(tags, "SCAN_PIXELS", name, whole=True)
+    width, height = _pixels(tags, name)
     images = _images(tags.get("DATA_INFO", ""), name)
     held = (len(content) - start) // 4
-    sides = (len(images), int(height), int(width))
+    sides = (len(images), height, width)
     require_plausible_size(name, sides, held)
     if held < width:
         raise InputError(f"{name} holds a header but not one line of data; the file is cut off, so copy it again.")
@@ -56,16 +56,17 @@ def read_sxm(content: bytes, name: str) -> MapContent:
     values: dict[str, MapArray] = {}
     units: dict[str, str] = {}
     for image, pixels in zip(images, data, strict=True):
-        title = unique_name(f"{image.name} [bwd] ({image.unit})" if image.backward else f"{image.name} ({image.unit})", values)
+        direction, unit = " [bwd]" if image.backward else "", f" ({image.unit})" if image.unit else ""
+        title = unique_name(image.name + direction + unit, values)
         values[title] = pixels[:: -1 if up else 1, :: -1 if image.backward else 1][np.newaxis]
         units[title] = image.unit
-    size_x, size_y = _pair(tags, "SCAN_RANGE", name)
+    size_x, size_y = ([_number(text) for text in tags.get("SCAN_RANGE", "").split()[:2]] + [float("nan")] * 2)[:2]
     bias = _number(tags.get("BIAS", ""))
     return MapContent(
         values=values,
         units=units,
         bias_mv=np.array([bias * 1e3]),
-        pixel_size_nm=(size_y / height * 1e9, size_x / width * 1e9),
+        pixel_size_nm=(size_y / height * 1e9, size_x / width * 1e9) if size_x > 0 and size_y > 0 else None,
         angle_deg=_number(tags.get("SCAN_ANGLE", ""), missing=0.0),
         metadata=tags,
         notes=("The scan ran upwards; its rows were turned so that the first one is the top of the frame.",) if up else (),
@@ -110,16 +111,15 @@ def _blank_unscanned_lines(data: NDArray[np.float32]) -> None:
     data[:, (measured[-1] + 1 if measured.size else 0) :] = np.nan
 
 
-def _pair(tags: dict[str, str], key: str, name: str, whole: bool = False) -> tuple[float, float]:
-    numbers = [_number(text) for text in tags.get(key, "").split()[:2]]
-    good = len(numbers) == 2 and all(np.isfinite(n) and n > 0 and (not whole or n == int(n)) for n in numbers)
-    if not good:
-        raise InputError(f"{name} has no usable {key} in its header (two positive numbers are needed); the file is damaged.")
-    return numbers[0], numbers[1]
+def _pixels(tags: dict[str, str], name: str) -> tuple[int, int]:
+    numbers = [_number(text) for text in tags.get("SCAN_PIXELS", "").split()[:2]]
+    if len(numbers) != 2 or not all(np.isfinite(n) and n > 0 and n == int(n) for n in numbers):
+        raise InputError(f"{name} has no usable SCAN_PIXELS in its header (two whole numbers are needed); the file is damaged.")
+    return int(numbers[0]), int(numbers[1])
 
 
 def _number(text: str, missing: float = float("nan")) -> float:
     try:
-        return float(text.strip())
+        return float(text.strip().replace(",", "."))
     except ValueError:
         return missing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +16,18 @@ from qpi_core.maps.createc import CREATEC_MAGICS, read_createc
 from qpi_core.maps.gwyddion import GWY_MAGIC, read_gwy
 from qpi_core.maps.hdf5 import HDF5_MAGIC, read_hdf5
 from qpi_core.maps.igor import IGOR_MAGICS, is_igor_wave, read_igor
-from qpi_core.maps.images import read_png, read_tiff
+from qpi_core.maps.images import read_png
 from qpi_core.maps.limits import MIN_SIDE
 from qpi_core.maps.matlab import MAT_5_MAGIC, MAT_73_MAGIC, read_mat
+from qpi_core.maps.matrix import is_matrix_archive, read_matrix, read_matrix_archive, with_neighbours
+from qpi_core.maps.matrix_parameters import MATRIX_MAGIC
 from qpi_core.maps.nanonis_3ds import GRID_MAGIC, read_3ds
 from qpi_core.maps.nanonis_sxm import SXM_MAGIC, read_sxm
+from qpi_core.maps.rhk import is_rhk, read_rhk
 from qpi_core.maps.scan_map import SIZE_UNKNOWN, MapArray, MapContent, ScanMap, default_channel
 from qpi_core.maps.source import FileSource, read_source
 from qpi_core.maps.text_grid import read_text
+from qpi_core.maps.tiff import read_tiff
 from qpi_core.maps.wsxm import WSXM_MAGIC, read_wsxm
 from qpi_core.validation import require_pixel_size
 
@@ -51,10 +56,13 @@ _FORMATS = (
     _Format("WSxM image", (".stp",), (WSXM_MAGIC,), read_wsxm),
 )
 _IGOR = _Format("binary wave of Igor", (".ibw",), (), read_igor)  # two bytes prove nothing: its header's checksum does
+_RHK = _Format("scan of RHK", (".sm4",), (), read_rhk)  # its mark begins at the third byte
+_MATRIX = _Format("Omicron Matrix measurement", (), (MATRIX_MAGIC,), lambda content, name: read_matrix({name: content}, name))
+_MATRIX_ARCHIVE = _Format("Omicron Matrix measurement", (), (), read_matrix_archive)
 _TEXT = _Format("text", (".csv", ".txt", ".asc", ".dat", ".xyz", ".tsv"), (), read_text)
 
 READABLE_EXTENSIONS = tuple(
-    extension.lstrip(".") for kind in (*_FORMATS, _IGOR, _TEXT) for extension in kind.extensions if extension != ".xyz"
+    extension.lstrip(".") for kind in (*_FORMATS, _IGOR, _RHK, _TEXT) for extension in kind.extensions if extension != ".xyz"
 )
 """Extensions of the readable formats, without the dot, for file choosers."""
 
@@ -68,8 +76,7 @@ _UNREADABLE = {
     b"\x1f\x8b": "compressed with gzip; unpack it first",
     b"7z\xbc\xaf": "a 7-Zip archive; unpack it first",
     b"Experiment\t": "a Nanonis spectrum at one point, not a map; choose the scan (.sxm) or the grid (.3ds)",
-    b"ONTMATRX": "an Omicron or Scienta MATRIX file; open it in Gwyddion and save it as .gwy",
-    _RHK_MARK: "an RHK file; open it in Gwyddion and save it as .gwy",
+    _RHK_MARK: "an RHK file older than .sm4; open it in Gwyddion and save it as .gwy",
     b"Rar!": "a RAR archive; unpack it first",
 }
 
@@ -95,23 +102,29 @@ def load_map(
     content, name = read_source(source, filename)
     kind = _recognise(content, name)
     try:
-        found = kind.read(content, name)
+        with np.errstate(over="ignore", invalid="ignore"):  # scales and values of a damaged file may be infinite or signalling NaNs
+            if kind is _MATRIX and not isinstance(source, (bytes, bytearray, memoryview)):
+                found = read_matrix(with_neighbours(content, Path(source)), name)
+            else:
+                found = kind.read(content, name)
     except (MemoryError, RecursionError) as error:
         raise InputError(f"{name} needs more memory than there is; crop or resample it first.") from error
     return _scan_map(found, name, kind.title, hashlib.sha256(content).hexdigest(), pixel_size_nm, bias_mv)
 
 
 def _recognise(content: bytes, name: str) -> _Format:
-    for kind in _FORMATS:
+    for kind in (*_FORMATS, _MATRIX):
         if content.startswith(kind.magics):
-            return kind
+            return _MATRIX_ARCHIVE if kind.read is read_npz and is_matrix_archive(content) else kind
+    if is_rhk(content):
+        return _RHK
     for magic, description in _UNREADABLE.items():
         if content.startswith(magic) or (magic == _RHK_MARK and content[2 : 2 + len(magic)] == magic):
             raise InputError(f"{name} is {description}.")
     if is_igor_wave(content) or (content.startswith(IGOR_MAGICS) and name.lower().endswith(".ibw")):
         return _IGOR
     extension = "." + name.rpartition(".")[2].lower() if "." in name else ""
-    for kind in (*_FORMATS, _IGOR):
+    for kind in (*_FORMATS, _IGOR, _RHK):
         if extension in kind.extensions:
             raise InputError(f"{name} is named {extension} but does not begin as a {kind.title} does; it is damaged, cut off or renamed.")
     return _TEXT

@@ -22,8 +22,9 @@ _CONDUCTANCE_NAMES = tuple(
         r"\bd\s*i\s*/?\s*d\s*v\b|\bldos\b|conductance",
         r"\bli\s+demod\s*1\s*x|\block[-_ ]?in\s*(1\s*)?_?x\b|\blix\b",
         r"\bli\s+demod\s*\d?\s*x|\block[-_ ]?in.*\bx\b",
-        r"\block[-_ ]?in(?!.*y\b)|\bli\s+demod(?!.*y\b)",
-        r"\block[-_ ]?in|\bli\s+demod",
+        r"\block[-_ ]?in(?!.*y\b)|\bli\s+demod(?!.*y\b)|\blia\b(?!.*y\b)",
+        r"\block[-_ ]?in|\bli\s+demod|\blia\b",
+        r"\baux\s*\d?\s*\(v\)",  # curves over the bias on Omicron's auxiliary input: the lock-in's output
     )
 )
 _BACKWARD = re.compile(r"\bbwd\b|backward|retrace", re.IGNORECASE)

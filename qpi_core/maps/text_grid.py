@@ -32,11 +32,12 @@ def read_text(content: bytes, name: str) -> MapContent:
     delimiter, decimal_comma = _delimiter([line for _, line in lines[:50]])
     if len(lines) * max(1, len(_split(first_line, delimiter))) > MAX_VALUES:
         raise InputError(f"{name} holds more than {MAX_VALUES} numbers; crop or resample the map first.")
-    grid = _parse(lines, delimiter, decimal_comma, name)
+    grid, labelled = _without_labels(_parse(lines, delimiter, decimal_comma, name))
     if prod(grid.shape) == 0 or first_number < 1:
         raise InputError(f"{name} holds no numbers; it must hold one line of numbers for each row of the map.")
-    notes = ("Commas were read as decimal commas.",) if decimal_comma else ()
-    return MapContent(values={"data": grid[np.newaxis]}, pixel_size_nm=_pixel_size(comments, grid.shape), notes=notes)
+    notes = ["Commas were read as decimal commas."] if decimal_comma else []
+    notes += ["The first line and the first column only number the others and were left out."] if labelled else []
+    return MapContent(values={"data": grid[np.newaxis]}, pixel_size_nm=_pixel_size(comments, grid.shape), notes=tuple(notes))
 
 
 def decode(content: bytes, name: str) -> str:
@@ -63,7 +64,7 @@ def _lines(text: str) -> tuple[list[str], list[tuple[int, str]]]:
     comments: list[str] = []
     lines: list[tuple[int, str]] = []
     for number, line in enumerate(text.splitlines(), start=1):
-        bare = line.strip(" \r\n\f\v\0")
+        bare = line.replace('"', "").strip(" \r\n\f\v\0")
         if bare.lstrip("\t").startswith(_COMMENT_MARKS):
             comments.append(bare)
         elif bare.strip():
@@ -105,6 +106,14 @@ def _parse(lines: list[tuple[int, str]], delimiter: str | None, decimal_comma: b
         except ValueError:
             grid[row] = [_cell(cell, number, name) for cell in cells]
     return grid
+
+
+def _without_labels(grid: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:
+    """Return the grid without the numbers of its columns and rows, as pandas writes them: an empty corner, then 0, 1, 2 ..."""
+    if min(grid.shape) < 2 or not np.isnan(grid[0, 0]):
+        return grid, False
+    counted = all(np.array_equal(labels, np.arange(len(labels))) for labels in (grid[0, 1:], grid[1:, 0]))
+    return (grid[1:, 1:], True) if counted else (grid, False)
 
 
 def _cell(text: str, line: int, name: str) -> float:

@@ -25,7 +25,7 @@ def read_wsxm(content: bytes, name: str) -> MapContent:
     end = re.search(rb"\[Header end\]\r?\n", content[: 2**20])
     if end is None or b"SxM Image file" not in content[:200]:
         raise InputError(f"{name} is a WSxM file but not a complete image; open it in WSxM and save it as an image (.stp).")
-    header = _entries(content[: end.end()].decode("latin-1"))
+    header = _entries(_decoded(content[: end.end()]))
     height, width = (_whole(header, key, name) for key in ("Number of rows", "Number of columns"))
     require_plausible_size(name, (height, width), len(content))
     dtype = np.dtype(_TYPES.get(header.get("Image Data Type", "short").lower(), "<i2"))
@@ -48,6 +48,13 @@ def read_wsxm(content: bytes, name: str) -> MapContent:
     )
 
 
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
+
+
 def _entries(text: str) -> dict[str, str]:
     pairs = (line.partition(":") for line in text.splitlines())
     return {key.strip(): value.strip() for key, colon, value in pairs if colon}
@@ -57,12 +64,12 @@ def _pixel_size(header: dict[str, str], height: int, width: int) -> tuple[float,
     sizes = []
     for key in ("Y Amplitude", "X Amplitude"):
         value, unit = _quantity(header.get(key, ""))
-        sizes.append(value * _NM_PER_UNIT.get(unit.replace("μ", "µ").lower(), np.nan))
+        sizes.append(value * _NM_PER_UNIT.get(unit.replace("μ", "µ").replace("\u212b", "Å").lower(), np.nan))
     return (sizes[0] / height, sizes[1] / width) if all(size > 0 for size in sizes) else None
 
 
 def _quantity(text: str) -> tuple[float, str]:
-    match = re.match(r"\s*([-+]?[\d.]+(?:[eE][-+]?\d{1,2})?)\s*(\S*)", text)
+    match = re.match(r"\s*([-+]?[\d.]+(?:[eE][-+]?\d{1,2})?)\s*(\S*)", text.replace(",", "."))
     try:
         return (float(match[1]), match[2]) if match else (float("nan"), "")
     except ValueError:

@@ -16,6 +16,7 @@ def run(*arguments):
     return args.run(args)
 
 
+@pytest.mark.slow
 def test_files_agree_with_what_is_printed(tmp_path, capsys):
     assert run("--out", tmp_path, "--methods", "defect_average", "--scenes", 2, "--noise", 0, 1, "--seed", 3, "--quiet") == 0
     printed = capsys.readouterr().out

@@ -51,6 +51,7 @@ def test_stability_is_said_and_kept_in_the_side_car(inputs, capsys):
     assert stability["correlations"] == pytest.approx(again.correlations)
 
 
+@pytest.mark.slow
 def test_same_command_gives_the_same_bytes(inputs):
     for out in ("a", "b"):
         assert extract(inputs, "--method", "tikhonov", "--kernel-size", "9", out=out) == 0
@@ -87,6 +88,7 @@ def test_bad_input_gives_one_sentence_and_status_2(inputs, capsys, options, path
     assert not (inputs / "out").exists() or not list((inputs / "out").iterdir())
 
 
+@pytest.mark.slow
 def test_results_replace_results_and_nothing_else(inputs, capsys):
     (inputs / "kernel.npy").write_bytes((inputs / "map.npy").read_bytes())
     before = (inputs / "kernel.npy").read_bytes()
@@ -167,6 +169,7 @@ def test_one_layer_of_a_real_grid(tmp_path):
     assert isinstance(values["provenance"]["input"]["bias_mv"], float)
 
 
+@pytest.mark.slow
 def test_prepared_maps_and_their_replay(inputs, capsys):
     """A crop and a plane: positions move along, those outside are told, and estimate.json does the same again."""
     np.savetxt(inputs / "p.csv", [[6, 8], [20, 15], [2, 2], [17.5, 20]], delimiter=",", header="x_px,y_px", comments="")

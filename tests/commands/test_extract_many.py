@@ -110,6 +110,7 @@ def test_changed_inputs_are_done_again_and_other_settings_refused(maps, tmp_path
     assert "would be lost" in capsys.readouterr().err and (tmp_path / "out" / "a" / "mine.txt").exists()
 
 
+@pytest.mark.slow
 def test_another_process_gives_the_same_bytes(maps, tmp_path):
     one = maps / "a.npy"
     (tmp_path / "list.txt").write_text("maps/a.npy\n")

@@ -53,6 +53,7 @@ def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+@pytest.mark.slow
 def test_kernels_uncertainty_dispersion_and_side_car(inputs, capsys):
     assert stack(inputs, "--method", "harmonic", "--level", "plane", name="energies.npz") == 0
     kernels = np.load(inputs / "out" / "kernels.npy")

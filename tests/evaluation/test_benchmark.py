@@ -173,6 +173,7 @@ def test_ceiling_is_decoder_of_encoder_in_the_kernels_own_units():
         measure.autoencode(extractor, kernel[:32, :32])
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_numbers(tmp_path):
     plan = BenchmarkPlan(methods=("defect_average",), noise_levels=(0.2,), scenes=2, seed=13)
     alone = run_benchmark(plan, tmp_path / "one", progress=False)

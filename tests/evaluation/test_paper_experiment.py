@@ -40,6 +40,7 @@ def extractors(experiment):
     return {name: load_extractor(experiment.training(name).model_folder, "cpu") for name in (WITH, WITHOUT)}
 
 
+@pytest.mark.slow
 def test_only_one_of_the_two_runs_has_the_symmetry_loss_and_nothing_is_trained_twice(experiment, extractors):
     symmetry = {name: lines[-1].get("symmetry") for name, lines in loss_curves(experiment).items()}
     assert symmetry[f"{WITH}/kernel-vae"] > 0 and symmetry[f"{WITHOUT}/kernel-vae"] == 0
@@ -49,6 +50,7 @@ def test_only_one_of_the_two_runs_has_the_symmetry_loss_and_nothing_is_trained_t
     assert written == {path: path.stat().st_mtime_ns for path in experiment.folder.rglob("*.safetensors")}
 
 
+@pytest.mark.slow
 def test_both_tables_hold_published_and_measured_rows(experiment, extractors):
     records = measure_networks(experiment, extractors, progress=False)
     found = results(experiment, records, {})
@@ -61,6 +63,7 @@ def test_both_tables_hold_published_and_measured_rows(experiment, extractors):
     json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.slow
 def test_figures_show_every_symmetry_order(experiment, extractors):
     samples = choose_samples(KernelDataset(experiment.folder / "dataset"), "out_of_domain", 50, 0)
     figure = case_studies(samples, extractors)

@@ -8,6 +8,7 @@ import pytest
 from qpi_core.errors import InputError
 from qpi_core.maps import load_map, load_positions, write_gwy
 from tests.maps import written_files as written
+from tests.maps import written_matrix, written_rhk, written_tiff
 
 LAYER = written.asymmetric(12, 15)
 STACK = np.stack([LAYER, LAYER + 1, LAYER * 2])
@@ -21,6 +22,8 @@ MAPS = {
     "map.tif": written.tiff(LAYER),
     "stack.tif": written.tiff(STACK, photometric="minisblack", compression="zlib"),
     "imagej.tif": written.tiff(STACK, imagej=True, resolution=(4.0, 5.0), metadata={"unit": "nm"}),
+    "lzw.tif": written_tiff.tiff(list(STACK), written_tiff.LZW),
+    "packed.tif": written_tiff.tiff(list(STACK), written_tiff.ZIP, predictor=3),
     "map.csv": written.text(LAYER, ";", ","),
     "map.txt": written.text(LAYER, "\t", heading="# Width: 10 nm\n# Height: 8 nm\n"),
     "scan.sxm": written.sxm([LAYER] * 4),
@@ -28,12 +31,26 @@ MAPS = {
     "map.gwy": write_gwy({"a": LAYER, "b": LAYER * 2}, (0.1, 0.2), {"a": "m"}),
     "map.mat": written.mat(topo=LAYER, didv=np.moveaxis(STACK, 0, 2)),
     "packed.mat": written.mat(compress=True, topo=LAYER, didv=np.moveaxis(STACK, 0, 2)),
+    "structure.mat": written.mat(grid={"didv": np.moveaxis(STACK, 0, 2), "bias_mv": np.arange(3.0), "inner": {"topo": LAYER}}),
     "wave.ibw": written.igor(STACK),
     "map.stp": written.wsxm(LAYER * 100),
     "scan.dat": written.createc(np.random.default_rng(3).integers(-999, 999, size=(4, 12, 15))),
 }
 with contextlib.suppress(ImportError):
     MAPS["map.h5"] = written.hdf5(didv=STACK, bias_mv=np.arange(3.0))
+COUNTS = np.random.default_rng(3).integers(1, 999, size=(12, 15))
+MAPS["scan.sm4"] = written_rhk.sm4([{"counts": COUNTS}, {"counts": COUNTS + 1, "label": "Current", "unit": "A"}])
+SPECTRA = {"data_type": 1, "line_type": 7, "xy_unit": "V", "places": np.mgrid[:4, :5].reshape(2, -1).T}
+MAPS["grid.sm4"] = written_rhk.sm4([SPECTRA | {"counts": np.arange(140).reshape(20, 7)}])
+IMAGE = written_matrix.name_of("Z")
+SETTINGS = {"XYScanner": {"Points": 15, "Lines": 12, "Width": 1e-8, "Height": 1e-8, "X_Retrace": False, "Y_Retrace": False}}
+MAPS["session.zip"] = written_matrix.archive(
+    {
+        IMAGE: written_matrix.image_file(COUNTS),
+        f"{written_matrix.SESSION}_0001.mtrx": written_matrix.result_file([IMAGE], SETTINGS),
+    },
+    compression=0,  # so that the damage reaches the files inside
+)
 LISTS = {
     "p.csv": b"x_nm,y_nm\n1.5,2.5\n3,4\n",
     "p.npy": written.npy(np.arange(8.0).reshape(4, 2)),

@@ -24,6 +24,7 @@ def test_two_waves_are_found_with_error_bars():
         assert abs(value - true) < 0.08 and 0 < deviation < 0.1
 
 
+@pytest.mark.slow
 def test_error_bars_hold_without_noise():
     shares = []
     for index in range(1, 9):

@@ -80,6 +80,7 @@ def test_error_bars_are_the_cramer_rao_bound_and_cover():
     assert 0.4 < np.sqrt(np.mean(np.square(ratios))) < 1.7
 
 
+@pytest.mark.slow
 def test_a_kernel_of_another_family_is_told():
     rng = np.random.default_rng(1)
     positions = rng.uniform(0, 47, (20, 2))

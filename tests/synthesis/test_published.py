@@ -76,6 +76,7 @@ def test_kernels_outside_the_formula_are_moved_by_splines(tmp_path):
     assert np.sqrt(np.mean((shard.kernel - expected.T)[inner] ** 2)) > 0.1
 
 
+@pytest.mark.slow
 def test_a_folder_becomes_a_data_set(tmp_path):
     source = tmp_path / "csv"
     source.mkdir()

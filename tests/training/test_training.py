@@ -37,6 +37,7 @@ def fresh(first, count):
     return kernel_batch(5, first, count, MIXED)
 
 
+@pytest.mark.slow
 def test_one_batch_overfits(tmp_path, accelerator):
     fixed = kernel_batch(5, 0, 2, KernelShares())
     recipe = StageRecipe(steps=120, batch_size=2, learning_rate=3e-3, final_learning_rate=1e-4, warmup_steps=5, ema_decay=0.0)
@@ -47,6 +48,7 @@ def test_one_batch_overfits(tmp_path, accelerator):
     assert after < 0.1 * before and after < 0.5 * float(fixed[0].var())
 
 
+@pytest.mark.slow
 def test_resumed_run_equals_an_uninterrupted_one(tmp_path, accelerator):
     recipe = replace(SMOKE.kernel_vae, steps=5, ema_decay=0.9)
     whole = train(KernelVAETask(SMOKE, fresh, 3), recipe, tmp_path / "whole", accelerator=accelerator)
@@ -69,6 +71,7 @@ def test_damaged_state_is_told_in_a_sentence(tmp_path, accelerator):
         train(KernelVAETask(SMOKE, fresh, 3), SMOKE.kernel_vae, tmp_path, accelerator=accelerator)
 
 
+@pytest.mark.slow
 def test_three_stages_give_a_model_that_loads(tmp_path, accelerator):
     run = Run(tmp_path, SMOKE)
     with pytest.raises(InputError, match="kernel-vae"):
@@ -99,6 +102,7 @@ def test_training_scenes_follow_their_seed_and_stay_on_the_map():
         assert (scene.positions >= -0.5).all() and (scene.positions <= [79.5, 47.5]).all()
 
 
+@pytest.mark.slow
 def test_pool_is_complete_resumable_and_turns_inputs_with_kernels(tmp_path):
     build_pool(tmp_path, 1, 6, MIXED)
     written = (tmp_path / "chunk-00000.npy").stat().st_mtime_ns
@@ -124,6 +128,7 @@ def test_schedules_rise_and_fall(name):
         assert rates[-1] < 0.3 * recipe.learning_rate
 
 
+@pytest.mark.slow
 def test_a_cancelled_stage_leaves_no_network_for_the_next_one(tmp_path, accelerator):
     run = Run(tmp_path, SMOKE)
     calls = iter([False, False])
