@@ -93,7 +93,7 @@ class Extractor:
         pixel_size_nm: float | tuple[float, float] | None = None,
         *,
         weights: ArrayLike | None = None,
-        with_latent: bool = False,
+        with_latent: bool | None = None,
     ) -> KernelEstimate:
         """Extract the kernel from a map.
 
@@ -106,13 +106,15 @@ class Extractor:
             refine_weights: let the data give each defect its own amplitude, their mean kept.
             pixel_size_nm: pitch, one number or (dy, dx), for parameters in nm; None where it is not known.
             weights: amplitude of each defect; None is 1.
-            with_latent: also run Encoder_Y into Decoder_K where a model is there, whatever the method.
+            with_latent: True: also run Encoder_Y into Decoder_K where a model is there, whatever the method. False: run them only
+                where the kernel itself needs them, and let `add_latent` follow. None: `refined` and `two_step` bring a latent.
 
         Raises:
             InputError: bad observation, positions, kernel_size, weights, pixel size or method; no model for a method that needs one.
         """
         chosen = find_method(method)
         request = self._request(observation, positions, kernel_size, pixel_size_nm, weights)
+        request = replace(request, latent_wanted=with_latent is not False)
         constant = _is_constant(request.observation)
         refinement = None
         with one_blas_thread():
@@ -122,7 +124,7 @@ class Extractor:
         estimate = self._estimate(chosen, request, answer, np.asarray(observation))
         if refinement is not None:
             estimate = refinement.note(estimate)
-        wanted = with_latent and self.has_model and not constant
+        wanted = bool(with_latent) and self.has_model and not constant
         return self.add_latent(estimate, observation) if wanted else estimate
 
     def add_latent(self, estimate: KernelEstimate, observation: ArrayLike) -> KernelEstimate:

@@ -25,10 +25,12 @@ def start() -> AppTest:
 
 def wait_for_job(app: AppTest, name: str = "job") -> AppTest:
     """Let the running job end, then rerun the page, as the polling fragment does in a browser."""
-    job = getattr(app.session_state["workspace"], name)
-    if job is not None:
-        assert job.wait(SECONDS), "the job did not end"
-    return app.run()
+    for waited in (name, "network_job"):
+        job = getattr(app.session_state["workspace"], waited)
+        if job is not None:
+            assert job.wait(SECONDS), "the job did not end"
+        app.run()
+    return app
 
 
 def noiseless_map() -> NDArray[np.float32]:

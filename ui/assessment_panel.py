@@ -10,7 +10,7 @@ from ui import texts
 from ui.assessment_job import assess_outcome
 from ui.extraction_job import Outcome
 from ui.guide import plain
-from ui.jobs import FINISHED, job_queue, show_running_job
+from ui.jobs import FINISHED, job_queue
 from ui.loaders import extractor
 from ui.workspace import Workspace
 
@@ -30,8 +30,6 @@ def show_stability(space: Workspace, outcome: Outcome) -> None:
     )
     if pressed:
         _start(space, outcome)
-    if space.assessment_job is not None:
-        show_running_job(space.assessment_job, "cancel_stability")
     if space.assessed is not outcome:
         return
     if space.assessment_problem:

@@ -8,6 +8,7 @@ from qpi_core.errors import InputError
 from ui import texts
 from ui.defect_table import show_defect_table
 from ui.guide import plain
+from ui.kernel_preview import show_kernel_preview
 from ui.map_panel import MapView
 from ui.preparation_state import preparation_of
 from ui.workspace import NO_POINTS, Workspace
@@ -16,9 +17,15 @@ _HEIGHT = 318
 
 
 def show_defect_panel(space: Workspace, view: MapView) -> None:
-    """Show the three ways to defects beside the picture."""
+    """Show the three ways to defects beside the picture, and the kernel that came of them."""
     with st.container(height=_HEIGHT, border=False, gap="small"):
-        table, from_file, detect = st.tabs(["Table", "From file", "Detect"])
+        done = space.outcome is not None
+        # Another key once there is a kernel: the first one is shown at once, and afterwards the chosen tab stays.
+        titles = ["Table", "From file", "Detect", "Kernel"] if done else ["Table", "From file", "Detect"]
+        table, from_file, detect, *kernel = st.tabs(titles, default="Kernel" if done else "Table", key=f"defect_tabs_{done}")
+        if kernel:
+            with kernel[0]:
+                show_kernel_preview(space.outcome, space.stale)
         with table:
             show_defect_table(space.defects, view.pixel_size_nm, view.layer.values.shape, height=200)
         with from_file:

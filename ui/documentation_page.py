@@ -6,6 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from ui.bottom_bar import show_bottom_bar
+from ui.workspace import workspace
+
 FOLDER = Path(__file__).resolve().parent.parent / "docs"
 TITLES = {
     "tutorial": "Tutorial",
@@ -18,6 +21,7 @@ TITLES = {
 
 def show_documentation_page() -> None:
     """Show one document at a time."""
+    show_bottom_bar(workspace(), "Documentation")
     name = st.segmented_control(
         "Document",
         list(TITLES),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from qpi_core.errors import InputError
+from ui.bottom_bar import bottom_places, show_jobs, show_steps_of
 from ui.defect_panel import show_defect_panel
 from ui.extraction_job import Question
-from ui.guide import plain, show_steps
-from ui.jobs import show_running_job
+from ui.first_page import show_first_page
+from ui.guide import plain
 from ui.kernel_panel import choose_question, collect, show_extract_button
 from ui.map_captions import show_map_captions
 from ui.map_panel import MapView, choose_view, show_source
@@ -26,11 +29,11 @@ def show_extract_page() -> None:
     """Show the whole page."""
     space = workspace()
     collect(space)
+    steps, jobs = bottom_places()
     space.whole_page = True
-    _bench()
+    _bench(steps)
     space.whole_page = False
-    if space.job is not None:
-        show_running_job(space.job, "cancel_extraction")
+    show_jobs(space, "Extract", jobs)
     if space.extract_problem:
         st.error(plain(space.extract_problem))
     if space.outcome is not None:
@@ -41,11 +44,10 @@ def show_extract_page() -> None:
 
 
 @st.fragment
-def _bench() -> None:
+def _bench(steps: Any) -> None:
     """Show everything above the result: a click on the map reruns this alone, and the rest of the page only when its standing changes."""
     space = workspace()
     _adopt_picture(space)
-    steps = st.container()
     left, middle_and_right = st.columns([1, 3.4], gap="medium")
     view = None
     with left:
@@ -57,24 +59,14 @@ def _bench() -> None:
                 st.error(plain(str(error)))
             show_save_session(space, "save_session")
     with middle_and_right:
-        question = _workbench(space, view) if view is not None else _empty_workbench()
+        question = _workbench(space, view) if view is not None else show_first_page(_PICKER_HEIGHT + 60)
     stale = space.outcome is not None and question is not None and space.outcome.question.fingerprint() != question.fingerprint()
-    with steps:
-        show_steps(space.loaded.name if space.loaded else None, len(space.defects.points), space.outcome is not None, stale)
     changed = stale != space.stale or space.outcome is not space.shown_outcome
     space.stale, space.shown_outcome = stale, space.outcome
+    with steps:
+        show_steps_of(space)
     if changed and not space.whole_page:
         st.rerun()
-
-
-def _empty_workbench() -> None:
-    with st.container(border=True, height=_PICKER_HEIGHT + 60, vertical_alignment="center", horizontal_alignment="center"):
-        st.subheader("From an STM map to the pattern of a single defect", anchor=False, text_alignment="center", width=560)
-        st.markdown(
-            "Load a map, click on its defects, press Extract. The kernel, its FFT, and what the map looks like without it appear below.",
-            text_alignment="center",
-            width=560,
-        )
 
 
 def _workbench(space: Workspace, view: MapView) -> Question:

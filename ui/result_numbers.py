@@ -11,6 +11,7 @@ from ui.extraction_job import Outcome
 
 _WAVE_VECTORS = ("wave_vector_rad_per_nm", "wave_vector_rad_per_px", "wavenumber_rad_per_nm", "wavenumber_rad_per_px")
 
+_NOT_FOUND = "not determined"
 _UNITS_WITH_PREFIX = ("m", "A", "V", "S", "Hz", "N")
 _PREFIXES = {-5: "f", -4: "p", -3: "n", -2: "µ", -1: "m", 0: "", 1: "k", 2: "M", 3: "G"}
 
@@ -96,9 +97,15 @@ def _described(name: str, value: float, deviation: float) -> tuple[str, str, str
     return label, f"{value:.{decimals}f}", f"{deviation:.{decimals}f}", unit
 
 
+def wave_vector_words(estimate: KernelEstimate) -> str:
+    """Return `6.395 ± 0.004 rad/nm` for the strongest oscillation, "" where the method finds none."""
+    name, value = _wave_vector(estimate)
+    return value if name and value != _NOT_FOUND else ""
+
+
 def _wave_vector(estimate: KernelEstimate) -> tuple[str, str]:
     for name in _WAVE_VECTORS:
         if name in estimate.parameters:
             label, number, error, unit = _described(name, *estimate.parameters[name])
             return label, with_unit(f"{number} ± {error}" if error else number, unit)
-    return "Wave vector q", "not determined"
+    return "Wave vector q", _NOT_FOUND

@@ -23,6 +23,9 @@ from ui.result_numbers import show_numbers
 from ui.workspace import workspace
 
 _PADDING = 4
+_FIT_HEIGHT = 380
+_MOMENT_SECONDS = 0.5
+_WAITED = "result_waited"
 
 
 @st.fragment
@@ -40,11 +43,38 @@ def show_result(outcome: Outcome, stale: bool) -> None:
     _offer_moved_positions(outcome, stale)
     show_kernel_row(outcome)
     show_numbers(outcome)
+    if _is_new(outcome):
+        _follow_soon()
+        return
     show_fit(outcome)
     show_stability(workspace(), outcome)
     show_latent_view(outcome)
     st.subheader("Take home", anchor=False)
     show_downloads(outcome)
+
+
+def _is_new(outcome: Outcome) -> bool:
+    """Say whether a result is shown for the first time: its kernel then goes out alone, because the browser paints nothing of what
+    it gets at once before all of its charts are drawn.
+    """
+    space = workspace()
+    new = space.drawn is not outcome.question
+    space.drawn = outcome.question
+    return new
+
+
+def _follow_soon() -> None:
+    """Keep the place of the other pictures and have them drawn a moment later."""
+    st.skeleton(height=_FIT_HEIGHT)
+    st.session_state[_WAITED] = False
+    _wait_once()
+
+
+@st.fragment(run_every=_MOMENT_SECONDS)
+def _wait_once() -> None:
+    if st.session_state[_WAITED]:
+        st.rerun()
+    st.session_state[_WAITED] = True
 
 
 def _offer_moved_positions(outcome: Outcome, stale: bool) -> None:
@@ -116,6 +146,10 @@ def show_fit(outcome: Outcome) -> None:
 def show_latent_view(outcome: Outcome) -> None:
     """Show the networks' kernel and its place among the simulated kernels, whatever the method."""
     st.subheader("What the networks see", anchor=False)
+    space = workspace()
+    if space.network_job is not None:
+        st.caption("Encoder_Y and Decoder_K are looking at the map; their kernel and its place follow.")
+        return
     if outcome.place is None:
         st.caption(plain(outcome.network_note))
         return

@@ -9,8 +9,9 @@ from qpi_core.errors import InputError
 from qpi_core.methods import METHODS
 from qpi_core.validation import MIN_KERNEL_SIZE
 from ui import texts
+from ui.bottom_bar import show_bottom_bar
 from ui.guide import plain
-from ui.jobs import FINISHED, job_queue, show_running_job
+from ui.jobs import FINISHED, job_queue
 from ui.kernel_panel import available_methods, default_method, method_title
 from ui.loaders import extractor
 from ui.preparation_state import preparation_of
@@ -25,13 +26,12 @@ def show_stack_page() -> None:
     """Show the whole page."""
     space = workspace()
     _collect(space)
+    show_bottom_bar(space, "Stacks")
     missing = _what_is_missing(space)
     if missing:
         st.info(missing, icon=":material/info:")
     else:
         _show_controls(space)
-    if space.stack_job is not None:
-        show_running_job(space.stack_job, "cancel_stack")
     if space.stack_problem:
         st.error(plain(space.stack_problem))
     if space.stack_outcome is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 
 import streamlit as st
 from streamlit import runtime
@@ -12,19 +13,27 @@ from qpi_core.errors import InputError
 from ui.jobs import Job, job_queue
 from ui.loaders import example_map, extractor
 
-_DELAY_SECONDS = 1.5
+_DELAY_SECONDS = 0.3
+_SMALL = 48
 
 
-def prepare(job: Job) -> None:
-    """Import what the first extraction needs and load the released model where there is one."""
-    job.step(0.1, "Loading the charts and the readers")
+def import_solvers() -> None:
+    """Import what the first kernel needs, by extracting one from a corner of the example: libraries also load parts when they are used."""
+    example = example_map()
+    values = example.scan.layer()[:_SMALL, :_SMALL]
+    inside = example.positions[(example.positions < _SMALL).all(axis=1)]
+    extractor().extract(values, inside, kernel_size=_SMALL // 2, pixel_size_nm=example.scan.pixel_size_nm, with_latent=False)
+
+
+def import_charts() -> None:
+    """Import what the first result needs to be drawn and to be taken home."""
     import plotly.graph_objects  # noqa: F401
 
-    import qpi_core.figures
-    import qpi_core.spectra  # noqa: F401
+    import ui.result_panel  # noqa: F401
 
-    example_map()
-    job.step(0.4, "Loading the networks")
+
+def load_networks() -> None:
+    """Load the released model where there is one."""
     tool = extractor()
     if tool.has_model:
         # A damaged model is told about when somebody asks for a network.
@@ -32,9 +41,25 @@ def prepare(job: Job) -> None:
             tool.models()
 
 
+PARTS: tuple[tuple[str, Callable[[], None]], ...] = (
+    ("Loading the solvers", import_solvers),
+    ("Loading the charts", import_charts),
+    ("Loading the networks", load_networks),
+)
+
+
+def prepare(job: Job, part: int = 0) -> None:
+    """Get one part ready and queue the next one behind whatever has been asked for meanwhile: a user's computation never waits for all."""
+    message, load = PARTS[part]
+    job.step(0.1, message)
+    load()
+    if part + 1 < len(PARTS):
+        job_queue().submit("Getting ready", lambda job: prepare(job, part + 1))
+
+
 @st.cache_resource(max_entries=1, show_spinner=False)
 def warm_up_once() -> bool:
-    """Start the preparation once per server, shortly after the first page has gone out."""
+    """Start the preparation once per server, right after the first page has gone out."""
     if runtime.exists():
         timer = threading.Timer(_DELAY_SECONDS, lambda: job_queue().submit("Getting ready", prepare))
         timer.daemon = True

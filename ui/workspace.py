@@ -63,6 +63,8 @@ class Workspace:
             so that Streamlit need not send the map again.
         job: the extraction that runs, or None.
         outcome: the last finished extraction (ui.extraction_job.Outcome) or None.
+        drawn: the question whose result has been shown, in whole or its kernel alone.
+        network_job: the networks' look at that outcome, while it is computed.
         stale: whether the result below belongs to other inputs than those above it.
         shown_outcome: the outcome that the lower part of the page shows.
         whole_page: whether the whole page is being run, or only its upper part.
@@ -86,6 +88,8 @@ class Workspace:
     shown: tuple[int, NDArray[np.float64]] = (0, NO_POINTS)
     job: Any = None
     outcome: Any = None
+    drawn: Any = None
+    network_job: Any = None
     stale: bool = False
     shown_outcome: Any = None
     whole_page: bool = False

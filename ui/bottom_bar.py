@@ -1,0 +1,86 @@
+"""The bar at the lower edge of every page: the four steps with what is missing, and the computations of this session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from ui.guide import show_steps
+from ui.jobs import FINISHED, Job, job_queue
+from ui.workspace import Workspace
+
+_POLL_SECONDS = 0.7
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """A computation that a session can have: its name in the workspace, the key of its cancel button, the page that takes it over."""
+
+    name: str
+    cancel_key: str
+    page: str
+
+
+KINDS = (
+    JobKind("job", "cancel_extraction", "Extract"),
+    JobKind("network_job", "cancel_networks", "Extract"),
+    JobKind("assessment_job", "cancel_stability", "Extract"),
+    JobKind("stack_job", "cancel_stack", "Stacks"),
+    JobKind("comparison_job", "cancel_comparison", "Synthesize"),
+)
+
+
+def show_bottom_bar(space: Workspace, page: str) -> None:
+    """Show steps and jobs on a page other than Extract, whose steps follow its own fragment."""
+    steps, jobs = bottom_places()
+    with steps:
+        show_steps_of(space)
+    show_jobs(space, page, jobs)
+
+
+def bottom_places() -> tuple[Any, Any]:
+    """Return the containers for the steps and for the jobs, in sight wherever the page is scrolled to."""
+    bar = st.bottom.container(horizontal=True, gap="medium", vertical_alignment="center", key="bottom_bar")
+    return bar.container(width="content"), bar.container(width="stretch")
+
+
+def show_steps_of(space: Workspace) -> None:
+    """Show the steps as a workspace stands."""
+    show_steps(space.loaded.name if space.loaded else None, len(space.defects.points), space.outcome is not None, space.stale)
+
+
+def show_jobs(space: Workspace, page: str, place: Any) -> None:
+    """Show the session's jobs in a container, with progress and cancel; a page that can take over a finished one is rerun."""
+    running = [job for job in (getattr(space, kind.name) for kind in KINDS) if job is not None and job.state not in FINISHED]
+    st.fragment(_show_jobs, run_every=_POLL_SECONDS if running else None)(space, page, place, running)
+
+
+def _show_jobs(space: Workspace, page: str, place: Any, running: list[Job]) -> None:
+    if any(job.state in FINISHED for job in running):
+        st.rerun()
+    with place:
+        st.empty()
+        for kind in KINDS:
+            job = getattr(space, kind.name)
+            if job is None:
+                continue
+            if job.state not in FINISHED:
+                _show_running(job, kind)
+            elif kind.page != page:
+                st.caption(f":material/check: {job.title} has ended: its result is on the page {kind.page}.")
+
+
+def _show_running(job: Job, kind: JobKind) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.progress(job.fraction, text=f"{job.title}: {progress_text(job)}")
+        st.button("Cancel", key=kind.cancel_key, on_click=job.cancel, help="Stops after the step that is being computed.")
+
+
+def progress_text(job: Job) -> str:
+    """Return what a job is doing, how long it has run, or whom it waits for."""
+    ahead = job_queue().ahead_of(job)
+    if ahead:
+        return f"waiting for {ahead} other {'computation' if ahead == 1 else 'computations'} on this computer"
+    return job.message
