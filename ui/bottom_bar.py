@@ -7,8 +7,9 @@ from typing import Any
 
 import streamlit as st
 
+from ui.computed import running_computations
 from ui.guide import show_steps
-from ui.jobs import FINISHED, Job, job_queue
+from ui.jobs import FINISHED, Job
 from ui.workspace import Workspace
 
 _POLL_SECONDS = 0.7
@@ -25,6 +26,7 @@ class JobKind:
 
 KINDS = (
     JobKind("job", "cancel_extraction", "Extract"),
+    JobKind("search_job", "cancel_search", "Extract"),
     JobKind("network_job", "cancel_networks", "Extract"),
     JobKind("assessment_job", "cancel_stability", "Extract"),
     JobKind("stack_job", "cancel_stack", "Stacks"),
@@ -53,8 +55,15 @@ def show_steps_of(space: Workspace) -> None:
 
 def show_jobs(space: Workspace, page: str, place: Any) -> None:
     """Show the session's jobs in a container, with progress and cancel; a page that can take over a finished one is rerun."""
-    running = [job for job in (getattr(space, kind.name) for kind in KINDS) if job is not None and job.state not in FINISHED]
+    running = running_jobs(space)
+    space.polled = running
     st.fragment(_show_jobs, run_every=_POLL_SECONDS if running else None)(space, page, place, running)
+
+
+def running_jobs(space: Workspace) -> list[Job]:
+    """Return everything that is being computed for a session."""
+    jobs = [getattr(space, kind.name) for kind in KINDS]
+    return [job for job in jobs if job is not None and job.state not in FINISHED] + [job for _, job in running_computations(space)]
 
 
 def _show_jobs(space: Workspace, page: str, place: Any, running: list[Job]) -> None:
@@ -67,20 +76,22 @@ def _show_jobs(space: Workspace, page: str, place: Any, running: list[Job]) -> N
             if job is None:
                 continue
             if job.state not in FINISHED:
-                _show_running(job, kind)
+                _show_running(job, kind.cancel_key)
             elif kind.page != page:
                 st.caption(f":material/check: {job.title} has ended: its result is on the page {kind.page}.")
+        for name, job in running_computations(space):
+            _show_running(job, f"cancel_{name}")
 
 
-def _show_running(job: Job, kind: JobKind) -> None:
+def _show_running(job: Job, cancel_key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.progress(job.fraction, text=f"{job.title}: {progress_text(job)}")
-        st.button("Cancel", key=kind.cancel_key, on_click=job.cancel, help="Stops after the step that is being computed.")
+        st.button("Cancel", key=cancel_key, on_click=job.cancel, help="Stops after the step that is being computed.")
 
 
 def progress_text(job: Job) -> str:
     """Return what a job is doing, how long it has run, or whom it waits for."""
-    ahead = job_queue().ahead_of(job)
+    ahead = job.ahead()
     if ahead:
         return f"waiting for {ahead} other {'computation' if ahead == 1 else 'computations'} on this computer"
     return job.message

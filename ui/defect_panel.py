@@ -6,6 +6,7 @@ import streamlit as st
 
 from qpi_core.errors import InputError
 from ui import texts
+from ui.defect_search import collect_search, start_search
 from ui.defect_table import show_defect_table
 from ui.guide import plain
 from ui.kernel_preview import show_kernel_preview
@@ -71,16 +72,8 @@ def _show_upload(space: Workspace, view: MapView) -> None:
 
 def _show_detection(space: Workspace, view: MapView) -> None:
     def propose() -> None:
-        from qpi_core.maps import find_defects
-
-        try:
-            template = space.outcome.estimate.kernel if like_kernel else None
-            space.proposal = find_defects(view.layer.values, sensitivity=st.session_state["sensitivity"], template=template)
-            space.proposal_note = (
-                "" if len(space.proposal) else "Nothing stands out at this sensitivity; raise it, or mark the defects by hand."
-            )
-        except InputError as error:
-            space.proposal, space.proposal_note = NO_POINTS, str(error)
+        template = space.outcome.estimate.kernel if like_kernel else None
+        start_search(space, view, st.session_state["sensitivity"], template)
 
     def snap() -> None:
         from qpi_core.maps import snap_to_extremum
@@ -97,9 +90,18 @@ def _show_detection(space: Workspace, view: MapView) -> None:
     def discard() -> None:
         space.proposal = NO_POINTS
 
+    collect_search(space, view.layer.sha256)
     like_kernel = _choose_target(space, view)
     st.slider("Sensitivity", 0.0, 1.0, 0.5, 0.05, key="sensitivity", help=texts.SENSITIVITY, persist_state="session")
-    st.button("Propose defects", on_click=propose, width="stretch", icon=":material/frame_inspect:")
+    searching = space.search_job is not None
+    st.button(
+        "Propose defects",
+        on_click=propose,
+        width="stretch",
+        icon=":material/frame_inspect:",
+        disabled=searching,
+        help="A search is running." if searching else texts.PROPOSE,
+    )
     marked = len(space.defects.points) > 0
     st.button(
         "Snap marks to extrema",

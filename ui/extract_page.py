@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from qpi_core.errors import InputError
-from ui.bottom_bar import bottom_places, show_jobs, show_steps_of
+from ui.bottom_bar import bottom_places, running_jobs, show_jobs, show_steps_of
 from ui.defect_panel import show_defect_panel
 from ui.extraction_job import Question
 from ui.first_page import show_first_page
@@ -49,7 +49,7 @@ def _bench(steps: Any) -> None:
     space = workspace()
     _adopt_picture(space)
     left, middle_and_right = st.columns([1, 3.4], gap="medium")
-    view = None
+    view, question = None, None
     with left:
         show_source(space)
         if space.loaded is not None:
@@ -59,14 +59,30 @@ def _bench(steps: Any) -> None:
                 st.error(plain(str(error)))
             show_save_session(space, "save_session")
     with middle_and_right:
-        question = _workbench(space, view) if view is not None else show_first_page(_PICKER_HEIGHT + 60)
+        if view is not None:
+            question = _workbench(space, view)
+        elif space.loaded is None:
+            show_first_page(_PICKER_HEIGHT + 60)
+        else:
+            _wait_for_map(space)
     stale = space.outcome is not None and question is not None and space.outcome.question.fingerprint() != question.fingerprint()
     changed = stale != space.stale or space.outcome is not space.shown_outcome
     space.stale, space.shown_outcome = stale, space.outcome
     with steps:
         show_steps_of(space)
+    # A computation that has just begun is looked after by the whole page.
+    changed = changed or any(job not in space.polled for job in running_jobs(space))
     if changed and not space.whole_page:
         st.rerun()
+
+
+def _wait_for_map(space: Workspace) -> None:
+    """Keep the map's place while it is prepared, or while it cannot be."""
+    if running_jobs(space):
+        st.skeleton(height=_PICKER_HEIGHT + 60)
+        return
+    with st.container(border=True, height=_PICKER_HEIGHT + 60, vertical_alignment="center", horizontal_alignment="center"):
+        st.caption("The map stands here once its preparation is in order.")
 
 
 def _workbench(space: Workspace, view: MapView) -> Question:

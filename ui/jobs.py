@@ -36,6 +36,7 @@ class Job:
         self.result: Any = None
         self.problem = ""
         self.seconds = 0.0
+        self.ahead: Callable[[], int] = lambda: 0
         self._cancel = threading.Event()
         self._finished = threading.Event()
 
@@ -99,6 +100,7 @@ class JobQueue:
     def submit(self, title: str, work: Callable[[Job], Any]) -> Job:
         """Queue work and return its job."""
         job = Job(title)
+        job.ahead = lambda: self.ahead_of(job)
         with self._lock:
             self._waiting.append(job)
         self._pool.submit(self._run, job, work)
@@ -123,12 +125,18 @@ def job_queue() -> JobQueue:
     return JobQueue()
 
 
+@st.cache_resource(max_entries=1, show_spinner=False)
+def quick_queue() -> JobQueue:
+    """Return a second queue, for what takes seconds: the preparation of a map must not wait for somebody's energy stack."""
+    return JobQueue()
+
+
 @st.fragment(run_every=0.7)
 def show_running_job(job: Job, key: str) -> None:
     """Show progress and a cancel button; rerun the page once the job has ended."""
     if job.state in FINISHED:
         st.rerun()
-    ahead = job_queue().ahead_of(job)
+    ahead = job.ahead()
     message = f"Waiting for {ahead} other {'computation' if ahead == 1 else 'computations'} on this computer" if ahead else job.message
     bar, button = st.columns([5, 1], vertical_alignment="bottom")
     bar.progress(job.fraction, text=f"{job.title}: {message}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +129,15 @@ def _example_scene() -> tuple[NDArray[np.float32], NDArray[np.float64]]:
 
 
 @st.cache_resource(max_entries=12, ttl=LAYER_SECONDS, show_spinner=False)
-def prepared_layer(sha256: str, channel: str, index: int, steps: str, pixel_size_nm: tuple[float, float], _scan: ScanMap) -> PreparedLayer:
+def prepared_layer(
+    sha256: str,
+    channel: str,
+    index: int,
+    steps: str,
+    pixel_size_nm: tuple[float, float],
+    _scan: ScanMap,
+    _report: Callable[[float, str], None] | None = None,
+) -> PreparedLayer:
     """Return one layer of a map after its preparation steps, given as JSON; the pixel size is that of the scan.
 
     Raises:
@@ -136,7 +145,7 @@ def prepared_layer(sha256: str, channel: str, index: int, steps: str, pixel_size
     """
     from qpi_core.maps.preparation import Preparation
 
-    prepared = Preparation.from_json(json.loads(steps)).apply_to_scan(_scan, channel, index=index)
+    prepared = Preparation.from_json(json.loads(steps)).apply_to_scan(_scan, channel, index=index, report=_report)
     values = prepared.values.astype(np.float32)
     values.flags.writeable = False
     return PreparedLayer(values, array_hash(values), prepared)

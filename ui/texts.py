@@ -19,6 +19,7 @@ POSITION_FILE = "CSV or TXT with the header x_nm,y_nm or x_px,y_px; or NPY or JS
 SENSITIVITY = (
     "Low: only the clearest defects. High: weak ones too, and more false ones. A proposal; the map stays as it is until you accept."
 )
+PROPOSE = "Looks for defects and shows them as squares in the map; your marks stay until you accept."
 LOOK_FOR = (
     "Spots: what stands out of the background. Like the kernel: what resembles the extracted kernel, such as defects missing in the list."
 )

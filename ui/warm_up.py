@@ -13,7 +13,7 @@ from qpi_core.errors import InputError
 from ui.jobs import Job, job_queue
 from ui.loaders import example_map, extractor
 
-_DELAY_SECONDS = 0.3
+DELAY_SECONDS = 0.3
 _SMALL = 48
 
 
@@ -61,7 +61,7 @@ def prepare(job: Job, part: int = 0) -> None:
 def warm_up_once() -> bool:
     """Start the preparation once per server, right after the first page has gone out."""
     if runtime.exists():
-        timer = threading.Timer(_DELAY_SECONDS, lambda: job_queue().submit("Getting ready", prepare))
+        timer = threading.Timer(DELAY_SECONDS, lambda: job_queue().submit("Getting ready", prepare))
         timer.daemon = True
         timer.start()
     return True

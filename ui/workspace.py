@@ -63,6 +63,9 @@ class Workspace:
             so that Streamlit need not send the map again.
         job: the extraction that runs, or None.
         outcome: the last finished extraction (ui.extraction_job.Outcome) or None.
+        computations: what the page waits for, by name and key (ui.computed).
+        polled: the running jobs that the page shows and looks at again and again.
+        search_job: a search for defects, whose result is a proposal.
         drawn: the question whose result has been shown, in whole or its kernel alone.
         network_job: the networks' look at that outcome, while it is computed.
         stale: whether the result below belongs to other inputs than those above it.
@@ -88,6 +91,9 @@ class Workspace:
     shown: tuple[int, NDArray[np.float64]] = (0, NO_POINTS)
     job: Any = None
     outcome: Any = None
+    computations: dict[str, Any] = field(default_factory=dict)
+    polled: list[Any] = field(default_factory=list)
+    search_job: Any = None
     drawn: Any = None
     network_job: Any = None
     stale: bool = False
