@@ -15,6 +15,7 @@ from ui.guide import plain
 from ui.kernel_panel import choose_question, collect, show_extract_button
 from ui.map_captions import show_map_captions
 from ui.map_panel import MapView, choose_view, show_source
+from ui.moved_positions import moved_positions, show_moved_positions
 from ui.picker import defect_picker
 from ui.preparation_state import preparation_of
 from ui.session_panel import show_save_session
@@ -109,6 +110,7 @@ def _show_picker(space: Workspace, view: MapView) -> None:
         rev=rev,
         points=points,
         proposal=space.proposal,
+        moved=moved_positions(space, view.layer.sha256),
         colour_map=view.colours,
         limits=view.limits,
         pixel_size_nm=view.pixel_size_nm,
@@ -117,6 +119,7 @@ def _show_picker(space: Workspace, view: MapView) -> None:
         key=_PICKER_KEY,
         on_change=lambda: _adopt_picture(workspace()),
     )
+    show_moved_positions(space, view.layer.sha256)
     show_map_captions(space.loaded, view)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
 from qpi_core.estimate import KernelEstimate
@@ -40,7 +39,6 @@ def show_result(outcome: Outcome, stale: bool) -> None:
         )
     if estimate.warnings:
         st.warning("\n\n".join(plain(sentence) for sentence in estimate.warnings), icon=":material/info:")
-    _offer_moved_positions(outcome, stale)
     show_kernel_row(outcome)
     show_numbers(outcome)
     if _is_new(outcome):
@@ -75,20 +73,6 @@ def _wait_once() -> None:
     if st.session_state[_WAITED]:
         st.rerun()
     st.session_state[_WAITED] = True
-
-
-def _offer_moved_positions(outcome: Outcome, stale: bool) -> None:
-    """Offer to take the positions that the map moved in place of the marks."""
-    positions = outcome.estimate.positions
-    if not outcome.question.refine_positions or np.array_equal(positions, outcome.question.positions):
-        return
-    st.button(
-        "Take over moved positions",
-        key="take_over_positions",
-        on_click=lambda: workspace().defects.replace(positions, "refined"),
-        disabled=stale,
-        help="The map, the defects or the settings have changed since; press Extract first." if stale else texts.TAKE_OVER,
-    )
 
 
 def show_kernel_row(outcome: Outcome) -> None:

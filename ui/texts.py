@@ -8,6 +8,14 @@ SAVE_SESSION = (
     "Map, defects, settings and result in one file. Drop it where maps are loaded to go on with the work, "
     "in any browser or on another computer."
 )
+PICKER = (
+    "**Mouse**: click adds a defect or removes the one under it; drag moves a defect, or the map where there is none; the wheel zooms at "
+    "the cursor; Shift and drag removes all in a box; right-click removes.\n\n"
+    "**Keys**, after a click on the map or Tab: arrows move a cross (Shift: 10 px, Alt: 0.1 px), Enter adds or removes there, "
+    "Delete removes the nearest. N and P hold the next and the previous defect: arrows then move it, Delete removes it, Enter lets it go. "
+    "Ctrl+Z undoes, Ctrl+Shift+Z redoes, + and - zoom, 0 shows all.\n\n"
+    "x to the right, y downwards, 0 at the centre of the first pixel."
+)
 CHANNEL = "Which measured quantity to use. The dI/dV channel is chosen where the file has one."
 ENERGY = "Bias V of the layer, mV. The kernel belongs to this energy."
 COLOURS = "Colour map of the picture. The last two are diverging: white is 0, for signed maps."

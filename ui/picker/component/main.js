@@ -6,7 +6,7 @@ const kept = (window.qpiPickers ??= new Map())
 function create(parentElement) {
   const root = parentElement.querySelector(".picker")
   const canvas = root.querySelector("canvas")
-  const self = { root, canvas, picture: document.createElement("canvas"), hover: -1, pending: false }
+  const self = { root, canvas, picture: document.createElement("canvas"), hover: -1, held: null, nudgedFrom: null, pending: false }
   canvas.addEventListener("wheel", event => onWheel(self, event), { passive: false })
   self.observer = new ResizeObserver(() => refresh(self))
   self.observer.observe(canvas)
@@ -23,7 +23,7 @@ function bind(self) {
   canvas.oncontextmenu = event => event.preventDefault()
   canvas.onkeydown = event => onKey(self, event)
   canvas.onkeyup = event => { if (event.key === " ") self.spaceHeld = false }
-  canvas.onblur = () => { self.spaceHeld = false; self.cross = null; refresh(self) }
+  canvas.onblur = () => { self.spaceHeld = false; self.cross = null; releaseMarker(self); refresh(self) }
   root.querySelectorAll("button").forEach(button => { button.onclick = () => act(self, button.dataset.act) })
 }
 
@@ -92,7 +92,8 @@ export default function ({ data, parentElement, setStateValue }) {
   entry.mapId = data.map.id
   self.entry = entry
   self.proposal = data.proposal
-  if (!self.gesture) adoptDefects(entry.defects, data.rev, data.points, sameMap)
+  self.moved = data.moved
+  if (!self.gesture && !self.nudgedFrom) adoptDefects(entry.defects, data.rev, data.points, sameMap)
   self.canvas.style.height = `${data.height}px`
   bind(self)
   loadMap(self, data)
