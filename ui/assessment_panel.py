@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from qpi_core.assessment import MIN_DEFECTS, Assessment
@@ -17,11 +19,11 @@ from ui.workspace import Workspace
 _PATIENCE_SECONDS = 0.8
 
 
-def show_stability(space: Workspace, outcome: Outcome) -> None:
-    """Show the button and, once it was pressed for this very result, the verdict."""
+def show_stability(space: Workspace, outcome: Outcome, buttons: Any) -> None:
+    """Show the button in the container for buttons and, once it was pressed for this very result, the verdict below."""
     _collect(space)
     reason = _why_not(space, outcome)
-    pressed = st.button(
+    pressed = buttons.button(
         "Check stability",
         icon=":material/rule:",
         key="check_stability",

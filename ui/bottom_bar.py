@@ -13,6 +13,7 @@ from ui.jobs import FINISHED, Job
 from ui.workspace import Workspace
 
 _POLL_SECONDS = 0.7
+_PATIENT_SECONDS = 3
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ KINDS = (
     JobKind("search_job", "cancel_search", "Extract"),
     JobKind("network_job", "cancel_networks", "Extract"),
     JobKind("assessment_job", "cancel_stability", "Extract"),
+    JobKind("methods_job", "cancel_methods", "Extract"),
     JobKind("stack_job", "cancel_stack", "Stacks"),
     JobKind("comparison_job", "cancel_comparison", "Synthesize"),
 )
@@ -94,4 +96,5 @@ def progress_text(job: Job) -> str:
     ahead = job.ahead()
     if ahead:
         return f"waiting for {ahead} other {'computation' if ahead == 1 else 'computations'} on this computer"
-    return job.message
+    seconds = job.running_seconds()
+    return job.message if seconds < _PATIENT_SECONDS else f"{job.message} · {round(seconds)} s"

@@ -37,6 +37,7 @@ class Job:
         self.problem = ""
         self.seconds = 0.0
         self.ahead: Callable[[], int] = lambda: 0
+        self._started: float | None = None
         self._cancel = threading.Event()
         self._finished = threading.Event()
 
@@ -60,13 +61,17 @@ class Job:
         """Say whether the user has asked to stop, for work that keeps what it has instead of being cut off by `step`."""
         return self._cancel.is_set()
 
+    def running_seconds(self) -> float:
+        """Return for how long the work has been going on, 0 while it waits."""
+        return 0.0 if self._started is None else time.perf_counter() - self._started
+
     def wait(self, seconds: float) -> bool:
         """Wait at most so long; say whether the job has ended."""
         return self._finished.wait(seconds)
 
     def run(self, work: Callable[[Job], Any]) -> None:
         """Do the work and keep what came of it; every failure becomes a sentence."""
-        started = time.perf_counter()
+        started = self._started = time.perf_counter()
         try:
             self.step(0.0, "Starting")
             self.state = "running"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from qpi_core.estimate import KernelEstimate
 from ui import texts
@@ -63,9 +64,13 @@ def symmetry_words(estimate: KernelEstimate) -> str:
 
 def explained_share(outcome: Outcome) -> float:
     """Return the share of the map's variance that the reconstruction accounts for, from 0 to 1."""
-    values = outcome.question.view.layer.values
+    return explained_part(outcome.estimate, outcome.question.view.layer.values)
+
+
+def explained_part(estimate: KernelEstimate, values: NDArray[np.float32]) -> float:
+    """Return the share of the variance of a map (height, width) that an estimate accounts for, from 0 to 1."""
     variance = float(np.nanvar(values))
-    return max(0.0, 1.0 - float(np.nanvar(outcome.estimate.residual)) / variance) if variance > 0 else 0.0
+    return max(0.0, 1.0 - float(np.nanvar(estimate.residual)) / variance) if variance > 0 else 0.0
 
 
 def short_number(value: float) -> str:

@@ -8,7 +8,7 @@ from qpi_core.estimate import KernelEstimate
 from qpi_core.spectra import fft_magnitude
 from ui import texts
 from ui.assessment_panel import show_stability
-from ui.charts import fit_panels
+from ui.charts import block_side, fit_panels
 from ui.colours import colour_limits
 from ui.downloads import show_downloads
 from ui.extraction_job import Outcome
@@ -17,6 +17,7 @@ from ui.kernel_chart import FULL_RANGE, UNCERTAINTY_MANNERS, kernel_and_spectrum
 from ui.kernel_panel import method_title
 from ui.limits_control import show_limits
 from ui.loaders import atlas
+from ui.method_comparison_panel import show_method_comparison
 from ui.panels import PLOTLY_CONFIG
 from ui.result_numbers import show_numbers
 from ui.workspace import workspace
@@ -45,7 +46,9 @@ def show_result(outcome: Outcome, stale: bool) -> None:
         _follow_soon()
         return
     show_fit(outcome)
-    show_stability(workspace(), outcome)
+    buttons = st.container(horizontal=True, gap="small")
+    show_stability(workspace(), outcome, buttons)
+    show_method_comparison(workspace(), outcome, buttons)
     show_latent_view(outcome)
     st.subheader("Take home", anchor=False)
     show_downloads(outcome)
@@ -125,6 +128,8 @@ def show_fit(outcome: Outcome) -> None:
     st.plotly_chart(
         figure, width="stretch", key="fit", config=PLOTLY_CONFIG, alt="Map, reconstruction and residual on the same colour scale"
     )
+    if (every := block_side(view.layer.values.shape)) > 1:
+        st.caption(f"Drawn as means of {every} × {every} pixels. The files hold every pixel.")
 
 
 def show_latent_view(outcome: Outcome) -> None:

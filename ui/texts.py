@@ -54,6 +54,10 @@ STABILITY = (
     "Extracts again from the surroundings of one half of the defects and of the other, two times, and compares the kernels: "
     "about four times as long as the extraction."
 )
+COMPARE_METHODS = (
+    "Runs every other method on this map with the same defects, where the extraction put them, and shows kernels on one colour scale. "
+    "r: Pearson correlation with the kernel above."
+)
 HALVES = "Pearson correlation of the kernels of two halves of the defects, mean of two random divisions: 1 is equal, noise alone gives 0."
 FULL_LIST = "Spearman-Brown: the correlation to expect between two lists as long as the full one."
 RESIDUAL_WHITENESS = "Correlation of neighbouring pixels of the residual: 0 for white noise, above 0.2 something is left in the map."

@@ -81,6 +81,7 @@ class Workspace:
         latent_job: the loading of the networks for the Latent space page.
         assessed: the outcome whose stability was asked for last.
         assessment_job, assessment, assessment_problem: the job for it, what came of it (qpi_core.Assessment), or why nothing did.
+        methods_job, methods, methods_problem: the same three for the methods side by side on the Extract page.
         comparison_job, comparison, comparison_problem: the same three for the Synthesize page.
         stack_job, stack_outcome, stack_problem: the same three for the Stacks page.
     """
@@ -111,6 +112,9 @@ class Workspace:
     assessment_job: Any = None
     assessment: Any = None
     assessment_problem: str = ""
+    methods_job: Any = None
+    methods: Any = None
+    methods_problem: str = ""
     comparison_job: Any = None
     comparison: Any = None
     comparison_problem: str = ""
