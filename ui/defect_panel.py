@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from qpi_core.errors import InputError
@@ -13,6 +15,9 @@ from ui.kernel_preview import show_kernel_preview
 from ui.map_panel import MapView
 from ui.preparation_state import preparation_of
 from ui.workspace import NO_POINTS, Workspace
+
+if TYPE_CHECKING:
+    from qpi_core.maps.positions import LoadedPositions
 
 _HEIGHT = 318
 
@@ -36,9 +41,8 @@ def show_defect_panel(space: Workspace, view: MapView) -> None:
 
 
 def _show_upload(space: Workspace, view: MapView) -> None:
-    from qpi_core.maps.positions import load_positions
-
     upload = st.file_uploader("List of positions", key="positions_upload", help=texts.POSITION_FILE, label_visibility="collapsed")
+    answer = st.container(gap="small")
     units = st.segmented_control(
         "Units of a list without a heading",
         ["px", "nm"],
@@ -48,26 +52,37 @@ def _show_upload(space: Workspace, view: MapView) -> None:
     )
     if upload is None:
         return
-    content = upload.getvalue()
-    try:
-        loaded = load_positions(content, upload.name, view.file_pixel_size_nm, space.loaded.scan.shape)
-    except InputError as error:
-        if units is None:
+    with answer:
+        try:
+            loaded = _read_list(space, view, upload.name, upload.getvalue(), units)
+        except InputError as error:
             st.error(plain(str(error)))
             return
-        try:
-            loaded = load_positions(content, upload.name, view.file_pixel_size_nm, space.loaded.scan.shape, units=units)
-        except InputError as second:
-            st.error(plain(str(second)))
-            return
-    st.text(loaded.description)
-    st.button(
-        "Use this list",
-        key="use_list",
-        on_click=lambda: preparation_of(space).place_raw_defects(space.defects, loaded.positions_px, view.layer.values.shape),
-        width="stretch",
-        type="primary",
-    )
+        st.button(
+            "Use this list",
+            key="use_list",
+            on_click=lambda: preparation_of(space).place_raw_defects(space.defects, loaded.positions_px, view.layer.values.shape),
+            width="stretch",
+            type="primary",
+            help=texts.USE_LIST,
+        )
+        st.text(loaded.description)
+
+
+def _read_list(space: Workspace, view: MapView, name: str, content: bytes, units: str | None) -> LoadedPositions:
+    """Return the positions of a file; the units on the page count only where the file does not say its own.
+
+    Raises:
+        InputError: it cannot be read; the sentence says why.
+    """
+    from qpi_core.maps.positions import load_positions
+
+    try:
+        return load_positions(content, name, view.file_pixel_size_nm, space.loaded.scan.shape)
+    except InputError:
+        if units is None:
+            raise
+        return load_positions(content, name, view.file_pixel_size_nm, space.loaded.scan.shape, units=units)
 
 
 def _show_detection(space: Workspace, view: MapView) -> None:

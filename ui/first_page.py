@@ -20,7 +20,8 @@ def show_first_page(height: int) -> None:
     with st.container(border=True, height=height, vertical_alignment="center", horizontal_alignment="center"):
         st.subheader("From an STM map to the pattern of a single defect", anchor=False, text_alignment="center", width=_WIDTH)
         st.markdown(
-            "Every defect leaves the same ripple pattern around itself, and a map shows the sum of all: Y = b + A ∗ M + noise. "
+            "Every defect leaves the same ripple pattern around itself, and a map shows the sum of all: "
+            "Y\u00a0=\u00a0b\u00a0+\u00a0A\u00a0∗\u00a0M\u00a0+\u00a0noise. "
             "Load a map, click on its defects, press Extract: out comes the kernel A, with its error bars and its Fourier transform.",
             text_alignment="center",
             width=_WIDTH,
@@ -59,5 +60,6 @@ def sum_of_defects(example: LoadedMap, height: int = 230) -> Figure:
     for column in (1, 2, 3):
         axis(figure, "x", column).update(visible=False, range=[-0.5, side - 0.5])
         axis(figure, "y", column).update(visible=False, range=[side - 0.5, -0.5], scaleanchor=axis_name("x", column))
-    figure["layout"]["dragmode"] = False
+    frame = {"type": "rect", "xref": "x2", "yref": "y2", "x0": -0.5, "x1": side - 0.5, "y0": -0.5, "y1": side - 0.5}
+    figure["layout"] |= {"dragmode": False, "shapes": [frame | {"line": {"width": 1, "color": "rgba(128,128,128,0.5)"}}]}
     return figure

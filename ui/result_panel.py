@@ -33,7 +33,7 @@ def show_result(outcome: Outcome, stale: bool) -> None:
     """Show a finished extraction; `stale` says that map, defects or settings have changed since."""
     estimate = outcome.estimate
     title = f"Kernel · {method_title(estimate.method)}"
-    st.subheader(title, anchor=False)
+    st.subheader(title, anchor=False, help=texts.ZOOM)
     if stale:
         st.caption(
             ":orange[:material/history:] The map, the defects or the settings have changed since; press Extract to bring this up to date."
@@ -87,7 +87,6 @@ def show_kernel_row(outcome: Outcome) -> None:
         percentiles = show_limits("kernel_limits", FULL_RANGE, texts.KERNEL_LIMITS, width=230)
         logarithmic = st.toggle("Logarithmic FFT", key="fft_log", help=texts.LOG_FFT, persist_state="session")
         padded = st.toggle("Finer q grid", key="fft_padded", help=texts.PADDING, persist_state="session")
-        st.caption("One zoom for all", help=texts.ZOOM)
     uncertainty = None
     if estimate.uncertainty is not None:
         uncertainty = uncertainty_picture(estimate.kernel, estimate.uncertainty, view.unit, manner, percentiles)

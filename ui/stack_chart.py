@@ -20,7 +20,7 @@ _BRIGHT_RINGS = 2
 """Rings around q = 0 that set no colour limits: they hold the kernel's mean and outshine the rest."""
 
 
-def energy_chart(spectra: EnergyMap, band: Band, fit: str, index: int, length: str = "nm", height: int = 430) -> Figure:
+def energy_chart(spectra: EnergyMap, band: Band, fit: str, index: int, length: str = "nm", height: int = 360) -> Figure:
     """Show E(q) with the current layer as a line.
 
     Args:

@@ -24,6 +24,7 @@ MAP_WIDTH = "Width of the field of view, nm. The file does not say it; without i
 TABLE = "Positions of the defects; 0 is the centre of the first pixel, x to the right, y downwards. Add, change or delete rows."
 UNITS = "Units of the table."
 POSITION_FILE = "CSV or TXT with the header x_nm,y_nm or x_px,y_px; or NPY or JSON. You see how it was read before it is used."
+USE_LIST = "Puts this list in place of the marks; Undo above the map brings yours back."
 SENSITIVITY = (
     "Low: only the clearest defects. High: weak ones too, and more false ones. A proposal; the map stays as it is until you accept."
 )
