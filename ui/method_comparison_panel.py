@@ -20,6 +20,8 @@ from ui.workspace import Workspace
 
 _PATIENCE_SECONDS = 0.8
 _PER_ROW = 4
+_NOT_GIVEN = "–"
+"""No hyphen: a cell of a table that begins with one is read as a list."""
 
 
 def show_method_comparison(space: Workspace, outcome: Outcome, buttons: Any) -> None:
@@ -75,7 +77,7 @@ def comparison_rows(comparison: MethodComparison) -> dict[str, list[str]]:
                 method_title(answer.method),
                 f"{correlation(estimate.kernel, chosen.kernel):.3f}",
                 symmetry_words(estimate),
-                wave_vector_words(estimate) or "-",
+                wave_vector_words(estimate) or _NOT_GIVEN,
                 with_unit(*in_handy_unit(estimate.noise_sigma, view.unit)),
                 f"{100 * explained_part(estimate, view.layer.values):.1f} %",
                 _error_bar(estimate, view.unit),
@@ -88,7 +90,7 @@ def comparison_rows(comparison: MethodComparison) -> dict[str, list[str]]:
 
 def _error_bar(estimate: KernelEstimate, unit: str) -> str:
     if estimate.uncertainty is None:
-        return "-"
+        return _NOT_GIVEN
     return with_unit(*in_handy_unit(float(np.sqrt(np.mean(estimate.uncertainty**2))), unit))
 
 

@@ -93,7 +93,7 @@ def defect_picker(
         limits: values at the ends of the colour map.
         pixel_size_nm: (dy, dx), or None where the scale is not known.
         unit: unit of the values, "" where not known.
-        height: height of the picture on the page in CSS pixels.
+        height: least height of the picture on the page in CSS pixels; a large window gives it more.
         key: Streamlit key.
         on_change: called before the rerun that a change in the picture causes.
     """
