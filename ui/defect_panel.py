@@ -132,8 +132,8 @@ def _show_detection(space: Workspace, view: MapView) -> None:
             f"Accepting replaces the {len(space.defects.points)} marked ones; undo brings them back."
         )
         left, right = st.columns(2)
-        left.button("Accept", on_click=accept, width="stretch", type="primary")
-        right.button("Discard", on_click=discard, width="stretch")
+        left.button("Accept", on_click=accept, width="stretch", type="primary", help=texts.ACCEPT)
+        right.button("Discard", on_click=discard, width="stretch", help=texts.DISCARD)
     elif space.proposal_note:
         st.caption(space.proposal_note)
 

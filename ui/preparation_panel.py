@@ -88,7 +88,8 @@ def _layer_after(space: Workspace, state: PreparationState, scan: ScanMap, chann
 
 def _offer_to_go_on(space: Workspace) -> None:
     st.caption("The preparation was stopped.")
-    st.button("Prepare the map", key="prepare_again", on_click=lambda: forget(space, _LAYER), width="stretch")
+    again = "Starts the preparation again; to use the map without a step, remove it under Preparation."
+    st.button("Prepare the map", key="prepare_again", on_click=lambda: forget(space, _LAYER), width="stretch", help=again)
 
 
 def _move_defects(space: Workspace, state: PreparationState, layer: PreparedLayer, channel: str, index: int) -> None:
@@ -172,7 +173,7 @@ def _show_removed(state: PreparationState, results: tuple[StepResult, ...]) -> N
     )
     if chosen in range(len(results)):
         result = results[chosen]
-        st.plotly_chart(removed_picture(result), config=PLOTLY_CONFIG, key="prepare_removed_picture")
+        st.plotly_chart(removed_picture(result), config=PLOTLY_CONFIG, key="prepare_removed_picture", alt="What the step took out")
         st.caption(plain(f"{result.removed_title}. {result.note}"))
 
 

@@ -25,6 +25,8 @@ TABLE = "Positions of the defects; 0 is the centre of the first pixel, x to the 
 UNITS = "Units of the table."
 POSITION_FILE = "CSV or TXT with the header x_nm,y_nm or x_px,y_px; or NPY or JSON. You see how it was read before it is used."
 USE_LIST = "Puts this list in place of the marks; Undo above the map brings yours back."
+ACCEPT = "Puts the squares in place of the marks."
+DISCARD = "Takes the squares away; the marks stay as they are."
 SENSITIVITY = (
     "Low: only the clearest defects. High: weak ones too, and more false ones. A proposal; the map stays as it is until you accept."
 )
@@ -68,6 +70,7 @@ UNCERTAINTY = (
 )
 UNCERTAINTY_MANNERS = {"own": "1 σ", "kernel": "Kernel's colours", "share": "% of kernel"}
 KERNEL_LIMITS = "Percentiles of the values at the two ends of the colours, for kernel, uncertainty and FFT. Only the pictures change."
+SNIPPET = "Lines that give the same kernel to the last bit."
 NPZ = "Kernel, uncertainty, FFT, observation, reconstruction, residual, positions and axes as named arrays."
 KERNEL_NPY = "float32, centre at index k // 2, units of the map."
 KERNEL_CSV = "One pixel a line: x, y from the centre, kernel, standard deviation."
