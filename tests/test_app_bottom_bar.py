@@ -9,7 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.app_driver import POSITIONS, noiseless_map, npy, start, wait_for_job
-from ui.jobs import job_queue
+from ui.bottom_bar import progress_text
+from ui.jobs import Job, job_queue
 
 OTHER_PAGES = ("stacks", "synthesize", "benchmark", "documentation")
 
@@ -30,7 +31,8 @@ def texts(app: AppTest) -> str:
 def test_every_page_says_what_is_missing(app: AppTest):
     for page in OTHER_PAGES:
         app.switch_page(f"pages/{page}.py").run()
-        assert not app.exception and "2 Defects: 5" in texts(app) and "3 Kernel: press Extract" in texts(app)
+        missing = "3 Kernels of every layer: press Extract every layer" if page == "stacks" else "3 Kernel: press Extract"
+        assert not app.exception and "2 Defects: 5" in texts(app) and missing in texts(app)
 
 
 def test_a_computation_is_seen_cancelled_and_taken_over_from_any_page(app: AppTest, monkeypatch: pytest.MonkeyPatch):
@@ -88,3 +90,15 @@ def test_the_networks_follow_the_kernel(monkeypatch: pytest.MonkeyPatch, app: Ap
     wait_for_job(app)
     assert not app.exception and space.network_job is None and space.outcome is not first and space.assessed is space.outcome
     np.testing.assert_array_equal(looked[0], noiseless_map())
+
+
+def test_the_bar_says_how_long_it_will_take_where_the_progress_is_steady(monkeypatch: pytest.MonkeyPatch):
+    job = Job("work")
+    job.step(0.25, "second of four")
+    monkeypatch.setattr(job, "running_seconds", lambda: 2.0)
+    assert progress_text(job, steady=True) == "second of four"
+    monkeypatch.setattr(job, "running_seconds", lambda: 10.0)
+    assert progress_text(job, steady=True) == "second of four, about 30 s left"
+    assert progress_text(job) == "second of four · 10 s"
+    job.ahead = lambda: 2
+    assert progress_text(job, steady=True) == "waiting for 2 other computations on this computer"

@@ -134,6 +134,22 @@ def test_the_latent_of_refined_can_follow_and_the_kernel_is_the_same(models):
     np.testing.assert_allclose(followed.latent, whole.latent, atol=1e-3 * np.abs(whole.latent).max())
 
 
+def test_an_extraction_says_what_it_is_doing_and_can_be_stopped():
+    observation, positions = scene()
+    said: list[tuple[float, str]] = []
+    note = lambda share, words: said.append((share, words))  # noqa: E731
+    Extractor().extract(observation, positions, "tikhonov", SIZE, refine_positions=True, report=note)
+    shares = [share for share, _ in said]
+    assert shares == sorted(shares) and shares[0] == 0.0 and shares[-1] < 1 and "round 1 of" in said[0][1]
+    assert [words for _, words in said[-2:]] == ["Solving for the kernel", "Comparing with the map"]
+
+    def stop(share: float, words: str) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        Extractor().extract(observation, positions, "tikhonov", SIZE, report=stop)
+
+
 def test_without_any_model_the_solvers_work_and_the_networks_say_why_not(without_models):
     observation, positions = scene()
     assert not without_models.has_model

@@ -9,11 +9,12 @@ import streamlit as st
 
 from ui.computed import running_computations
 from ui.guide import show_steps
-from ui.jobs import FINISHED, Job
+from ui.jobs import FINISHED, Job, remaining
 from ui.workspace import Workspace
 
 _POLL_SECONDS = 0.7
 _PATIENT_SECONDS = 3
+_TELLING_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -23,16 +24,18 @@ class JobKind:
     name: str
     cancel_key: str
     page: str
+    steady: bool = False
+    """Whether its progress is even enough to say how long it will take."""
 
 
 KINDS = (
     JobKind("job", "cancel_extraction", "Extract"),
     JobKind("search_job", "cancel_search", "Extract"),
     JobKind("network_job", "cancel_networks", "Extract"),
-    JobKind("assessment_job", "cancel_stability", "Extract"),
-    JobKind("methods_job", "cancel_methods", "Extract"),
+    JobKind("assessment_job", "cancel_stability", "Extract", steady=True),
+    JobKind("methods_job", "cancel_methods", "Extract", steady=True),
     JobKind("stack_job", "cancel_stack", "Stacks"),
-    JobKind("comparison_job", "cancel_comparison", "Synthesize"),
+    JobKind("comparison_job", "cancel_comparison", "Synthesize", steady=True),
 )
 
 
@@ -78,23 +81,27 @@ def _show_jobs(space: Workspace, page: str, place: Any, running: list[Job]) -> N
             if job is None:
                 continue
             if job.state not in FINISHED:
-                _show_running(job, kind.cancel_key)
+                _show_running(job, kind.cancel_key, kind.steady)
             elif kind.page != page:
                 st.caption(f":material/check: {job.title} has ended: its result is on the page {kind.page}.")
         for name, job in running_computations(space):
             _show_running(job, f"cancel_{name}")
 
 
-def _show_running(job: Job, cancel_key: str) -> None:
+def _show_running(job: Job, cancel_key: str, steady: bool = False) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.progress(job.fraction, text=f"{job.title}: {progress_text(job)}")
+        st.progress(job.fraction, text=f"{job.title}: {progress_text(job, steady)}")
         st.button("Cancel", key=cancel_key, on_click=job.cancel, help="Stops after the step that is being computed.")
 
 
-def progress_text(job: Job) -> str:
-    """Return what a job is doing, how long it has run, or whom it waits for."""
+def progress_text(job: Job, steady: bool = False) -> str:
+    """Return what a job is doing, and how long it will take or, where its progress is not steady, has run; or whom it waits for."""
     ahead = job.ahead()
     if ahead:
         return f"waiting for {ahead} other {'computation' if ahead == 1 else 'computations'} on this computer"
     seconds = job.running_seconds()
-    return job.message if seconds < _PATIENT_SECONDS else f"{job.message} · {round(seconds)} s"
+    if seconds < _PATIENT_SECONDS:
+        return job.message
+    if steady and job.fraction > _TELLING_SHARE:
+        return f"{job.message}, about {remaining(seconds * (1 - job.fraction) / job.fraction)} left"
+    return f"{job.message} · {round(seconds)} s"

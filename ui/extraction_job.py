@@ -71,7 +71,6 @@ def extract_kernel(job: Job, question: Question) -> Outcome:
     Raises:
         InputError: the question cannot be answered; the sentence says why.
     """
-    job.step(0.1, "Computing the kernel")
     tool = extractor()
     started = time.perf_counter()
     estimate = tool.extract(
@@ -82,6 +81,7 @@ def extract_kernel(job: Job, question: Question) -> Outcome:
         question.refine_positions,
         pixel_size_nm=question.view.pixel_size_nm,
         with_latent=False,
+        report=job.step,
     )
     seconds = time.perf_counter() - started
     return Outcome(question, estimate.with_source(_source(question)), None, "", seconds)

@@ -94,6 +94,11 @@ class Job:
             self._finished.set()
 
 
+def remaining(seconds: float) -> str:
+    """Return a time in words: seconds below a minute and a half, then minutes."""
+    return f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
+
+
 class JobQueue:
     """First come, first served, one at a time."""
 
