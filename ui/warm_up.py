@@ -6,23 +6,28 @@ import contextlib
 import threading
 from collections.abc import Callable
 
+import numpy as np
 import streamlit as st
 from streamlit import runtime
 
 from qpi_core.errors import InputError
+from qpi_core.grid import DEFAULT_PIXEL_SIZE_NM
+from qpi_core.synthesis.scenes import simulate_observation
 from ui.jobs import Job, job_queue
-from ui.loaders import example_map, extractor
+from ui.loaders import EXAMPLE_PARAMETERS, extractor
 
 DELAY_SECONDS = 0.3
-_SMALL = 48
+_SIDE, _DEFECTS = 48, 5
 
 
 def import_solvers() -> None:
-    """Import what the first kernel needs, by extracting one from a corner of the example: libraries also load parts when they are used."""
-    example = example_map()
-    values = example.scan.layer()[:_SMALL, :_SMALL]
-    inside = example.positions[(example.positions < _SMALL).all(axis=1)]
-    extractor().extract(values, inside, kernel_size=_SMALL // 2, pixel_size_nm=example.scan.pixel_size_nm, with_latent=False)
+    """Import what the first kernel needs by extracting one from a small map: libraries also load parts when they are used."""
+    rng = np.random.default_rng(0)
+    positions = rng.uniform(4, _SIDE - 5, (_DEFECTS, 2))
+    clean = simulate_observation(EXAMPLE_PARAMETERS, positions, (_SIDE, _SIDE))
+    # Without noise, or with a wrong list, far more is computed than has to be loaded.
+    values = clean + 0.2 * clean.std() * rng.standard_normal(clean.shape)
+    extractor().extract(values, positions, kernel_size=_SIDE // 2, pixel_size_nm=DEFAULT_PIXEL_SIZE_NM, with_latent=False)
 
 
 def import_charts() -> None:
