@@ -10,7 +10,7 @@ from qpi_core.errors import InputError
 from ui.jobs import FINISHED, Job, quick_queue
 from ui.workspace import Workspace
 
-PATIENCE_SECONDS = 0.8
+PATIENCE_SECONDS = 0.6
 """What is ready within this time is used in the same run of the page."""
 _KEPT = 3
 
