@@ -33,7 +33,7 @@ SCREENS = FOLDER / "screens"
 PATIENCE_MS = 300_000
 SETTLE_MS = 2500
 WIDTH, HEIGHT = 1280, 800
-README_HEIGHT = 1230
+README_HEIGHT = 1270
 """The README shows the top of the page: map, kernel, FFT, numbers."""
 MOST_BYTES = 150_000
 STACK_DEFECTS = 12
@@ -163,7 +163,8 @@ def save_readme_picture(page: Any) -> None:
 
 
 def wait_for_charts(page: Any) -> None:
-    """Wait until no placeholder is left and every chart has its content."""
+    """Wait until nothing is being computed, no placeholder is left and every chart has its content."""
+    page.wait_for_function("![...document.querySelectorAll('button')].some(button => button.innerText === 'Cancel')")
     page.wait_for_function("document.querySelectorAll('[data-testid=stSkeleton]').length === 0")
     drawn = "chart.querySelector('.heatmaplayer image, .scatterlayer .point, .scatterlayer .js-line')"
     page.wait_for_function(f"[...document.querySelectorAll('[data-testid=stPlotlyChart]')].every(chart => {drawn})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -53,13 +54,16 @@ class Refinement:
         return replace(estimate, warnings=warnings, provenance={**estimate.provenance, "refinement": record})
 
 
-def refine_defects(request: Request, positions: bool, weights: bool) -> tuple[Request, Refinement]:
+def refine_defects(
+    request: Request, positions: bool, weights: bool, report: Callable[[float, str], None] | None = None
+) -> tuple[Request, Refinement]:
     """Return the request with refined defects, kept on the map, and the record of it.
 
     Args:
         request: checked; its map is not constant.
         positions: move the defects.
         weights: change their amplitudes.
+        report: as for `qpi_core.solvers.position_refinement.refine`.
     """
     from qpi_core.solvers.position_refinement import refine
 
@@ -71,6 +75,7 @@ def refine_defects(request: Request, positions: bool, weights: bool) -> tuple[Re
         positions,
         weights,
         pixel_size_nm=request.pixel_size_nm,
+        report=report,
     )
     height, width = request.observation.shape
     kept = np.clip(found.positions, -0.5, [width - 0.5, height - 0.5])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,10 @@ from qpi_core.validation import require_kernel_size, require_observation, requir
 if TYPE_CHECKING:
     from qpi_core.checkpoints import LoadedModels
     from qpi_core.networks.inference import NetworkKernel
+
+
+_MOVING, _SOLVED = 0.6, 0.9
+"""Shares of the time of an extraction, roughly: after the defects were moved, and after the solve."""
 
 
 class Extractor:
@@ -93,7 +98,8 @@ class Extractor:
         pixel_size_nm: float | tuple[float, float] | None = None,
         *,
         weights: ArrayLike | None = None,
-        with_latent: bool = False,
+        with_latent: bool | None = None,
+        report: Callable[[float, str], None] | None = None,
     ) -> KernelEstimate:
         """Extract the kernel from a map.
 
@@ -106,23 +112,31 @@ class Extractor:
             refine_weights: let the data give each defect its own amplitude, their mean kept.
             pixel_size_nm: pitch, one number or (dy, dx), for parameters in nm; None where it is not known.
             weights: amplitude of each defect; None is 1.
-            with_latent: also run Encoder_Y into Decoder_K where a model is there, whatever the method.
+            with_latent: True: also run Encoder_Y into Decoder_K where a model is there, whatever the method. False: run them only
+                where the kernel itself needs them, and let `add_latent` follow. None: `refined` and `two_step` bring a latent.
+            report: called before each stage with the share that is done, roughly, and a few words; what it raises stops the work.
 
         Raises:
             InputError: bad observation, positions, kernel_size, weights, pixel size or method; no model for a method that needs one.
         """
         chosen = find_method(method)
         request = self._request(observation, positions, kernel_size, pixel_size_nm, weights)
+        request = replace(request, latent_wanted=with_latent is not False)
         constant = _is_constant(request.observation)
         refinement = None
+        tell = report if report is not None else _keep_quiet
         with one_blas_thread():
             if (refine_positions or refine_weights) and not constant:
-                request, refinement = refine_defects(request, refine_positions, refine_weights)
+                request, refinement = refine_defects(
+                    request, refine_positions, refine_weights, lambda share, words: tell(_MOVING * share, words)
+                )
+            tell(_MOVING if refinement is not None else 0.0, "Solving for the kernel")
             answer = _constant_answer(request) if constant else chosen.solve(request)
+        tell(_SOLVED, "Comparing with the map")
         estimate = self._estimate(chosen, request, answer, np.asarray(observation))
         if refinement is not None:
             estimate = refinement.note(estimate)
-        wanted = with_latent and self.has_model and not constant
+        wanted = bool(with_latent) and self.has_model and not constant
         return self.add_latent(estimate, observation) if wanted else estimate
 
     def add_latent(self, estimate: KernelEstimate, observation: ArrayLike) -> KernelEstimate:
@@ -267,6 +281,10 @@ def resolve_device(device: str) -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _keep_quiet(share: float, words: str) -> None:
+    """Report to nobody."""
 
 
 def _describe_models(models: LoadedModels) -> dict[str, str]:

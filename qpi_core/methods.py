@@ -39,6 +39,7 @@ class Request:
         pixel_size_nm: (dy, dx), or None where it is not known.
         models: loads the networks, or raises InputError where there are none.
         has_model: says whether there are networks to load.
+        latent_wanted: whether a method that tries the networks only where it needs them runs them in any case.
     """
 
     observation: NDArray[np.float32]
@@ -48,6 +49,7 @@ class Request:
     pixel_size_nm: tuple[float, float] | None
     models: Callable[[], LoadedModels]
     has_model: Callable[[], bool]
+    latent_wanted: bool = True
 
 
 @dataclass(frozen=True)
@@ -178,15 +180,22 @@ def _refined_with(request: Request, listed: ListedFit) -> Answer:
         Prior("harmonic", harmonic, HARMONIC_FREEDOM, lambda held: kernel_without(model, image, points, weights, size, held)),
         Prior("none", nothing, 1.0, lambda held: nothing.wide_kernel),
     ]
-    network = None
-    if request.has_model():
+    network: NetworkKernel | None = None
+
+    def rivals() -> list[Prior]:
+        nonlocal network
+        if not request.has_model():
+            return []
         network = run_two_step(request, listed.start)
-        priors.append(
-            Prior(
-                "two_step", _as_solution(request, network), NETWORK_FREEDOM, lambda held: run_two_step(_without(request, held)).wide_kernel
-            )
-        )
-    return Answer(solve_refined(image, points, size, priors, weights=weights), network, listed.repair)
+        solution = _as_solution(request, network)
+        return [Prior("two_step", solution, NETWORK_FREEDOM, lambda held: run_two_step(_without(request, held)).wide_kernel)]
+
+    solution = solve_refined(image, points, size, priors, weights=weights, rivals=rivals)
+    # What follows later reads the list as it was given; the latent of a repaired one is made here.
+    wanted = request.latent_wanted or listed.repair is not None
+    if network is None and wanted and request.has_model():
+        network = run_two_step(request, listed.start)
+    return Answer(solution, network, listed.repair)
 
 
 def _without(request: Request, held: NDArray[np.bool_]) -> Request:

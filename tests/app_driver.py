@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
+import ui.computed
+import ui.warm_up
 from qpi_core.synthesis.kernels import KernelParameters
 from qpi_core.synthesis.scenes import simulate_observation
 
@@ -16,6 +18,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PARAMETERS = KernelParameters(symmetry_order=3, orientation=0.4, wavenumber=3.0, phase=0.7, decay=0.25)
 POSITIONS = np.array([[12.0, 20.0], [40.0, 15.0], [30.0, 44.0], [52.0, 50.0], [8.0, 55.0]])
 SECONDS = 300
+# Nothing polls here: what a page waits for in a queue is waited for in the same run.
+ui.computed.PATIENCE_SECONDS = SECONDS
+# A test loads what it needs; the preparation for the first user would stand in its way.
+ui.warm_up.DELAY_SECONDS = 24 * 3600
 
 
 def start() -> AppTest:
@@ -25,10 +31,12 @@ def start() -> AppTest:
 
 def wait_for_job(app: AppTest, name: str = "job") -> AppTest:
     """Let the running job end, then rerun the page, as the polling fragment does in a browser."""
-    job = getattr(app.session_state["workspace"], name)
-    if job is not None:
-        assert job.wait(SECONDS), "the job did not end"
-    return app.run()
+    for waited in (name, "network_job"):
+        job = getattr(app.session_state["workspace"], waited)
+        if job is not None:
+            assert job.wait(SECONDS), "the job did not end"
+        app.run()
+    return app
 
 
 def noiseless_map() -> NDArray[np.float32]:

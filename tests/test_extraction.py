@@ -18,6 +18,7 @@ from qpi_core.networks.kernel_vae import KernelVAE
 from qpi_core.networks.observation_encoder import ObservationEncoder
 from qpi_core.networks.one_step import OneStepNetwork
 from qpi_core.reconstruction import reconstruct
+from qpi_core.synthesis.scenes import draw_scene
 
 SIZE = 12
 SMALL = {"block_out_channels": (8, 8, 16, 16), "layers_per_block": 1, "norm_num_groups": 4}
@@ -120,6 +121,33 @@ def test_latent_beside_any_method_is_that_of_two_step(models):
     np.testing.assert_array_equal(extractor.latent_of(observation, positions, SIZE).latent, two_step.latent)
     assert estimate.provenance["model"]["sha256"] == "0" * 64 and estimate.method == "defect_average"
     assert not np.array_equal(estimate.kernel, two_step.kernel)
+
+
+def test_the_latent_of_refined_can_follow_and_the_kernel_is_the_same(models):
+    known = draw_scene(seed=31, index=3, noise_level=0.2, count=12)
+    extractor = Extractor(models=models, device="cpu")
+    whole = extractor.extract(known.observation, known.positions, "refined")
+    first = extractor.extract(known.observation, known.positions, "refined", with_latent=False)
+    assert whole.latent is not None and first.latent is None and first.provenance["model"] is None
+    followed = extractor.add_latent(first, known.observation)
+    np.testing.assert_array_equal(followed.kernel, whole.kernel)
+    np.testing.assert_allclose(followed.latent, whole.latent, atol=1e-3 * np.abs(whole.latent).max())
+
+
+def test_an_extraction_says_what_it_is_doing_and_can_be_stopped():
+    observation, positions = scene()
+    said: list[tuple[float, str]] = []
+    note = lambda share, words: said.append((share, words))  # noqa: E731
+    Extractor().extract(observation, positions, "tikhonov", SIZE, refine_positions=True, report=note)
+    shares = [share for share, _ in said]
+    assert shares == sorted(shares) and shares[0] == 0.0 and shares[-1] < 1 and "round 1 of" in said[0][1]
+    assert [words for _, words in said[-2:]] == ["Solving for the kernel", "Comparing with the map"]
+
+    def stop(share: float, words: str) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        Extractor().extract(observation, positions, "tikhonov", SIZE, report=stop)
 
 
 def test_without_any_model_the_solvers_work_and_the_networks_say_why_not(without_models):

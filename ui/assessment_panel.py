@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from qpi_core.assessment import MIN_DEFECTS, Assessment
@@ -10,18 +12,18 @@ from ui import texts
 from ui.assessment_job import assess_outcome
 from ui.extraction_job import Outcome
 from ui.guide import plain
-from ui.jobs import FINISHED, job_queue, show_running_job
+from ui.jobs import FINISHED, job_queue
 from ui.loaders import extractor
 from ui.workspace import Workspace
 
 _PATIENCE_SECONDS = 0.8
 
 
-def show_stability(space: Workspace, outcome: Outcome) -> None:
-    """Show the button and, once it was pressed for this very result, the verdict."""
+def show_stability(space: Workspace, outcome: Outcome, buttons: Any) -> None:
+    """Show the button in the container for buttons and, once it was pressed for this very result, the verdict below."""
     _collect(space)
     reason = _why_not(space, outcome)
-    pressed = st.button(
+    pressed = buttons.button(
         "Check stability",
         icon=":material/rule:",
         key="check_stability",
@@ -30,8 +32,6 @@ def show_stability(space: Workspace, outcome: Outcome) -> None:
     )
     if pressed:
         _start(space, outcome)
-    if space.assessment_job is not None:
-        show_running_job(space.assessment_job, "cancel_stability")
     if space.assessed is not outcome:
         return
     if space.assessment_problem:

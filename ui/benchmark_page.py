@@ -13,9 +13,11 @@ from qpi_core.errors import InputError
 from qpi_core.evaluation.results_file import PaperTables, Results, read_results, results_from
 from qpi_core.evaluation.scenes import DEFECT_BINS, HELD_OUT_SEED, VARIANTS
 from ui.benchmark_chart import MEASURES, Slice, measure_chart, method_name, value_of
+from ui.bottom_bar import show_bottom_bar
 from ui.guide import plain
 from ui.loaders import current_weights_hash
 from ui.panels import PLOTLY_CONFIG
+from ui.workspace import workspace
 
 _BY_NOISE, _BY_DEFECTS, _BY_KIND = "Noise", "Number of defects", "Kind of scene"
 _PAPER_SCALE = "MAE, MSE and RMSE on the paper's scale: twice (MSE: four times) the error on [0, 1]."
@@ -23,6 +25,7 @@ _PAPER_SCALE = "MAE, MSE and RMSE on the paper's scale: twice (MSE: four times) 
 
 def show_benchmark_page() -> None:
     """Show the whole page."""
+    show_bottom_bar(workspace(), "Benchmark")
     models = list_models()
     left, right = st.columns([1, 1], gap="medium")
     with left:

@@ -9,6 +9,7 @@ from ui.colours import colour_limits
 from ui.panels import Figure, add_image, axis, axis_name, panels, typed
 
 RESIDUAL_COLOURS = "RdBu_r"
+_MOST_DRAWN = 512
 
 
 def map_with_defects(
@@ -36,21 +37,42 @@ def fit_panels(
     limits: tuple[float, float],
     height: int = 340,
 ) -> Figure:
-    """Show map, reconstruction and residual with one zoom, axes in nm (px without a known pitch).
+    """Show map, reconstruction and residual with one zoom, axes in nm (px without a known pitch), large ones as means of blocks.
 
     The first two share their colours. The residual is drawn about 0 over the same span of values, so its contrast can be compared.
     """
     figure = panels(["Map", "Reconstruction", "Residual, same span about 0"], height, gap=0.07)
     half = (limits[1] - limits[0]) / 2
+    pitch = pixel_size_nm or (1.0, 1.0)
     pictures = [(observation, colours, limits), (reconstruction, colours, limits), (residual, RESIDUAL_COLOURS, (-half, half))]
-    for column, (values, scale, ends) in enumerate(pictures, start=1):
+    every = block_side(observation.shape)
+    for column, (full, scale, ends) in enumerate(pictures, start=1):
+        values = block_means(full, every)
         bar = unit if column > 1 else None
-        _add_map(figure, column, values, pixel_size_nm or (1.0, 1.0), "nm" if pixel_size_nm else "px", scale, ends, bar)
+        _add_map(figure, column, values, pitch, "nm" if pixel_size_nm else "px", scale, ends, bar, every=every)
         if column > 1:
             figure["layout"][f"xaxis{column}"]["matches"] = "x"
             figure["layout"][f"yaxis{column}"].pop("scaleanchor")
             figure["layout"][f"yaxis{column}"] |= {"matches": "y", "showticklabels": False, "title": None}
     return figure
+
+
+def block_side(shape: tuple[int, ...]) -> int:
+    """Return the side of the blocks of pixels whose means are drawn, 1 for maps that are not larger than the screen."""
+    return -(-max(shape) // _MOST_DRAWN)
+
+
+def block_means(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Return the means of the measured values in blocks of side x side pixels, smaller ones at the far edges, NaN where there are none."""
+    if side == 1:
+        return values
+    rows, columns = (-(-length // side) * side for length in values.shape)
+    whole = np.full((rows, columns), np.nan)
+    whole[: values.shape[0], : values.shape[1]] = values
+    blocks = whole.reshape(rows // side, side, columns // side, side)
+    count = np.isfinite(blocks).sum(axis=(1, 3))
+    total = np.nansum(blocks, axis=(1, 3))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
 def _add_map(
@@ -63,12 +85,14 @@ def _add_map(
     limits: tuple[float, float],
     bar: str | None,
     positions: NDArray[np.float64] | None = None,
+    every: int = 1,
 ) -> None:
-    """Add a map with axes in physical units, y downwards, and its defects as open circles."""
+    """Add a map with axes in physical units, y downwards, and its defects as open circles; values are means of every x every pixels."""
     dy, dx = pixel_size
-    rows, columns = values.shape
+    rows, columns = (side * every for side in values.shape)
+    first = (every - 1) / 2
     hover = f"x %{{x:.3f}} {length}<br>y %{{y:.3f}} {length}<br>%{{z:.4s}}"
-    add_image(figure, column, values, (0.0, 0.0), (dy, dx), colours, limits, bar, hovertemplate=hover)
+    add_image(figure, column, values, (first * dy, first * dx), (every * dy, every * dx), colours, limits, bar, hovertemplate=hover)
     if positions is not None:
         points = positions * np.array([dx, dy])
         marker = {"symbol": "circle-open", "size": 7, "color": "#ff5d3b", "line": {"width": 1.5}}

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from qpi_core.errors import InputError
 from ui import texts
+from ui.defect_search import collect_search, start_search
 from ui.defect_table import show_defect_table
 from ui.guide import plain
+from ui.kernel_preview import show_kernel_preview
 from ui.map_panel import MapView
 from ui.preparation_state import preparation_of
 from ui.workspace import NO_POINTS, Workspace
+
+if TYPE_CHECKING:
+    from qpi_core.maps.positions import LoadedPositions
 
 _HEIGHT = 318
 
 
 def show_defect_panel(space: Workspace, view: MapView) -> None:
-    """Show the three ways to defects beside the picture."""
+    """Show the three ways to defects beside the picture, and the kernel that came of them."""
     with st.container(height=_HEIGHT, border=False, gap="small"):
-        table, from_file, detect = st.tabs(["Table", "From file", "Detect"])
+        done = space.outcome is not None
+        # Another key once there is a kernel: the first one is shown at once, and afterwards the chosen tab stays.
+        titles = ["Table", "From file", "Detect", "Kernel"] if done else ["Table", "From file", "Detect"]
+        table, from_file, detect, *kernel = st.tabs(titles, default="Kernel" if done else "Table", key=f"defect_tabs_{done}")
+        if kernel:
+            with kernel[0]:
+                show_kernel_preview(space.outcome, space.stale)
         with table:
             show_defect_table(space.defects, view.pixel_size_nm, view.layer.values.shape, height=200)
         with from_file:
@@ -28,9 +41,8 @@ def show_defect_panel(space: Workspace, view: MapView) -> None:
 
 
 def _show_upload(space: Workspace, view: MapView) -> None:
-    from qpi_core.maps.positions import load_positions
-
     upload = st.file_uploader("List of positions", key="positions_upload", help=texts.POSITION_FILE, label_visibility="collapsed")
+    answer = st.container(gap="small")
     units = st.segmented_control(
         "Units of a list without a heading",
         ["px", "nm"],
@@ -40,40 +52,43 @@ def _show_upload(space: Workspace, view: MapView) -> None:
     )
     if upload is None:
         return
-    content = upload.getvalue()
-    try:
-        loaded = load_positions(content, upload.name, view.file_pixel_size_nm, space.loaded.scan.shape)
-    except InputError as error:
-        if units is None:
+    with answer:
+        try:
+            loaded = _read_list(space, view, upload.name, upload.getvalue(), units)
+        except InputError as error:
             st.error(plain(str(error)))
             return
-        try:
-            loaded = load_positions(content, upload.name, view.file_pixel_size_nm, space.loaded.scan.shape, units=units)
-        except InputError as second:
-            st.error(plain(str(second)))
-            return
-    st.text(loaded.description)
-    st.button(
-        "Use this list",
-        key="use_list",
-        on_click=lambda: preparation_of(space).place_raw_defects(space.defects, loaded.positions_px, view.layer.values.shape),
-        width="stretch",
-        type="primary",
-    )
+        st.button(
+            "Use this list",
+            key="use_list",
+            on_click=lambda: preparation_of(space).place_raw_defects(space.defects, loaded.positions_px, view.layer.values.shape),
+            width="stretch",
+            type="primary",
+            help=texts.USE_LIST,
+        )
+        st.text(loaded.description)
+
+
+def _read_list(space: Workspace, view: MapView, name: str, content: bytes, units: str | None) -> LoadedPositions:
+    """Return the positions of a file; the units on the page count only where the file does not say its own.
+
+    Raises:
+        InputError: it cannot be read; the sentence says why.
+    """
+    from qpi_core.maps.positions import load_positions
+
+    try:
+        return load_positions(content, name, view.file_pixel_size_nm, space.loaded.scan.shape)
+    except InputError:
+        if units is None:
+            raise
+        return load_positions(content, name, view.file_pixel_size_nm, space.loaded.scan.shape, units=units)
 
 
 def _show_detection(space: Workspace, view: MapView) -> None:
     def propose() -> None:
-        from qpi_core.maps import find_defects
-
-        try:
-            template = space.outcome.estimate.kernel if like_kernel else None
-            space.proposal = find_defects(view.layer.values, sensitivity=st.session_state["sensitivity"], template=template)
-            space.proposal_note = (
-                "" if len(space.proposal) else "Nothing stands out at this sensitivity; raise it, or mark the defects by hand."
-            )
-        except InputError as error:
-            space.proposal, space.proposal_note = NO_POINTS, str(error)
+        template = space.outcome.estimate.kernel if like_kernel else None
+        start_search(space, view, st.session_state["sensitivity"], template)
 
     def snap() -> None:
         from qpi_core.maps import snap_to_extremum
@@ -90,9 +105,18 @@ def _show_detection(space: Workspace, view: MapView) -> None:
     def discard() -> None:
         space.proposal = NO_POINTS
 
+    collect_search(space, view.layer.sha256)
     like_kernel = _choose_target(space, view)
     st.slider("Sensitivity", 0.0, 1.0, 0.5, 0.05, key="sensitivity", help=texts.SENSITIVITY, persist_state="session")
-    st.button("Propose defects", on_click=propose, width="stretch", icon=":material/frame_inspect:")
+    searching = space.search_job is not None
+    st.button(
+        "Propose defects",
+        on_click=propose,
+        width="stretch",
+        icon=":material/frame_inspect:",
+        disabled=searching,
+        help="A search is running." if searching else texts.PROPOSE,
+    )
     marked = len(space.defects.points) > 0
     st.button(
         "Snap marks to extrema",
@@ -108,8 +132,8 @@ def _show_detection(space: Workspace, view: MapView) -> None:
             f"Accepting replaces the {len(space.defects.points)} marked ones; undo brings them back."
         )
         left, right = st.columns(2)
-        left.button("Accept", on_click=accept, width="stretch", type="primary")
-        right.button("Discard", on_click=discard, width="stretch")
+        left.button("Accept", on_click=accept, width="stretch", type="primary", help=texts.ACCEPT)
+        right.button("Discard", on_click=discard, width="stretch", help=texts.DISCARD)
     elif space.proposal_note:
         st.caption(space.proposal_note)
 

@@ -42,7 +42,7 @@ def show_downloads(outcome: Outcome) -> None:
     with st.container(horizontal=True, gap="small"):
         for file in whole_results(outcome, lambda: space.qspace_view):
             _show_button(file)
-        with st.popover("Copy as Python", icon=":material/code:", width="content"):
+        with st.popover("Copy as Python", icon=":material/code:", width="content", help=texts.SNIPPET):
             st.code(python_snippet(outcome.estimate), language="python", height=360)
             if outcome.question.name == EXAMPLE_NAME:
                 st.download_button("The example's map", example_file, EXAMPLE_NAME, on_click="ignore", help="Save it beside the script.")

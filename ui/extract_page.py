@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from qpi_core.errors import InputError
+from ui.bottom_bar import bottom_places, running_jobs, show_jobs, show_steps_of
 from ui.defect_panel import show_defect_panel
 from ui.extraction_job import Question
-from ui.guide import plain, show_steps
-from ui.jobs import show_running_job
+from ui.first_page import show_first_page
+from ui.guide import plain
 from ui.kernel_panel import choose_question, collect, show_extract_button
 from ui.map_captions import show_map_captions
 from ui.map_panel import MapView, choose_view, show_source
+from ui.moved_positions import moved_positions, show_moved_positions
 from ui.picker import defect_picker
 from ui.preparation_state import preparation_of
 from ui.session_panel import show_save_session
@@ -26,11 +30,11 @@ def show_extract_page() -> None:
     """Show the whole page."""
     space = workspace()
     collect(space)
+    steps, jobs = bottom_places()
     space.whole_page = True
-    _bench()
+    _bench(steps)
     space.whole_page = False
-    if space.job is not None:
-        show_running_job(space.job, "cancel_extraction")
+    show_jobs(space, "Extract", jobs)
     if space.extract_problem:
         st.error(plain(space.extract_problem))
     if space.outcome is not None:
@@ -41,13 +45,12 @@ def show_extract_page() -> None:
 
 
 @st.fragment
-def _bench() -> None:
+def _bench(steps: Any) -> None:
     """Show everything above the result: a click on the map reruns this alone, and the rest of the page only when its standing changes."""
     space = workspace()
     _adopt_picture(space)
-    steps = st.container()
     left, middle_and_right = st.columns([1, 3.4], gap="medium")
-    view = None
+    view, question = None, None
     with left:
         show_source(space)
         if space.loaded is not None:
@@ -57,24 +60,30 @@ def _bench() -> None:
                 st.error(plain(str(error)))
             show_save_session(space, "save_session")
     with middle_and_right:
-        question = _workbench(space, view) if view is not None else _empty_workbench()
+        if view is not None:
+            question = _workbench(space, view)
+        elif space.loaded is None:
+            show_first_page(_PICKER_HEIGHT + 60)
+        else:
+            _wait_for_map(space)
     stale = space.outcome is not None and question is not None and space.outcome.question.fingerprint() != question.fingerprint()
-    with steps:
-        show_steps(space.loaded.name if space.loaded else None, len(space.defects.points), space.outcome is not None, stale)
     changed = stale != space.stale or space.outcome is not space.shown_outcome
     space.stale, space.shown_outcome = stale, space.outcome
+    with steps:
+        show_steps_of(space)
+    # A computation that has just begun is looked after by the whole page.
+    changed = changed or any(job not in space.polled for job in running_jobs(space))
     if changed and not space.whole_page:
         st.rerun()
 
 
-def _empty_workbench() -> None:
+def _wait_for_map(space: Workspace) -> None:
+    """Keep the map's place while it is prepared, or while it cannot be."""
+    if running_jobs(space):
+        st.skeleton(height=_PICKER_HEIGHT + 60)
+        return
     with st.container(border=True, height=_PICKER_HEIGHT + 60, vertical_alignment="center", horizontal_alignment="center"):
-        st.subheader("From an STM map to the pattern of a single defect", anchor=False, text_alignment="center", width=560)
-        st.markdown(
-            "Load a map, click on its defects, press Extract. The kernel, its FFT, and what the map looks like without it appear below.",
-            text_alignment="center",
-            width=560,
-        )
+        st.caption("The map stands here once its preparation is in order.")
 
 
 def _workbench(space: Workspace, view: MapView) -> Question:
@@ -101,6 +110,7 @@ def _show_picker(space: Workspace, view: MapView) -> None:
         rev=rev,
         points=points,
         proposal=space.proposal,
+        moved=moved_positions(space, view.layer.sha256),
         colour_map=view.colours,
         limits=view.limits,
         pixel_size_nm=view.pixel_size_nm,
@@ -109,6 +119,7 @@ def _show_picker(space: Workspace, view: MapView) -> None:
         key=_PICKER_KEY,
         on_change=lambda: _adopt_picture(workspace()),
     )
+    show_moved_positions(space, view.layer.sha256)
     show_map_captions(space.loaded, view)
 
 

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
 from ui.jobs import Job
-from ui.loaders import array_hash, atlas, extractor
+from ui.loaders import array_hash, extractor
 from ui.map_panel import MapView
 
 if TYPE_CHECKING:
@@ -53,9 +52,9 @@ class Outcome:
 
     Attributes:
         question: what was asked.
-        estimate: the answer, with latent and network_kernel where a model is there.
+        estimate: the answer, with latent and network_kernel once the networks have looked at it.
         place: where the latent lies among the training kernels, or None.
-        network_note: why there is no latent or no place for it, or "".
+        network_note: why there is no latent or no place for it; "" also means that the networks have not looked yet.
         seconds: time of the method itself.
     """
 
@@ -67,45 +66,25 @@ class Outcome:
 
 
 def extract_kernel(job: Job, question: Question) -> Outcome:
-    """Do the extraction inside a job: the chosen method, then Encoder_Y into Decoder_K whatever the method.
+    """Do the extraction inside a job; what the networks make of it follows (ui.network_view), unless the method is one of theirs.
 
     Raises:
         InputError: the question cannot be answered; the sentence says why.
     """
-    job.step(0.1, "Computing the kernel")
     tool = extractor()
-    values = question.view.layer.values
     started = time.perf_counter()
     estimate = tool.extract(
-        values,
+        question.view.layer.values,
         question.positions,
         question.method,
         question.kernel_size,
         question.refine_positions,
         pixel_size_nm=question.view.pixel_size_nm,
+        with_latent=False,
+        report=job.step,
     )
     seconds = time.perf_counter() - started
-    job.step(0.6, "Finding its place in the latent space")
-    note = ""
-    if estimate.latent is None:
-        estimate, note = _with_latent(tool, estimate, values)
-    place = None
-    if estimate.latent is not None:
-        try:
-            place = atlas().place(estimate.latent)
-        except InputError as error:
-            note = str(error)
-    return Outcome(question, estimate.with_source(_source(question)), place, note, seconds)
-
-
-def _with_latent(tool: Any, estimate: KernelEstimate, values: NDArray[np.float32]) -> tuple[KernelEstimate, str]:
-    """Return the estimate with the networks' view beside it; a missing model is a note, never a failure of the method."""
-    if not tool.has_model:
-        return estimate, "No released model is installed, so the kernel has no place in the latent space yet."
-    try:
-        return tool.add_latent(estimate, values), ""
-    except InputError as error:
-        return estimate, str(error)
+    return Outcome(question, estimate.with_source(_source(question)), None, "", seconds)
 
 
 def _source(question: Question) -> dict[str, Any]:

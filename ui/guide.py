@@ -5,16 +5,32 @@ from __future__ import annotations
 import streamlit as st
 
 
-def show_steps(map_name: str | None, defect_count: int, kernel_done: bool, stale: bool) -> None:
-    """Show Map, Defects, Kernel, Take home as badges with what each one still needs."""
+def show_steps(
+    map_name: str | None,
+    defect_count: int,
+    kernel_done: bool,
+    stale: bool,
+    kernel: str = "Kernel",
+    press: str = "Extract",
+    home: str = "PNG, NPY, JSON, ZIP",
+) -> None:
+    """Show Map, Defects, Kernel, Take home as badges with what each one still needs.
+
+    Args:
+        map_name: of the map in use, or None.
+        defect_count: marked defects.
+        kernel_done: whether there is a result.
+        stale: whether it belongs to other inputs than the present ones.
+        kernel, press, home: what the result is called on this page, the button that makes it, and what can be taken home.
+    """
     steps = [
         (f"1 Map: {_short(map_name)}" if map_name else "1 Map: load one or take the example", map_name is not None),
         (f"2 Defects: {defect_count}" if defect_count else "2 Defects: mark at least one", defect_count > 0),
         (
-            "3 Kernel: out of date, extract again" if stale else "3 Kernel: ready" if kernel_done else "3 Kernel: press Extract",
+            f"3 {kernel}: " + ("out of date, extract again" if stale else "ready" if kernel_done else f"press {press}"),
             kernel_done and not stale,
         ),
-        ("4 Take home: PNG, NPY, JSON, ZIP", kernel_done),
+        (f"4 Take home: {home}", kernel_done),
     ]
     current = next((i for i, (_, done) in enumerate(steps[:3]) if not done), 3)
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="steps"):

@@ -36,6 +36,8 @@ class Job:
         self.result: Any = None
         self.problem = ""
         self.seconds = 0.0
+        self.ahead: Callable[[], int] = lambda: 0
+        self._started: float | None = None
         self._cancel = threading.Event()
         self._finished = threading.Event()
 
@@ -59,13 +61,17 @@ class Job:
         """Say whether the user has asked to stop, for work that keeps what it has instead of being cut off by `step`."""
         return self._cancel.is_set()
 
+    def running_seconds(self) -> float:
+        """Return for how long the work has been going on, 0 while it waits."""
+        return 0.0 if self._started is None else time.perf_counter() - self._started
+
     def wait(self, seconds: float) -> bool:
         """Wait at most so long; say whether the job has ended."""
         return self._finished.wait(seconds)
 
     def run(self, work: Callable[[Job], Any]) -> None:
         """Do the work and keep what came of it; every failure becomes a sentence."""
-        started = time.perf_counter()
+        started = self._started = time.perf_counter()
         try:
             self.step(0.0, "Starting")
             self.state = "running"
@@ -88,6 +94,11 @@ class Job:
             self._finished.set()
 
 
+def remaining(seconds: float) -> str:
+    """Return a time in words: seconds below a minute and a half, then minutes."""
+    return f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
+
+
 class JobQueue:
     """First come, first served, one at a time."""
 
@@ -99,6 +110,7 @@ class JobQueue:
     def submit(self, title: str, work: Callable[[Job], Any]) -> Job:
         """Queue work and return its job."""
         job = Job(title)
+        job.ahead = lambda: self.ahead_of(job)
         with self._lock:
             self._waiting.append(job)
         self._pool.submit(self._run, job, work)
@@ -123,12 +135,18 @@ def job_queue() -> JobQueue:
     return JobQueue()
 
 
+@st.cache_resource(max_entries=1, show_spinner=False)
+def quick_queue() -> JobQueue:
+    """Return a second queue, for what takes seconds: the preparation of a map must not wait for somebody's energy stack."""
+    return JobQueue()
+
+
 @st.fragment(run_every=0.7)
 def show_running_job(job: Job, key: str) -> None:
     """Show progress and a cancel button; rerun the page once the job has ended."""
     if job.state in FINISHED:
         st.rerun()
-    ahead = job_queue().ahead_of(job)
+    ahead = job.ahead()
     message = f"Waiting for {ahead} other {'computation' if ahead == 1 else 'computations'} on this computer" if ahead else job.message
     bar, button = st.columns([5, 1], vertical_alignment="bottom")
     bar.progress(job.fraction, text=f"{job.title}: {message}")

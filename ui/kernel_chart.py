@@ -124,6 +124,18 @@ def kernel_and_spectrum(
     return figure
 
 
+def single_kernel(kernel: NDArray[np.float32], pixel_size_nm: tuple[float, float] | None, unit: str, height: int) -> Figure:
+    """Show a kernel (k, k) alone, axes in nm (px without a known pitch), small enough to stand beside other things."""
+    size = kernel.shape[0]
+    dy, dx = pixel_size_nm or (1.0, 1.0)
+    figure = panels([""], height, gap=0.2)
+    colours, limits = display_limits(kernel)
+    _add_window(figure, 1, kernel, size, (dy, dx), ("x", "y", "nm" if pixel_size_nm else "px"), colours, limits, unit)
+    figure["layout"]["yaxis"] |= {"scaleanchor": "x", "scaleratio": dy / dx}
+    figure["layout"].update(margin={"l": 4, "r": 4, "t": 8, "b": 4}, dragmode=False, uirevision="preview")
+    return figure
+
+
 def _add_window(
     figure: Figure,
     column: int,

@@ -11,6 +11,7 @@ from ui.extraction_job import Question, extract_kernel
 from ui.jobs import FINISHED, job_queue
 from ui.loaders import extractor
 from ui.map_panel import MapView
+from ui.network_view import collect_network_view, start_network_view
 from ui.workspace import Workspace
 
 _LARGEST_KERNEL = 256
@@ -101,13 +102,15 @@ def start_extraction(space: Workspace, question: Question) -> None:
 
 
 def collect(space: Workspace) -> None:
-    """Take over what a finished job left: the outcome, or the sentence about what went wrong."""
+    """Take over what finished jobs left: the outcome, or the sentence about what went wrong, and the networks' view of it."""
+    collect_network_view(space)
     job = space.job
     if job is None or job.state not in FINISHED:
         return
     space.job = None
     if job.state == "done":
         space.outcome = job.result
+        start_network_view(space)
     elif job.state == "failed":
         space.extract_problem = job.problem
     if job.state == "done":

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from qpi_core.errors import InputError
+from ui.bottom_bar import show_bottom_bar
 from ui.guide import plain
 from ui.jobs import FINISHED, Job, job_queue, show_running_job
+from ui.kernel_panel import collect
 from ui.latent_kernels import show_own, show_point
 from ui.latent_path_panel import choose_path, show_path
 from ui.loaders import atlas, extractor
@@ -26,6 +28,8 @@ _EXAMPLE_POINT = 0
 def show_latent_page() -> None:
     """Show the whole page; the networks are loaded in a job when this is the first page that needs them."""
     space = workspace()
+    collect(space)
+    show_bottom_bar(space, "Latent space")
     if not _ready(space):
         return
     try:

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -132,16 +133,27 @@ def _example_scene() -> tuple[NDArray[np.float32], NDArray[np.float64]]:
 
 @st.cache_resource(max_entries=MOST_LAYERS, scope="session", show_spinner=False)
 def prepared_layer(token: str, channel: str, index: int, steps: str, pixel_size_nm: tuple[float, float], _scan: ScanMap) -> PreparedLayer:
-    """Return one layer of a map after its preparation steps, given as JSON; the pixel size is that of the scan.
+    """Return what prepare_layer does, kept for the session.
 
     The key is the map's token and not the hash that its file states: a session file may state the hash of another map.
+
+    Raises:
+        InputError: as prepare_layer.
+    """
+    return prepare_layer(channel, index, steps, _scan)
+
+
+def prepare_layer(
+    channel: str, index: int, steps: str, scan: ScanMap, report: Callable[[float, str], None] | None = None
+) -> PreparedLayer:
+    """Return one layer of a map after its preparation steps, given as JSON; the pixel size is that of the scan.
 
     Raises:
         InputError: no such layer, nothing measured in it, or a step that does not fit it.
     """
     from qpi_core.maps.preparation import Preparation
 
-    prepared = Preparation.from_json(json.loads(steps)).apply_to_scan(_scan, channel, index=index)
+    prepared = Preparation.from_json(json.loads(steps)).apply_to_scan(scan, channel, index=index, report=report)
     values = prepared.values.astype(np.float32)
     values.flags.writeable = False
     return PreparedLayer(values, array_hash(values), prepared)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from ui import texts
 from ui.guide import plain
 from ui.loaders import LoadedMap
 
@@ -18,7 +19,7 @@ _MOST_NOTES = 3
 
 def show_map_captions(loaded: LoadedMap, view: MapView) -> None:
     """Show one line about the layer in use, and one each for what the file's reader says, the rest of many on request."""
-    st.caption(describe_map(view))
+    st.caption(describe_map(view), help=texts.PICKER)
     scan = loaded.scan if view.file_pixel_size_nm is None else loaded.scan.with_pixel_size(view.file_pixel_size_nm)
     notes = [plain(note) for note in scan.notes]
     if notes:

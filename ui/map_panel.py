@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
 from ui import texts
 from ui.colours import COLOUR_MAPS, DIVERGING, TITLES, colour_limits
 from ui.guide import plain
-from ui.limits_control import show_limits
+from ui.limits_control import Percentiles, show_limits
 from ui.loaders import LoadedMap, PreparedLayer, example_map, loaded_file
 from ui.preparation_panel import show_preparation
 from ui.preparation_state import begin_preparation, preparation_of
@@ -125,8 +124,8 @@ def show_source(space: Workspace) -> None:
         st.error(plain(space.problem))
 
 
-def choose_view(loaded: LoadedMap) -> MapView:
-    """Show channel, energy, preparation, colours and limits, and return the layer they describe.
+def choose_view(loaded: LoadedMap) -> MapView | None:
+    """Show channel, energy, preparation, colours and limits, and return the layer they describe, None while it is prepared.
 
     Raises:
         InputError: the layer cannot be used.
@@ -148,9 +147,12 @@ def choose_view(loaded: LoadedMap) -> MapView:
     pixel_size = _choose_pixel_size(loaded)
     space = workspace()
     layer = show_preparation(space, scan if pixel_size is None else scan.with_pixel_size(pixel_size), channel, index)
+    colours, percentiles = _choose_colours()
+    if layer is None:
+        return None
     preparation = Preparation.from_json(preparation_of(space).steps)
     after = None if pixel_size is None else layer.prepared.pixel_size_nm
-    colours, limits = _choose_colours(layer.values)
+    limits = colour_limits(layer.values, percentiles, diverging=colours in DIVERGING)
     return MapView(layer, channel, index, bias, preparation, pixel_size, after, layer.prepared.unit, colours, limits)
 
 
@@ -192,9 +194,8 @@ def _choose_pixel_size(loaded: LoadedMap) -> tuple[float, float] | None:
     return (float(width) / scan.shape[1],) * 2 if width else None
 
 
-def _choose_colours(values: NDArray[np.float32]) -> tuple[str, tuple[float, float]]:
+def _choose_colours() -> tuple[str, Percentiles]:
     colours = st.selectbox(
         "Colours", list(COLOUR_MAPS), format_func=TITLES.__getitem__, key="colours", help=texts.COLOURS, persist_state="session"
     )
-    percentiles = show_limits("limits", USUAL_LIMITS, texts.LIMITS)
-    return colours, colour_limits(values, percentiles, diverging=colours in DIVERGING)
+    return colours, show_limits("limits", USUAL_LIMITS, texts.LIMITS)

@@ -11,9 +11,12 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
+from ui.computed import Stopped, computed
 
 if TYPE_CHECKING:
     from qpi_core.maps.preparation import Prepared
+    from ui.jobs import Job
+    from ui.workspace import Workspace
 
 TITLES = {
     "level": "Levelling",
@@ -59,12 +62,14 @@ class FormLayer:
     """What a form needs to know of the map as it is prepared so far.
 
     Attributes:
+        space: of the session.
         prepared: values and pixel size.
         sha256: of the values.
         channels: the map's channels, for steps that read another one.
         known: whether the pixel size is known; lengths count pixels otherwise.
     """
 
+    space: Workspace
     prepared: Prepared
     sha256: str
     channels: tuple[str, ...]
@@ -252,7 +257,7 @@ def _set_point_form(layer: FormLayer) -> dict[str, Any]:
 def _peaks(layer: FormLayer) -> NDArray[np.float64]:
     """Show two fields for Bragg peaks, filled with the strongest pair in different directions, and return the peaks refined."""
     values, pitch = layer.prepared.values, layer.prepared.pixel_size_nm
-    for number, peak in enumerate(_two_directions(_proposed_peaks(layer.sha256, pitch, values)), start=1):
+    for number, peak in enumerate(_two_directions(_proposed_peaks(layer)), start=1):
         st.session_state.setdefault(f"prepare_peak_{number}_{layer.sha256[:8]}", f"{peak[0]:.3f}, {peak[1]:.3f}")
     unit = f"rad/{layer.unit}"
     texts = [
@@ -265,11 +270,27 @@ def _peaks(layer: FormLayer) -> NDArray[np.float64]:
     return np.array([_refined_peak(layer.sha256, pitch, (x, y), values) for x, y in picks])
 
 
-@st.cache_data(max_entries=20, show_spinner=False)
-def _proposed_peaks(sha256: str, pitch: tuple[float, float], _values: NDArray[np.float64]) -> NDArray[np.float64]:
-    from qpi_core.maps.preparation import find_bragg_peaks
+def _proposed_peaks(layer: FormLayer) -> NDArray[np.float64]:
+    """Return the Bragg peaks (n, 2) of the layer.
 
-    return find_bragg_peaks(_values, pitch)
+    Raises:
+        InputError: they are still being looked for.
+    """
+    values, pitch = layer.prepared.values, layer.prepared.pixel_size_nm
+
+    def work(job: Job) -> NDArray[np.float64]:
+        from qpi_core.maps.preparation import find_bragg_peaks
+
+        job.step(0.1, "Looking at |FFT|")
+        return find_bragg_peaks(values, pitch)
+
+    try:
+        found = computed(layer.space, "bragg_peaks", (layer.sha256, pitch), "Bragg peaks", work)
+    except Stopped:
+        return np.zeros((0, 2))
+    if found is None:
+        raise InputError("Bragg peaks are being looked for.")
+    return np.asarray(found, dtype=np.float64)
 
 
 @st.cache_data(max_entries=100, show_spinner=False)

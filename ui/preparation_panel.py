@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
 from qpi_core.errors import InputError
 from ui.colours import colour_limits
+from ui.computed import Stopped, computed, forget
 from ui.guide import plain
-from ui.loaders import PreparedLayer, prepared_layer
+from ui.loaders import PreparedLayer, prepare_layer, prepared_layer
 from ui.panels import PLOTLY_CONFIG, Figure, add_image, axis, panels
 from ui.preparation_forms import ABOUT, TITLES, FormLayer, describe_step, step_form
 from ui.preparation_state import PreparationState, place_of, preparation_of
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 
 _LONGEST_PICTURE = 320
 _NOTHING = -1
+_LAYER = "layer"
 
 
-def show_preparation(space: Workspace, scan: ScanMap, channel: str, index: int) -> PreparedLayer:
-    """Show the steps and their controls, and return the layer after them; the defects move along.
+def show_preparation(space: Workspace, scan: ScanMap, channel: str, index: int) -> PreparedLayer | None:
+    """Show the steps and their controls, and return the layer after them, None while it is computed; the defects move along.
 
     Args:
         space: with the map in use.
@@ -38,28 +40,58 @@ def show_preparation(space: Workspace, scan: ScanMap, channel: str, index: int) 
         InputError: no such layer, or a step that does not fit it; the controls are there all the same, so that it can be removed.
     """
     state = preparation_of(space)
-    token = space.loaded.token
-
-    def prepared(steps: list[dict[str, Any]]) -> PreparedLayer:
-        return prepared_layer(token, channel, index, json.dumps(steps), scan.pixel_size_nm, scan)
-
     problem, layer = "", None
     try:
-        layer = prepared(state.steps)
-        _move_defects(space, state, layer, channel, index)
+        layer = _layer_after(space, state, scan, channel, index)
+        if layer is not None:
+            _move_defects(space, state, layer, channel, index)
     except InputError as error:
         problem = str(error)
     with st.popover("Preparation", icon=":material/tune:", width="stretch", help="Levelling, repairs, crop, drift, masks, normalisation."):
         _show_steps(state)
         if layer is not None:
-            _show_new_step(state, FormLayer(layer.prepared, layer.sha256, scan.channels, scan.pixel_size_known), prepared)
+            _show_new_step(state, FormLayer(space, layer.prepared, layer.sha256, scan.channels, scan.pixel_size_known))
             _show_removed(state, layer.prepared.results)
         _show_file(state)
     st.caption(_summary(state))
-    if layer is None:
+    if problem:
         raise InputError(f"{problem} Remove the step under Preparation, or undo it.")
+    if layer is None:
+        return None
     show_tilt_offer(state, layer)
     return layer
+
+
+def _layer_after(space: Workspace, state: PreparationState, scan: ScanMap, channel: str, index: int) -> PreparedLayer | None:
+    """Return the layer after the steps, None while it is computed; a change of the steps that fails or is stopped is taken back.
+
+    Raises:
+        InputError: no such layer, or a step does not fit it.
+    """
+    asked = (space.loaded.token, channel, index, json.dumps(state.steps), scan.pixel_size_nm)
+    if not state.steps:
+        return prepared_layer(*asked, scan)
+    try:
+        layer: PreparedLayer | None = computed(
+            space, _LAYER, asked, "Preparation", lambda job: prepare_layer(channel, index, asked[3], scan, job.step)
+        )
+    except (InputError, Stopped) as error:
+        if not state.on_trial:
+            if isinstance(error, Stopped):
+                return _offer_to_go_on(space)
+            raise
+        state.undo()
+        state.problem = str(error)
+        return _layer_after(space, state, scan, channel, index)
+    if layer is not None:
+        state.on_trial = False
+    return layer
+
+
+def _offer_to_go_on(space: Workspace) -> None:
+    st.caption("The preparation was stopped.")
+    again = "Starts the preparation again; to use the map without a step, remove it under Preparation."
+    st.button("Prepare the map", key="prepare_again", on_click=lambda: forget(space, _LAYER), width="stretch", help=again)
 
 
 def _move_defects(space: Workspace, state: PreparationState, layer: PreparedLayer, channel: str, index: int) -> None:
@@ -103,8 +135,8 @@ def _show_steps(state: PreparationState) -> None:
         st.error(plain(state.problem))
 
 
-def _show_new_step(state: PreparationState, layer: FormLayer, prepared: Any) -> None:
-    """Show the form of a new step; it is kept only if it fits the map."""
+def _show_new_step(state: PreparationState, layer: FormLayer) -> None:
+    """Show the form of a new step; it stays in the list only if it fits the map."""
     from qpi_core.maps.preparation import Preparation
 
     name = st.selectbox(
@@ -129,11 +161,7 @@ def _show_new_step(state: PreparationState, layer: FormLayer, prepared: Any) -> 
         st.caption(plain(reason))
     elif pressed:
         # Not in a callback: that would still hold the parameters of the run before the press.
-        try:
-            prepared([*state.steps, step])
-            state.change([*state.steps, step])
-        except InputError as error:
-            state.problem = str(error)
+        state.try_out([*state.steps, step])
         st.rerun()
 
 
@@ -147,7 +175,7 @@ def _show_removed(state: PreparationState, results: tuple[StepResult, ...]) -> N
     )
     if chosen in range(len(results)):
         result = results[chosen]
-        st.plotly_chart(removed_picture(result), config=PLOTLY_CONFIG, key="prepare_removed_picture")
+        st.plotly_chart(removed_picture(result), config=PLOTLY_CONFIG, key="prepare_removed_picture", alt="What the step took out")
         st.caption(plain(f"{result.removed_title}. {result.note}"))
 
 

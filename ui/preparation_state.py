@@ -30,6 +30,7 @@ class PreparationState:
         place: names that movement; "" where pixels stay.
         outside: (n, 2) raw pixels of defects that lie outside of the prepared map at present; they come back with an undo.
         problem: sentence about the last step that could not be added.
+        on_trial: the last change is taken back if the map cannot be prepared with it, or if the user stops it.
         restored_place: the place of a session that was loaded: its defects are in the prepared pixels already.
     """
 
@@ -40,14 +41,21 @@ class PreparationState:
     outside: NDArray[np.float64] = field(default_factory=lambda: NO_POINTS)
     problem: str = ""
     restored_place: str = ""
+    on_trial: bool = False
 
     def change(self, steps: list[dict[str, Any]]) -> None:
         """Put in other steps; the present ones can be brought back."""
         self.history = [*self.history, self.steps][-_MOST_UNDONE:]
-        self.steps, self.problem = steps, ""
+        self.steps, self.problem, self.on_trial = steps, "", False
+
+    def try_out(self, steps: list[dict[str, Any]]) -> None:
+        """Put in other steps for as long as nothing speaks against them."""
+        self.change(steps)
+        self.on_trial = True
 
     def undo(self) -> None:
         """Bring back the steps before the last change."""
+        self.on_trial = False
         if self.history:
             self.steps, self.problem = self.history.pop(), ""
 

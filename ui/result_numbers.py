@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from qpi_core.estimate import KernelEstimate
 from ui import texts
@@ -11,6 +12,7 @@ from ui.extraction_job import Outcome
 
 _WAVE_VECTORS = ("wave_vector_rad_per_nm", "wave_vector_rad_per_px", "wavenumber_rad_per_nm", "wavenumber_rad_per_px")
 
+_NOT_FOUND = "not determined"
 _UNITS_WITH_PREFIX = ("m", "A", "V", "S", "Hz", "N")
 _PREFIXES = {-5: "f", -4: "p", -3: "n", -2: "µ", -1: "m", 0: "", 1: "k", 2: "M", 3: "G"}
 
@@ -62,9 +64,13 @@ def symmetry_words(estimate: KernelEstimate) -> str:
 
 def explained_share(outcome: Outcome) -> float:
     """Return the share of the map's variance that the reconstruction accounts for, from 0 to 1."""
-    values = outcome.question.view.layer.values
+    return explained_part(outcome.estimate, outcome.question.view.layer.values)
+
+
+def explained_part(estimate: KernelEstimate, values: NDArray[np.float32]) -> float:
+    """Return the share of the variance of a map (height, width) that an estimate accounts for, from 0 to 1."""
     variance = float(np.nanvar(values))
-    return max(0.0, 1.0 - float(np.nanvar(outcome.estimate.residual)) / variance) if variance > 0 else 0.0
+    return max(0.0, 1.0 - float(np.nanvar(estimate.residual)) / variance) if variance > 0 else 0.0
 
 
 def short_number(value: float) -> str:
@@ -96,9 +102,15 @@ def _described(name: str, value: float, deviation: float) -> tuple[str, str, str
     return label, f"{value:.{decimals}f}", f"{deviation:.{decimals}f}", unit
 
 
+def wave_vector_words(estimate: KernelEstimate) -> str:
+    """Return `6.395 ± 0.004 rad/nm` for the strongest oscillation, "" where the method finds none."""
+    name, value = _wave_vector(estimate)
+    return value if name and value != _NOT_FOUND else ""
+
+
 def _wave_vector(estimate: KernelEstimate) -> tuple[str, str]:
     for name in _WAVE_VECTORS:
         if name in estimate.parameters:
             label, number, error, unit = _described(name, *estimate.parameters[name])
             return label, with_unit(f"{number} ± {error}" if error else number, unit)
-    return "Wave vector q", "not determined"
+    return "Wave vector q", _NOT_FOUND

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
 from qpi_core.estimate import KernelEstimate
 from qpi_core.spectra import fft_magnitude
 from ui import texts
 from ui.assessment_panel import show_stability
-from ui.charts import fit_panels
+from ui.charts import block_side, fit_panels
 from ui.colours import colour_limits
 from ui.downloads import show_downloads
 from ui.extraction_job import Outcome
@@ -18,12 +17,16 @@ from ui.kernel_chart import FULL_RANGE, UNCERTAINTY_MANNERS, kernel_and_spectrum
 from ui.kernel_panel import method_title
 from ui.limits_control import show_limits
 from ui.loaders import atlas
+from ui.method_comparison_panel import show_method_comparison
 from ui.outcome_qspace import show_outcome_in_qspace
 from ui.panels import PLOTLY_CONFIG
 from ui.result_numbers import show_numbers
 from ui.workspace import workspace
 
 _PADDING = 4
+_FIT_HEIGHT = 380
+_MOMENT_SECONDS = 0.5
+_WAITED = "result_waited"
 
 
 @st.fragment
@@ -31,36 +34,50 @@ def show_result(outcome: Outcome, stale: bool) -> None:
     """Show a finished extraction; `stale` says that map, defects or settings have changed since."""
     estimate = outcome.estimate
     title = f"Kernel · {method_title(estimate.method)}"
-    st.subheader(title, anchor=False)
+    st.subheader(title, anchor=False, help=texts.ZOOM)
     if stale:
         st.caption(
             ":orange[:material/history:] The map, the defects or the settings have changed since; press Extract to bring this up to date."
         )
     if estimate.warnings:
         st.warning("\n\n".join(plain(sentence) for sentence in estimate.warnings), icon=":material/info:")
-    _offer_moved_positions(outcome, stale)
     show_kernel_row(outcome)
     show_numbers(outcome)
+    if _is_new(outcome):
+        _follow_soon()
+        return
     show_outcome_in_qspace(outcome)
     show_fit(outcome)
-    show_stability(workspace(), outcome)
+    buttons = st.container(horizontal=True, gap="small")
+    show_stability(workspace(), outcome, buttons)
+    show_method_comparison(workspace(), outcome, buttons)
     show_latent_view(outcome)
     st.subheader("Take home", anchor=False)
     show_downloads(outcome)
 
 
-def _offer_moved_positions(outcome: Outcome, stale: bool) -> None:
-    """Offer to take the positions that the map moved in place of the marks."""
-    positions = outcome.estimate.positions
-    if not outcome.question.refine_positions or np.array_equal(positions, outcome.question.positions):
-        return
-    st.button(
-        "Take over moved positions",
-        key="take_over_positions",
-        on_click=lambda: workspace().defects.replace(positions, "refined"),
-        disabled=stale,
-        help="The map, the defects or the settings have changed since; press Extract first." if stale else texts.TAKE_OVER,
-    )
+def _is_new(outcome: Outcome) -> bool:
+    """Say whether a result is shown for the first time: its kernel then goes out alone, because the browser paints nothing of what
+    it gets at once before all of its charts are drawn.
+    """
+    space = workspace()
+    new = space.drawn is not outcome.question
+    space.drawn = outcome.question
+    return new
+
+
+def _follow_soon() -> None:
+    """Keep the place of the other pictures and have them drawn a moment later."""
+    st.skeleton(height=_FIT_HEIGHT)
+    st.session_state[_WAITED] = False
+    _wait_once()
+
+
+@st.fragment(run_every=_MOMENT_SECONDS)
+def _wait_once() -> None:
+    if st.session_state[_WAITED]:
+        st.rerun()
+    st.session_state[_WAITED] = True
 
 
 def show_kernel_row(outcome: Outcome) -> None:
@@ -72,7 +89,6 @@ def show_kernel_row(outcome: Outcome) -> None:
         percentiles = show_limits("kernel_limits", FULL_RANGE, texts.KERNEL_LIMITS, width=230)
         logarithmic = st.toggle("Logarithmic FFT", key="fft_log", help=texts.LOG_FFT, persist_state="session")
         padded = st.toggle("Finer q grid", key="fft_padded", help=texts.PADDING, persist_state="session")
-        st.caption("One zoom for all", help=texts.ZOOM)
     uncertainty = None
     if estimate.uncertainty is not None:
         uncertainty = uncertainty_picture(estimate.kernel, estimate.uncertainty, view.unit, manner, percentiles)
@@ -113,11 +129,17 @@ def show_fit(outcome: Outcome) -> None:
     st.plotly_chart(
         figure, width="stretch", key="fit", config=PLOTLY_CONFIG, alt="Map, reconstruction and residual on the same colour scale"
     )
+    if (every := block_side(view.layer.values.shape)) > 1:
+        st.caption(f"Drawn as means of {every} × {every} pixels. The files hold every pixel.")
 
 
 def show_latent_view(outcome: Outcome) -> None:
     """Show the networks' kernel and its place among the simulated kernels, whatever the method."""
     st.subheader("What the networks see", anchor=False)
+    space = workspace()
+    if space.network_job is not None:
+        st.caption("Encoder_Y and Decoder_K are looking at the map; their kernel and its place follow.")
+        return
     if outcome.place is None:
         st.caption(plain(outcome.network_note))
         return

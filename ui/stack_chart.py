@@ -26,7 +26,7 @@ def energy_chart(
     fit: str,
     index: int,
     length: str = "nm",
-    height: int = 430,
+    height: int = 360,
     title: str = "E(q): ring average of |FFT|",
 ) -> Figure:
     """Show E(q) with the current layer as a line.

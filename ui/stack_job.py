@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.energy_map import EnergyMap, energy_map
-from ui.jobs import Cancelled, Job
+from ui.jobs import Cancelled, Job, remaining
 from ui.loaders import array_hash, extractor
 
 if TYPE_CHECKING:
@@ -136,8 +136,3 @@ class _Progress:
         except Cancelled:
             # The solver asks for itself and returns what is finished.
             return
-
-
-def remaining(seconds: float) -> str:
-    """Return a time in words: seconds below a minute and a half, then minutes."""
-    return f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"

@@ -9,8 +9,9 @@ from qpi_core.errors import InputError
 from qpi_core.methods import METHODS
 from qpi_core.validation import MIN_KERNEL_SIZE
 from ui import texts
-from ui.guide import plain
-from ui.jobs import FINISHED, job_queue, show_running_job
+from ui.bottom_bar import bottom_places, show_jobs
+from ui.guide import plain, show_steps
+from ui.jobs import FINISHED, job_queue
 from ui.kernel_panel import available_methods, default_method, method_title
 from ui.loaders import extractor
 from ui.preparation_state import preparation_of
@@ -19,25 +20,31 @@ from ui.workspace import Workspace, workspace
 
 _PATIENCE_SECONDS = 0.8
 _LARGEST_KERNEL = 256
+_RESULT_HEIGHT = 420
 
 
 def show_stack_page() -> None:
     """Show the whole page."""
     space = workspace()
     _collect(space)
+    steps, jobs = bottom_places()
+    question = None
     missing = _what_is_missing(space)
     if missing:
         st.info(missing, icon=":material/info:")
     else:
-        _show_controls(space)
-    if space.stack_job is not None:
-        show_running_job(space.stack_job, "cancel_stack")
+        question = _show_controls(space)
+    with steps:
+        _show_steps(space, question)
+    show_jobs(space, "Stacks", jobs)
     if space.stack_problem:
         st.error(plain(space.stack_problem))
     if space.stack_outcome is not None:
         from ui.stack_result import show_stack_result  # the charts and scipy are not needed before
 
         show_stack_result(space.stack_outcome)
+    elif space.stack_job is not None:
+        st.skeleton(height=_RESULT_HEIGHT)
 
 
 def _collect(space: Workspace) -> None:
@@ -74,7 +81,7 @@ def _channel(space: Workspace) -> str:
     return chosen if chosen in scan.channels else scan.default_channel
 
 
-def _show_controls(space: Workspace) -> None:
+def _show_controls(space: Workspace) -> StackQuestion:
     scan, channel = space.loaded.scan, _channel(space)
     st.caption(_describe(space, channel))
     left, middle, right = st.columns([1.4, 1.4, 1], gap="medium", vertical_alignment="bottom")
@@ -106,6 +113,22 @@ def _show_controls(space: Workspace) -> None:
         space.stack_job.wait(_PATIENCE_SECONDS)
         st.rerun()
     _show_standing(space, question)
+    return question
+
+
+def _show_steps(space: Workspace, question: StackQuestion | None) -> None:
+    """Show the steps with what this page adds to them: a kernel for every layer."""
+    outcome: StackOutcome | None = space.stack_outcome
+    stale = outcome is not None and question is not None and outcome.question.fingerprint() != question.fingerprint()
+    show_steps(
+        space.loaded.name if space.loaded else None,
+        len(space.defects.points),
+        outcome is not None and outcome.estimate.complete,
+        stale,
+        kernel="Kernels of every layer",
+        press="Extract every layer",
+        home="NPZ, CSV",
+    )
 
 
 def _describe(space: Workspace, channel: str) -> str:

@@ -9,11 +9,12 @@ from qpi_core.spectra import fft_magnitude
 from qpi_core.synthesis.families import FAMILIES
 from qpi_core.synthesis.synthetic_scene import SyntheticScene, scene_zip
 from ui import texts
+from ui.bottom_bar import show_bottom_bar
 from ui.charts import map_with_defects
 from ui.comparison_job import compare_methods
 from ui.comparison_panel import show_comparison
 from ui.guide import plain
-from ui.jobs import FINISHED, job_queue, show_running_job
+from ui.jobs import FINISHED, job_queue
 from ui.kernel_chart import kernel_and_spectrum
 from ui.kernel_panel import available_methods
 from ui.loaders import simulated_map
@@ -32,9 +33,8 @@ def show_synthesize_page() -> None:
     """Show the whole page."""
     space = workspace()
     _collect(space)
+    show_bottom_bar(space, "Synthesize")
     _live_scene()
-    if space.comparison_job is not None:
-        show_running_job(space.comparison_job, "cancel_comparison")
     if space.comparison_problem:
         st.error(plain(space.comparison_problem))
     if space.comparison is not None:

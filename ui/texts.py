@@ -9,6 +9,14 @@ SAVE_SESSION = (
     "Map, defects, settings and result in one file. Drop it where maps are loaded to go on with the work, "
     "in any browser or on another computer."
 )
+PICKER = (
+    "**Mouse**: click adds a defect or removes the one under it; drag moves a defect, or the map where there is none; the wheel zooms at "
+    "the cursor; Shift and drag removes all in a box; right-click removes.\n\n"
+    "**Keys**, after a click on the map or Tab: arrows move a cross (Shift: 10 px, Alt: 0.1 px), Enter adds or removes there, "
+    "Delete removes the nearest. N and P hold the next and the previous defect: arrows then move it, Delete removes it, Enter lets it go. "
+    "Ctrl+Z undoes, Ctrl+Shift+Z redoes, + and - zoom, 0 shows all.\n\n"
+    "x to the right, y downwards, 0 at the centre of the first pixel."
+)
 CHANNEL = "Which measured quantity to use. The dI/dV channel is chosen where the file has one."
 ENERGY = "Bias V of the layer, mV. The kernel belongs to this energy."
 COLOURS = "Colour map of the picture. The last two are diverging: white is 0, for signed maps."
@@ -17,9 +25,13 @@ MAP_WIDTH = "Width of the field of view, nm. The file does not say it; without i
 TABLE = "Positions of the defects; 0 is the centre of the first pixel, x to the right, y downwards. Add, change or delete rows."
 UNITS = "Units of the table."
 POSITION_FILE = "CSV or TXT with the header x_nm,y_nm or x_px,y_px; or NPY or JSON. You see how it was read before it is used."
+USE_LIST = "Puts this list in place of the marks; Undo above the map brings yours back."
+ACCEPT = "Puts the squares in place of the marks."
+DISCARD = "Takes the squares away; the marks stay as they are."
 SENSITIVITY = (
     "Low: only the clearest defects. High: weak ones too, and more false ones. A proposal; the map stays as it is until you accept."
 )
+PROPOSE = "Looks for defects and shows them as squares in the map; your marks stay until you accept."
 LOOK_FOR = (
     "Spots: what stands out of the background. Like the kernel: what resembles the extracted kernel, such as defects missing in the list."
 )
@@ -46,6 +58,10 @@ STABILITY = (
     "Extracts again from the surroundings of one half of the defects and of the other, two times, and compares the kernels: "
     "about four times as long as the extraction."
 )
+COMPARE_METHODS = (
+    "Runs every other method on this map with the same defects, where the extraction put them, and shows kernels on one colour scale. "
+    "r: Pearson correlation with the kernel above."
+)
 HALVES = "Pearson correlation of the kernels of two halves of the defects, mean of two random divisions: 1 is equal, noise alone gives 0."
 FULL_LIST = "Spearman-Brown: the correlation to expect between two lists as long as the full one."
 RESIDUAL_WHITENESS = "Correlation of neighbouring pixels of the residual: 0 for white noise, above 0.2 something is left in the map."
@@ -55,6 +71,7 @@ UNCERTAINTY = (
 )
 UNCERTAINTY_MANNERS = {"own": "1 σ", "kernel": "Kernel's colours", "share": "% of kernel"}
 KERNEL_LIMITS = "Percentiles of the values at the two ends of the colours, for kernel, uncertainty and FFT. Only the pictures change."
+SNIPPET = "Lines that give the same kernel to the last bit."
 NPZ = "Kernel, uncertainty, FFT, observation, reconstruction, residual, positions and axes as named arrays."
 KERNEL_NPY = "float32, centre at index k // 2, units of the map."
 KERNEL_CSV = "One pixel a line: x, y from the centre, kernel, standard deviation."

@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 
+import numpy as np
 import streamlit as st
 from streamlit import runtime
 
 from qpi_core.errors import InputError
+from qpi_core.grid import DEFAULT_PIXEL_SIZE_NM
+from qpi_core.synthesis.scenes import simulate_observation
 from ui.jobs import Job, job_queue
-from ui.loaders import example_map, extractor
+from ui.loaders import EXAMPLE_PARAMETERS, extractor
 
-_DELAY_SECONDS = 1.5
+DELAY_SECONDS = 0.3
+_SIDE, _DEFECTS = 48, 5
 
 
-def prepare(job: Job) -> None:
-    """Import what the first extraction needs and load the released model where there is one."""
-    job.step(0.1, "Loading the charts and the readers")
+def import_solvers() -> None:
+    """Import what the first kernel needs by extracting one from a small map: libraries also load parts when they are used."""
+    rng = np.random.default_rng(0)
+    positions = rng.uniform(4, _SIDE - 5, (_DEFECTS, 2))
+    clean = simulate_observation(EXAMPLE_PARAMETERS, positions, (_SIDE, _SIDE))
+    # Without noise, or with a wrong list, far more is computed than has to be loaded.
+    values = clean + 0.2 * clean.std() * rng.standard_normal(clean.shape)
+    extractor().extract(values, positions, kernel_size=_SIDE // 2, pixel_size_nm=DEFAULT_PIXEL_SIZE_NM, with_latent=False)
+
+
+def import_charts() -> None:
+    """Import what the first result needs to be drawn and to be taken home."""
     import plotly.graph_objects  # noqa: F401
 
-    import qpi_core.figures
-    import qpi_core.spectra  # noqa: F401
+    import ui.result_panel  # noqa: F401
 
-    example_map()
-    job.step(0.4, "Loading the networks")
+
+def load_networks() -> None:
+    """Load the released model where there is one."""
     tool = extractor()
     if tool.has_model:
         # A damaged model is told about when somebody asks for a network.
@@ -32,11 +46,27 @@ def prepare(job: Job) -> None:
             tool.models()
 
 
+PARTS: tuple[tuple[str, Callable[[], None]], ...] = (
+    ("Loading the solvers", import_solvers),
+    ("Loading the charts", import_charts),
+    ("Loading the networks", load_networks),
+)
+
+
+def prepare(job: Job, part: int = 0) -> None:
+    """Get one part ready and queue the next one behind whatever has been asked for meanwhile: a user's computation never waits for all."""
+    message, load = PARTS[part]
+    job.step(0.1, message)
+    load()
+    if part + 1 < len(PARTS):
+        job_queue().submit("Getting ready", lambda job: prepare(job, part + 1))
+
+
 @st.cache_resource(max_entries=1, show_spinner=False)
 def warm_up_once() -> bool:
-    """Start the preparation once per server, shortly after the first page has gone out."""
+    """Start the preparation once per server, right after the first page has gone out."""
     if runtime.exists():
-        timer = threading.Timer(_DELAY_SECONDS, lambda: job_queue().submit("Getting ready", prepare))
+        timer = threading.Timer(DELAY_SECONDS, lambda: job_queue().submit("Getting ready", prepare))
         timer.daemon = True
         timer.start()
     return True

@@ -67,6 +67,11 @@ class Workspace:
             so that Streamlit need not send the map again.
         job: the extraction that runs, or None.
         outcome: the last finished extraction (ui.extraction_job.Outcome) or None.
+        computations: what the page waits for, by name and key (ui.computed).
+        polled: the running jobs that the page shows and looks at again and again.
+        search_job: a search for defects, whose result is a proposal.
+        drawn: the question whose result has been shown, in whole or its kernel alone.
+        network_job: the networks' look at that outcome, while it is computed.
         stale: whether the result below belongs to other inputs than those above it.
         shown_outcome: the outcome that the lower part of the page shows.
         whole_page: whether the whole page is being run, or only its upper part.
@@ -80,6 +85,7 @@ class Workspace:
         latent_job: the loading of the networks for the Latent space page.
         assessed: the outcome whose stability was asked for last.
         assessment_job, assessment, assessment_problem: the job for it, what came of it (qpi_core.Assessment), or why nothing did.
+        methods_job, methods, methods_problem: the same three for the methods side by side on the Extract page.
         comparison_job, comparison, comparison_problem: the same three for the Synthesize page.
         stack_job, stack_outcome, stack_problem: the same three for the Stacks page.
         qspace_view: how the kernel is looked at in q-space (qpi_core.qspace_view.QSpaceView), for the files, or None.
@@ -93,6 +99,11 @@ class Workspace:
     shown: tuple[int, NDArray[np.float64]] = (0, NO_POINTS)
     job: Any = None
     outcome: Any = None
+    computations: dict[str, Any] = field(default_factory=dict)
+    polled: list[Any] = field(default_factory=list)
+    search_job: Any = None
+    drawn: Any = None
+    network_job: Any = None
     stale: bool = False
     shown_outcome: Any = None
     whole_page: bool = False
@@ -108,6 +119,9 @@ class Workspace:
     assessment_job: Any = None
     assessment: Any = None
     assessment_problem: str = ""
+    methods_job: Any = None
+    methods: Any = None
+    methods_problem: str = ""
     comparison_job: Any = None
     comparison: Any = None
     comparison_problem: str = ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
@@ -37,6 +39,7 @@ def find_defects(
     size_px: float | None = None,
     pattern: str = "spots",
     template: ArrayLike | None = None,
+    report: Callable[[float, str], None] | None = None,
 ) -> NDArray[np.float64]:
     """Return (n, 2) sub-pixel positions (x, y) of spots or of the centres of wave patterns, the strongest first; n may be 0.
 
@@ -55,6 +58,7 @@ def find_defects(
         template: (k, k) kernel of an extraction on the same pixels, centre at index k // 2, to look for in place of spots or waves
             by a matched filter; sensitivity then also lowers the least amplitude from all of the strongest one's to none of it, and
             polarity, size_px and pattern play no part.
+        report: with a template, called before each round with the share that is done and a few words; what it raises stops the search.
 
     Raises:
         InputError: an argument outside its range, or an observation that is not a 2-D layer.
@@ -83,7 +87,7 @@ def find_defects(
     scales = fitting if size_px is None else (size_px,)
     threshold = _HIGHEST_THRESHOLD ** (1 - sensitivity) * _LOWEST_THRESHOLD**sensitivity
     if template is not None:
-        return find_like_template(layer, kernel, threshold, 1 - sensitivity, min_distance)
+        return find_like_template(layer, kernel, threshold, 1 - sensitivity, min_distance, report)
     if pattern == "waves":
         response = signed = in_deviations(inversion_response(layer, measured, size_px or _WINDOW_PX), measured)
     else:

@@ -6,6 +6,8 @@ subtracted, and the rest of the map is judged anew.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import map_coordinates
@@ -49,7 +51,14 @@ def require_template(template: ArrayLike) -> Array:
     return kernel
 
 
-def find_like_template(layer: Array, kernel: Array, threshold: float, least_share: float, min_distance: float) -> Array:
+def find_like_template(
+    layer: Array,
+    kernel: Array,
+    threshold: float,
+    least_share: float,
+    min_distance: float,
+    report: Callable[[float, str], None] | None = None,
+) -> Array:
     """Return (n, 2) positions (x, y) of defects that look like a kernel, the strongest first.
 
     The response at a pixel is the correlation with the kernel over the root of the kernel's energy on measured pixels, so white
@@ -62,10 +71,13 @@ def find_like_template(layer: Array, kernel: Array, threshold: float, least_shar
         threshold: least response in robust standard deviations of the response to the map without the defects.
         least_share: least amplitude, as a share of the median one.
         min_distance: px.
+        report: called before each round with the share that is done at most and a few words; what it raises stops the search.
     """
     search = _Search(layer, kernel, min_distance)
     places, amplitudes = np.empty((0, 2)), np.empty(0)
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
+        if report is not None:
+            report(number / (_ROUNDS + _LAST_STEPS), f"Round {number + 1} of at most {_ROUNDS}, {len(places)} found")
         rest, correlation = search.without(places, amplitudes)
         if places.size:
             places, amplitudes = search.step(correlation, places, amplitudes)
@@ -75,7 +87,9 @@ def find_like_template(layer: Array, kernel: Array, threshold: float, least_shar
         places, amplitudes = np.vstack([places, found]), np.concatenate([amplitudes, strengths])
     if not places.size:
         return places
-    for _ in range(_LAST_STEPS):
+    for number in range(_LAST_STEPS):
+        if report is not None:
+            report((_ROUNDS + number) / (_ROUNDS + _LAST_STEPS), f"Placing {len(places)} between the pixels")
         rest, correlation = search.without(places, amplitudes)
         places, amplitudes = search.step(correlation, places, amplitudes)
     kept = search.significance(rest, correlation, places, amplitudes) > threshold

@@ -8,6 +8,7 @@ misfit, which such steps never leave, are looked for (see position_search).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -65,6 +66,7 @@ def refine(
     position_sigma_px: float = 0.7,
     pixel_size_nm: float | tuple[float, float] | None = None,
     symmetry_orders: tuple[int, ...] = SYMMETRY_ORDERS,
+    report: Callable[[float, str], None] | None = None,
 ) -> RefinedDefects:
     """Return the defects' positions and amplitudes that the map supports best.
 
@@ -78,6 +80,7 @@ def refine(
         position_sigma_px: standard deviation of the clicks in each direction.
         pixel_size_nm: (dy, dx) or one number.
         symmetry_orders: candidates, as in solve_harmonic.
+        report: called before each round with the share of the rounds that is done and a few words; what it raises stops the work.
 
     Raises:
         InputError: an argument is not usable; the sentence says which.
@@ -94,7 +97,7 @@ def refine(
     unsupported = np.zeros(len(clicked), dtype=bool)
     if not is_constant(values):
         rounds = _Rounds(values, size, pitch, symmetry_orders, clicked, amplitudes, position_sigma_px, refine_positions, refine_weights)
-        points, sizes, model = rounds.run()
+        points, sizes, model = rounds.run(report)
         if pattern_gain(model) >= LEAST_GAIN:
             deviation, unsupported = rounds.judge(model, points, sizes)
     moved = np.hypot(*(points - clicked).T)
@@ -115,7 +118,7 @@ class _Rounds:
     move: bool
     resize: bool
 
-    def run(self) -> tuple[Array, Array, HarmonicModel]:
+    def run(self, report: Callable[[float, str], None] | None = None) -> tuple[Array, Array, HarmonicModel]:
         """Return positions, amplitudes, and the last model."""
         points, weights = self.clicked, self.given
         model = self._select(points, weights)
@@ -123,6 +126,8 @@ class _Rounds:
             return points, weights, model
         pace, last = np.ones(len(points)), np.zeros_like(points)
         for attempt in range(_ROUNDS if self.move or self.resize else 0):
+            if report is not None:
+                report(attempt / _ROUNDS, f"Moving the defects, round {attempt + 1} of at most {_ROUNDS}")
             moved, weights = self._step(model, points, weights, attempt in _SEARCH_IN)
             # Two defects that share one spot push each other to and fro: whoever turns back walks half as far from then on.
             pace = np.where(np.sum((moved - points) * last, axis=1) < 0, 0.5 * pace, np.minimum(1.0, 1.5 * pace))

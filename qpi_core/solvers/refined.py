@@ -62,7 +62,13 @@ class Prior:
 
 
 def solve_refined(
-    observation: ArrayLike, positions: ArrayLike, kernel_size: int, priors: Sequence[Prior], *, weights: ArrayLike | None = None
+    observation: ArrayLike,
+    positions: ArrayLike,
+    kernel_size: int,
+    priors: Sequence[Prior],
+    *,
+    weights: ArrayLike | None = None,
+    rivals: Callable[[], Sequence[Prior]] | None = None,
 ) -> KernelSolution:
     """Correct the first prior mean where held-out pixels say that it helps; where they do, its rivals are tried too.
 
@@ -72,6 +78,7 @@ def solve_refined(
         kernel_size: side of the kernel in pixels.
         priors: candidates, at least one, the most trusted first.
         weights: amplitude of each defect; None is 1.
+        rivals: makes more candidates, asked only where the first one does not settle the matter.
 
     Raises:
         InputError: bad observation, positions, kernel_size or weights.
@@ -82,10 +89,12 @@ def solve_refined(
     mask = torch.from_numpy(prepared.mask)
     with torch.inference_mode():
         operator = ForwardOperator(points, shape, solved_window(size, shape), amplitudes)
-        leftovers = [_leftover(map_, prior.solution, points, amplitudes) for prior in priors]
-        offsets = [float(left[prepared.mask > 0].mean(dtype=np.float64)) for left in leftovers]
-        residuals = [centred(torch.from_numpy(left / np.float32(prepared.scale)), mask) for left in leftovers]
         power = float((amplitudes**2).sum())
+
+        def left_by(prior: Prior) -> tuple[float, Tensor]:
+            left = _leftover(map_, prior.solution, points, amplitudes)
+            offset = float(left[prepared.mask > 0].mean(dtype=np.float64))
+            return offset, centred(torch.from_numpy(left / np.float32(prepared.scale)), mask)
 
         def judge(residual: Tensor) -> Judgement:
             left = float(residual.square().sum() / mask.sum())
@@ -97,11 +106,16 @@ def solve_refined(
 
         # Between pixels a kernel on pixels leaves more than the solver that it came from, which knows the true offsets.
         explained = (priors[0].solution.noise_sigma / prepared.scale) ** 2 < 3 * NEGLIGIBLE
-        judgements = [Judgement(NEGLIGIBLE, None, 0.0) if explained else judge(residuals[0])]
+        left_over = [left_by(priors[0])]
+        judgements = [Judgement(NEGLIGIBLE, None, 0.0) if explained else judge(left_over[0][1])]
         # Wrong positions and missing defects make a kernel of independent profiles without any symmetry, and leave nothing to correct.
         first = priors[0].solution
         shapeless = first.symmetry_order is None and first.details.get("profiles") == "independent"
         doubtful = judgements[0].strength is not None or (shapeless and not explained)
+        if doubtful:
+            priors = [*priors, *(rivals() if rivals is not None else ())]
+            left_over += [left_by(prior) for prior in priors[1:]]
+        offsets, residuals = zip(*left_over, strict=True)
         if doubtful and not is_one_place(points) and mask.sum() <= MOST_JUDGED and all(prior.refit for prior in priors):
             verdict = _verdict(map_, prepared, points, amplitudes, priors, operator)
             judgement = Judgement(verdict.errors[verdict.index], verdict.strength, verdict.width)

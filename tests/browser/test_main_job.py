@@ -78,5 +78,15 @@ def test_example_in_one_click(new_page):
     app.page.get_by_role("button", name="Try the example").click()
     app.wait_for_step("3 Kernel: ready")
     app.wait_for_count(30)
+    # Without scrolling: the kernel beside the map. After scrolling: the steps are still there.
+    app.page.locator(".st-key-kernel_preview .heatmaplayer image").wait_for()
+    assert lower_edge(app, ".st-key-kernel_preview") < 800
+    app.page.get_by_text("Take home", exact=True).scroll_into_view_if_needed()
+    assert lower_edge(app, ".st-key-steps") < 800 and lower_edge(app, ".st-key-picker") < 0
     kernel = np.load(io.BytesIO(app.download("kernel_npy")), allow_pickle=False)
     assert kernel.shape == (64, 64) and np.isfinite(kernel).all()
+
+
+def lower_edge(app: AppPage, selector: str) -> float:
+    box = app.page.locator(selector).bounding_box()
+    return box["y"] + box["height"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from qpi_core import simulate_observation
 from tests.browser.app_page import AppPage, eventually, npy
 
 
@@ -124,3 +125,43 @@ def test_table_and_picture_stay_in_step(app: AppPage):
     app.click(75, y)
     app.wait_for_count(1)
     eventually(lambda: table.locator("[data-testid=glide-cell-2-0]").text_content().startswith("60"), "the table follows the picture")
+
+
+def test_a_held_marker_follows_the_arrow_keys_as_one_change(app: AppPage):
+    mark(app, (20, 20), (60, 40))
+    keyboard = app.page.keyboard
+    keyboard.press("n")
+    keyboard.press("n")
+    eventually(lambda: app.canvas.get_attribute("data-held") == "1", "the second marker is held")
+    for key in ("ArrowRight", "ArrowRight", "Shift+ArrowDown", "Alt+ArrowUp"):
+        keyboard.press(key)
+    keyboard.press("Enter")
+    assert hovered(app, 62, 49.9) == "1"
+    app.wait_for_count(2)
+    keyboard.press("Control+z")
+    eventually(lambda: hovered(app, 60, 40) == "1", "one undo takes all four steps back")
+    keyboard.press("p")
+    keyboard.press("Delete")
+    app.wait_for_count(1)
+    assert hovered(app, 20, 20) == "0"
+
+
+def test_moved_positions_are_drawn_until_the_marks_change(app: AppPage, new_page):
+    rng = np.random.default_rng(1)
+    places = np.array([[14.0, 18.0], [45.0, 22.0], [30.0, 47.0]])
+    kernel = {"symmetry_order": 4, "orientation": 0.3, "wavenumber": 3.0, "phase": 0.5, "decay": 0.25}
+    clean = simulate_observation(kernel, places, (64, 64))
+    app.upload_map("three.npy", npy((clean + 0.02 * rng.standard_normal(clean.shape)).astype(np.float32)))
+    app.page.get_by_text("64 × 64 px").wait_for()
+    for place in places:
+        mark(app, tuple(place + [0.7, -0.6]))
+    app.choose("method", "Circular harmonics")
+    app.extract()
+    eventually(lambda: app.canvas.get_attribute("data-moved") == "3", "the moved positions are drawn")
+    app.click(10, 55)
+    app.wait_for_count(4)
+    assert app.canvas.get_attribute("data-moved") == "0"
+    app.page.keyboard.press("Control+z")
+    eventually(lambda: app.canvas.get_attribute("data-moved") == "3", "the marks are again those that were moved")
+    app.page.locator(".st-key-take_over_positions").get_by_role("button").click()
+    eventually(lambda: hovered(app, *places[0]) == "0", "the marks are where the defects are")

@@ -53,6 +53,21 @@ def test_the_better_of_two_priors_is_taken():
     assert solution.details["prior"] == "good" and error(solution.kernel) == 0.0
 
 
+def test_rivals_are_made_only_where_the_first_prior_does_not_settle_the_matter():
+    asked = []
+
+    def rivals():
+        asked.append(True)
+        return [prior_of(SCENE.kernel, "rival")]
+
+    solve_refined(SCENE.observation, SCENE.positions, 64, [prior_of(SCENE.kernel)], rivals=rivals)
+    assert not asked
+    lazy = solve_refined(SCENE.observation, SCENE.positions, 64, [prior_of(SCENE.kernel * 0.3)], rivals=rivals)
+    eager = solve_refined(SCENE.observation, SCENE.positions, 64, [prior_of(SCENE.kernel * 0.3), prior_of(SCENE.kernel, "rival")])
+    assert asked == [True] and lazy.details["prior"] == "rival"
+    np.testing.assert_array_equal(lazy.kernel, eager.kernel)
+
+
 def test_background_and_reconstruction_stay_consistent():
     shifted = SCENE.observation + 7
     solution = solve_refined(shifted, SCENE.positions, 64, [prior_of(SCENE.kernel * 0.3)])

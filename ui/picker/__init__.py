@@ -22,7 +22,7 @@ from ui.colours import colour_table
 from ui.loaders import MOST_LAYERS
 
 _FOLDER = Path(__file__).parent / "component"
-_SCRIPTS = ("levels.js", "view.js", "defects.js", "drawing.js", "events.js", "main.js")
+_SCRIPTS = ("levels.js", "view.js", "defects.js", "drawing.js", "events.js", "keyboard.js", "main.js")
 _UNMEASURED = 65535
 
 _COMPONENT = st.components.v2.component(
@@ -70,6 +70,7 @@ def defect_picker(
     rev: int,
     points: NDArray[np.float64],
     proposal: NDArray[np.float64],
+    moved: tuple[NDArray[np.float64], NDArray[np.float64]],
     colour_map: str,
     limits: tuple[float, float],
     pixel_size_nm: tuple[float, float] | None,
@@ -87,11 +88,12 @@ def defect_picker(
         session: random name of the browser session.
         rev, points: Python's list of (x, y) in pixels and its version.
         proposal: (n, 2) positions shown as squares, not part of the list.
+        moved: (n, 2) marks and (n, 2) where the map would have them, shown as crosses for as long as the list is these marks.
         colour_map: one of ui.colours.COLOUR_MAPS.
         limits: values at the ends of the colour map.
         pixel_size_nm: (dy, dx), or None where the scale is not known.
         unit: unit of the values, "" where not known.
-        height: height of the picture on the page in CSS pixels.
+        height: least height of the picture on the page in CSS pixels; a large window gives it more.
         key: Streamlit key.
         on_change: called before the rerun that a change in the picture causes.
     """
@@ -118,6 +120,7 @@ def defect_picker(
         "rev": rev,
         "points": points.round(4).tolist(),
         "proposal": proposal.round(2).tolist(),
+        "moved": [places.round(4).tolist() for places in moved],
         "height": height,
     }
     return _COMPONENT(key=key, data=data, on_value_change=on_change, default={"value": None}, height="content")

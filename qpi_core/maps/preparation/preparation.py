@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +67,7 @@ class Preparation:
         unit: str = "",
         companions: Mapping[str, ArrayLike] | None = None,
         companion_units: Mapping[str, str] | None = None,
+        report: Callable[[float, str], None] | None = None,
     ) -> Prepared:
         """Return the layer after all steps, with what each of them did.
 
@@ -77,6 +78,7 @@ class Preparation:
             unit: of the values.
             companions: other channels of the same points, (height, width) each, for the steps that need them.
             companion_units: their units.
+            report: called before each step with the share of the steps that are done and the step's name; what it raises stops the work.
 
         Raises:
             InputError: the observation is not a 2-D layer, or a step does not fit it; the sentence says which.
@@ -96,6 +98,8 @@ class Preparation:
         results: list[StepResult] = []
         coordinates = CoordinateMap()
         for number, step in enumerate(self.steps, start=1):
+            if report is not None:
+                report((number - 1) / len(self.steps), f"Step {number} of {len(self.steps)}, {step.name}")
             result = step.apply(layer)
             if not np.isfinite(result.values).any():
                 raise InputError(f"Step {number} ({step.name}) leaves no measured pixel; change or remove it.")
@@ -106,8 +110,15 @@ class Preparation:
             results.append(result)
         return Prepared(layer.values, layer.pixel_size_nm, layer.unit, coordinates, tuple(results))
 
-    def apply_to_scan(self, scan: ScanMap, channel: str | None = None, bias_mv: float | None = None, index: int | None = None) -> Prepared:
-        """Return one layer of a map after all steps; channel, bias_mv and index choose it as in ScanMap.layer.
+    def apply_to_scan(
+        self,
+        scan: ScanMap,
+        channel: str | None = None,
+        bias_mv: float | None = None,
+        index: int | None = None,
+        report: Callable[[float, str], None] | None = None,
+    ) -> Prepared:
+        """Return one layer of a map after all steps; channel, bias_mv and index choose it as in ScanMap.layer, report is that of apply.
 
         Raises:
             InputError: no such layer, or a step does not fit it or the map.
@@ -124,6 +135,7 @@ class Preparation:
             scan.unit(chosen),
             companions,
             {name: scan.unit(name) for name in names},
+            report,
         )
 
     @property

@@ -1,4 +1,5 @@
 const MARKER_RADIUS = 6
+const MOVED_COLOUR = "#7dff8a"
 
 function themeColours(element) {
   const style = getComputedStyle(element)
@@ -26,12 +27,15 @@ function draw(self) {
   drawMap(context, self, g)
   drawProposal(context, self, g)
   drawMarkers(context, self, g)
+  drawMoved(context, self, g)
   if (self.box) drawBox(context, self.box)
   if (self.cross) drawCross(context, g, self.cross)
   drawScaleBar(context, map, g)
   context.restore()
   drawColourBar(context, self, g, colours)
   canvas.dataset.count = String(entry.defects.points.length)
+  canvas.dataset.moved = String(movedPoints(self).length)
+  canvas.dataset.held = String(self.held ?? -1)
   canvas.dataset.hover = String(self.hover)
   canvas.dataset.zoom = entry.view.zoom.toFixed(4)
   canvas.dataset.origin = JSON.stringify([g.left, g.top, g.sx, g.sy])
@@ -56,15 +60,37 @@ function drawProposal(context, self, g) {
   strokeTwice(context, path, "#5ec8ff")
 }
 
+// Where the map would have each mark: a cross, and a line to it. They are shown for as long as the list is the one they belong to.
+function movedPoints(self) {
+  const [before, after] = self.moved
+  const marks = self.entry.defects.points
+  const same = before.length === marks.length && before.every(([x, y], i) => Math.abs(x - marks[i][0]) + Math.abs(y - marks[i][1]) < 1e-3)
+  return same ? after : []
+}
+
+function drawMoved(context, self, g) {
+  const points = movedPoints(self)
+  const marks = self.entry.defects.points
+  const path = new Path2D()
+  points.forEach((point, i) => {
+    const [x, y] = toScreen(g, point)
+    path.moveTo(...toScreen(g, marks[i])); path.lineTo(x, y)
+    path.moveTo(x - 4, y - 4); path.lineTo(x + 4, y + 4)
+    path.moveTo(x - 4, y + 4); path.lineTo(x + 4, y - 4)
+  })
+  strokeTwice(context, path, MOVED_COLOUR)
+}
+
 function drawMarkers(context, self, g) {
   const points = self.entry.defects.points
   const small = points.length > 150 && g.sx < 4
   const radius = small ? 3.5 : MARKER_RADIUS
   const path = new Path2D()
   const dots = new Path2D()
+  const marked = self.held ?? self.hover
   points.forEach((point, i) => {
     const [x, y] = toScreen(g, point)
-    if (x < -20 || y < -20 || x > g.panel + 20 || y > g.height + 20 || i === self.hover) return
+    if (x < -20 || y < -20 || x > g.panel + 20 || y > g.height + 20 || i === marked) return
     path.moveTo(x + radius, y)
     path.arc(x, y, radius, 0, 7)
     dots.rect(x - 0.75, y - 0.75, 1.5, 1.5)
@@ -72,12 +98,12 @@ function drawMarkers(context, self, g) {
   strokeTwice(context, path, "#ff5d3b")
   context.fillStyle = "#fff"
   context.fill(dots)
-  if (self.hover >= 0 && self.hover < points.length) {
-    const [x, y] = toScreen(g, points[self.hover])
+  if (marked >= 0 && marked < points.length) {
+    const [x, y] = toScreen(g, points[marked])
     const ring = new Path2D()
     ring.arc(x, y, radius + 3, 0, 7)
     strokeTwice(context, ring, "#ffd23f")
-    labelAt(context, String(self.hover + 1), x + radius + 6, y - radius - 4)
+    labelAt(context, String(marked + 1), x + radius + 6, y - radius - 4)
   }
 }
 

@@ -33,6 +33,7 @@ function without(points, index) {
 
 function onDown(self, event) {
   if (!self.map) return
+  releaseMarker(self)
   self.canvas.focus({ preventScroll: true })
   self.cross = null
   const [x, y] = place(self, event)
@@ -133,6 +134,7 @@ function onWheel(self, event) {
 
 function act(self, name) {
   if (!self.map) return
+  letGo(self)
   const { defects } = self.entry
   const g = geometry(self.canvas, self.map, self.entry.view)
   if (name === "undo" && stepHistory(defects, "undo", "redo")) publish(self)
@@ -142,42 +144,4 @@ function act(self, name) {
   if (name === "zoom-out") zoomAt(self.canvas, self.map, self.entry.view, g.panel / 2, g.height / 2, 1 / 1.5)
   if (name === "fit") self.entry.view = fitView()
   refresh(self)
-}
-
-const KEY_ACTIONS = { "+": "zoom-in", "=": "zoom-in", "-": "zoom-out", "0": "fit" }
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
-
-function onKey(self, event) {
-  if (!self.map) return
-  const command = event.ctrlKey || event.metaKey
-  const key = event.key
-  if (command && key.toLowerCase() === "z") act(self, event.shiftKey ? "redo" : "undo")
-  else if (command && key.toLowerCase() === "y") act(self, "redo")
-  else if (command) return
-  else if (KEY_ACTIONS[key]) act(self, KEY_ACTIONS[key])
-  else if (key === " ") self.spaceHeld = true
-  else if (ARROWS[key]) moveCross(self, ARROWS[key], event.shiftKey ? 10 : event.altKey ? 0.1 : 1)
-  else if (key === "Enter" || key === "Delete" || key === "Backspace") actAtCross(self, key)
-  else if (key === "Escape") { self.cross = null; refresh(self) }
-  else return
-  event.preventDefault()
-  event.stopPropagation()
-}
-
-function moveCross(self, [dx, dy], step) {
-  const { map, entry } = self
-  const from = self.cross ?? [Math.round(entry.view.cx * map.width - 0.5), Math.round(entry.view.cy * map.height - 0.5)]
-  self.cross = self.cross ? clampPoint(map, [from[0] + dx * step, from[1] + dy * step]) : from
-  self.pointer = self.cross
-  refresh(self)
-}
-
-function actAtCross(self, key) {
-  if (!self.cross) return
-  const g = geometry(self.canvas, self.map, self.entry.view)
-  const [x, y] = toScreen(g, self.cross)
-  const points = self.entry.defects.points
-  const hit = nearestDefect(g, points, x, y, key === "Enter" ? REACH : Infinity)
-  if (hit >= 0) commit(self, without(points, hit))
-  else if (key === "Enter") commit(self, [...points, clampPoint(self.map, self.cross)])
 }

@@ -1,16 +1,26 @@
 // One record per mounted picker. What must outlive a mount (view, history) is kept by session and name on the window,
 // so that going to another page and back changes nothing.
 const mounted = new WeakMap()
+const TALLEST_SHARE = 0.62
 const kept = (window.qpiPickers ??= new Map())
 
 function create(parentElement) {
   const root = parentElement.querySelector(".picker")
   const canvas = root.querySelector("canvas")
-  const self = { root, canvas, picture: document.createElement("canvas"), hover: -1, pending: false }
+  const self = { root, canvas, picture: document.createElement("canvas"), hover: -1, held: null, nudgedFrom: null, pending: false }
   canvas.addEventListener("wheel", event => onWheel(self, event), { passive: false })
-  self.observer = new ResizeObserver(() => refresh(self))
+  self.observer = new ResizeObserver(() => { fitHeight(self); refresh(self) })
   self.observer.observe(canvas)
   return self
+}
+
+// On a large screen the map takes most of the window's height, as far as its width allows.
+function fitHeight(self) {
+  if (!self.shape) return
+  const { width, height, aspect } = self.shape
+  const wanted = ((self.canvas.clientWidth - BAR_WIDTH - 16) * height * aspect) / width + 16
+  const high = Math.round(Math.max(self.leastHeight, Math.min(wanted, TALLEST_SHARE * window.innerHeight)))
+  if (self.canvas.offsetHeight !== high) self.canvas.style.height = `${high}px`
 }
 
 function bind(self) {
@@ -23,7 +33,7 @@ function bind(self) {
   canvas.oncontextmenu = event => event.preventDefault()
   canvas.onkeydown = event => onKey(self, event)
   canvas.onkeyup = event => { if (event.key === " ") self.spaceHeld = false }
-  canvas.onblur = () => { self.spaceHeld = false; self.cross = null; refresh(self) }
+  canvas.onblur = () => { self.spaceHeld = false; self.cross = null; releaseMarker(self); refresh(self) }
   root.querySelectorAll("button").forEach(button => { button.onclick = () => act(self, button.dataset.act) })
 }
 
@@ -92,8 +102,11 @@ export default function ({ data, parentElement, setStateValue }) {
   entry.mapId = data.map.id
   self.entry = entry
   self.proposal = data.proposal
-  if (!self.gesture) adoptDefects(entry.defects, data.rev, data.points, sameMap)
-  self.canvas.style.height = `${data.height}px`
+  self.moved = data.moved
+  if (!self.gesture && !self.nudgedFrom) adoptDefects(entry.defects, data.rev, data.points, sameMap)
+  self.leastHeight = data.height
+  self.shape = data.map
+  fitHeight(self)
   bind(self)
   loadMap(self, data)
   return () => { self.observer.disconnect(); mounted.delete(parentElement) }

@@ -35,6 +35,15 @@ function clampView(view) {
   view.cy = Math.min(1 - slack, Math.max(slack, view.cy))
 }
 
+// Bring a point of the map into sight without a change of the zoom.
+function showPoint(canvas, map, view, point) {
+  const [x, y] = toScreen(geometry(canvas, map, view), point)
+  if (x > 20 && y > 20 && x < canvas.clientWidth - BAR_WIDTH - 20 && y < canvas.clientHeight - 20) return
+  view.cx = (point[0] + 0.5) / map.width
+  view.cy = (point[1] + 0.5) / map.height
+  clampView(view)
+}
+
 function zoomAt(canvas, map, view, x, y, factor) {
   const before = toMap(geometry(canvas, map, view), x, y)
   view.zoom = Math.min(200, Math.max(1, view.zoom * factor))
