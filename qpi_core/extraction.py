@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from qpi_core.validation import require_kernel_size, require_observation, requir
 
 if TYPE_CHECKING:
     from qpi_core.checkpoints import LoadedModels
+    from qpi_core.class_estimate import ClassEstimates
     from qpi_core.networks.inference import NetworkKernel
 
 
@@ -120,9 +121,9 @@ class Extractor:
             InputError: bad observation, positions, kernel_size, weights, pixel size or method; no model for a method that needs one.
         """
         chosen = find_method(method)
-        request = self._request(observation, positions, kernel_size, pixel_size_nm, weights)
+        request = self.request(observation, positions, kernel_size, pixel_size_nm, weights)
         request = replace(request, latent_wanted=with_latent is not False)
-        constant = _is_constant(request.observation)
+        constant = is_constant(request.observation)
         refinement = None
         tell = report if report is not None else _keep_quiet
         with one_blas_thread():
@@ -131,9 +132,9 @@ class Extractor:
                     request, refine_positions, refine_weights, lambda share, words: tell(_MOVING * share, words)
                 )
             tell(_MOVING if refinement is not None else 0.0, "Solving for the kernel")
-            answer = _constant_answer(request) if constant else chosen.solve(request)
+            answer = constant_answer(request) if constant else chosen.solve(request)
         tell(_SOLVED, "Comparing with the map")
-        estimate = self._estimate(chosen, request, answer, np.asarray(observation))
+        estimate = self.assemble(chosen, request, answer, np.asarray(observation))
         if refinement is not None:
             estimate = refinement.note(estimate)
         wanted = bool(with_latent) and self.has_model and not constant
@@ -163,13 +164,47 @@ class Extractor:
         Raises:
             InputError: as `extract`; a constant map has no latent.
         """
-        request = self._request(observation, positions, kernel_size, None, weights)
-        if _is_constant(request.observation):
+        request = self.request(observation, positions, kernel_size, None, weights)
+        if is_constant(request.observation):
             raise InputError("observation is constant: there is no pattern in it, so it has no place in the latent space.")
         with one_blas_thread():
             return run_two_step(request)
 
-    def _request(
+    def extract_classes(
+        self,
+        observation: ArrayLike,
+        positions: ArrayLike,
+        classes: Sequence[object],
+        method: str | None = None,
+        kernel_size: int = 64,
+        refine_positions: bool = False,
+        refine_weights: bool = False,
+        pixel_size_nm: float | tuple[float, float] | None = None,
+        *,
+        weights: ArrayLike | None = None,
+        with_latent: bool = False,
+    ) -> ClassEstimates:
+        """Extract one kernel for each class of defects, all solved together: Y = b + sum_c A_c*M_c + noise.
+
+        Args:
+            observation: (height, width), any units, NaN where not measured.
+            positions: (n, 2) columns (x, y) in pixels, of all classes.
+            classes: the class of each defect, a name or a whole number; one class for all is the same as `extract`.
+            method: `harmonic`, `refined` (the default) and `tikhonov` solve all kernels together, `defect_average` averages the crops
+                of each class, `one_step` and `two_step` see the map without what the harmonic solve says of the other classes.
+            kernel_size: side of every kernel in pixels.
+            refine_positions, refine_weights: as for `extract`, each class by its own kernel.
+            pixel_size_nm, weights, with_latent: as for `extract`.
+
+        Raises:
+            InputError: as `extract`; a label too few, too many classes, or a method that knows one class only.
+        """
+        from qpi_core.class_extraction import ClassOptions, extract_classes
+
+        options = ClassOptions(find_method(method), kernel_size, refine_positions, refine_weights, pixel_size_nm, with_latent)
+        return extract_classes(self, observation, positions, classes, weights, options)
+
+    def request(
         self,
         observation: ArrayLike,
         positions: ArrayLike,
@@ -177,6 +212,11 @@ class Extractor:
         pixel_size_nm: float | tuple[float, float] | None,
         weights: ArrayLike | None,
     ) -> Request:
+        """Return the checked arguments of an extraction.
+
+        Raises:
+            InputError: as `extract`.
+        """
         image = require_observation(observation)
         shape = (image.shape[0], image.shape[1])
         points = require_positions(positions, shape)
@@ -190,10 +230,20 @@ class Extractor:
             has_model=lambda: self.has_model,
         )
 
-    def _estimate(self, method: Method, request: Request, answer: Answer, original: NDArray[Any]) -> KernelEstimate:
+    def assemble(
+        self, method: Method, request: Request, answer: Answer, original: NDArray[Any], fitted: NDArray[np.float32] | None = None
+    ) -> KernelEstimate:
+        """Return the estimate that a method's answer makes.
+
+        Args:
+            method, request, answer: what was run, on what, with what result.
+            original: the observation as it came, for its hash.
+            fitted: (height, width) the reconstruction; None is that of the answer alone.
+        """
         solution, network = answer.solution, answer.network
         image = request.observation
-        fitted = reconstruct(solution.wide_kernel, solution.background, request.positions, request.weights, image.shape)
+        if fitted is None:
+            fitted = reconstruct(solution.wide_kernel, solution.background, request.positions, request.weights, image.shape)
         residual = image - fitted
         warnings = [
             *warn_about_input(image, request.positions, request.kernel_size),
@@ -291,11 +341,13 @@ def _describe_models(models: LoadedModels) -> dict[str, str]:
     return {"name": models.name, "sha256": models.sha256, "device": str(models.device)}
 
 
-def _is_constant(observation: NDArray[np.float32]) -> bool:
+def is_constant(observation: NDArray[np.float32]) -> bool:
+    """Say whether every measured pixel has the same value."""
     return bool(np.nanmin(observation) == np.nanmax(observation))
 
 
-def _constant_answer(request: Request) -> Answer:
+def constant_answer(request: Request) -> Answer:
+    """Return the empty answer for a constant map."""
     from qpi_core.solvers.solution import KernelSolution
 
     value = float(np.nanmin(request.observation))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -30,6 +31,16 @@ def odd_fft_length(minimum: int) -> int:
         if rest == 1:
             return length
         length += 2
+
+
+class MapOperator(Protocol):
+    """What a least-squares solve needs to know of a model: a linear operator to maps, and its adjoint."""
+
+    def __call__(self, kernel: Tensor) -> Tensor:
+        """Return maps, (..., height, width)."""
+
+    def adjoint(self, observation: Tensor) -> Tensor:
+        """Return the adjoint applied to maps, in the shape of the kernels."""
 
 
 class ForwardOperator:

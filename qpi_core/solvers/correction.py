@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from qpi_core.forward import ForwardOperator
+from qpi_core.forward import ForwardOperator, MapOperator
 from qpi_core.solvers.conjugate_gradients import multi_shift_cg
 from qpi_core.solvers.single_defect import likeliest_envelope
 from qpi_core.solvers.stationary_normal import StationaryNormal, is_large
@@ -121,7 +121,7 @@ def solve_correction(residual: Tensor, mask: Tensor, operator: ForwardOperator, 
     """
     assert judgement.strength is not None, "there is nothing to solve without a strength"
     envelope = gaussian_envelope(operator.kernel_size, judgement.width)
-    sample = _sample_window if is_large(operator) else _sample_map
+    sample = _sample_window if is_large(operator) else sample_map
     solved, misses, freedom = sample(residual, mask, operator, envelope, judgement.strength, torch.Generator().manual_seed(0))
     left = centred(residual - operator(solved), mask)
     pixels = float(mask.sum())
@@ -137,8 +137,8 @@ def solve_correction(residual: Tensor, mask: Tensor, operator: ForwardOperator, 
     return Correction(solved.numpy(), (noise * np.sqrt(smooth)).astype(np.float32), noise, predicted, unsettled.astype(np.float32))
 
 
-def _sample_map(
-    residual: Tensor, mask: Tensor, operator: ForwardOperator, envelope: Tensor, strength: float, generator: torch.Generator
+def sample_map(
+    residual: Tensor, mask: Tensor, operator: MapOperator, envelope: Tensor, strength: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, float]:
     """Return the correction (k, k), draws from the posterior about it (SAMPLES, k, k) for noise 1, and the degrees of freedom."""
     draws = envelope / strength**0.5 * torch.randn((SAMPLES, *envelope.shape), generator=generator)

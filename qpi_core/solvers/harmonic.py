@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from qpi_core.errors import InputError
 from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, design_tiles, take_samples
 from qpi_core.solvers.harmonic_evidence import evaluate
-from qpi_core.solvers.harmonic_extension import extend, symmetry_scores, unexplained_orders
+from qpi_core.solvers.harmonic_orders import choose_orders
 from qpi_core.solvers.harmonic_posterior import (
     KernelGrid,
     Laplace,
@@ -115,28 +115,18 @@ def fit_harmonics(
     With extended=False only the angular orders {0, n} with one shared profile are considered: enough while positions are uncertain.
     """
     begun = start or start_harmonics(values, positions, kernel_size, weights, pixel_size_nm, symmetry_orders)
-    quick, splines, design, selection = begun.samples, begun.splines, begun.design, begun.selection
-    aspect, floor, orders = begun.aspect, begun.floor, tuple(sorted({0, *symmetry_orders}))
-    fit, equations, subspace = selection.best, None, None
-    checked = tuple(sorted({*orders, 2 * fit.hyperparameters.orders[-1]}))
-    structure = unexplained_orders(design, splines.nodes, fit, checked) if extended and fit.evidence.variance > 10 * floor else {}
-    if structure:
-        fit = shape_profiles(design.equations(fit.hyperparameters.orders), splines.nodes, fit, floor)
-        longer = extend(design, splines.nodes, fit, symmetry_orders, floor)
-        if longer is not None and log_evidence(longer[1], fit_pixels := longer[0].pixels) > log_evidence(fit, fit_pixels):
-            wider, candidate = longer
-            scores = symmetry_scores(wider, splines.nodes, candidate, symmetry_orders, floor)
-            ranked = dict(sorted(scores.items(), key=lambda item: -item[1]))
-            fit, equations, subspace, selection = candidate, wider, wider.subspace, Selection((candidate,), ranked)
-            structure = unexplained_orders(design, splines.nodes, fit, tuple(sorted({*checked, *fit.hyperparameters.orders})))
+    chosen = choose_orders(begun, symmetry_orders, extended)
+    splines, aspect, floor = begun.splines, begun.aspect, begun.floor
+    fit, equations = chosen.fit, chosen.equations
     samples = take_samples(values, positions, weights, aspect)
-    if samples.values.size != quick.values.size:
+    if samples.values.size != begun.samples.values.size:
+        subspace = None if equations is None else equations.subspace
         equations = accumulate_equations(samples, splines, fit.hyperparameters.orders, subspace)
         fit = refine(equations, splines.nodes, fit.hyperparameters, floor)
     elif equations is None:
-        equations = design.equations(fit.hyperparameters.orders)
+        equations = begun.design.equations(fit.hyperparameters.orders)
     fit = shape_profiles(equations, splines.nodes, fit, floor) if extended else without_dephasing(equations, splines.nodes, fit, floor)
-    return HarmonicModel(samples, splines, equations, fit, selection, aspect, floor, max([1.0, *structure.values()]))
+    return HarmonicModel(samples, splines, equations, fit, chosen.selection, aspect, floor, chosen.excess)
 
 
 def _require_orders(symmetry_orders: tuple[int, ...]) -> tuple[int, ...]:
@@ -221,9 +211,7 @@ def _wide_kernel(model: HarmonicModel, profiles: Array, size: int) -> Array:
     return Renderer(grid, model.splines, model.fit.hyperparameters.orders)(profiles)
 
 
-def with_superposition(
-    solution: KernelSolution, model: HarmonicModel, positions: Array, values: NDArray[np.float32]
-) -> KernelSolution:
+def with_superposition(solution: KernelSolution, model: HarmonicModel, positions: Array, values: NDArray[np.float32]) -> KernelSolution:
     """Return the solution with the exact A*M where a defect lies between the pixels."""
     if not np.any(positions != np.round(positions)):
         return solution

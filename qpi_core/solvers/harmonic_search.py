@@ -89,6 +89,12 @@ class Hyperparameters:
             return np.asarray(np.exp(part[0]) * np.insert(part[1:], self.pivot, 1.0)[:, None])
         return np.diag(np.exp(part)[self.order_of_function])
 
+    def rescaled(self, variance_ratio: float) -> Hyperparameters:
+        """Return the same prior in units of another noise variance: the old one over the new one."""
+        vector = self.vector.copy()
+        vector[self.head : self.head + 1 if self.mixing_kind == SHARED else None] += 0.5 * np.log(variance_ratio)
+        return replace(self, vector=vector)
+
     def mixing_gradient(self, by_mixing: Array) -> Array:
         """Return the derivative by the mixing part of the vector from that by V."""
         mixing = self.mixing()

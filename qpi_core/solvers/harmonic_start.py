@@ -21,7 +21,7 @@ SYMMETRY_ORDERS = (0, 1, 2, 3, 4, 6)
 """Candidate orders: 0 isotropic, 1 no symmetry, and those that a crystal can have."""
 _STEP_PX = 0.8
 _LEAST_RADIUS_PX = 72.0
-_SELECTION_PIXELS = 8192
+SELECTION_PIXELS = 8192
 _RELATIVE_FLOOR = 3e-4
 """Noise below this share of the map's standard deviation cannot be told from the error of the radial splines."""
 
@@ -62,13 +62,27 @@ def start_harmonics(
     symmetry_orders: tuple[int, ...] = SYMMETRY_ORDERS,
 ) -> HarmonicStart:
     """Compare the symmetry orders; the arguments, those of solve_harmonic, are checked already."""
-    aspect = (1.0, 1.0)
-    if pixel_size_nm is not None:
-        unit = np.sqrt(pixel_size_nm[0] * pixel_size_nm[1])
-        aspect = (pixel_size_nm[0] / unit, pixel_size_nm[1] / unit)
-    samples = take_samples(values, positions, weights, aspect, most=_SELECTION_PIXELS)
-    corner = np.hypot(*aspect) * (kernel_size // 2 + 1)
-    splines = RadialSplines(_STEP_PX, min(furthest_offset(samples), max(_LEAST_RADIUS_PX, corner)))
-    floor = _RELATIVE_FLOOR**2 * float(np.nanvar(values))
+    aspect = solver_aspect(pixel_size_nm)
+    samples = take_samples(values, positions, weights, aspect, most=SELECTION_PIXELS)
+    splines, floor = splines_for(samples, kernel_size, aspect), noise_floor(values)
     design = StoredDesign(samples, splines, tuple(sorted({0, *symmetry_orders})))
     return HarmonicStart(samples, splines, design, select_orders(design, splines.nodes, symmetry_orders, floor), aspect, floor)
+
+
+def solver_aspect(pixel_size_nm: tuple[float, float] | None) -> tuple[float, float]:
+    """Return (dy, dx) of a pixel in solver units, in which a square pixel of the mean area is 1."""
+    if pixel_size_nm is None:
+        return 1.0, 1.0
+    unit = np.sqrt(pixel_size_nm[0] * pixel_size_nm[1])
+    return pixel_size_nm[0] / unit, pixel_size_nm[1] / unit
+
+
+def splines_for(samples: MapSamples, kernel_size: int, aspect: tuple[float, float]) -> RadialSplines:
+    """Return the radial basis that reaches as far as the map sees the kernel, or its tails matter."""
+    corner = np.hypot(*aspect) * (kernel_size // 2 + 1)
+    return RadialSplines(_STEP_PX, min(furthest_offset(samples), max(_LEAST_RADIUS_PX, corner)))
+
+
+def noise_floor(values: NDArray[np.float32]) -> float:
+    """Return the least noise variance that the splines can tell from their own error on this map."""
+    return _RELATIVE_FLOOR**2 * float(np.nanvar(values))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import svd
 
 from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, angular_count, design_tiles
 
@@ -75,6 +76,8 @@ class StoredDesign:
         self._mean_value = float(samples.values.mean())
         self._blocks: dict[tuple[int, int], Array] = {}
         self._samples = samples
+        self._source: StoredDesign | None = None
+        self._dimming = (np.empty((self._values.size, 0)), np.empty(0))
         self.add_orders(orders)
 
     @property
@@ -86,6 +89,11 @@ class StoredDesign:
         """Make further orders available."""
         missing = tuple(order for order in orders if order not in self._design)
         if not missing:
+            return
+        if self._source is not None:
+            self._source.add_orders(missing)
+            self._design |= {order: self._dimmed(self._source._design[order]) for order in missing}
+            self._means |= {order: self._source._means[order] for order in missing}
             return
         design = np.empty((angular_count(missing), self._values.size, self._splines.count))
         for part, block in design_tiles(self._samples, self._splines, missing):
@@ -99,6 +107,32 @@ class StoredDesign:
             self._design[order] = np.ascontiguousarray(stacked)
             self._means[order] = means[first : first + count] @ self._splines.interpolation
             first += count
+
+    def past(self, columns: Array) -> StoredDesign:
+        """Return the design as it is seen past other patterns, whose strength is not known but has the prior N(0, 1).
+
+        Design and values are multiplied by (1 + columns columns^T)^(-1/2), which turns noise and those patterns together into white
+        noise: a fit to the new design has the others marginalised.
+
+        Args:
+            columns: (pixels, m) the others' patterns in units of the noise, each with mean 0.
+        """
+        seen = StoredDesign(self._samples, self._splines, ())
+        left, singular, _ = svd(columns, full_matrices=False, check_finite=False)
+        seen._source, seen._dimming = self, (left, 1 - 1 / np.sqrt(1 + singular**2))
+        seen._values = seen._dimmed(self._values)
+        seen.add_orders(tuple(self._design))
+        return seen
+
+    def _dimmed(self, values: Array) -> Array:
+        """Return values, (pixels, ...), less the share of other patterns that the noise does not explain."""
+        left, share = self._dimming
+        return values - left @ (share * (left.T @ values).T).T
+
+    def prior_columns(self, orders: tuple[int, ...], mixing: Array, factor: Array) -> Array:
+        """Return (pixels, columns x k): what profiles mixing x factor, (a, columns) x (nodes, k), make of the map, about the mean."""
+        columns = self._columns_in(orders, factor).reshape(self._values.size, len(mixing), -1)
+        return np.tensordot(columns, mixing, axes=(1, 0)).transpose(0, 2, 1).reshape(self._values.size, -1)
 
     def equations(self, orders: tuple[int, ...]) -> NormalEquations:
         """Return the normal equations of a subset of the orders."""

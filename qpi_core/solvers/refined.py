@@ -102,7 +102,7 @@ def solve_refined(
                 return Judgement(left, None, 0.0)
             if is_one_place(points):
                 return judge_single_correction(residual, mask, points[0], amplitudes, operator.kernel_size)
-            return _judge_part(residual, prepared, points, amplitudes, operator) or judge_correction(residual, mask, operator, power)
+            return judge_part(residual, prepared, points, amplitudes, operator) or judge_correction(residual, mask, operator, power)
 
         # Between pixels a kernel on pixels leaves more than the solver that it came from, which knows the true offsets.
         explained = (priors[0].solution.noise_sigma / prepared.scale) ** 2 < 3 * NEGLIGIBLE
@@ -201,7 +201,7 @@ def _leftover(
     return np.asarray(np.nan_to_num(map_) - fitted.numpy(), dtype=np.float32)
 
 
-def _judge_part(
+def judge_part(
     residual: Tensor, prepared: PreparedMap, positions: NDArray[np.float64], weights: NDArray[np.float64], operator: ForwardOperator
 ) -> Judgement | None:
     """Judge a correction on a part of a large map; None where the map is not large, or the part mostly unmeasured."""
@@ -237,7 +237,7 @@ def _corrected(
 ) -> KernelSolution:
     correction = solve_correction(residual, torch.from_numpy(prepared.mask), operator, judgement)
     change = correction.change * np.float32(prepared.scale)
-    wide = _sum_of_windows(prior.wide_kernel, change)
+    wide = sum_of_windows(prior.wide_kernel, change)
     # What neither the prior nor its change explains has the background as its mean, whatever background the prior brought.
     left = (residual - operator(torch.from_numpy(correction.change))).numpy()[prepared.mask > 0]
     # A change this large is no detail: what the prior said about the symmetry no longer describes the kernel.
@@ -270,7 +270,7 @@ def _corrected(
     )
 
 
-def _sum_of_windows(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+def sum_of_windows(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the sum of two square windows, centre onto centre, on an odd window that holds both."""
     size = max(len(one), len(other)) | 1
     total = np.zeros((size, size), dtype=np.float32)

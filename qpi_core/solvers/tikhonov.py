@@ -16,7 +16,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from qpi_core.forward import ForwardOperator
+from qpi_core.forward import ForwardOperator, MapOperator
 from qpi_core.grid import central_crop, kernel_offsets
 from qpi_core.solvers.conjugate_gradients import multi_shift_cg
 from qpi_core.solvers.single_defect import is_one_place, likeliest_envelope
@@ -68,7 +68,7 @@ def centred(image: Tensor, mask: Tensor) -> Tensor:
 
 
 def solve_shifted(
-    operator: ForwardOperator, values: Tensor, mask: Tensor, envelope: Tensor, strengths: Tensor, iterations: int, tolerance: float = 0.0
+    operator: MapOperator, values: Tensor, mask: Tensor, envelope: Tensor, strengths: Tensor, iterations: int, tolerance: float = 0.0
 ) -> Tensor:
     """Return kernels (s, ..., k, k) for every strength, the background projected out.
 
@@ -134,6 +134,11 @@ def solve_tikhonov(observation: ArrayLike, positions: ArrayLike, kernel_size: in
     )
 
 
+def held_out(shape: tuple[int, ...]) -> Tensor:
+    """Return 1 at the pixels of a map that no candidate is fitted to, a fixed random choice, 0 elsewhere."""
+    return torch.from_numpy((np.random.default_rng(1).random(shape) < HELD_OUT).astype(np.float32))
+
+
 def select_regularisation(
     prepared: PreparedMap, positions: NDArray[np.float64], weights: NDArray[np.float64], window: int
 ) -> tuple[float, float]:
@@ -143,7 +148,7 @@ def select_regularisation(
     """
     part, points, amplitudes = representative_part(prepared, positions, weights, window)
     mask = torch.from_numpy(part.mask)
-    held = torch.from_numpy((np.random.default_rng(1).random(part.mask.shape) < HELD_OUT).astype(np.float32)) * mask
+    held = held_out(part.mask.shape) * mask
     values, kept = torch.from_numpy(part.values), mask - held
     operator = ForwardOperator(points, part.mask.shape, window, amplitudes)
     strengths = torch.tensor(RELATIVE_STRENGTHS) * float((weights**2).sum()) * part.mask.size / prepared.mask.size

@@ -1,0 +1,176 @@
+"""From a map with several classes of defects to one kernel a class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits
+
+from qpi_core.class_diagnostics import warn_about_classes
+from qpi_core.class_estimate import ClassEstimates
+from qpi_core.class_methods import leftovers, require_class_method, solve_classes
+from qpi_core.defect_refinement import Refinement, refine_defects
+from qpi_core.errors import InputError
+from qpi_core.estimate import KernelEstimate
+from qpi_core.extraction import constant_answer, is_constant
+from qpi_core.methods import METHODS, Answer, Method, Request
+from qpi_core.provenance import json_ready
+from qpi_core.reconstruction import reconstruct
+
+if TYPE_CHECKING:
+    from qpi_core.extraction import Extractor
+
+MAX_CLASSES = 12
+_REFINEMENT_SWEEPS = 2
+
+
+@dataclass(frozen=True)
+class ClassOptions:
+    """What is asked of every class alike; see `Extractor.extract_classes`."""
+
+    method: Method
+    kernel_size: int
+    refine_positions: bool = False
+    refine_weights: bool = False
+    pixel_size_nm: float | tuple[float, float] | None = None
+    with_latent: bool = False
+
+
+def extract_classes(
+    extractor: Extractor,
+    observation: ArrayLike,
+    positions: ArrayLike,
+    classes: Sequence[object],
+    weights: ArrayLike | None,
+    options: ClassOptions,
+) -> ClassEstimates:
+    """Run a method on all classes; see `Extractor.extract_classes`, which is the way in.
+
+    Raises:
+        InputError: as that.
+    """
+    common = extractor.request(observation, positions, options.kernel_size, options.pixel_size_nm, weights)
+    labels = require_classes(classes, len(common.positions))
+    names = tuple(dict.fromkeys(labels))
+    if len(names) == 1:
+        return _one_class(extractor, observation, common, labels, options)
+    require_class_method(options.method)
+    members = {name: np.flatnonzero([label == name for label in labels]) for name in names}
+    requests = [_part(common, name, chosen) for name, chosen in members.items()]
+    refinements: list[Refinement | None] = [None] * len(names)
+    with threadpool_limits(1, user_api="blas"):
+        if is_constant(common.observation):
+            answers = [constant_answer(request) for request in requests]
+        else:
+            if options.refine_positions or options.refine_weights:
+                requests, refinements = _refined_defects(requests, options)
+            answers = solve_classes(options.method, requests)
+    answers = _with_common_noise(options.method, requests, answers)
+    used = _together(common, members, requests)
+    fitted = _reconstruction(requests, answers)
+    original = np.asarray(observation)
+    rest = leftovers(requests, [answer.solution for answer in answers])
+    estimates = {}
+    for name, request, answer, refinement, left in zip(names, requests, answers, refinements, rest, strict=True):
+        estimate = extractor.assemble(options.method, request, answer, original, fitted)
+        estimate = estimate if refinement is None else refinement.note(estimate)
+        record = {"class": name, "classes": labels, "positions_px": used.positions, "weights": used.weights}
+        estimate = replace(estimate, provenance={**estimate.provenance, "classes": json_ready(record)})
+        if options.with_latent and extractor.has_model and not is_constant(common.observation):
+            estimate = extractor.add_latent(estimate, left.observation)
+        estimates[name] = estimate
+    warnings = tuple(warn_about_classes(estimates))
+    return ClassEstimates(estimates, labels, used.positions, used.weights, warnings)
+
+
+def require_classes(classes: Sequence[object], count: int) -> tuple[str, ...]:
+    """Return the class of each defect as a name.
+
+    Raises:
+        InputError: not one for each defect, an empty name, or more than MAX_CLASSES.
+    """
+    if isinstance(classes, str) or np.ndim(np.asarray(classes, dtype=object)) != 1:
+        raise InputError("classes must be a list with the class of each defect, such as ['A', 'B', 'A'].")
+    labels = tuple(str(label).strip() for label in classes)
+    if len(labels) != count:
+        raise InputError(f"classes has {len(labels)} entries for {count} positions; every defect needs one.")
+    if not all(labels):
+        raise InputError(f"classes has an empty entry for defect {labels.index('') + 1}; name its class.")
+    if len(set(labels)) > MAX_CLASSES:
+        raise InputError(f"classes has {len(set(labels))} different entries; at most {MAX_CLASSES} kernels are solved together.")
+    return labels
+
+
+def _one_class(
+    extractor: Extractor, observation: ArrayLike, common: Request, labels: tuple[str, ...], options: ClassOptions
+) -> ClassEstimates:
+    """Return what `extract` gives."""
+    estimate = extractor.extract(
+        observation,
+        common.positions,
+        options.method.name,
+        options.kernel_size,
+        options.refine_positions,
+        options.refine_weights,
+        options.pixel_size_nm,
+        weights=common.weights,
+        with_latent=options.with_latent,
+    )
+    return ClassEstimates({labels[0]: estimate}, labels, estimate.positions, estimate.weights)
+
+
+def _part(common: Request, name: str, chosen: NDArray[np.intp]) -> Request:
+    weights = common.weights[chosen]
+    if not weights.any():
+        raise InputError(f"weights are all zero in the class {name!r}; a class needs a defect that shows.")
+    return replace(common, positions=common.positions[chosen], weights=weights)
+
+
+def _together(common: Request, members: dict[str, NDArray[np.intp]], requests: Sequence[Request]) -> Request:
+    """Return the request with the defects of all classes, as they were used, in the order given."""
+    positions, weights = common.positions.copy(), common.weights.copy()
+    for chosen, request in zip(members.values(), requests, strict=True):
+        positions[chosen], weights[chosen] = request.positions, request.weights
+    return replace(common, positions=positions, weights=weights)
+
+
+def _reconstruction(requests: Sequence[Request], answers: Sequence[Answer]) -> NDArray[np.float32]:
+    """Return sum_c A_c*M_c + background."""
+    total = np.full(requests[0].observation.shape, answers[0].solution.background, dtype=np.float32)
+    for request, answer in zip(requests, answers, strict=True):
+        total += reconstruct(answer.solution.wide_kernel, 0.0, request.positions, request.weights, total.shape)
+    return total
+
+
+def _with_common_noise(method: Method, requests: Sequence[Request], answers: list[Answer]) -> list[Answer]:
+    """Give answers that were made class by class the background and the noise of their sum."""
+    if len({(answer.solution.background, answer.solution.noise_sigma) for answer in answers}) == 1:
+        return answers
+    zero = [replace(answer, solution=replace(answer.solution, background=0.0)) for answer in answers]
+    left = requests[0].observation - _reconstruction(requests, zero)
+    background, noise = float(np.nanmean(left, dtype=np.float64)), float(np.nanstd(left, dtype=np.float64))
+    return [replace(a, solution=replace(a.solution, background=background, noise_sigma=noise)) for a in answers]
+
+
+def _refined_defects(requests: list[Request], options: ClassOptions) -> tuple[list[Request], list[Refinement | None]]:
+    """Let the map move the defects of every class, each with what the other classes leave as its map."""
+    given, found = requests, list[Refinement | None]([None] * len(requests))
+    for _ in range(_REFINEMENT_SWEEPS):
+        for index in range(len(requests)):
+            answers = solve_classes(METHODS["harmonic"], requests)
+            left = leftovers(requests, [answer.solution for answer in answers])[index]
+            start = replace(left, positions=given[index].positions, weights=given[index].weights)
+            moved, found[index] = refine_defects(start, options.refine_positions, options.refine_weights)
+            requests = [
+                replace(one, positions=moved.positions, weights=moved.weights) if k == index else one for k, one in enumerate(requests)
+            ]
+    return requests, found
+
+
+def estimates_of(result: KernelEstimate | ClassEstimates) -> dict[str, KernelEstimate]:
+    """Return class -> estimate; a result without classes has one with an empty name."""
+    return {"": result} if isinstance(result, KernelEstimate) else result.estimates

@@ -1,0 +1,173 @@
+"""`refined` for several classes of defects: the joint harmonic kernels, corrected wherever held-out pixels show more.
+
+    minimise |Y - b - sum_c (A_c + D_c)*M_c|^2 / sigma^2 + sum_c |D_c / s_c|^2
+
+Whether a class gets a correction D_c at all, and how large and wide, is judged class by class as for one class; the corrections are
+then solved together, so that what two classes could both explain widens the error bars of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from qpi_core.forward import ForwardOperator
+from qpi_core.grid import central_crop
+from qpi_core.solvers.correction import Judgement, judge_correction, judge_single_correction, sample_map
+from qpi_core.solvers.joint_harmonic import DefectClass
+from qpi_core.solvers.joint_operator import JointOperator
+from qpi_core.solvers.refined import (
+    MOST_WIDENING,
+    NEGLIGIBLE,
+    NO_LONGER_SYMMETRIC,
+    SYMMETRY_LOST,
+    judge_part,
+    sum_of_windows,
+)
+from qpi_core.solvers.single_defect import is_one_place
+from qpi_core.solvers.solution import KernelSolution
+from qpi_core.solvers.tikhonov import PreparedMap, centred, gaussian_envelope, prepare_map, solve_shifted, solved_window
+
+
+@dataclass(frozen=True)
+class _JointCorrection:
+    """Corrections of some classes on the scale of the prepared map, each (k, k); deviation and unsettled as in Correction."""
+
+    changes: list[NDArray[np.float32]]
+    deviations: list[NDArray[np.float32]]
+    unsettled: list[NDArray[np.float32]]
+    noise: float
+    background: float
+    predicted: float
+
+
+def correct_jointly(
+    map_: NDArray[np.float32], classes: Sequence[DefectClass], kernel_size: int, priors: Sequence[KernelSolution]
+) -> list[KernelSolution]:
+    """Return the corrected solution of every class; the priors are those of the joint harmonic solve."""
+    shape = (map_.shape[0], map_.shape[1])
+    prepared = prepare_map(map_)
+    with torch.inference_mode():
+        mask = torch.from_numpy(prepared.mask)
+        fitted = sum((_superposition(prior) for prior in priors), start=np.zeros(shape, dtype=np.float32))
+        left = (np.nan_to_num(map_) - fitted) / np.float32(prepared.scale)
+        offset = float(left[prepared.mask > 0].mean(dtype=np.float64))
+        residual = centred(torch.from_numpy(left), mask)
+        window = solved_window(kernel_size, shape)
+        operators = [ForwardOperator(one.positions, shape, window, one.weights) for one in classes]
+        judged = _judge(residual, prepared, classes, operators, priors[0])
+        if not judged:
+            return [replace(prior, details={**prior.details, "prior": "harmonic", "correction": "none"}) for prior in priors]
+        joint = JointOperator([operators[index] for index in judged])
+        found = _solve(residual, mask, joint, list(judged.values()))
+    error = min(judgement.error for judgement in judged.values())
+    background = (offset + found.background) * prepared.scale
+    solutions = []
+    for index, prior in enumerate(priors):
+        common = replace(prior, background=background, noise_sigma=found.noise * prepared.scale)
+        if index in judged:
+            place = list(judged).index(index)
+            solutions.append(_corrected(common, found, place, judged[index], error, prepared.scale, kernel_size))
+        else:
+            solutions.append(replace(common, details={**prior.details, "prior": "harmonic", "correction": "none"}))
+    return solutions
+
+
+def _superposition(prior: KernelSolution) -> NDArray[np.float32]:
+    assert prior.superposition is not None, "the joint harmonic solve gives it"
+    return prior.superposition
+
+
+def _judge(
+    residual: Tensor, prepared: PreparedMap, classes: Sequence[DefectClass], operators: Sequence[ForwardOperator], prior: KernelSolution
+) -> dict[int, Judgement]:
+    """Return the classes that deserve a correction, the most needed first, each judged on what the ones before leave."""
+    mask, judged = torch.from_numpy(prepared.mask), dict[int, Judgement]()
+    waiting = set(range(len(classes)))
+    # Between pixels a kernel on pixels leaves more than the solver that it came from, which knows the true offsets.
+    if (prior.noise_sigma / prepared.scale) ** 2 < 3 * NEGLIGIBLE:
+        return {}
+    while waiting:
+        found = {k: _judge_one(residual, prepared, classes[k], operators[k]) for k in waiting}
+        decisive = {k: judgement for k, judgement in found.items() if judgement.strength is not None}
+        if not decisive:
+            break
+        best = min(decisive, key=lambda k: (decisive[k].error, k))
+        judged[best] = decisive[best]
+        waiting.remove(best)
+        strength = torch.tensor([decisive[best].strength])
+        envelope = gaussian_envelope(operators[best].kernel_size, decisive[best].width)
+        change = solve_shifted(operators[best], residual, mask, envelope, strength, 40)[0]
+        residual = centred(residual - operators[best](change), mask)
+    return judged
+
+
+def _judge_one(residual: Tensor, prepared: PreparedMap, one: DefectClass, operator: ForwardOperator) -> Judgement:
+    mask = torch.from_numpy(prepared.mask)
+    plain = float(residual.square().sum() / mask.sum())
+    if plain < NEGLIGIBLE:
+        return Judgement(plain, None, 0.0)
+    if is_one_place(one.positions):
+        return judge_single_correction(residual, mask, one.positions[0], one.weights, operator.kernel_size)
+    power = float((one.weights**2).sum())
+    part = judge_part(residual, prepared, one.positions, one.weights, operator)
+    return part or judge_correction(residual, mask, operator, power)
+
+
+def _solve(residual: Tensor, mask: Tensor, operator: JointOperator, judged: Sequence[Judgement]) -> _JointCorrection:
+    """Solve all corrections on all pixels, with draws from their joint posterior (as solve_correction does for one class)."""
+    size = operator.kernel_size
+    scaled = [gaussian_envelope(size, one.width) / float(one.strength or 1.0) ** 0.5 for one in judged]
+    envelope = torch.cat(scaled)
+    solved, misses, freedom = sample_map(residual, mask, operator, envelope, 1.0, torch.Generator().manual_seed(0))
+    raw = residual - operator(solved)
+    left = centred(raw, mask)
+    pixels = float(mask.sum())
+    noise = float(left.square().sum() / max(pixels - freedom - 1, 0.02 * pixels)) ** 0.5
+    spread = (operator(misses).square() * mask).sum(dim=(-2, -1)).mean() / mask.sum()
+    variances = [gaussian_filter(part.square().mean(dim=0).numpy(), 2.0) for part in operator.parts(misses)]
+    return _JointCorrection(
+        changes=[part.numpy().copy() for part in operator.parts(solved)],
+        deviations=[np.asarray(noise * np.sqrt(variance), dtype=np.float32) for variance in variances],
+        unsettled=[np.clip(variance / one.numpy() ** 2, 0, 1) for variance, one in zip(variances, scaled, strict=True)],
+        noise=noise,
+        background=float((raw * mask).sum() / mask.sum()),
+        predicted=noise**2 * (1 + float(spread)),
+    )
+
+
+def _corrected(
+    prior: KernelSolution, found: _JointCorrection, place: int, judgement: Judgement, error: float, scale: float, size: int
+) -> KernelSolution:
+    change = found.changes[place] * np.float32(scale)
+    wide = sum_of_windows(prior.wide_kernel, change)
+    kernel = central_crop(wide, size).copy()
+    assert prior.uncertainty is not None, "the joint harmonic solve gives it"
+    # A posterior that predicts unseen pixels worse than it says is widened until it says so.
+    widening = float(np.clip(error / found.predicted, 1.0, MOST_WIDENING))
+    variance = widening * (central_crop(found.deviations[place], size) * scale) ** 2
+    deviation = np.sqrt(variance + central_crop(found.unsettled[place], size) * prior.uncertainty**2)
+    moved = float(np.linalg.norm(central_crop(change, size)) / max(float(np.linalg.norm(kernel)), 1e-300))
+    return replace(
+        prior,
+        kernel=kernel,
+        wide_kernel=wide,
+        symmetry_order=prior.symmetry_order if moved < SYMMETRY_LOST else None,
+        warnings=prior.warnings if moved < SYMMETRY_LOST else (*prior.warnings, NO_LONGER_SYMMETRIC),
+        uncertainty=deviation.astype(np.float32),
+        details={
+            **prior.details,
+            "prior": "harmonic",
+            "correction": "solved",
+            "correction_strength": float(judgement.strength or 0.0),
+            "correction_width_px": judgement.width,
+            "correction_share": moved,
+            "widening": widening,
+        },
+    )
