@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from qpi_core.assessment import Assessment as Assessment
     from qpi_core.assessment import assess as assess
+    from qpi_core.class_estimate import ClassEstimates as ClassEstimates
     from qpi_core.errors import InputError as InputError
     from qpi_core.estimate import KernelEstimate as KernelEstimate
     from qpi_core.extraction import Extractor as Extractor
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _HOME_OF_NAME = {
     "Assessment": "qpi_core.assessment",
     "assess": "qpi_core.assessment",
+    "ClassEstimates": "qpi_core.class_estimate",
     "InputError": "qpi_core.errors",
     "KernelEstimate": "qpi_core.estimate",
     "Extractor": "qpi_core.extraction",
@@ -53,6 +55,7 @@ _HOME_OF_NAME = {
 
 __all__ = [
     "Assessment",
+    "ClassEstimates",
     "Extractor",
     "InputError",
     "KernelEstimate",

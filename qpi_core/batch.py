@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import qpi_core
+from qpi_core.class_export import result_files
 from qpi_core.errors import InputError
 from qpi_core.executor import Executor, Outcome
-from qpi_core.export import RESULT_FILES, SIDECAR_NAME, estimate_files, load_sidecar, prepare_folder, write_atomically
+from qpi_core.export import SIDECAR_NAME, holds_only_results, load_sidecar, prepare_folder, write_atomically
 from qpi_core.extraction import Extractor, load_extractor
 from qpi_core.map_extraction import ExtractionOptions, MapFiles, describe, extract_inputs, read_inputs
 from qpi_core.map_lists import ListedMap
@@ -69,7 +70,7 @@ def extract_map(job: MapJob) -> MapResult:
     with _one_torch_thread():
         inputs = read_inputs(job.files, job.options)
         estimate = extract_inputs(inputs, job.options, _extractor(job.options.model, job.options.device))
-        return MapResult(estimate_files(estimate), tuple(describe(inputs, job.options, estimate)))
+        return MapResult(result_files(estimate), tuple(describe(inputs, job.options, estimate)))
 
 
 def extract_batch(
@@ -148,7 +149,7 @@ def _before_the_work(folder: Path, entry: ListedMap) -> MapReport | None:
         found = load_sidecar(target / SIDECAR_NAME)["provenance"]["input"]
         if _hashes(entry) == (found["sha256"], found["positions_sha256"]):
             return MapReport(entry.name, "there already")
-        if {file.name for file in target.iterdir()} <= set(RESULT_FILES):
+        if holds_only_results(target):
             return None
     except (InputError, KeyError, TypeError, OSError):
         pass
@@ -184,6 +185,7 @@ def _write_folder(target: Path, files: dict[str, bytes]) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
     unfinished.mkdir()
     for name, content in files.items():
+        (unfinished / name).parent.mkdir(exist_ok=True)
         (unfinished / name).write_bytes(content)
     if target.exists():
         target.rename(earlier)

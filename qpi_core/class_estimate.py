@@ -65,6 +65,13 @@ class ClassEstimates:
         """The method's name."""
         return self._first.method
 
+    def all_warnings(self) -> tuple[str, ...]:
+        """Return the warnings on all classes together, then those of single classes with their names; what all say is said once."""
+        said = [estimate.warnings for estimate in self.estimates.values()]
+        common = [sentence for sentence in said[0] if all(sentence in one for one in said)]
+        own = [f"Class {name}: {s}" for name, estimate in self.estimates.items() for s in estimate.warnings if s not in common]
+        return tuple(dict.fromkeys([*self.warnings, *common, *own]))
+
     def with_source(self, source: Mapping[str, Any]) -> ClassEstimates:
         """Return a copy in which every estimate says where the observation came from; see KernelEstimate.with_source."""
         return replace(self, estimates={name: estimate.with_source(source) for name, estimate in self.estimates.items()})

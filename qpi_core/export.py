@@ -36,6 +36,8 @@ RESULT_FILES = (
     SIDECAR_NAME,
 )
 """Every name that an extraction may write."""
+CLASS_FOLDER = "class_"
+"""How the folder of one class of defects begins, where a result has several."""
 SIDECAR_FORMAT = "qpi-kernel-estimate"
 SIDECAR_VERSION = 1
 MAX_SIDECAR_BYTES = 64 * 2**20
@@ -85,9 +87,12 @@ def sidecar(estimate: KernelEstimate) -> dict[str, Any]:
 
 def sidecar_bytes(estimate: KernelEstimate) -> bytes:
     """Return the side-car as strict JSON (no NaN) in UTF-8."""
-    text = json.dumps(sidecar(estimate), indent=2, ensure_ascii=False, allow_nan=False)
-    # A pair of numbers on one line; no string can hold the line break that this looks for.
-    return (_PAIR_OVER_LINES.sub(r"[\1, \2]", text) + "\n").encode()
+    return on_one_line(json.dumps(sidecar(estimate), indent=2, ensure_ascii=False, allow_nan=False)).encode()
+
+
+def on_one_line(text: str) -> str:
+    """Return indented JSON with every pair of numbers on one line; no string can hold the line break that this looks for."""
+    return _PAIR_OVER_LINES.sub(r"[\1, \2]", text) + "\n"
 
 
 def load_sidecar(path_or_bytes: str | Path | bytes) -> dict[str, Any]:
@@ -143,15 +148,43 @@ def write_estimate(estimate: KernelEstimate, folder: str | Path) -> list[Path]:
     Raises:
         InputError: the folder cannot be made or written.
     """
+    return write_files(estimate_files(estimate), folder)
+
+
+def write_files(files: dict[str, bytes], folder: str | Path) -> list[Path]:
+    """Write a result's files, name -> content, the side-car last; what an earlier result has and this one has not is removed.
+
+    Raises:
+        InputError: the folder cannot be made or written.
+    """
     target = prepare_folder(folder)
-    files = estimate_files(estimate)
     try:
         # The side-car goes first and comes back last: a stopped run leaves none.
-        for name in (SIDECAR_NAME, "uncertainty.npy", "latent.npy"):
-            (target / name).unlink(missing_ok=True)
+        (target / SIDECAR_NAME).unlink(missing_ok=True)
+        for name in RESULT_FILES:
+            if name not in files:
+                (target / name).unlink(missing_ok=True)
+        for earlier in _class_folders_in(target):
+            for file in earlier.iterdir():
+                file.unlink()
+            earlier.rmdir()
+        for parent in {(target / name).parent for name in files}:
+            parent.mkdir(exist_ok=True)
         return [write_atomically(target / name, content) for name, content in files.items()]
     except OSError as error:
         raise _unwritable(folder, error) from None
+
+
+def holds_only_results(folder: Path) -> bool:
+    """Say whether everything in a folder has a name that an extraction writes."""
+    classes = _class_folders_in(folder)
+    return {entry.name for entry in folder.iterdir() if entry not in classes} <= set(RESULT_FILES)
+
+
+def _class_folders_in(folder: Path) -> list[Path]:
+    """Return the folders of single classes that hold nothing but a result."""
+    found = [entry for entry in folder.glob(f"{CLASS_FOLDER}*") if entry.is_dir() and not entry.is_symlink()]
+    return [entry for entry in found if {file.name for file in entry.iterdir()} <= set(RESULT_FILES)]
 
 
 def prepare_folder(folder: str | Path) -> Path:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.assessment import assess, require_enough_defects
+from qpi_core.class_estimate import ClassEstimates
 from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
 from qpi_core.extraction import Extractor
@@ -102,6 +103,7 @@ class MapInputs:
         prepared: the chosen layer after the preparation.
         positions: the defects as the file lists them, on the raw map.
         positions_px: (n, 2) those of them that lie on the prepared layer, in its pixels.
+        labels: the class of each of these, where the list names several classes; else None.
         positions_sha256: hash of the list's file.
         kernel_size: side of the kernel in pixels.
     """
@@ -110,6 +112,7 @@ class MapInputs:
     prepared: Prepared
     positions: LoadedPositions
     positions_px: NDArray[np.float64]
+    labels: tuple[str, ...] | None
     positions_sha256: str
     kernel_size: int
 
@@ -132,21 +135,42 @@ def read_inputs(files: MapFiles, options: ExtractionOptions) -> MapInputs:
     prepared = options.preparation().apply_to_scan(scan, options.channel, options.bias_mv, options.layer)
     height, width = prepared.values.shape
     moved = prepared.coordinates.forward(positions.positions_px)
-    moved = moved[inside(moved, (height, width))]
+    there = inside(moved, (height, width))
+    moved = moved[there]
     if not len(moved):
         raise InputError(f"None of the {len(positions.positions_px)} positions lies on the prepared layer; crop less, or mark others.")
+    labels = _several_classes(positions.labels, there)
     if options.stability:
+        if labels is not None:
+            raise InputError("stability compares two halves of the defects of one class; leave it out, or give a list of one class.")
         require_enough_defects(len(moved))
     size = min(DEFAULT_KERNEL_SIZE, height, width) if options.kernel_size is None else options.kernel_size
-    return MapInputs(scan, prepared, positions, moved, bytes_sha256(listed), size)
+    return MapInputs(scan, prepared, positions, moved, labels, bytes_sha256(listed), size)
 
 
-def extract_inputs(inputs: MapInputs, options: ExtractionOptions, extractor: Extractor) -> KernelEstimate:
-    """Extract the kernel; the estimate says which file, layer, steps and list it comes from.
+def _several_classes(labels: tuple[str, ...] | None, there: NDArray[np.bool_]) -> tuple[str, ...] | None:
+    """Return the classes of the defects that are there; None where they are of one class."""
+    kept = () if labels is None else tuple(label for label, stays in zip(labels, there, strict=True) if stays)
+    return kept if len(set(kept)) > 1 else None
+
+
+def extract_inputs(inputs: MapInputs, options: ExtractionOptions, extractor: Extractor) -> KernelEstimate | ClassEstimates:
+    """Extract the kernel, or one a class; the estimate says which file, layer, steps and list it comes from.
 
     Raises:
-        InputError: as Extractor.extract.
+        InputError: as Extractor.extract and Extractor.extract_classes.
     """
+    if inputs.labels is not None:
+        return extractor.extract_classes(
+            inputs.prepared.values,
+            inputs.positions_px,
+            inputs.labels,
+            options.method,
+            inputs.kernel_size,
+            options.refine_positions,
+            options.refine_weights,
+            inputs.pixel_size_nm,
+        ).with_source(_source(inputs, options))
     estimate = extractor.extract(
         inputs.prepared.values,
         inputs.positions_px,
@@ -176,17 +200,28 @@ def _with_stability(estimate: KernelEstimate, inputs: MapInputs, extractor: Extr
     return replace(estimate, provenance={**estimate.provenance, "stability": assessment.record()})
 
 
-def describe(inputs: MapInputs, options: ExtractionOptions, estimate: KernelEstimate) -> list[str]:
+def describe(inputs: MapInputs, options: ExtractionOptions, estimate: KernelEstimate | ClassEstimates) -> list[str]:
     """Return plain sentences on what was read, which layer was taken, what to beware of, and what was found."""
     return [
         *inputs.scan.notes,
         _layer_sentence(inputs.scan, options),
         inputs.positions.description,
         *_preparation_sentences(inputs, options),
-        *(f"Warning: {warning}" for warning in estimate.warnings),
-        *([estimate.provenance["stability"]["verdict"]] if "stability" in estimate.provenance else []),
+        *(f"Warning: {warning}" for warning in _warnings(estimate)),
+        *_verdict(estimate),
         f"Noise {estimate.noise_sigma:.4g}, background {estimate.background:.4g}, method {estimate.method}.",
     ]
+
+
+def _warnings(estimate: KernelEstimate | ClassEstimates) -> list[str]:
+    return list(estimate.warnings if isinstance(estimate, KernelEstimate) else estimate.all_warnings())
+
+
+def _verdict(estimate: KernelEstimate | ClassEstimates) -> list[str]:
+    """Return the sentence on the stability, where it was asked for."""
+    if isinstance(estimate, ClassEstimates) or "stability" not in estimate.provenance:
+        return []
+    return [estimate.provenance["stability"]["verdict"]]
 
 
 def _layer_sentence(scan: ScanMap, options: ExtractionOptions) -> str:

@@ -138,6 +138,10 @@ def _value_and_deviation(value: float, deviation: float) -> tuple[str, str]:
 def _origin(estimate: KernelEstimate, source: Mapping[str, Any]) -> list[tuple[str, str]]:
     pitch = estimate.pixel_size_nm
     rows = [("Pixel size (dy, dx)", "not known" if pitch is None else f"{pitch[0]:.9g}, {pitch[1]:.9g} nm"), ("Method", estimate.method)]
+    classes = estimate.provenance.get("classes")
+    if classes:
+        together = ", ".join(dict.fromkeys(classes["classes"]))
+        rows.append(("Class of the defects", f"{classes['class']}, solved together with all of {together}"))
     rows += [(name.replace("_", " "), _plain(value)) for name, value in source.items()]
     for block in ("model", "versions"):
         rows += [(f"{block}: {name}", _plain(value)) for name, value in (estimate.provenance.get(block) or {}).items()]

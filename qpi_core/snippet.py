@@ -21,11 +21,15 @@ def python_snippet(estimate: KernelEstimate) -> str:
     """
     source = estimate.provenance.get("input", {})
     model = estimate.provenance.get("model") or {}
+    classes = estimate.provenance.get("classes")
+    positions, weights = estimate.positions, estimate.weights
+    if classes:
+        positions, weights = np.array(classes["positions_px"]), np.array(classes["weights"])
     options = {
         "method": estimate.method,
         "kernel_size": estimate.kernel_size,
         "pixel_size_nm": estimate.pixel_size_nm,
-        "weights": None if np.all(estimate.weights == 1) else [float(w) for w in estimate.weights],
+        "weights": None if np.all(weights == 1) else [float(w) for w in weights],
     }
     lines = [
         "import numpy as np",
@@ -35,15 +39,17 @@ def python_snippet(estimate: KernelEstimate) -> str:
         *_observation_lines(source),
         "positions = np.array(  # (x, y) in pixels",
         "    [",
-        *(f"        [{float(x)!r}, {float(y)!r}]," for x, y in estimate.positions),
+        *(f"        [{float(x)!r}, {float(y)!r}]," for x, y in positions),
         "    ]",
         ")",
         f"extractor = qpi_core.load_extractor({_arguments({'name': model['name']} if model else {})})",
-        "estimate = extractor.extract(",
+        f"{'estimates' if classes else 'estimate'} = extractor.{'extract_classes' if classes else 'extract'}(",
         "    observation,",
         "    positions,",
+        *([f"    {list(classes['classes'])!r},"] if classes else []),
         *(f"    {name}={value!r}," for name, value in options.items() if value is not None),
         ")",
+        *([f"estimate = estimates[{classes['class']!r}]"] if classes else []),
         'np.save("kernel.npy", estimate.kernel)',
     ]
     return "\n".join(lines) + "\n"

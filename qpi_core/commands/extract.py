@@ -22,14 +22,16 @@ Extract the single-scatterer pattern (the kernel) from a map with marked defects
 
 MAP is any file that the app reads: .npy, .npz, .csv/.txt, .png, .tif, Nanonis .sxm or .3ds, Createc .dat, .gwy ...
 The list of positions is CSV or TXT whose first line is x_px,y_px (0 at the centre of the first pixel, y downwards) or
-x_nm,y_nm, or NPY or JSON.
+x_nm,y_nm, or NPY or JSON. A third column, class, names the kind of each defect: with several kinds every one gets a kernel of its own,
+all solved together (methods defect_average, tikhonov, harmonic, refined, one_step and two_step).
 
 methods:
 {METHOD_LINES}
 
 Written into DIR: kernel.npy, kernel.png, fft.npy (complex, zero wave vector in the middle, phase origin at the kernel's
 centre), fft.png, fit.png, reconstruction.npy, residual.npy, uncertainty.npy and latent.npy where the method gives them, and
-estimate.json with the versions, hashes, every parameter, the positions and the warnings.
+estimate.json with the versions, hashes, every parameter, the positions and the warnings. With several classes these files lie in
+DIR/class_NAME, one folder a class, and DIR/estimate.json holds all of them together.
 
 Many maps: give several files, folders or --list. Each map's results go into a folder of its stem in DIR, which appears complete or
 not at all; the same command goes on where it was stopped, with the same bytes. A map that fails is named and does not stop the others;
@@ -103,8 +105,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _extract_one(args: argparse.Namespace, options: ExtractionOptions) -> int:
     """Extract one kernel, write its files and say what was found."""
+    from qpi_core.class_export import write_result
     from qpi_core.errors import InputError
-    from qpi_core.export import prepare_folder, require_replaceable, write_estimate
+    from qpi_core.export import prepare_folder, require_replaceable
     from qpi_core.extraction import load_extractor
     from qpi_core.map_extraction import MapFiles, describe, extract_inputs, read_inputs
     from qpi_core.map_lists import list_maps
@@ -122,7 +125,7 @@ def _extract_one(args: argparse.Namespace, options: ExtractionOptions) -> int:
     prepare_folder(args.out)
     require_replaceable(args.out, (args.map[0], positions))
     estimate = extract_inputs(inputs, options, extractor)
-    paths = write_estimate(estimate, args.out)
+    paths = write_result(estimate, args.out)
     for sentence in describe(inputs, options, estimate):
         print(sentence)
     print(f"{len(paths)} files in {args.out}")
