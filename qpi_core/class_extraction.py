@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from threadpoolctl import threadpool_limits
 
+from qpi_core.blas_threads import one_blas_thread
 from qpi_core.class_diagnostics import warn_about_classes
 from qpi_core.class_estimate import ClassEstimates
 from qpi_core.class_methods import leftovers, require_class_method, solve_classes
@@ -62,7 +62,7 @@ def extract_classes(
     members = {name: np.flatnonzero([label == name for label in labels]) for name in names}
     requests = [_part(common, name, chosen) for name, chosen in members.items()]
     refinements: list[Refinement | None] = [None] * len(names)
-    with threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         if is_constant(common.observation):
             answers = [constant_answer(request) for request in requests]
         else:
