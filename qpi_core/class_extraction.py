@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from qpi_core.extraction import Extractor
 
 MAX_CLASSES = 12
-_REFINEMENT_SWEEPS = 2
+_REFINEMENT_SWEEPS = 3
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from qpi_core.errors import InputError
 from qpi_core.extraction import Extractor
 from qpi_core.reconstruction import reconstruct
 from qpi_core.snippet import python_snippet
+from qpi_core.synthesis.scenes import simulate_observation
 
 SIZE = 11
 
@@ -111,3 +112,24 @@ def test_bad_input_is_one_sentence(extractor, changed, word):
     values = {"classes": classes, "method": "tikhonov", "kernel_size": SIZE, **changed}
     with pytest.raises(InputError, match=word):
         extractor.extract_classes(image, positions, **values)
+
+
+def test_the_map_moves_the_defects_of_every_class_by_its_own_kernel(extractor, monkeypatch):
+    monkeypatch.setattr("qpi_core.class_extraction._REFINEMENT_SWEEPS", 1)
+    rng, classes = np.random.default_rng(4), ["up"] * 5 + ["down"] * 4
+    positions = np.array([[5, 6], [30, 8], [18, 20], [7, 31], [33, 30], [17, 5], [6, 18], [31, 19], [20, 33.0]]) + rng.uniform(
+        -0.5, 0.5, (9, 2)
+    )
+    kernels = {"up": {"symmetry_order": 4, "wavenumber": 3.0}, "down": {"symmetry_order": 3, "wavenumber": 4.4}}
+    image = sum(
+        simulate_observation({"decay": 0.5, **kernels[name]}, positions[np.array(classes) == name], (38, 40), 10 / 64) for name in kernels
+    )
+    image += 0.02 * image.std() * rng.standard_normal(image.shape)
+    clicked = positions + rng.normal(0, 0.4, positions.shape)
+    found = extractor.extract_classes(image, clicked, classes, "defect_average", SIZE, refine_positions=True)
+    before, after = (np.median(np.hypot(*(one - positions).T)) for one in (clicked, found.positions))
+    assert after < 0.5 * before
+    for name in found.names:
+        given = found[name].provenance["refinement"]["given_positions_px"]
+        np.testing.assert_array_equal(given, clicked[np.array(classes) == name])
+        np.testing.assert_array_equal(found[name].positions, found.positions[np.array(classes) == name])
