@@ -3,8 +3,8 @@
     Y(p) = sum_j w_j A(p - r_j)
 
 Each defect is a phase ramp in Fourier space, so fractional positions are exact for the band-limited interpolation of A. The
-grid is padded until nothing wraps around into the map, and to an odd length: an odd grid has no Nyquist component, whose
-phase ramp would not be real.
+grid is padded until nothing wraps around into the map, which takes half a kernel: what leaves the map on one side may come back
+outside of it on the other. At the Nyquist frequency a ramp is its own mean over both signs, a cosine, so that images stay real.
 """
 
 from __future__ import annotations
@@ -18,19 +18,22 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+_FRACTION_MARGIN_PX = 8
+"""Room for the tails of band-limited interpolation, which fall with the distance, where defects lie between the pixels."""
+
 
 @lru_cache(maxsize=256)
-def odd_fft_length(minimum: int) -> int:
-    """Return the smallest odd number >= minimum whose prime factors are 3, 5, 7, 11 and 13 only (fast to transform)."""
-    length = max(1, minimum) | 1
+def fft_length(minimum: int) -> int:
+    """Return the smallest multiple of 4 that is >= minimum and has no prime factor above 7 (fast to transform)."""
+    length = 4 * max(1, -(-minimum // 4))
     while True:
         rest = length
-        for prime in (3, 5, 7, 11, 13):
+        for prime in (2, 3, 5, 7):
             while rest % prime == 0:
                 rest //= prime
         if rest == 1:
             return length
-        length += 2
+        length += 4
 
 
 class MapOperator(Protocol):
@@ -72,7 +75,6 @@ class ForwardOperator:
         """
         self.shape = (int(shape[0]), int(shape[1]))
         self.kernel_size = int(kernel_size)
-        self._padded = tuple(odd_fft_length(side + self.kernel_size - 1) for side in self.shape)
         several = list(positions) if isinstance(positions, (list, tuple)) else []
         batched = bool(several) and np.ndim(several[0]) == 2
         maps = [np.asarray(p, dtype=np.float64) for p in (several if batched else [positions])]
@@ -81,16 +83,24 @@ class ForwardOperator:
         else:
             listed = weights if batched and isinstance(weights, (list, tuple)) else [weights]
             amplitudes = [np.asarray(w, dtype=np.float64) for w in listed]
-        transfer = np.stack([self._transfer(p, w) for p, w in zip(maps, amplitudes, strict=True)])
-        self._transfer_function = torch.from_numpy(transfer if batched else transfer[0]).to(device)
+        self._defects, self._batched = list(zip(maps, amplitudes, strict=True)), batched
+        every = np.concatenate(maps)
+        self._padded = tuple(fft_length(_least_period(every[:, 1 - axis], self.shape[axis], self.kernel_size)) for axis in (0, 1))
+        self._transfer_function = self._transfer(self._padded).to(device)
         self.mask = None if mask is None else torch.as_tensor(np.asarray(mask, dtype=np.float32), device=device)
         self._centre = self.kernel_size // 2
 
-    def _transfer(self, positions: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.complex64]:
-        rows, columns = self._padded
-        ramp_y = np.exp(-2j * np.pi * np.fft.fftfreq(rows)[:, None] * positions[:, 1])
-        ramp_x = np.exp(-2j * np.pi * np.fft.rfftfreq(columns)[:, None] * positions[:, 0])
-        return np.asarray((ramp_y * weights) @ ramp_x.T, dtype=np.complex64)
+    def _transfer(self, padded: tuple[int, ...]) -> Tensor:
+        """Return the transfer function on a grid of so many rows and columns, complex64; (maps, ...) for a batch."""
+        rows, columns = padded
+        found = []
+        for positions, weights in self._defects:
+            ramp_y = np.exp(-2j * np.pi * np.fft.fftfreq(rows)[:, None] * positions[:, 1])
+            ramp_x = np.exp(-2j * np.pi * np.fft.rfftfreq(columns)[:, None] * positions[:, 0])
+            for ramp, nyquist in ((ramp_y, rows // 2), (ramp_x, columns // 2)):
+                ramp[nyquist] = ramp[nyquist].real
+            found.append(((ramp_y * weights) @ ramp_x.T).astype(np.complex64))
+        return torch.from_numpy(np.stack(found) if self._batched else found[0])
 
     def __call__(self, kernel: Tensor) -> Tensor:
         """Return A*M, (..., height, width), for kernels (..., k, k) in any real dtype; computed in float32."""
@@ -111,7 +121,10 @@ class ForwardOperator:
 
     def autocorrelation(self, reach: int) -> Tensor:
         """Return the defects' autocorrelation at lags -reach..reach in y and x, (..., 2 reach + 1, 2 reach + 1), reach < kernel_size."""
-        lags = torch.fft.irfft2(self._transfer_function.abs().square().to(torch.complex64), s=self._padded)
+        # Far-apart defects must not come back as neighbours, which takes a longer period than an image does.
+        padded = tuple(fft_length(max(period, side + reach + 1)) for period, side in zip(self._padded, self.shape, strict=True))
+        power = self._transfer(padded).abs().square().to(self._transfer_function)
+        lags = torch.fft.irfft2(power, s=padded)
         return torch.roll(lags, (reach, reach), dims=(-2, -1))[..., : 2 * reach + 1, : 2 * reach + 1]
 
     def _place(self, kernel: Tensor) -> Tensor:
@@ -135,3 +148,11 @@ class ForwardOperator:
         centre, after = self._centre, self.kernel_size - self._centre
         strip = torch.cat([padded[..., rows - centre :, :], padded[..., :after, :]], dim=-2)
         return torch.cat([strip[..., columns - centre :], strip[..., :after]], dim=-1)
+
+
+def _least_period(positions: NDArray[np.float64], side: int, kernel_size: int) -> int:
+    """Return the shortest period along an axis with which no defect's kernel wraps around into the map of so many pixels."""
+    half, margin = kernel_size // 2, 0 if np.array_equal(positions, np.rint(positions)) else _FRACTION_MARGIN_PX
+    lowest, highest = (float(positions.min()), float(positions.max())) if positions.size else (0.0, 0.0)
+    reach = max(np.ceil(max(highest, side - 1)) + 1, side - np.floor(min(lowest, 0.0)))
+    return max(kernel_size, int(reach) + half + margin)

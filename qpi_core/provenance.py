@@ -6,6 +6,7 @@ import hashlib
 import math
 import platform
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -20,6 +21,11 @@ RECORDED_PACKAGES = ("numpy", "scipy", "torch", "diffusers")
 
 def versions() -> dict[str, str]:
     """Return the versions of this package, of Python and of what computes, without importing any of them."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
     found = {"qpi_core": qpi_core.__version__, "python": platform.python_version()}
     for package in RECORDED_PACKAGES:
         try:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from qpi_core.forward import ForwardOperator, odd_fft_length
+from qpi_core.forward import ForwardOperator, fft_length
 from qpi_core.synthesis.kernels import KernelParameters, evaluate, phenomenological_kernel
 from qpi_core.synthesis.scenes import draw_scene, superpose
 
@@ -102,10 +102,30 @@ def test_a_kernel_of_the_wrong_size_is_refused():
         ForwardOperator(np.zeros((1, 2)), (8, 8), 5)(torch.zeros(6, 6))
 
 
-def test_padded_lengths_are_odd_and_long_enough():
+def test_transform_lengths_are_long_enough_and_have_small_factors():
     for minimum in (1, 2, 64, 127, 190, 1150):
-        length = odd_fft_length(minimum)
-        assert length >= minimum and length % 2 == 1
+        length = fft_length(minimum)
+        assert minimum <= length < 1.3 * minimum + 4 and length % 4 == 0 and 7**9 * 5**9 * 3**9 * 2**12 % length == 0
+
+
+@pytest.mark.parametrize(("shape", "size"), SHAPES)
+def test_nothing_wraps_around_from_defects_at_the_border_or_beyond_it(shape, size):
+    height, width = shape
+    positions = np.array([[0, 0], [width - 1, height - 1], [width - 1, 0], [-size // 2 + 1, 2], [width + size // 2 - 1, height + 1]])
+    kernel = np.random.default_rng(5).normal(size=(size, size)).astype(np.float32)
+    image = ForwardOperator(positions, shape, size)(torch.from_numpy(kernel))
+    np.testing.assert_allclose(image.numpy(), explicit_sum(kernel, positions, np.ones(5), shape), atol=2e-5)
+
+
+def test_lags_count_pairs_of_defects():
+    positions = np.array([[0.0, 0.0], [11.0, 2.0], [3.0, 8.0], [4.0, 6.0]])
+    lags = ForwardOperator(positions, (9, 12), 5, [1.0, 2.0, 3.0, 4.0]).autocorrelation(4)
+    expected = np.zeros((9, 9))
+    for (x, y), weight in zip(positions.astype(int), (1, 2, 3, 4), strict=True):
+        for (other_x, other_y), other in zip(positions.astype(int), (1, 2, 3, 4), strict=True):
+            if max(abs(x - other_x), abs(y - other_y)) <= 4:
+                expected[4 + y - other_y, 4 + x - other_x] += weight * other
+    np.testing.assert_allclose(lags.numpy(), expected, atol=1e-4)
 
 
 def test_the_defect_sits_where_the_kernel_has_its_centre():

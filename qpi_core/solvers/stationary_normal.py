@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qpi_core.forward import ForwardOperator, odd_fft_length
+from qpi_core.forward import ForwardOperator, fft_length
 from qpi_core.grid import kernel_offsets
 
 LARGE = 4
@@ -31,7 +31,7 @@ class StationaryNormal:
             mask: (height, width), 1 where measured.
         """
         size = operator.kernel_size
-        self._size, self._side = size, odd_fft_length(2 * size - 1)
+        self._size, self._side = size, fft_length(2 * size - 1)
         lags = operator.autocorrelation(size - 1)
         embedded = torch.zeros((self._side, self._side))
         embedded[: 2 * size - 1, : 2 * size - 1] = lags
