@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.diagnostics import neighbour_correlation
 from qpi_core.solvers.harmonic import HarmonicModel, fit_harmonics
 from qpi_core.solvers.harmonic_search import SHARED
 from qpi_core.solvers.harmonic_selection import log_evidence
@@ -15,6 +16,9 @@ from qpi_core.solvers.list_repair import DECISIVE, RepairedList, Suspicion, repa
 from qpi_core.solvers.solution import KernelSolution
 
 Array = NDArray[np.float64]
+
+_WHITE_DEVIATIONS = 1.5
+"""Standard deviations of the correlation between neighbours up to which a residual counts as white."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,9 @@ def fit_with_list(
     list explains all, both come back, the repaired one last: a kernel of no symmetry at all may still decide (prefer_repaired).
     """
     start = start_harmonics(values, positions, kernel_size, weights, pixel_size_nm)
+    if _leaves_white_noise(start, values):
+        model = fit_harmonics(values, positions, kernel_size, weights, pixel_size_nm, SYMMETRY_ORDERS, start=start)
+        return (ListedFit(positions, weights, start, model, None),)
     first = fit_harmonics(values, positions, kernel_size, weights, pixel_size_nm, SYMMETRY_ORDERS, extended=False, start=start)
     suspicion = suspect_list(values, first, positions, weights)
     repaired: ListedFit | None = None
@@ -86,6 +93,20 @@ def _repaired(
     start = start_harmonics(values, repair.positions, kernel_size, repair.weights, pixel_size_nm)
     model = fit_harmonics(values, repair.positions, kernel_size, repair.weights, pixel_size_nm, SYMMETRY_ORDERS, start=start)
     return ListedFit(repair.positions, repair.weights, start, model, repair)
+
+
+def _leaves_white_noise(start: HarmonicStart, values: NDArray[np.float32]) -> bool:
+    """Say whether neighbouring pixels of what the first stage leaves are as unrelated as those of white noise.
+
+    The cheapest look at a list: what a wrong one leaves has the grain of the kernel.
+    """
+    if start.samples.values.size < int(np.isfinite(values).sum()):
+        return False
+    fit, (dy, dx) = start.selection.best, start.aspect
+    left = np.full(values.shape, np.nan, dtype=np.float32)
+    rows, columns = np.rint(start.samples.y / dy).astype(np.intp), np.rint(start.samples.x / dx).astype(np.intp)
+    left[rows, columns] = start.design.residual(fit.hyperparameters.orders, fit.evidence.profiles)
+    return neighbour_correlation(left) < _WHITE_DEVIATIONS / start.samples.values.size**0.5
 
 
 def _explains_all(model: HarmonicModel) -> bool:
