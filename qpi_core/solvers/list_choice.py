@@ -106,7 +106,7 @@ def _leaves_white_noise(start: HarmonicStart, values: NDArray[np.float32]) -> bo
     left = np.full(values.shape, np.nan, dtype=np.float32)
     rows, columns = np.rint(start.samples.y / dy).astype(np.intp), np.rint(start.samples.x / dx).astype(np.intp)
     left[rows, columns] = start.design.residual(fit.hyperparameters.orders, fit.evidence.profiles)
-    return neighbour_correlation(left) < _WHITE_DEVIATIONS / start.samples.values.size**0.5
+    return bool(neighbour_correlation(left) < _WHITE_DEVIATIONS / np.sqrt(start.samples.values.size))
 
 
 def _explains_all(model: HarmonicModel) -> bool:
