@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 
+from qpi_core.class_export import class_folders, class_sidecar_bytes, classes_again
 from qpi_core.estimate import KernelEstimate
 from qpi_core.exchange import estimate_gwy, estimate_npz, kernel_csv, positions_csv
-from qpi_core.export import ZIP_TIME, estimate_files, png_bytes
+from qpi_core.export import SIDECAR_NAME, ZIP_TIME, estimate_files, png_bytes
 from qpi_core.qspace_figure import qspace_png
 from qpi_core.qspace_view import QSpaceView
 from qpi_core.report import report_html
@@ -36,9 +38,27 @@ def bundle_files(estimate: KernelEstimate, view: QSpaceView | None = None) -> di
 
 def estimate_zip(estimate: KernelEstimate, view: QSpaceView | None = None) -> bytes:
     """Return all files of a result as one ZIP; the same estimate and view give the same bytes."""
+    return _zip_bytes(bundle_files(estimate, view))
+
+
+def classes_zip(estimates: Mapping[str, KernelEstimate], warnings: tuple[str, ...] = (), view: QSpaceView | None = None) -> bytes:
+    """Return all files of a result with several classes of defects as one ZIP: a folder a class, and the side-car over all.
+
+    Args:
+        estimates: class -> estimate; each knows all defects by its provenance.
+        warnings: sentences on all classes together.
+        view: how the kernels are shown in q-space.
+    """
+    result = classes_again(estimates, warnings)
+    folders = class_folders(result)
+    files = {f"{folders[name]}/{file}": content for name, one in estimates.items() for file, content in bundle_files(one, view).items()}
+    return _zip_bytes(files | {SIDECAR_NAME: class_sidecar_bytes(result)})
+
+
+def _zip_bytes(files: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in bundle_files(estimate, view).items():
+        for name, content in files.items():
             entry = zipfile.ZipInfo(name, ZIP_TIME)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16

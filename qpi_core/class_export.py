@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from qpi_core.class_estimate import ClassEstimates
 from qpi_core.estimate import KernelEstimate
@@ -65,8 +68,19 @@ def result_files(result: Result) -> dict[str, bytes]:
         for name, estimate in result.estimates.items()
         for file, content in estimate_files(estimate).items()
     }
-    text = json.dumps(class_sidecar(result), indent=2, ensure_ascii=False, allow_nan=False)
-    return files | {SIDECAR_NAME: on_one_line(text).encode()}
+    return files | {SIDECAR_NAME: class_sidecar_bytes(result)}
+
+
+def class_sidecar_bytes(result: ClassEstimates) -> bytes:
+    """Return the side-car over all classes as strict JSON (no NaN) in UTF-8."""
+    return on_one_line(json.dumps(class_sidecar(result), indent=2, ensure_ascii=False, allow_nan=False)).encode()
+
+
+def classes_again(estimates: Mapping[str, KernelEstimate], warnings: tuple[str, ...] = ()) -> ClassEstimates:
+    """Return the result that the estimates of the single classes came from, by what they say of it in their provenance."""
+    record = next(iter(estimates.values())).provenance["classes"]
+    positions, weights = (np.array(record[key], dtype=np.float64) for key in ("positions_px", "weights"))
+    return ClassEstimates(dict(estimates), tuple(record["classes"]), positions, weights, warnings)
 
 
 def write_result(result: Result, folder: str | Path) -> list[Path]:

@@ -14,7 +14,7 @@ from ui.guide import plain
 from ui.kernel_preview import show_kernel_preview
 from ui.map_panel import MapView
 from ui.preparation_state import preparation_of
-from ui.workspace import NO_POINTS, Workspace
+from ui.workspace import MOST_CLASSES, NO_POINTS, Workspace
 
 if TYPE_CHECKING:
     from qpi_core.maps.positions import LoadedPositions
@@ -58,10 +58,15 @@ def _show_upload(space: Workspace, view: MapView) -> None:
         except InputError as error:
             st.error(plain(str(error)))
             return
+        if loaded.labels is not None and len(set(loaded.labels)) > MOST_CLASSES:
+            st.error(f"The list has {len(set(loaded.labels))} classes; at most {MOST_CLASSES} kernels are solved together.")
+            return
         st.button(
             "Use this list",
             key="use_list",
-            on_click=lambda: preparation_of(space).place_raw_defects(space.defects, loaded.positions_px, view.layer.values.shape),
+            on_click=lambda: preparation_of(space).place_raw_defects(
+                space.defects, loaded.positions_px, view.layer.values.shape, loaded.labels
+            ),
             width="stretch",
             type="primary",
             help=texts.USE_LIST,
@@ -94,7 +99,7 @@ def _show_detection(space: Workspace, view: MapView) -> None:
         from qpi_core.maps import snap_to_extremum
 
         try:
-            space.defects.replace(snap_to_extremum(view.layer.values, space.defects.points), "snapped")
+            space.defects.replace(snap_to_extremum(view.layer.values, space.defects.points), "snapped", space.defects.labels)
         except InputError as error:
             space.proposal_note = str(error)
 

@@ -9,9 +9,10 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from ui import texts
-from ui.workspace import DefectList
+from ui.workspace import FIRST_CLASS, MOST_CLASSES, DefectList
 
 _BASE = "defect_table_base"
+CLASS_COLUMN = "class"
 
 
 def apply_edits(points: NDArray[np.float64], edits: dict[str, Any], columns: tuple[str, str]) -> NDArray[np.float64] | None:
@@ -35,6 +36,23 @@ def apply_edits(points: NDArray[np.float64], edits: dict[str, Any], columns: tup
     return np.asarray(rows, dtype=np.float64).reshape(-1, 2)
 
 
+def apply_class_edits(labels: tuple[str, ...], edits: dict[str, Any]) -> tuple[str, ...]:
+    """Return the classes after the edits of a st.data_editor; a row without one is of the first class.
+
+    Args:
+        labels: the table's own starting values.
+        edits: as for apply_edits.
+    """
+    kept = list(labels)
+    for index, changes in edits.get("edited_rows", {}).items():
+        if CLASS_COLUMN in changes:
+            kept[int(index)] = changes[CLASS_COLUMN]
+    deleted = {int(index) for index in edits.get("deleted_rows", [])}
+    kept = [label for index, label in enumerate(kept) if index not in deleted]
+    kept += [row.get(CLASS_COLUMN) for row in edits.get("added_rows", [])]
+    return tuple(str(label or "").strip() or FIRST_CLASS for label in kept)
+
+
 def show_defect_table(defects: DefectList, pixel_size_nm: tuple[float, float] | None, shape: tuple[int, int], height: int) -> None:
     """Show the table; an edit becomes the new list, and a list from elsewhere becomes a fresh table.
 
@@ -46,13 +64,14 @@ def show_defect_table(defects: DefectList, pixel_size_nm: tuple[float, float] | 
     base = st.session_state.get(_BASE)
     if base is None or base["unit"] != unit or (defects.source != "table" and base["rev"] != defects.rev):
         serial = base["serial"] + 1 if base else 0
-        base = {"serial": serial, "rev": defects.rev, "unit": unit, "points": defects.points * scale}
+        base = {"serial": serial, "rev": defects.rev, "unit": unit, "points": defects.points * scale, "labels": defects.labels}
         st.session_state[_BASE] = base
     key = f"defect_table_{base['serial']}"
 
     def take_edits() -> None:
         try:
             points = apply_edits(base["points"], st.session_state[key], columns)
+            labels = None if base["labels"] is None else apply_class_edits(base["labels"], st.session_state[key])
         except (KeyError, TypeError, ValueError, IndexError):
             return
         if points is None:
@@ -61,13 +80,18 @@ def show_defect_table(defects: DefectList, pixel_size_nm: tuple[float, float] | 
         limit = np.array([shape[1], shape[0]]) - 0.5
         outside = (in_px < -0.5).any(axis=1) | (in_px > limit).any(axis=1) | ~np.isfinite(in_px).all(axis=1)
         st.session_state["defect_table_problem"] = _outside_sentence(points[outside], unit) if outside.any() else ""
+        if labels is not None and len(set(labels)) > MOST_CLASSES:
+            st.session_state["defect_table_problem"] = f"At most {MOST_CLASSES} classes are told apart; give some marks the same one."
+            return
         if not outside.any():
-            defects.replace(in_px, "table")
+            defects.replace(in_px, "table", labels)
 
     import pandas as pd
 
     count = len(base["points"])
     frame = pd.DataFrame(base["points"], columns=list(columns), index=pd.RangeIndex(1, count + 1))
+    if base["labels"] is not None:
+        frame[CLASS_COLUMN] = list(base["labels"])
     number = st.column_config.NumberColumn(format="%.3f" if unit == "nm" else "%.2f", required=True)
     st.data_editor(
         frame,
@@ -76,12 +100,24 @@ def show_defect_table(defects: DefectList, pixel_size_nm: tuple[float, float] | 
         hide_index=False,
         height=height,
         width="stretch",
-        column_config={"_index": st.column_config.NumberColumn("#", width=40), columns[0]: number, columns[1]: number},
+        column_config={
+            "_index": st.column_config.NumberColumn("#", width=40),
+            columns[0]: number,
+            columns[1]: number,
+            **_class_column(base["labels"]),
+        },
         on_change=take_edits,
         alt="Table of defect positions",
     )
     if problem := st.session_state.get("defect_table_problem"):
         st.error(problem)
+
+
+def _class_column(labels: tuple[str, ...] | None) -> dict[str, Any]:
+    """Return the column of the classes, where there are several."""
+    if labels is None:
+        return {}
+    return {CLASS_COLUMN: st.column_config.TextColumn(width="small", max_chars=40, help=texts.CLASS_COLUMN)}
 
 
 def _unit(pixel_size_nm: tuple[float, float] | None) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from qpi_core.bundle import estimate_zip
+from qpi_core.bundle import classes_zip, estimate_zip
 from qpi_core.exchange import estimate_gwy, estimate_npz, kernel_csv
 from qpi_core.export import npy_bytes, png_bytes, sidecar_bytes
 from qpi_core.qspace_view import QSpaceView
@@ -72,7 +72,7 @@ def whole_results(outcome: Outcome, view: Callable[[], QSpaceView | None] = lamb
     report = "One page with the figures, numbers, warnings and the code, to read, print or mail."
     side_car = "Every parameter, position, warning, version and hash."
     return [
-        Download("zip", "Everything (ZIP)", f"{stem}.zip", "application/zip", lambda: estimate_zip(estimate, view()), everything),
+        Download("zip", "Everything (ZIP)", f"{stem}.zip", "application/zip", lambda: _zip(outcome, view()), everything),
         Download("report", "Report (HTML)", f"{stem}_report.html", "text/html", lambda: report_html(estimate, view=view()), report),
         Download("npz", "All arrays (NPZ)", f"{stem}.npz", _BINARY, lambda: estimate_npz(estimate), texts.NPZ),
         Download("json", "Side-car JSON", f"{stem}.json", "application/json", lambda: sidecar_bytes(estimate), side_car),
@@ -110,4 +110,13 @@ def single_files(outcome: Outcome) -> list[Download]:
 def file_stem(outcome: Outcome) -> str:
     """Return a safe file name without extension, from the map's name and the method."""
     base = re.sub(r"[^A-Za-z0-9._-]+", "_", outcome.question.name.rsplit(".", 1)[0]).strip("._") or "map"
-    return f"{base[:60]}_{outcome.question.method}"
+    name = (outcome.estimate.provenance.get("classes") or {}).get("class", "")
+    kind = f"_{re.sub(r'[^A-Za-z0-9-]+', '_', name)}" if name else ""
+    return f"{base[:60]}_{outcome.question.method}{kind}"
+
+
+def _zip(outcome: Outcome, view: QSpaceView | None) -> bytes:
+    """Return everything about the result, of all classes where there are several."""
+    if not outcome.kinds:
+        return estimate_zip(outcome.estimate, view)
+    return classes_zip({name: one.estimate for name, one in outcome.kinds.items()}, outcome.together, view)

@@ -100,8 +100,8 @@ def _workbench(space: Workspace, view: MapView) -> Question:
 def _show_picker(space: Workspace, view: MapView) -> None:
     defects = space.defects
     if defects.source != "picture":
-        space.shown = (defects.rev, defects.points)
-    rev, points = space.shown
+        space.shown = (defects.rev, defects.points, defects.labels)
+    rev, points, labels = space.shown
     defect_picker(
         view.layer.values,
         view.layer.sha256,
@@ -109,6 +109,7 @@ def _show_picker(space: Workspace, view: MapView) -> None:
         session=space.session,
         rev=rev,
         points=points,
+        labels=labels,
         proposal=space.proposal,
         moved=moved_positions(space, view.layer.sha256),
         colour_map=view.colours,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
 from ui.jobs import Job
-from ui.loaders import array_hash, extractor
+from ui.loaders import array_hash, atlas, extractor
 from ui.map_panel import MapView
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ class Question:
         method, kernel_size: as chosen.
         simulation: what a simulated map is made of, for the side-car, or None.
         refine_positions: whether the map may move the defects.
+        labels: the class of each defect, or None where all are of one class.
     """
 
     name: str
@@ -39,10 +42,11 @@ class Question:
     kernel_size: int
     simulation: dict[str, Any] | None = None
     refine_positions: bool = False
+    labels: tuple[str, ...] | None = None
 
     def fingerprint(self) -> tuple[Any, ...]:
         """Return what has to be equal for an answer to be up to date."""
-        settings = (self.method, self.kernel_size, self.refine_positions)
+        settings = (self.method, self.kernel_size, self.refine_positions, self.labels)
         return (self.view.layer.sha256, self.view.pixel_size_nm, array_hash(self.positions), *settings)
 
 
@@ -56,6 +60,8 @@ class Outcome:
         place: where the latent lies among the training kernels, or None.
         network_note: why there is no latent or no place for it; "" also means that the networks have not looked yet.
         seconds: time of the method itself.
+        kinds: class of defects -> its own outcome, this one among them; empty where there is one class.
+        together: plain sentences on all classes.
     """
 
     question: Question
@@ -63,6 +69,16 @@ class Outcome:
     place: Placement | None
     network_note: str
     seconds: float
+    kinds: Mapping[str, Outcome] = field(default_factory=dict)
+    together: tuple[str, ...] = ()
+
+
+def with_kinds(kinds: Mapping[str, Outcome], shown: Outcome | None = None) -> Outcome:
+    """Return the outcome of one class, the first one unless it is said, with all of them beside it."""
+    from qpi_core.class_diagnostics import warn_about_classes
+
+    together = tuple(warn_about_classes({name: one.estimate for name, one in kinds.items()}))
+    return replace(shown or next(iter(kinds.values())), kinds=kinds, together=together)
 
 
 def extract_kernel(job: Job, question: Question) -> Outcome:
@@ -72,6 +88,8 @@ def extract_kernel(job: Job, question: Question) -> Outcome:
         InputError: the question cannot be answered; the sentence says why.
     """
     tool = extractor()
+    if question.labels is not None and len(set(question.labels)) > 1:
+        return _extract_classes(job, tool, question)
     started = time.perf_counter()
     estimate = tool.extract(
         question.view.layer.values,
@@ -85,6 +103,38 @@ def extract_kernel(job: Job, question: Question) -> Outcome:
     )
     seconds = time.perf_counter() - started
     return Outcome(question, estimate.with_source(_source(question)), None, "", seconds)
+
+
+def _extract_classes(job: Job, tool: Any, question: Question) -> Outcome:
+    """Return the outcome of the first class, with those of the others beside it; the networks look at all of them at once."""
+    job.step(0.1, "Solving for the kernels of all classes")
+    started = time.perf_counter()
+    found = tool.extract_classes(
+        question.view.layer.values,
+        question.positions,
+        question.labels,
+        question.method,
+        question.kernel_size,
+        question.refine_positions,
+        pixel_size_nm=question.view.pixel_size_nm,
+        with_latent=True,
+    )
+    seconds = time.perf_counter() - started
+    job.step(0.7, "Finding their places in the latent space")
+    return with_kinds({name: _placed(question, estimate, seconds) for name, estimate in found.estimates.items()})
+
+
+def _placed(question: Question, estimate: KernelEstimate, seconds: float) -> Outcome:
+    """Return the outcome of one class with its place in the latent space, or a note why there is none."""
+    note, place = "", None
+    if estimate.latent is None:
+        note = "The networks have not looked at this class, so it has no place in the latent space."
+    else:
+        try:
+            place = atlas().place(estimate.latent)
+        except InputError as error:
+            note = str(error)
+    return Outcome(question, estimate.with_source(_source(question)), place, note, seconds)
 
 
 def _source(question: Question) -> dict[str, Any]:

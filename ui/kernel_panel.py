@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from qpi_core.class_methods import CLASS_METHODS
 from qpi_core.methods import DEFAULT_METHOD, METHODS
 from qpi_core.validation import MIN_KERNEL_SIZE
 from ui import texts
@@ -59,7 +60,9 @@ def choose_question(space: Workspace, view: MapView) -> Question:
     loaded = space.loaded
     chosen_size = largest if fixed else int(size)
     refine = _choose_refinement(space.defects.source == "picture")
-    return Question(loaded.name, loaded.sha256, view, space.defects.points, str(method), chosen_size, loaded.simulation, refine)
+    return Question(
+        loaded.name, loaded.sha256, view, space.defects.points, str(method), chosen_size, loaded.simulation, refine, space.defects.labels
+    )
 
 
 def _choose_refinement(clicked: bool) -> bool:
@@ -122,6 +125,8 @@ def _why_not(space: Workspace, question: Question) -> str:
         return "An extraction is running; wait for it or cancel it."
     if not len(question.positions):
         return texts.EXTRACT_NEEDS_DEFECTS
+    if question.labels is not None and len(set(question.labels)) > 1 and question.method not in CLASS_METHODS:
+        return "This method knows one class of defects only; choose another method, or give all marks one class."
     if METHODS[question.method].needs_model and not extractor().has_model:
         return "This method needs a released model, and none is installed; choose another method or train one."
     return ""
@@ -131,7 +136,9 @@ def _size_sentence(question: Question) -> str:
     size, pitch = question.kernel_size, question.view.pixel_size_nm
     extent = f" = {size * pitch[1]:.3g} × {size * pitch[0]:.3g} nm" if pitch else ""
     count = len(question.positions)
-    return f"{count} {'defect' if count == 1 else 'defects'}, kernel {size} × {size} px{extent}"
+    kinds = len(set(question.labels or ()))
+    of_classes = f" of {kinds} classes" if kinds > 1 else ""
+    return f"{count} {'defect' if count == 1 else 'defects'}{of_classes}, kernel {size} × {size} px{extent}"
 
 
 def _help_lines(methods: list[str]) -> list[str]:

@@ -54,7 +54,7 @@ def use_map(space: Workspace, loaded: LoadedMap, start: bool = False) -> None:
     same_field = space.loaded is not None and space.loaded.scan.shape == loaded.scan.shape
     begin_preparation(space, loaded.sha256, points_stay=same_field and loaded.positions is None)
     if space.loaded is not None and space.loaded.sha256 != loaded.sha256:
-        space.previous = (space.loaded, space.defects.points, space.outcome)
+        space.previous = (space.loaded, space.defects.points, space.outcome, space.defects.labels)
     space.loaded, space.problem = loaded, ""
     if loaded.positions is not None:
         space.defects.replace(loaded.positions, "example")
@@ -84,10 +84,10 @@ def go_back(space: Workspace) -> None:
     """Return to the map, the defects and the result before the last change of the map; a second time returns again."""
     if space.previous is None:
         return
-    loaded, points, outcome = space.previous
-    space.previous = (space.loaded, space.defects.points, space.outcome)
+    loaded, points, outcome, labels = space.previous
+    space.previous = (space.loaded, space.defects.points, space.outcome, space.defects.labels)
     space.loaded, space.outcome, space.problem, space.proposal = loaded, outcome, "", NO_POINTS
-    space.defects.replace(points, "earlier map")
+    space.defects.replace(points, "earlier map", labels)
 
 
 def show_source(space: Workspace) -> None:

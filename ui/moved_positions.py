@@ -22,7 +22,9 @@ def moved_positions(space: Workspace, sha256: str) -> tuple[NDArray[np.float64],
     outcome = space.outcome
     if outcome is None or not outcome.question.refine_positions or outcome.question.view.layer.sha256 != sha256:
         return NO_POINTS, NO_POINTS
-    marks, moved = outcome.question.positions, outcome.estimate.positions
+    classes = outcome.estimate.provenance.get("classes")
+    marks = outcome.question.positions
+    moved = np.array(classes["positions_px"]) if classes else outcome.estimate.positions
     return (NO_POINTS, NO_POINTS) if np.array_equal(marks, moved) else (marks, moved)
 
 
@@ -43,7 +45,7 @@ def show_moved_positions(space: Workspace, sha256: str) -> None:
         st.button(
             "Take over moved positions",
             key="take_over_positions",
-            on_click=lambda: space.defects.replace(moved, "refined"),
+            on_click=lambda: space.defects.replace(moved, "refined", space.outcome.question.labels),
             disabled=stale,
             help=_STALE if stale else texts.TAKE_OVER,
         )

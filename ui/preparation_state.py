@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ui.workspace import NO_POINTS
+from ui.workspace import FIRST_CLASS, NO_POINTS
 
 if TYPE_CHECKING:
     from qpi_core.maps.preparation import CoordinateMap, Preparation
@@ -31,6 +31,7 @@ class PreparationState:
         outside: (n, 2) raw pixels of defects that lie outside of the prepared map at present; they come back with an undo.
         problem: sentence about the last step that could not be added.
         on_trial: the last change is taken back if the map cannot be prepared with it, or if the user stops it.
+        outside_labels: their classes, or None where all are of one class.
         restored_place: the place of a session that was loaded: its defects are in the prepared pixels already.
     """
 
@@ -40,6 +41,7 @@ class PreparationState:
     place: str = ""
     outside: NDArray[np.float64] = field(default_factory=lambda: NO_POINTS)
     problem: str = ""
+    outside_labels: tuple[str, ...] | None = None
     restored_place: str = ""
     on_trial: bool = False
 
@@ -79,21 +81,37 @@ class PreparationState:
         raw = np.concatenate([now, self.outside])
         moved = coordinates.forward(raw)
         within = inside(moved, shape)
+        labels = _joined(defects.labels, len(now), self.outside_labels, len(self.outside))
         self.outside, self.coordinates, self.place = raw[~within], coordinates, place
+        self.outside_labels = _of(labels, ~within)
         if len(raw):
-            defects.replace(moved[within], "preparation")
+            defects.replace(moved[within], "preparation", _of(labels, within))
 
-    def place_raw_defects(self, defects: DefectList, raw: NDArray[np.float64], shape: tuple[int, int]) -> None:
+    def place_raw_defects(
+        self, defects: DefectList, raw: NDArray[np.float64], shape: tuple[int, int], labels: tuple[str, ...] | None = None
+    ) -> None:
         """Put in defects (n, 2) in pixels of the raw map, such as a file lists them; those outside of (height, width) are set aside."""
         if self.coordinates is None:
-            defects.replace(raw, "file")
+            defects.replace(raw, "file", labels)
             return
         from qpi_core.maps.preparation import inside
 
         moved = self.coordinates.forward(raw)
         within = inside(moved, shape)
-        self.outside = raw[~within]
-        defects.replace(moved[within], "file")
+        self.outside, self.outside_labels = raw[~within], _of(labels, ~within)
+        defects.replace(moved[within], "file", _of(labels, within))
+
+
+def _of(labels: tuple[str, ...] | None, chosen: NDArray[np.bool_]) -> tuple[str, ...] | None:
+    """Return the classes of the chosen defects."""
+    return None if labels is None else tuple(label for label, taken in zip(labels, chosen, strict=True) if taken)
+
+
+def _joined(first: tuple[str, ...] | None, count: int, second: tuple[str, ...] | None, others: int) -> tuple[str, ...] | None:
+    """Return the classes of two lists of so many defects, one after the other."""
+    if first is None and second is None:
+        return None
+    return (first or (FIRST_CLASS,) * count) + (second or (FIRST_CLASS,) * others)
 
 
 def preparation_of(space: Workspace) -> PreparationState:
@@ -114,7 +132,9 @@ def begin_preparation(space: Workspace, sha256: str, points_stay: bool) -> None:
     before = preparation_of(space)
     if points_stay:
         steps = list(before.steps)
-        space.preparations[sha256] = PreparationState(steps, [], before.coordinates, before.place, before.outside)
+        space.preparations[sha256] = PreparationState(
+            steps, [], before.coordinates, before.place, before.outside, outside_labels=before.outside_labels
+        )
     else:
         steps = [step for step in before.steps if step["step"] in ("level", "remove_streaks", "repair_outliers")]
         space.preparations[sha256] = PreparationState(steps)
@@ -132,7 +152,8 @@ def place_of(preparation: Preparation, moves: bool, channel: str, index: int) ->
 
 def saved_preparation(state: PreparationState) -> dict[str, Any]:
     """Return what a session file keeps: the steps, and the defects that lie outside at present."""
-    return {"steps": state.steps, "outside": state.outside.tolist(), "place": state.place}
+    labels = {} if state.outside_labels is None else {"outside_labels": list(state.outside_labels)}
+    return {"steps": state.steps, "outside": state.outside.tolist(), "place": state.place, **labels}
 
 
 def restored_preparation(saved: Any) -> PreparationState:
@@ -151,4 +172,7 @@ def restored_preparation(saved: Any) -> PreparationState:
     except (OverflowError, TypeError, ValueError):
         raise InputError("the session holds damaged defects outside of the prepared map; save the session again.") from None
     steps = Preparation.from_json(saved.get("steps", [])).to_json()
-    return PreparationState(steps, outside=outside[np.isfinite(outside).all(axis=1)], restored_place=str(saved.get("place", "")))
+    listed = saved.get("outside_labels")
+    finite = np.isfinite(outside).all(axis=1)
+    labels = _of(tuple(map(str, listed)), finite) if isinstance(listed, list) and len(listed) == len(outside) else None
+    return PreparationState(steps, outside=outside[finite], outside_labels=labels, restored_place=str(saved.get("place", "")))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from qpi_core.estimate import KernelEstimate
@@ -32,6 +34,7 @@ _WAITED = "result_waited"
 @st.fragment
 def show_result(outcome: Outcome, stale: bool) -> None:
     """Show a finished extraction; `stale` says that map, defects or settings have changed since."""
+    outcome = _choose_class(outcome)
     estimate = outcome.estimate
     title = f"Kernel · {method_title(estimate.method)}"
     st.subheader(title, anchor=False, help=texts.ZOOM)
@@ -39,8 +42,8 @@ def show_result(outcome: Outcome, stale: bool) -> None:
         st.caption(
             ":orange[:material/history:] The map, the defects or the settings have changed since; press Extract to bring this up to date."
         )
-    if estimate.warnings:
-        st.warning("\n\n".join(plain(sentence) for sentence in estimate.warnings), icon=":material/info:")
+    if sentences := (*outcome.together, *estimate.warnings):
+        st.warning("\n\n".join(plain(sentence) for sentence in sentences), icon=":material/info:")
     show_kernel_row(outcome)
     show_numbers(outcome)
     if _is_new(outcome):
@@ -48,9 +51,10 @@ def show_result(outcome: Outcome, stale: bool) -> None:
         return
     show_outcome_in_qspace(outcome)
     show_fit(outcome)
-    buttons = st.container(horizontal=True, gap="small")
-    show_stability(workspace(), outcome, buttons)
-    show_method_comparison(workspace(), outcome, buttons)
+    if not outcome.kinds:
+        buttons = st.container(horizontal=True, gap="small")
+        show_stability(workspace(), outcome, buttons)
+        show_method_comparison(workspace(), outcome, buttons)
     show_latent_view(outcome)
     st.subheader("Take home", anchor=False)
     show_downloads(outcome)
@@ -78,6 +82,24 @@ def _wait_once() -> None:
     if st.session_state[_WAITED]:
         st.rerun()
     st.session_state[_WAITED] = True
+
+
+def _choose_class(outcome: Outcome) -> Outcome:
+    """Show which class's kernel is looked at, where there are several, and return its outcome."""
+    if not outcome.kinds:
+        return outcome
+    names = list(outcome.kinds)
+    chosen = st.segmented_control(
+        "Class of defects",
+        names,
+        format_func=lambda name: f"{plain(name)} ({len(outcome.kinds[name].estimate.positions)})",
+        default=names[0],
+        required=True,
+        key=f"class_{'_'.join(names)}",
+        help=texts.CLASS_OF_DEFECTS,
+    )
+    one = outcome.kinds.get(str(chosen), outcome.kinds[names[0]])
+    return replace(one, kinds=outcome.kinds, together=outcome.together)
 
 
 def show_kernel_row(outcome: Outcome) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from qpi_core.methods import METHODS
 from qpi_core.provenance import json_ready
 from qpi_core.session_file import SavedResult
 from ui.colours import COLOUR_MAPS
-from ui.extraction_job import Outcome, Question
+from ui.extraction_job import Outcome, Question, with_kinds
 from ui.loaders import PreparedLayer, array_hash, atlas, extractor
 from ui.map_panel import MapView
 
@@ -39,6 +39,23 @@ def question_settings(question: Question) -> dict[str, Any]:
     plain = {entry.name: getattr(question, entry.name) for entry in dataclasses.fields(Question) if entry.name != "view"}
     view = {entry.name: getattr(question.view, entry.name) for entry in dataclasses.fields(MapView) if entry.name != "layer"}
     return json_ready({**plain, "view": {name: _described(value) for name, value in view.items()}})
+
+
+def outcome_of_all(results: Sequence[SavedResult], with_place: bool = False) -> Outcome | None:
+    """Return the latest of saved results, with those of the other classes of defects; None where there is none.
+
+    Raises:
+        InputError: as outcome_of.
+    """
+    if not results:
+        return None
+    latest = outcome_of(results[-1], with_place)
+    classes = results[-1].estimate.provenance.get("classes")
+    if not classes:
+        return latest
+    found = {saved.estimate.provenance["classes"]["class"]: saved for saved in results if saved.estimate.provenance.get("classes")}
+    order = [name for name in dict.fromkeys(classes["classes"]) if name in found]
+    return with_kinds({name: latest if found[name] is results[-1] else outcome_of(found[name], with_place) for name in order}, latest)
 
 
 def outcome_of(saved: SavedResult, with_place: bool = False) -> Outcome:
@@ -74,12 +91,26 @@ def _question(saved: SavedResult) -> Question:
     positions = np.asarray(settings["positions"], dtype=np.float64).reshape(-1, 2)
     if not np.isfinite(positions).all() or not len(positions):
         raise InputError("the session holds a result without positions; save the session again.")
-    plain = {entry.name for entry in dataclasses.fields(Question)} - {"view", "positions"}
+    plain = {entry.name for entry in dataclasses.fields(Question)} - {"view", "positions", "labels"}
     asked = {name: value for name, value in settings.items() if name in plain}
     known_method = saved.estimate.method in METHODS
     if not known_method or not all(_KINDS[name](value) for name, value in {**asked, **view}.items() if name in _KINDS):
         raise InputError("the session holds a result whose settings are damaged; save the session again.")
-    return Question(view=MapView(layer=PreparedLayer(values, array_hash(values)), **view), positions=positions, **asked)
+    labels = _labels(settings.get("labels"), len(positions))
+    return Question(view=MapView(layer=PreparedLayer(values, array_hash(values)), **view), positions=positions, labels=labels, **asked)
+
+
+def _labels(listed: Any, count: int) -> tuple[str, ...] | None:
+    """Return the classes of the defects; None where all are of one.
+
+    Raises:
+        InputError: not one short text for every defect.
+    """
+    if listed is None:
+        return None
+    if not isinstance(listed, list) or len(listed) != count or not all(isinstance(name, str) for name in listed):
+        raise InputError("the session holds a result whose classes of defects are damaged; save the session again.")
+    return tuple(listed)
 
 
 def _place(saved: SavedResult) -> tuple[Any, str]:

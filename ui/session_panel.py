@@ -14,7 +14,7 @@ from ui.loaders import LoadedMap
 from ui.map_panel import use_map
 from ui.preparation_state import preparation_of, restored_preparation, saved_preparation
 from ui.saved_controls import controls_of, usable_controls
-from ui.saved_outcome import outcome_of, question_settings
+from ui.saved_outcome import outcome_of_all, question_settings
 from ui.workspace import Workspace
 
 _PATIENCE_SECONDS = 0.8
@@ -48,14 +48,16 @@ def session_of(space: Workspace, controls: dict[str, Any]) -> Session:
         outcome = space.outcome
         values = outcome.question.view.layer.values
         settings = {**question_settings(outcome.question), "seconds": outcome.seconds}
-        results = (SavedResult(outcome.estimate, values, settings),)
+        # The one that is shown comes last.
+        kinds = [one for one in outcome.kinds.values() if one.estimate is not outcome.estimate]
+        results = tuple(SavedResult(one.estimate, values, settings) for one in (*kinds, outcome))
     scan = None if space.loaded is None else space.loaded.scan
     settings = {
         "controls": controls,
         "simulation": None if space.loaded is None else space.loaded.simulation,
         "preparation": None if space.loaded is None else saved_preparation(preparation_of(space)),
     }
-    return Session(scan, space.defects.points, settings, results)
+    return Session(scan, space.defects.points, settings, results, space.defects.labels)
 
 
 def open_session(space: Workspace, session: Session) -> None:
@@ -64,20 +66,19 @@ def open_session(space: Workspace, session: Session) -> None:
     Raises:
         InputError: a result whose settings do not fit together; the workspace is then left as it was.
     """
-    saved = session.results[-1] if session.results else None
-    outcome = None if saved is None else outcome_of(saved)
+    outcome = outcome_of_all(session.results)
     preparation = restored_preparation(session.settings.get("preparation"))
-    before = (space.loaded, space.defects.points, space.outcome)
+    before = (space.loaded, space.defects.points, space.outcome, space.defects.labels)
     if session.scan is not None:
         simulation = session.settings.get("simulation")
         use_map(space, LoadedMap(session.scan.name, session.scan.sha256, session.scan, simulation=simulation))
         space.preparations[session.scan.sha256] = preparation
         st.session_state.update(usable_controls(session.settings.get("controls"), space.loaded))
-    space.defects.replace(session.positions, "session")
+    space.defects.replace(session.positions, "session", session.labels)
     space.previous = space.previous if before[0] is None else before
     space.outcome, space.extract_problem = outcome, ""
     if outcome is not None:
         # The list comes from a file now, but its result was asked for with or without moving the defects.
         st.session_state["refine_listed"] = outcome.question.refine_positions
-        space.job = job_queue().submit("Opening the session", lambda job: outcome_of(saved, with_place=True))
+        space.job = job_queue().submit("Opening the session", lambda job: outcome_of_all(session.results, with_place=True))
         space.job.wait(_PATIENCE_SECONDS)

@@ -44,6 +44,11 @@ REFINE_POSITIONS = (
     "Clicks are a pixel off: before the kernel is computed, each defect moves to where the map fits best. "
     "On at first for defects marked in the picture, off for lists. Your marks stay as they are; the result says what moved."
 )
+CLASS_COLUMN = "Kind of the defect: every class gets a kernel of its own, all solved together. Any short name will do."
+CLASS_OF_DEFECTS = (
+    "Whose kernel is shown below. All kernels were solved together; map, reconstruction, residual and noise are those of all classes. "
+    "Everything (ZIP) holds the kernels of all classes."
+)
 TAKE_OVER = "Puts the moved positions in place of the marks; Undo above the map brings yours back."
 EXTRACT_READY = "Computes the kernel, its FFT, the reconstruction and the residual."
 ZOOM = (

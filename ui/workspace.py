@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,20 +17,28 @@ from ui.entrance import behind_a_server
 
 _KEY = "workspace"
 MAX_POINTS = 20_000
+FIRST_CLASS = "A"
+MOST_CLASSES = 12
+_LONGEST_CLASS = 40
 NO_POINTS: NDArray[np.float64] = np.zeros((0, 2))
 
 
 @dataclass
 class DefectList:
-    """Positions (n, 2) in pixels with their version; `source` names who changed them last."""
+    """Positions (n, 2) in pixels with their version; `source` names who changed them last.
+
+    `labels` is the class of each, or None where all are of one class.
+    """
 
     rev: int = 0
     points: NDArray[np.float64] = field(default_factory=lambda: NO_POINTS)
     source: str = "start"
+    labels: tuple[str, ...] | None = None
 
-    def replace(self, points: NDArray[np.float64], source: str) -> None:
+    def replace(self, points: NDArray[np.float64], source: str, labels: Sequence[str] | None = None) -> None:
         """Put in a new list made on the Python side."""
         self.points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+        self.labels = one_or_many(labels)
         self.rev += 1
         self.source = source
 
@@ -42,17 +51,38 @@ class DefectList:
             return False
         try:
             rev, points = int(value["rev"]), np.asarray(value["points"], dtype=np.float64).reshape(-1, 2)
+            labels = _labels_from_browser(value.get("labels"), len(points))
         except (KeyError, OverflowError, TypeError, ValueError):
             return False
         if (
             rev < self.rev
             or len(points) > MAX_POINTS
             or not np.isfinite(points).all()
-            or (rev == self.rev and np.array_equal(points, self.points))
+            or (rev == self.rev and np.array_equal(points, self.points) and labels == self.labels)
         ):
             return False
-        self.rev, self.points, self.source = rev, points, "picture"
+        self.rev, self.points, self.source, self.labels = rev, points, "picture", labels
         return True
+
+
+def one_or_many(labels: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the class of each defect, or None where all are of the first class."""
+    return None if labels is None or set(labels) <= {FIRST_CLASS} else tuple(labels)
+
+
+def _labels_from_browser(labels: Any, count: int) -> tuple[str, ...] | None:
+    """Return checked classes.
+
+    Raises:
+        ValueError: of another form.
+    """
+    if labels is None:
+        return None
+    if not isinstance(labels, list) or len(labels) != count or not all(isinstance(label, str) and label for label in labels):
+        raise ValueError
+    if len(set(labels)) > MOST_CLASSES or max(map(len, labels), default=0) > _LONGEST_CLASS:
+        raise ValueError
+    return one_or_many(labels)
 
 
 @dataclass
@@ -63,7 +93,7 @@ class Workspace:
         session: random name of this browser session.
         loaded: the map in use (ui.loaders.LoadedMap) or None.
         defects: the marked defects.
-        shown: the (rev, points) that the picker was last given; unchanged while the picture itself makes the changes,
+        shown: the (rev, points, classes) that the picker was last given; unchanged while the picture itself makes the changes,
             so that Streamlit need not send the map again.
         job: the extraction that runs, or None.
         outcome: the last finished extraction (ui.extraction_job.Outcome) or None.
@@ -75,7 +105,7 @@ class Workspace:
         stale: whether the result below belongs to other inputs than those above it.
         shown_outcome: the outcome that the lower part of the page shows.
         whole_page: whether the whole page is being run, or only its upper part.
-        previous: (map, points, outcome) before the last change of the map, so that a change loses nothing.
+        previous: (map, points, outcome, classes) before the last change of the map, so that a change loses nothing.
         proposal: (n, 2) positions that the detection proposes and nobody has accepted yet.
         extract_problem: sentence about why the last extraction failed.
         proposal_note: sentence of the detection when it proposes nothing.
@@ -96,7 +126,7 @@ class Workspace:
     session: str = field(default_factory=lambda: secrets.token_hex(8))
     loaded: Any = None
     defects: DefectList = field(default_factory=DefectList)
-    shown: tuple[int, NDArray[np.float64]] = (0, NO_POINTS)
+    shown: tuple[int, NDArray[np.float64], tuple[str, ...] | None] = (0, NO_POINTS, None)
     job: Any = None
     outcome: Any = None
     computations: dict[str, Any] = field(default_factory=dict)
@@ -107,7 +137,7 @@ class Workspace:
     stale: bool = False
     shown_outcome: Any = None
     whole_page: bool = False
-    previous: tuple[Any, NDArray[np.float64], Any] | None = None
+    previous: tuple[Any, NDArray[np.float64], Any, tuple[str, ...] | None] | None = None
     proposal: NDArray[np.float64] = field(default_factory=lambda: NO_POINTS)
     extract_problem: str = ""
     proposal_note: str = ""

@@ -69,6 +69,7 @@ def defect_picker(
     session: str,
     rev: int,
     points: NDArray[np.float64],
+    labels: tuple[str, ...] | None,
     proposal: NDArray[np.float64],
     moved: tuple[NDArray[np.float64], NDArray[np.float64]],
     colour_map: str,
@@ -79,7 +80,7 @@ def defect_picker(
     key: str,
     on_change: Callable[[], None],
 ) -> Any:
-    """Show the map with its defects and return the component's result; `.value` is {map, rev, points} or None.
+    """Show the map with its defects and return the component's result; `.value` is {map, rev, points, labels} or None.
 
     Args:
         layer: (height, width) map, NaN where not measured.
@@ -87,6 +88,7 @@ def defect_picker(
         map_id: names the field of view: the zoom is kept as long as it stays the same.
         session: random name of the browser session.
         rev, points: Python's list of (x, y) in pixels and its version.
+        labels: the class of each, or None where all are of the first class.
         proposal: (n, 2) positions shown as squares, not part of the list.
         moved: (n, 2) marks and (n, 2) where the map would have them, shown as crosses for as long as the list is these marks.
         colour_map: one of ui.colours.COLOUR_MAPS.
@@ -119,6 +121,7 @@ def defect_picker(
         "map": picture,
         "rev": rev,
         "points": points.round(4).tolist(),
+        "labels": None if labels is None else list(labels),
         "proposal": proposal.round(2).tolist(),
         "moved": [places.round(4).tolist() for places in moved],
         "height": height,

@@ -1,5 +1,22 @@
 const MARKER_RADIUS = 6
 const MOVED_COLOUR = "#7dff8a"
+// Colours that differ for colour-blind eyes too (Okabe and Ito), each with a shape of its own: circle, triangle, diamond,
+// square (last, because a proposal is one).
+const CLASS_COLOURS = ["#ff5d3b", "#56b4e9", "#f0e442", "#cc79a7", "#009e73", "#ffffff"]
+const CLASS_SIGNS = ["\u25cf", "\u25b2", "\u25c6", "\u25a0"]
+
+function markOf(names, name) {
+  const i = names.indexOf(name)
+  return { colour: CLASS_COLOURS[i % CLASS_COLOURS.length], shape: i % CLASS_SIGNS.length, sign: CLASS_SIGNS[i % CLASS_SIGNS.length] }
+}
+
+function addMark(path, shape, x, y, r) {
+  if (shape === 0) { path.moveTo(x + r, y); path.arc(x, y, r, 0, 7); return }
+  if (shape === 3) { path.rect(x - r, y - r, 2 * r, 2 * r); return }
+  const corners = shape === 1 ? [[0, -1.3], [1.2, 0.9], [-1.2, 0.9]] : [[0, -1.4], [1.4, 0], [0, 1.4], [-1.4, 0]]
+  corners.forEach(([dx, dy], i) => (i ? path.lineTo(x + dx * r, y + dy * r) : path.moveTo(x + dx * r, y + dy * r)))
+  path.closePath()
+}
 
 function themeColours(element) {
   const style = getComputedStyle(element)
@@ -85,17 +102,20 @@ function drawMarkers(context, self, g) {
   const points = self.entry.defects.points
   const small = points.length > 150 && g.sx < 4
   const radius = small ? 3.5 : MARKER_RADIUS
-  const path = new Path2D()
+  const names = classNames(points)
+  const several = points.some(point => classOf(point) !== FIRST_CLASS)
+  const paths = new Map()
   const dots = new Path2D()
   const marked = self.held ?? self.hover
   points.forEach((point, i) => {
     const [x, y] = toScreen(g, point)
     if (x < -20 || y < -20 || x > g.panel + 20 || y > g.height + 20 || i === marked) return
-    path.moveTo(x + radius, y)
-    path.arc(x, y, radius, 0, 7)
+    const name = classOf(point)
+    if (!paths.has(name)) paths.set(name, new Path2D())
+    addMark(paths.get(name), markOf(names, name).shape, x, y, radius)
     dots.rect(x - 0.75, y - 0.75, 1.5, 1.5)
   })
-  strokeTwice(context, path, "#ff5d3b")
+  for (const [name, path] of paths) strokeTwice(context, path, markOf(names, name).colour)
   context.fillStyle = "#fff"
   context.fill(dots)
   if (marked >= 0 && marked < points.length) {
@@ -103,7 +123,7 @@ function drawMarkers(context, self, g) {
     const ring = new Path2D()
     ring.arc(x, y, radius + 3, 0, 7)
     strokeTwice(context, ring, "#ffd23f")
-    labelAt(context, String(marked + 1), x + radius + 6, y - radius - 4)
+    labelAt(context, several ? `${marked + 1} · ${classOf(points[marked])}` : String(marked + 1), x + radius + 6, y - radius - 4)
   }
 }
 

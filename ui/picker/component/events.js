@@ -12,7 +12,7 @@ function inside(map, point) {
 
 // A defect may lie anywhere on the area of the map, half a pixel beyond the centres of its edge pixels.
 function clampPoint(map, point) {
-  return [Math.min(map.width - 0.5, Math.max(-0.5, point[0])), Math.min(map.height - 0.5, Math.max(-0.5, point[1]))]
+  return [Math.min(map.width - 0.5, Math.max(-0.5, point[0])), Math.min(map.height - 0.5, Math.max(-0.5, point[1])), ...point.slice(2)]
 }
 
 function commit(self, points) {
@@ -24,7 +24,7 @@ function publish(self) {
   const { rev, points } = self.entry.defects
   self.hover = -1
   refresh(self)
-  self.setStateValue("value", { map: self.map.id, rev, points })
+  self.setStateValue("value", { map: self.map.id, rev, points: points.map(point => point.slice(0, 2)), labels: classesOf(points) })
 }
 
 function without(points, index) {
@@ -71,7 +71,7 @@ function dragTo(self, gesture, g, x, y) {
     // The marker follows the pointer; the list changes once, when the button is let go.
     gesture.before ??= self.entry.defects.points
     const moved = gesture.before.slice()
-    moved[gesture.hit] = clampPoint(self.map, toMap(g, x, y))
+    moved[gesture.hit] = ofClass(clampPoint(self.map, toMap(g, x, y)), classOf(moved[gesture.hit]))
     self.entry.defects.points = moved
     self.hover = gesture.hit
   } else if (gesture.kind !== "remove") panBy(self.canvas, self.map, self.entry.view, x - gesture.lastX, y - gesture.lastY)
@@ -120,7 +120,7 @@ function clickAt(self, g, hit, x, y) {
   const point = toMap(g, x, y)
   if (!inside(self.map, point)) return
   self.addedAt = now
-  commit(self, [...points, clampPoint(self.map, point)])
+  commit(self, [...points, ofClass(clampPoint(self.map, point), self.entry.kind)])
 }
 
 function onWheel(self, event) {

@@ -49,7 +49,7 @@ function actAtCross(self, key) {
   const points = self.entry.defects.points
   const hit = nearestDefect(g, points, x, y, key === "Enter" ? REACH : Infinity)
   if (hit >= 0) commit(self, without(points, hit))
-  else if (key === "Enter") commit(self, [...points, clampPoint(self.map, self.cross)])
+  else if (key === "Enter") commit(self, [...points, ofClass(clampPoint(self.map, self.cross), self.entry.kind)])
 }
 
 // A marker that is held by the keyboard follows the arrow keys; the list changes once, when it is let go or the keys rest.
@@ -73,7 +73,7 @@ function nudge(self, [dx, dy], step) {
   self.nudgedFrom ??= defects.points
   const moved = defects.points.slice()
   const [x, y] = moved[self.held]
-  moved[self.held] = clampPoint(self.map, [x + dx * step, y + dy * step])
+  moved[self.held] = ofClass(clampPoint(self.map, [x + dx * step, y + dy * step]), classOf(moved[self.held]))
   defects.points = moved
   self.pointer = moved[self.held]
   clearTimeout(self.resting)

@@ -34,6 +34,7 @@ function bind(self) {
   canvas.onkeydown = event => onKey(self, event)
   canvas.onkeyup = event => { if (event.key === " ") self.spaceHeld = false }
   canvas.onblur = () => { self.spaceHeld = false; self.cross = null; releaseMarker(self); refresh(self) }
+  root.querySelector("select").onchange = event => { self.entry.kind = event.target.value; refresh(self) }
   root.querySelectorAll("button").forEach(button => { button.onclick = () => act(self, button.dataset.act) })
 }
 
@@ -52,11 +53,28 @@ function describe(self) {
   if (!map) return
   const { points, undo, redo } = entry.defects
   root.querySelector(".count").textContent = `${points.length} ${points.length === 1 ? "defect" : "defects"}`
+  offerClasses(self)
   root.querySelector("[data-act=undo]").disabled = !undo.length
   root.querySelector("[data-act=redo]").disabled = !redo.length
   root.querySelector("[data-act=clear]").disabled = !points.length
   root.querySelector(".readout").textContent = self.pointer && inside(map, self.pointer) ? readOut(self) : ""
   root.querySelector(".hint").textContent = self.pointer ? "" : "click: add or remove · drag: move or pan · wheel: zoom · Shift+drag: remove in a box"
+}
+
+function offerClasses(self) {
+  const { entry } = self
+  const select = self.root.querySelector("select")
+  const names = classNames(entry.defects.points)
+  if (!names.includes(entry.kind)) entry.kind = names[0]
+  if (select.dataset.names !== JSON.stringify(names)) {
+    select.dataset.names = JSON.stringify(names)
+    select.replaceChildren(...names.map(name => new Option(`Class ${name}`, name)))
+  }
+  select.value = entry.kind
+  const several = entry.defects.points.some(point => classOf(point) !== FIRST_CLASS)
+  self.root.querySelector(".swatch").hidden = !several && entry.kind === FIRST_CLASS
+  self.root.querySelector(".swatch").style.color = markOf(names, entry.kind).colour
+  self.root.querySelector(".swatch").textContent = markOf(names, entry.kind).sign
 }
 
 function readOut(self) {
@@ -95,7 +113,7 @@ export default function ({ data, parentElement, setStateValue }) {
   if (!self) { self = create(parentElement); mounted.set(parentElement, self) }
   self.setStateValue = setStateValue
   const keptKey = `${data.session} ${data.name}`
-  if (!kept.has(keptKey)) kept.set(keptKey, { mapId: null, view: fitView(), defects: newDefects() })
+  if (!kept.has(keptKey)) kept.set(keptKey, { mapId: null, view: fitView(), defects: newDefects(), kind: FIRST_CLASS })
   const entry = kept.get(keptKey)
   const sameMap = entry.mapId === data.map.id
   if (!sameMap) entry.view = fitView()
@@ -103,7 +121,7 @@ export default function ({ data, parentElement, setStateValue }) {
   self.entry = entry
   self.proposal = data.proposal
   self.moved = data.moved
-  if (!self.gesture && !self.nudgedFrom) adoptDefects(entry.defects, data.rev, data.points, sameMap)
+  if (!self.gesture && !self.nudgedFrom) adoptDefects(entry.defects, data.rev, withClasses(data.points, data.labels), sameMap)
   self.leastHeight = data.height
   self.shape = data.map
   fitHeight(self)
