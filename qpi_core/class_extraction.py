@@ -160,14 +160,13 @@ def _refined_defects(requests: list[Request], options: ClassOptions) -> tuple[li
     """Let the map move the defects of every class, each with what the other classes leave as its map."""
     given, found = requests, list[Refinement | None]([None] * len(requests))
     for _ in range(_REFINEMENT_SWEEPS):
-        for index in range(len(requests)):
-            answers = solve_classes(METHODS["harmonic"], requests)
-            left = leftovers(requests, [answer.solution for answer in answers])[index]
-            start = replace(left, positions=given[index].positions, weights=given[index].weights)
-            moved, found[index] = refine_defects(start, options.refine_positions, options.refine_weights)
-            requests = [
-                replace(one, positions=moved.positions, weights=moved.weights) if k == index else one for k, one in enumerate(requests)
-            ]
+        left = leftovers(requests, [answer.solution for answer in solve_classes(METHODS["harmonic"], requests)])
+        moved = []
+        for index, (rest, first) in enumerate(zip(left, given, strict=True)):
+            start = replace(rest, positions=first.positions, weights=first.weights)
+            refined, found[index] = refine_defects(start, options.refine_positions, options.refine_weights)
+            moved.append(replace(first, positions=refined.positions, weights=refined.weights))
+        requests = moved
     return requests, found
 
 

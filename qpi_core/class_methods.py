@@ -71,6 +71,7 @@ def _refined(method: Method, requests: Sequence[Request]) -> list[Answer]:
 
 def _network(method: Method, requests: Sequence[Request]) -> list[Answer]:
     """Show the network of every class the map without what the joint harmonic solve says of the other classes."""
+    requests[0].models()  # where there are none, that is said before the work
     return [method.solve(request) for request in leftovers(requests, _joint_harmonic(requests))]
 
 

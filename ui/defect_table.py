@@ -92,7 +92,8 @@ def show_defect_table(defects: DefectList, pixel_size_nm: tuple[float, float] | 
     frame = pd.DataFrame(base["points"], columns=list(columns), index=pd.RangeIndex(1, count + 1))
     if base["labels"] is not None:
         frame[CLASS_COLUMN] = list(base["labels"])
-    number = st.column_config.NumberColumn(format="%.3f" if unit == "nm" else "%.2f", required=True)
+    narrow = None if base["labels"] is None else 62
+    number = st.column_config.NumberColumn(format="%.3f" if unit == "nm" else "%.2f", required=True, width=narrow)
     st.data_editor(
         frame,
         key=key,
@@ -117,7 +118,7 @@ def _class_column(labels: tuple[str, ...] | None) -> dict[str, Any]:
     """Return the column of the classes, where there are several."""
     if labels is None:
         return {}
-    return {CLASS_COLUMN: st.column_config.TextColumn(width="small", max_chars=40, help=texts.CLASS_COLUMN)}
+    return {CLASS_COLUMN: st.column_config.TextColumn(width=56, max_chars=40, help=texts.CLASS_COLUMN)}
 
 
 def _unit(pixel_size_nm: tuple[float, float] | None) -> str:

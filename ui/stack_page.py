@@ -137,7 +137,9 @@ def _describe(space: Workspace, channel: str) -> str:
     known = len(energies) == count and bool(np.isfinite(energies).all())
     span = f" from {energies.min():.4g} to {energies.max():.4g} mV" if known else ", energies not known"
     defects = len(space.defects.points)
-    return plain(f"{space.loaded.name}, channel {channel}: {count} layers{span}; {defects} {'defect' if defects == 1 else 'defects'}.")
+    one_kind = " An energy stack takes all of them for one class." if space.defects.labels is not None else ""
+    listed = f"{defects} {'defect' if defects == 1 else 'defects'}.{one_kind}"
+    return plain(f"{space.loaded.name}, channel {channel}: {count} layers{span}; {listed}")
 
 
 def _question(space: Workspace, channel: str, method: str, size: int) -> StackQuestion:

@@ -165,3 +165,17 @@ def test_moved_positions_are_drawn_until_the_marks_change(app: AppPage, new_page
     eventually(lambda: app.canvas.get_attribute("data-moved") == "3", "the marks are again those that were moved")
     app.page.locator(".st-key-take_over_positions").get_by_role("button").click()
     eventually(lambda: hovered(app, *places[0]) == "0", "the marks are where the defects are")
+
+
+def test_marks_of_two_classes_keep_theirs_through_drag_undo_and_the_table(app: AppPage):
+    mark(app, (20, 20))
+    app.page.get_by_label("Class of new marks").select_option("B")
+    mark(app, (60, 40))
+    app.drag((60, 40), (50, 60))
+    eventually(lambda: hovered(app, 50, 60) == "1", "the marker is where it was dragged")
+    app.page.get_by_text("2 defects of 2 classes").first.wait_for()
+    app.click(50, 60)
+    app.wait_for_count(1)
+    app.page.get_by_text("1 defect, kernel").first.wait_for()
+    app.page.keyboard.press("Control+z")
+    app.page.get_by_text("2 defects of 2 classes").first.wait_for()
