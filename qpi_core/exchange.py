@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
 from qpi_core.grid import kernel_offsets
 from qpi_core.maps.gwyddion import write_gwy
+from qpi_core.maps.positions import save_positions
 from qpi_core.spectra import kernel_fft, q_axes
 
 
@@ -57,7 +59,13 @@ def kernel_csv(estimate: KernelEstimate) -> bytes:
 
 
 def positions_csv(estimate: KernelEstimate) -> bytes:
-    """Return the positions as used, with the heading x_px,y_px, to the last bit."""
+    """Return the positions as used, with the heading x_px,y_px, to the last bit.
+
+    With several classes of defects the list holds all of them and a third column, class (signs that a table cannot hold become _).
+    """
+    classes = estimate.provenance.get("classes")
+    if classes:
+        return save_positions(classes["positions_px"], labels=[re.sub(r'[,;\t\n\r"#]', "_", name) for name in classes["classes"]]).encode()
     return _table(["x_px", "y_px"], estimate.positions, "%.17g")
 
 

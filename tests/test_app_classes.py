@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from qpi_core.bundle import classes_zip
+from qpi_core.maps.positions import load_positions
 from qpi_core.session_file import load_session, session_bytes
 from tests.app_driver import POSITIONS, noiseless_map, npy, start, wait_for_job
 from ui.defect_table import apply_class_edits
@@ -80,6 +81,9 @@ def test_zip_and_session_hold_all_classes(extracted):
     space = extracted.session_state["workspace"]
     with zipfile.ZipFile(io.BytesIO(classes_zip({name: one.estimate for name, one in space.outcome.kinds.items()}))) as archive:
         names = set(archive.namelist())
+        listed = load_positions(archive.read("class_B/positions.csv"), "positions.csv")
+    np.testing.assert_array_equal(listed.positions_px, POSITIONS)
+    assert listed.labels == LABELS
     assert {"estimate.json", "class_A/kernel.npy", "class_B/kernel.npy", "class_B/reproduce.py"} <= names
     session = load_session(session_bytes(session_of(space, {})))
     assert session.labels == LABELS
