@@ -29,7 +29,7 @@ def test_a_stack_goes_on_behind_other_pages_and_its_layers_follow_the_arrow_keys
     app.wait_for_step("3 Kernels of every layer: ready")
 
     def line() -> float:
-        return float(page.locator(".st-key-stack_energies .js-plotly-plot").evaluate("chart => chart.layout?.shapes?.[0]?.y0 ?? NaN"))
+        return float(page.locator(".st-key-stack_energies .js-plotly-plot").last.evaluate("chart => chart.layout?.shapes?.[0]?.y0 ?? NaN"))
 
     page.locator(".st-key-stack_energies .heatmaplayer image").first.wait_for()
     eventually(lambda: line() in ENERGIES, "the layer in view is a line in E(q)")
