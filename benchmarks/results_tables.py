@@ -1,0 +1,124 @@
+"""Put what the benchmark measured where it is quoted: python benchmarks/results_tables.py results/benchmark
+
+Reads summary.json of a folder that `python run.py benchmark` wrote, fills the tables between the marks `<!-- name -->` and
+`<!-- /name -->` of README.md and of the model's card, and replaces the benchmark in the model's metrics.json.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+ALL = "1-100"
+OTHER_METHODS = ("tikhonov", "harmonic", "two_step", "refined", "decoder_ceiling")
+
+Cell = dict[str, Any]
+
+
+def main() -> int:
+    """Fill all tables."""
+    if len(sys.argv) != 2:
+        print(__doc__)
+        return 2
+    summary = json.loads((Path(sys.argv[1]) / "summary.json").read_text("utf-8"))
+    cells, settings = summary["cells"], summary["benchmark"]
+    model = ROOT / "models" / settings["model"]["name"]
+    made = tables(cells, settings["methods"])
+    for page in (ROOT / "README.md", model / "README.md"):
+        page.write_text(filled(page.read_text("utf-8"), made), "utf-8")
+    metrics = model / "metrics.json"
+    held = json.loads(metrics.read_text("utf-8"))
+    metrics.write_text(json.dumps({**held, "benchmark": summary}, indent=1) + "\n", "utf-8")
+    return 0
+
+
+def tables(cells: Sequence[Cell], methods: Sequence[str]) -> dict[str, str]:
+    """Return name -> table in markdown."""
+    grid = [cell for cell in cells if cell["variant"] == "on-grid" and cell["defects"] == ALL]
+    off = [cell for cell in cells if cell["variant"] == "off-grid" and cell["defects"] == ALL]
+    return {
+        "main": by_noise(grid, methods, lambda cell: number(cell["rmse"])),
+        "main_iv": by_noise(
+            grid, methods, lambda cell: f"{number(cell['rmse'])} ({number(cell['rmse_low'])}-{number(cell['rmse_high'])})"
+        ),
+        "quality": quality(grid),
+        "bins": by_defects(cells, methods),
+        "off": by_noise(off, OTHER_METHODS, lambda cell: number(cell["rmse"])),
+        "others": others(cells),
+    }
+
+
+def by_noise(cells: Sequence[Cell], methods: Sequence[str], show: Callable[[Cell], str]) -> str:
+    """Return a row a method and a column a noise level."""
+    levels = sorted({cell["noise_level"] for cell in cells})
+    found = {(cell["method"], cell["noise_level"]): cell for cell in cells}
+    rows = [[f"`{method}`", *(show(found[method, level]) for level in levels)] for method in methods if (method, levels[0]) in found]
+    return markdown(["method", *(f"noise {level:g}" for level in levels)], rows)
+
+
+def quality(cells: Sequence[Cell]) -> str:
+    """Return how often symmetry orders and error bars are right."""
+    levels = sorted({cell["noise_level"] for cell in cells})
+    found = {(cell["method"], cell["noise_level"]): cell for cell in cells}
+    measures = (("right symmetry order", "symmetry_right"), ("within 1 s.d.", "coverage_68"), ("within 1.96 s.d.", "coverage_95"))
+    rows = [
+        [f"`{method}`", title, *(f"{100 * found[method, level][name]:.0f} %" for level in levels)]
+        for method in ("harmonic", "refined")
+        for title, name in measures
+    ]
+    return markdown(["method", "measure", *(f"noise {level:g}" for level in levels)], rows)
+
+
+def by_defects(cells: Sequence[Cell], methods: Sequence[str]) -> str:
+    """Return the mean RMSE by number of defects, all noise levels together."""
+    chosen = [cell for cell in cells if cell["variant"] == "on-grid" and cell["defects"] != ALL]
+    bins = sorted({cell["defects"] for cell in chosen}, key=lambda name: int(name.split("-")[0]))
+    rows = []
+    for method in methods:
+        row = [f"`{method}`"]
+        for bin_ in bins:
+            part = [cell for cell in chosen if (cell["method"], cell["defects"]) == (method, bin_)]
+            row.append(number(sum(cell["rmse"] * cell["scenes"] for cell in part) / sum(cell["scenes"] for cell in part)))
+        rows.append(row)
+    return markdown(["method", *(f"{name} defects" for name in bins)], rows)
+
+
+def others(cells: Sequence[Cell]) -> str:
+    """Return a row for each other variant and noise level."""
+    chosen = [cell for cell in cells if cell["variant"] not in ("on-grid", "off-grid") and cell["defects"] == ALL]
+    found = {(cell["variant"], cell["noise_level"], cell["method"]): cell for cell in chosen}
+    rows = []
+    for variant, level in dict.fromkeys((cell["variant"], cell["noise_level"]) for cell in chosen):
+        refined = found[variant, level, "refined"]
+        inside = f"{100 * refined['coverage_68']:.0f} % / {100 * refined['coverage_95']:.0f} %"
+        errors = [number(found[variant, level, method]["rmse"]) for method in OTHER_METHODS]
+        rows.append([variant, f"{level:g}", *errors, inside, f"{refined['seconds']:.1f}"])
+    header = ["scenes", "noise", *(f"`{method}`" for method in OTHER_METHODS), "`refined`: within 1 / 1.96 s.d.", "seconds"]
+    return markdown(header, rows)
+
+
+def number(value: float) -> str:
+    """Return an error with about three significant digits, and no more than five decimals."""
+    return f"{value:.4f}" if value >= 0.01 else f"{value:.5f}"
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def filled(page: str, made: dict[str, str]) -> str:
+    """Return a page with its marked tables replaced."""
+    for name, table in made.items():
+        page = re.sub(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", lambda match, new=table: match[1] + new + match[2], page, flags=re.S)
+    return page
+
+
+if __name__ == "__main__":
+    sys.exit(main())
