@@ -1,7 +1,7 @@
 """Put what the benchmark measured where it is quoted: python benchmarks/results_tables.py results/benchmark
 
-Reads summary.json of a folder that `python run.py benchmark` wrote, fills the tables between the marks `<!-- name -->` and
-`<!-- /name -->` of README.md and of the model's card, and replaces the benchmark in the model's metrics.json.
+Reads all records of a folder that `python run.py benchmark` wrote in one or several calls, fills the tables between the marks
+`<!-- name -->` and `<!-- /name -->` of README.md and of the model's card, and replaces the benchmark in the model's metrics.json.
 """
 
 from __future__ import annotations
@@ -14,6 +14,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from qpi_core.evaluation.benchmark import CEILING, RECORDS  # noqa: E402
+from qpi_core.evaluation.records import read_records  # noqa: E402
+from qpi_core.evaluation.summary import as_json  # noqa: E402
+from qpi_core.methods import METHODS  # noqa: E402
+
 ALL = "1-100"
 OTHER_METHODS = ("tikhonov", "harmonic", "two_step", "refined", "decoder_ceiling")
 
@@ -25,15 +32,24 @@ def main() -> int:
     if len(sys.argv) != 2:
         print(__doc__)
         return 2
-    summary = json.loads((Path(sys.argv[1]) / "summary.json").read_text("utf-8"))
-    cells, settings = summary["cells"], summary["benchmark"]
+    folder = Path(sys.argv[1])
+    # Every call of the command summarises its own plan only; the records hold all of them.
+    records = list({record.key: record for record in read_records(folder / RECORDS)}.values())
+    cells = as_json(records)
+    settings = {
+        **json.loads((folder / "summary.json").read_text("utf-8"))["benchmark"],
+        "methods": [name for name in (*METHODS, CEILING) if any(record.method == name for record in records)],
+        "variants": list(dict.fromkeys(record.variant for record in records)),
+        "noise_levels": sorted({record.noise_level for record in records}),
+        "scenes": 1 + max(record.index for record in records),
+    }
     model = ROOT / "models" / settings["model"]["name"]
     made = tables(cells, settings["methods"])
     for page in (ROOT / "README.md", model / "README.md"):
         page.write_text(filled(page.read_text("utf-8"), made), "utf-8")
     metrics = model / "metrics.json"
     held = json.loads(metrics.read_text("utf-8"))
-    metrics.write_text(json.dumps({**held, "benchmark": summary}, indent=1) + "\n", "utf-8")
+    metrics.write_text(json.dumps({**held, "benchmark": {"benchmark": settings, "cells": cells}}, indent=1) + "\n", "utf-8")
     return 0
 
 
