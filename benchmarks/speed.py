@@ -1,7 +1,8 @@
 """Measure how long one extraction takes: python benchmarks/speed.py
 
-Writes benchmarks/speed.json: each method on 64x64 benchmark scenes after everything is loaded, and Tikhonov and the default
-method on a 512x512 map with 500 defects and a 1024x1024 map with 1000, with the most memory the process has taken so far.
+Writes benchmarks/speed.json: each method on 64x64 benchmark scenes after everything is loaded; positions refined from clicks that are
+off by 0.7 px, with how far from the truth they end; Tikhonov and the default method on a 512x512 map with 500 defects and a
+1024x1024 map with 1000, with the most memory the process has taken so far; and an energy stack of 200 layers of 256x256.
 Times are wall-clock medians on the machine that runs it; nothing else should run.
 """
 
@@ -21,15 +22,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
+from qpi_core.dispersion import HBAR2_OVER_2M_MEV_NM2  # noqa: E402
 from qpi_core.evaluation.measure import warm_up  # noqa: E402
 from qpi_core.evaluation.scenes import TUNING_SEED, draw_benchmark_scene  # noqa: E402
 from qpi_core.extraction import load_extractor  # noqa: E402
 from qpi_core.methods import DEFAULT_METHOD, METHODS  # noqa: E402
 from qpi_core.provenance import versions  # noqa: E402
+from qpi_core.stacks import extract_stack  # noqa: E402
 from qpi_core.synthesis.kernels import draw_kernel_parameters  # noqa: E402
 from qpi_core.synthesis.scenes import draw_positions, simulate_observation  # noqa: E402
 
 LARGE_MAPS, NOISE_LEVEL = (((512, 512), 500), ((1024, 1024), 1000)), 0.2
+CLICK_ERROR_PX, CLICK_NOISE, CLICKED = 0.7, 0.1, (10, 40)
+STACK_LAYERS, STACK_SHAPE, STACK_DEFECTS, STACK_PITCH_NM, STACK_NOISE = 200, (256, 256), 150, 0.16, 0.1
+BAND_EDGE_MEV, MASS = -65.0, 0.40
+"""Of the surface state of Ag(111)."""
 
 
 def time_small(extractor, methods, scenes):
@@ -66,6 +73,49 @@ def time_large(extractor, methods, shape, count):
     return found
 
 
+def time_refinement(extractor, scenes):
+    """Return seconds of an extraction with refined positions, and how far from the truth they end, over off-grid maps."""
+    seconds, distances = [], []
+    for index in range(scenes):
+        rng = np.random.default_rng([TUNING_SEED, index])
+        positions = draw_positions(rng, int(rng.integers(*CLICKED, endpoint=True)), (64, 64), on_grid=False)
+        clean = simulate_observation(draw_kernel_parameters(rng, (0, 2, 3, 4, 6)[index % 5]), positions, (64, 64))
+        observation = clean + CLICK_NOISE * clean.std() * rng.standard_normal(clean.shape)
+        clicks = np.clip(positions + rng.normal(0, CLICK_ERROR_PX, positions.shape), -0.5, 63.5)
+        started = time.perf_counter()
+        estimate = extractor.extract(observation, clicks, refine_positions=True, pixel_size_nm=10 / 64)
+        seconds.append(time.perf_counter() - started)
+        distances.append(float(np.median(np.hypot(*(estimate.positions - positions).T))))
+    found = {
+        "median_s": round(statistics.median(seconds), 3),
+        "slowest_s": round(max(seconds), 3),
+        "median_error_px": round(statistics.median(distances), 4),
+        "worst_error_px": round(max(distances), 4),
+        "scenes": scenes,
+    }
+    print(f"64x64    refined positions: {found}", flush=True)
+    return found
+
+
+def time_stack(extractor):
+    """Return seconds for an energy stack of a parabolic band, every layer with its own noise."""
+    rng = np.random.default_rng(TUNING_SEED)
+    positions = draw_positions(rng, STACK_DEFECTS, STACK_SHAPE, on_grid=False)
+    energies = np.linspace(-40.0, 160.0, STACK_LAYERS)
+    layers = []
+    for wavenumber in np.sqrt((energies - BAND_EDGE_MEV) * MASS / HBAR2_OVER_2M_MEV_NM2):
+        pattern = {"symmetry_order": 0, "wavenumber": float(wavenumber), "phase": 0.5, "decay": 0.05}
+        clean = simulate_observation(pattern, positions, STACK_SHAPE, pixel_size_nm=STACK_PITCH_NM)
+        layers.append((clean + STACK_NOISE * clean.std() * rng.standard_normal(STACK_SHAPE)).astype(np.float32))
+    stack = np.stack(layers)
+    started = time.perf_counter()
+    extract_stack(extractor, stack, positions, bias_mv=energies, pixel_size_nm=STACK_PITCH_NM, kernel_size=64)
+    seconds = time.perf_counter() - started
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"{STACK_LAYERS} layers of {STACK_SHAPE}: {seconds:.1f} s, at most {memory:.2f} GiB so far", flush=True)
+    return {"s": round(seconds, 1), "peak_memory_gib": round(memory, 2)}
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -82,7 +132,9 @@ def main() -> None:
         "torch_threads": torch.get_num_threads(),
         "versions": versions(),
         "64x64": time_small(extractor, methods, args.scenes),
+        "64x64, refined positions": time_refinement(extractor, args.scenes),
         **{f"{shape[0]}x{shape[1]}, {count} defects": time_large(extractor, large_methods, shape, count) for shape, count in LARGE_MAPS},
+        f"{STACK_LAYERS} layers of {STACK_SHAPE[0]}x{STACK_SHAPE[1]}, {STACK_DEFECTS} defects": time_stack(extractor),
     }
     args.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
