@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from qpi_core.extraction import Extractor
 
 MAX_CLASSES = 12
-_REFINEMENT_SWEEPS = 3
+_REFINEMENT_SWEEPS, _SETTLED_PX = 3, 0.02
+_MOVING, _SOLVED = 0.6, 0.9
+"""Shares of the work after which the defects have moved, and the kernels are there."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ def extract_classes(
     classes: Sequence[object],
     weights: ArrayLike | None,
     options: ClassOptions,
+    report: Callable[[float, str], None],
 ) -> ClassEstimates:
     """Run a method on all classes; see `Extractor.extract_classes`, which is the way in.
 
@@ -67,8 +70,10 @@ def extract_classes(
             answers = [constant_answer(request) for request in requests]
         else:
             if options.refine_positions or options.refine_weights:
-                requests, refinements = _refined_defects(requests, options)
+                requests, refinements = _refined_defects(requests, options, report)
+            report(_MOVING, "Solving for the kernels of all classes")
             answers = solve_classes(options.method, requests)
+    report(_SOLVED, "Comparing with the map")
     answers = _with_common_noise(options.method, requests, answers)
     used = _together(common, members, requests)
     fitted = _reconstruction(requests, answers)
@@ -156,17 +161,32 @@ def _with_common_noise(method: Method, requests: Sequence[Request], answers: lis
     return [replace(a, solution=replace(a.solution, background=background, noise_sigma=noise)) for a in answers]
 
 
-def _refined_defects(requests: list[Request], options: ClassOptions) -> tuple[list[Request], list[Refinement | None]]:
+def _refined_defects(
+    requests: list[Request], options: ClassOptions, report: Callable[[float, str], None]
+) -> tuple[list[Request], list[Refinement | None]]:
     """Let the map move the defects of every class, each with what the other classes leave as its map."""
     given, found = requests, list[Refinement | None]([None] * len(requests))
-    for _ in range(_REFINEMENT_SWEEPS):
+    stages = _REFINEMENT_SWEEPS * (1 + len(requests))
+    for sweep in range(_REFINEMENT_SWEEPS):
+        begun = sweep * (1 + len(requests))
+        report(_MOVING * begun / stages, f"Round {sweep + 1} of at most {_REFINEMENT_SWEEPS}: the kernels of all classes")
         left = leftovers(requests, [answer.solution for answer in solve_classes(METHODS["harmonic"], requests)])
         moved = []
         for index, (rest, first) in enumerate(zip(left, given, strict=True)):
+            words = f"Round {sweep + 1} of at most {_REFINEMENT_SWEEPS}: moving class {index + 1} of {len(given)}"
+            at = begun + 1 + index
+
+            def tell(share: float, _: str, at: int = at, words: str = words) -> None:
+                report(_MOVING * (at + share) / stages, words)
+
+            tell(0.0, words)
             start = replace(rest, positions=first.positions, weights=first.weights)
-            refined, found[index] = refine_defects(start, options.refine_positions, options.refine_weights)
+            refined, found[index] = refine_defects(start, options.refine_positions, options.refine_weights, tell)
             moved.append(replace(first, positions=refined.positions, weights=refined.weights))
+        furthest = max(float(np.abs(new.positions - old.positions).max()) for new, old in zip(moved, requests, strict=True))
         requests = moved
+        if furthest < _SETTLED_PX and not options.refine_weights:
+            break
     return requests, found
 
 

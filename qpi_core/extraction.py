@@ -125,7 +125,7 @@ class Extractor:
         request = replace(request, latent_wanted=with_latent is not False)
         constant = is_constant(request.observation)
         refinement = None
-        tell = report if report is not None else _keep_quiet
+        tell = report if report is not None else keep_quiet
         with one_blas_thread():
             if (refine_positions or refine_weights) and not constant:
                 request, refinement = refine_defects(
@@ -183,6 +183,7 @@ class Extractor:
         *,
         weights: ArrayLike | None = None,
         with_latent: bool = False,
+        report: Callable[[float, str], None] | None = None,
     ) -> ClassEstimates:
         """Extract one kernel for each class of defects, all solved together: Y = b + sum_c A_c*M_c + noise.
 
@@ -194,7 +195,7 @@ class Extractor:
                 of each class, `one_step` and `two_step` see the map without what the harmonic solve says of the other classes.
             kernel_size: side of every kernel in pixels.
             refine_positions, refine_weights: as for `extract`, each class by its own kernel.
-            pixel_size_nm, weights, with_latent: as for `extract`.
+            pixel_size_nm, weights, with_latent, report: as for `extract`.
 
         Raises:
             InputError: as `extract`; a label too few, too many classes, or a method that knows one class only.
@@ -202,7 +203,8 @@ class Extractor:
         from qpi_core.class_extraction import ClassOptions, extract_classes
 
         options = ClassOptions(find_method(method), kernel_size, refine_positions, refine_weights, pixel_size_nm, with_latent)
-        return extract_classes(self, observation, positions, classes, weights, options)
+        tell = report if report is not None else keep_quiet
+        return extract_classes(self, observation, positions, classes, weights, options, tell)
 
     def request(
         self,
@@ -333,7 +335,7 @@ def resolve_device(device: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _keep_quiet(share: float, words: str) -> None:
+def keep_quiet(share: float, words: str) -> None:
     """Report to nobody."""
 
 

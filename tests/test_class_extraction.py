@@ -133,3 +133,23 @@ def test_the_map_moves_the_defects_of_every_class_by_its_own_kernel(extractor, m
         given = found[name].provenance["refinement"]["given_positions_px"]
         np.testing.assert_array_equal(given, clicked[np.array(classes) == name])
         np.testing.assert_array_equal(found[name].positions, found.positions[np.array(classes) == name])
+
+
+def test_a_job_can_stop_between_the_rounds_that_move_the_defects():
+    class Enough(Exception):
+        pass
+
+    seen: list[tuple[float, str]] = []
+
+    def report(share: float, words: str) -> None:
+        seen.append((share, words))
+        if "moving class 2 of 2" in words:
+            raise Enough
+
+    rng = np.random.default_rng(0)
+    observation = rng.standard_normal((40, 40)).astype(np.float32)
+    with pytest.raises(Enough):
+        Extractor("there is no such model", device="cpu").extract_classes(
+            observation, [[8, 8], [20, 30], [30, 10], [12, 25]], list("AABB"), "harmonic", 16, True, report=report
+        )
+    assert [share for share, _ in seen] == sorted(share for share, _ in seen) and seen[-1][0] < 0.6

@@ -107,7 +107,6 @@ def extract_kernel(job: Job, question: Question) -> Outcome:
 
 def _extract_classes(job: Job, tool: Any, question: Question) -> Outcome:
     """Return the outcome of the first class, with those of the others beside it; the networks look at all of them at once."""
-    job.step(0.1, "Solving for the kernels of all classes")
     started = time.perf_counter()
     found = tool.extract_classes(
         question.view.layer.values,
@@ -118,9 +117,10 @@ def _extract_classes(job: Job, tool: Any, question: Question) -> Outcome:
         question.refine_positions,
         pixel_size_nm=question.view.pixel_size_nm,
         with_latent=True,
+        report=job.step,
     )
     seconds = time.perf_counter() - started
-    job.step(0.7, "Finding their places in the latent space")
+    job.step(0.95, "Finding their places in the latent space")
     return with_kinds({name: _placed(question, estimate, seconds) for name, estimate in found.estimates.items()})
 
 
