@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.blas_threads import one_blas_thread
 from qpi_core.defect_refinement import refine_defects
+from qpi_core.devices import require_device, resolve_device
 from qpi_core.diagnostics import warn_about_fit, warn_about_input
 from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
@@ -302,37 +302,6 @@ def load_extractor(name: str | Path | None = None, device: str = "auto") -> Extr
 
         resolve_model(name)
     return Extractor(name, device)
-
-
-def require_device(device: str) -> str:
-    """Return the device's name; a GPU that is asked for by name must be there.
-
-    Raises:
-        InputError: an unknown or missing device.
-    """
-    if not isinstance(device, str) or re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device) is None:
-        raise InputError(f"device must be auto, cpu, mps, cuda or cuda:0 ..., but it is {device!r}.")
-    if device in ("auto", "cpu"):
-        return device
-    import torch
-
-    kind, _, number = device.partition(":")
-    if kind == "mps":
-        there = torch.backends.mps.is_available()
-    else:
-        there = torch.cuda.is_available() and int(number or 0) < torch.cuda.device_count()
-    if not there:
-        raise InputError(f"device {device!r} is not there on this machine; choose cpu, or auto to take what there is.")
-    return device
-
-
-def resolve_device(device: str) -> str:
-    """Return the torch device for a checked name: `auto` is a CUDA GPU where there is one, else the CPU."""
-    if device != "auto":
-        return device
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def keep_quiet(share: float, words: str) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from qpi_core.networks.inference import NetworkKernel
     from qpi_core.solvers.harmonic_start import HarmonicStart
     from qpi_core.solvers.list_choice import ListedFit
-    from qpi_core.solvers.list_repair import RepairedList
+    from qpi_core.solvers.repaired_list import RepairedList
     from qpi_core.solvers.solution import KernelSolution
 
 DEFAULT_METHOD = "refined"

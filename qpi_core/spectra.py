@@ -16,7 +16,7 @@ from scipy.ndimage import map_coordinates
 
 from qpi_core.errors import InputError
 from qpi_core.grid import q_axis
-from qpi_core.validation import require_pixel_size
+from qpi_core.validation import require_pixel_size, require_real_image
 
 WINDOWS = ("none", "hann", "tukey")
 MAX_PADDED_SIZE = 4096
@@ -69,7 +69,7 @@ def kernel_fft(kernel: ArrayLike, window: str = "none", padded_size: int | None 
     Raises:
         InputError: not a finite 2-D array, an unknown window, or a padded size below the kernel's or above MAX_PADDED_SIZE.
     """
-    values = _require_image(kernel)
+    values = require_real_image(kernel, "kernel")
     height, width = values.shape
     values = values * kernel_window((height, width), window)
     if padded_size is not None:
@@ -101,7 +101,7 @@ def radial_average(spectrum: ArrayLike, pixel_size_nm: float | tuple[float, floa
     Raises:
         InputError: not a finite 2-D array, or a bad pixel size.
     """
-    values = _require_image(spectrum)
+    values = require_real_image(spectrum, "spectrum")
     q_y, q_x = q_axes((values.shape[0], values.shape[1]), pixel_size_nm)
     step = max(_step(q_y), _step(q_x))
     radius = np.hypot(q_y[:, None], q_x[None, :])
@@ -136,7 +136,7 @@ def line_cut(
     Raises:
         InputError: not a finite 2-D array, a bad pixel size, angle or width.
     """
-    values = _require_image(spectrum)
+    values = require_real_image(spectrum, "spectrum")
     if not np.isfinite(angle):
         raise InputError(f"angle must be a finite number in rad, but it is {angle!r}.")
     if not (np.isfinite(width) and width >= 0):
@@ -159,16 +159,6 @@ def line_cut(
 
 def _step(axis: NDArray[np.float64]) -> float:
     return float(axis[1] - axis[0])
-
-
-def _require_image(image: ArrayLike) -> NDArray[np.float64]:
-    array = np.asarray(image)
-    if array.ndim != 2 or min(array.shape) < 2 or array.dtype.kind not in "fiub":
-        raise InputError(f"a real 2-D array of at least 2 x 2 is needed, but it has shape {array.shape} and holds {array.dtype}.")
-    values = array.astype(np.float64)
-    if not np.isfinite(values).all():
-        raise InputError(f"the array holds {int((~np.isfinite(values)).sum())} values that are not finite numbers.")
-    return values
 
 
 def _zero_pad(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import map_coordinates, spline_filter
 
 from qpi_core.errors import InputError
-from qpi_core.validation import require_pixel_size
+from qpi_core.validation import require_pixel_size, require_real_image
 
 ROTATION_ORDERS = (1, 2, 3, 4, 6)
 _SPLINE_ORDER = 5
@@ -72,7 +72,7 @@ def symmetrise(
     Raises:
         InputError: not a finite 2-D array, an unknown order, an angle that is not finite, or a bad pixel size.
     """
-    values = _require_picture(picture)
+    values = require_real_image(picture, "picture")
     if order not in ROTATION_ORDERS or isinstance(order, bool):
         raise InputError(f"order must be one of {', '.join(map(str, ROTATION_ORDERS))}, but it is {order!r}.")
     if mirror_angle is not None and not np.isfinite(mirror_angle):
@@ -105,7 +105,7 @@ def find_mirror_axis(picture: ArrayLike, order: int = 1, pixel_size: float | tup
     Raises:
         InputError: as `symmetrise`.
     """
-    values = _require_picture(picture)
+    values = require_real_image(picture, "picture")
     if order not in ROTATION_ORDERS or isinstance(order, bool):
         raise InputError(f"order must be one of {', '.join(map(str, ROTATION_ORDERS))}, but it is {order!r}.")
     sample = _Sampler(values, pixel_size)
@@ -162,13 +162,3 @@ def _group(order: int, mirror_angle: float | None) -> list[tuple[tuple[float, fl
     if mirror_angle is not None:
         elements += [((np.cos(t), np.sin(t)), (np.sin(t), -np.cos(t))) for t in turns + 2 * mirror_angle]
     return elements
-
-
-def _require_picture(picture: ArrayLike) -> Picture:
-    array = np.asarray(picture)
-    if array.ndim != 2 or min(array.shape) < 2 or array.dtype.kind not in "fiub":
-        raise InputError(f"picture must be a real 2-D array of at least 2 x 2, but it has shape {array.shape} and holds {array.dtype}.")
-    values = array.astype(np.float64)
-    if not np.isfinite(values).all():
-        raise InputError(f"picture holds {int((~np.isfinite(values)).sum())} values that are not finite numbers.")
-    return values

@@ -136,3 +136,18 @@ def require_problem(
     shape = (image.shape[0], image.shape[1])
     points = require_positions(positions, shape)
     return image, points, require_kernel_size(kernel_size, shape), require_weights(weights, len(points))
+
+
+def require_real_image(image: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Return a real picture without gaps, (height, width) of at least 2 x 2, as float64.
+
+    Raises:
+        InputError: it has another shape or type, or holds values that are not finite; name is the argument's.
+    """
+    array = np.asarray(image)
+    if array.ndim != 2 or min(array.shape) < 2 or array.dtype.kind not in "fiub":
+        raise InputError(f"{name} must be a real 2-D array of at least 2 x 2, but it has shape {array.shape} and holds {array.dtype}.")
+    values = array.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise InputError(f"{name} holds {int((~np.isfinite(values)).sum())} values that are not finite numbers.")
+    return values

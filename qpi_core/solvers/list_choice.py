@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.diagnostics import neighbour_correlation
-from qpi_core.solvers.harmonic import HarmonicModel, fit_harmonics
+from qpi_core.solvers.harmonic import HarmonicModel
+from qpi_core.solvers.harmonic_problem import HarmonicProblem
 from qpi_core.solvers.harmonic_search import SHARED
 from qpi_core.solvers.harmonic_selection import log_evidence
-from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS, HarmonicStart, start_harmonics
-from qpi_core.solvers.list_repair import DECISIVE, RepairedList, Suspicion, repair_list, suspect_list
+from qpi_core.solvers.harmonic_start import HarmonicStart
+from qpi_core.solvers.list_repair import DECISIVE, Suspicion, repair_list, suspect_list
+from qpi_core.solvers.repaired_list import RepairedList
 from qpi_core.solvers.solution import KernelSolution
 
 Array = NDArray[np.float64]
@@ -47,22 +49,22 @@ def fit_with_list(
     angular orders and independent profiles explain all that it leaves: a kernel of an unusual shape looks like it. Where neither
     list explains all, both come back, the repaired one last: a kernel of no symmetry at all may still decide (prefer_repaired).
     """
-    start = start_harmonics(values, positions, kernel_size, weights, pixel_size_nm)
+    problem = HarmonicProblem(values, kernel_size, pixel_size_nm)
+    start = problem.start(positions, weights)
     if _leaves_white_noise(start, values):
-        model = fit_harmonics(values, positions, kernel_size, weights, pixel_size_nm, SYMMETRY_ORDERS, start=start)
-        return (ListedFit(positions, weights, start, model, None),)
-    first = fit_harmonics(values, positions, kernel_size, weights, pixel_size_nm, SYMMETRY_ORDERS, extended=False, start=start)
+        return (ListedFit(positions, weights, start, problem.fit(positions, weights, start), None),)
+    first = problem.simple_fit(positions, weights, start)
     suspicion = suspect_list(values, first, positions, weights)
     repaired: ListedFit | None = None
     if suspicion is Suspicion.CLEAR:
-        repaired = _repaired(values, positions, kernel_size, weights, pixel_size_nm, first)
+        repaired = _repaired(problem, positions, weights, first)
         if repaired is not None and _explains_all(repaired.model):
             return (repaired,)
-    model = fit_harmonics(values, positions, kernel_size, weights, pixel_size_nm, SYMMETRY_ORDERS, start=start)
+    model = problem.fit(positions, weights, start)
     given = ListedFit(positions, weights, start, model, None)
     shaped = model.excess == 1.0 and model.fit.hyperparameters.mixing_kind != SHARED
     if suspicion is Suspicion.POSSIBLE and not shaped:
-        repaired = _repaired(values, positions, kernel_size, weights, pixel_size_nm, first)
+        repaired = _repaired(problem, positions, weights, first)
     if repaired is None or repaired.repair is None:
         return (given,)
     pixels = model.equations.pixels
@@ -79,20 +81,12 @@ def prefer_repaired(given: KernelSolution, repaired: KernelSolution, price: floa
     return bool(pixels * np.log(given.noise_sigma / repaired.noise_sigma) - price > DECISIVE)
 
 
-def _repaired(
-    values: NDArray[np.float32],
-    positions: Array,
-    kernel_size: int,
-    weights: Array,
-    pixel_size_nm: tuple[float, float] | None,
-    first: HarmonicModel,
-) -> ListedFit | None:
-    repair = repair_list(values, positions, kernel_size, weights, pixel_size_nm, SYMMETRY_ORDERS, first)
+def _repaired(problem: HarmonicProblem, positions: Array, weights: Array, first: HarmonicModel) -> ListedFit | None:
+    repair = repair_list(problem, positions, weights, first)
     if repair is None:
         return None
-    start = start_harmonics(values, repair.positions, kernel_size, repair.weights, pixel_size_nm)
-    model = fit_harmonics(values, repair.positions, kernel_size, repair.weights, pixel_size_nm, SYMMETRY_ORDERS, start=start)
-    return ListedFit(repair.positions, repair.weights, start, model, repair)
+    start = problem.start(repair.positions, repair.weights)
+    return ListedFit(repair.positions, repair.weights, start, problem.fit(repair.positions, repair.weights, start), repair)
 
 
 def _leaves_white_noise(start: HarmonicStart, values: NDArray[np.float32]) -> bool:

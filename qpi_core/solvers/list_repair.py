@@ -16,9 +16,12 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.harmonic import LEAST_GAIN, HarmonicModel, fit_harmonics, pattern_gain
+from qpi_core.solvers.harmonic import LEAST_GAIN, HarmonicModel, pattern_gain
+from qpi_core.solvers.harmonic_problem import HarmonicProblem
 from qpi_core.solvers.harmonic_selection import log_evidence
+from qpi_core.solvers.moves_score import POSITION_SIGMA_PX, MovesScore, score_moves
 from qpi_core.solvers.position_refinement import refine, sensitivities, solve_again
+from qpi_core.solvers.repaired_list import RepairedList
 from qpi_core.solvers.unlisted_defects import absent_defects, missing_defects
 
 Array = NDArray[np.float64]
@@ -32,14 +35,8 @@ _STEPS_A_ROUND = 2
 _SETTLING = 12
 _SETTLED_PX = 2e-3
 _LONGEST_STEP_PX = 0.5
-_POSITION_SIGMA_PX = 0.7
-_LEAST_MOVE_PX, _BLUR_PX = 0.05, 0.15
-_SCORE_DEVIATIONS, _CLEAR_SCORE = 5.0, 8.0
 _PEAK_GAIN = 14.0
 """Log likelihood that a missing defect must gain at its place: chance gives 9 somewhere on a map of 64 x 64 pixels."""
-_PEAK_OVER_BLUR = 18.0
-"""Least gain of a missing defect over the mean gain that a coordinate promises (measured: 20 to 600 where defects are missing, below 5
-where clicks are off, 10 to 15 where the kernel has another shape than the solver's)."""
 _DOUBTFUL_GAIN, _MOST_DOUBTFUL = 7.0, 3
 """Places that gain this much are tried one by one: the kernel that goes with one more defect may gain the rest."""
 _ABSENT_GAIN = 10.0
@@ -48,53 +45,6 @@ _MOST_CHANGED = 0.5
 DECISIVE = 10.0
 """Log evidence that a repaired list has to be ahead, the price of its changes taken off."""
 _WHITE_FLOORS = 10.0
-
-
-@dataclass(frozen=True)
-class RepairedList:
-    """A list that the map prefers.
-
-    Attributes:
-        positions: (m, 2) columns (x, y) in px, the listed ones first.
-        weights: (m,) amplitudes.
-        added: number of defects at the end of the list that were missing.
-        absent: numbers, in the list as given, of defects that the map does not show.
-        moved_px: (n - absent,) how far the listed ones moved.
-        gain: log evidence over that of the list as given, the price of all changes taken off.
-        price: that price.
-    """
-
-    positions: Array
-    weights: Array
-    added: int
-    absent: tuple[int, ...]
-    moved_px: Array
-    gain: float
-    price: float
-
-    def record(self) -> dict[str, object]:
-        """Return what was changed in plain values, for the side-car."""
-        return {
-            "positions_px": self.positions.tolist(),
-            "added": self.added,
-            "absent": list(self.absent),
-            "moved_px": self.moved_px.tolist(),
-            "log_evidence_gain": self.gain,
-        }
-
-    def sentences(self) -> list[str]:
-        """Return what was changed in plain sentences."""
-        changes = []
-        if self.moved_px.any():
-            changes.append(f"moved by {np.median(self.moved_px):.2f} px in the median and at most {self.moved_px.max():.2f} px")
-        if self.added:
-            changes.append(f"with {self.added} more at (x, y) = {_places(self.positions[-self.added :])} px")
-        if self.absent:
-            changes.append(f"without {len(self.absent)} that it does not show")
-        return [
-            f"The map contradicts the list of defects: it is explained far better with the listed ones {', and '.join(changes)}. "
-            "The kernel is that of the corrected list; reconstruction and residual are those of the list as given, and show its errors."
-        ]
 
 
 class Suspicion(Enum):
@@ -119,25 +69,17 @@ def suspect_list(values: NDArray[np.float32], first: HarmonicModel, positions: A
     return Suspicion.CLEAR if absent_defects(first, positions, weights, score.least_gain(_ABSENT_GAIN)).any() else Suspicion.NONE
 
 
-def repair_list(
-    values: NDArray[np.float32],
-    positions: Array,
-    kernel_size: int,
-    weights: Array,
-    pixel_size_nm: tuple[float, float] | None,
-    symmetry_orders: tuple[int, ...],
-    first: HarmonicModel,
-) -> RepairedList | None:
-    """Return a list that explains the map decidedly better than the first model, or None; the arguments are those of fit_harmonics."""
-    problem = _Problem(values, kernel_size, pixel_size_nm, symmetry_orders)
+def repair_list(problem: HarmonicProblem, positions: Array, weights: Array, first: HarmonicModel) -> RepairedList | None:
+    """Return a list that explains the map decidedly better than the first model, that of the list as given, or None."""
+    repair = _Repair(problem)
     given = _State(positions, weights, np.arange(len(positions)), first)
-    state = problem.completed(given)
+    state = repair.completed(given)
     for _ in range(_MOST_REFINEMENTS):
         # Places that are not settled would be taken for clicks that are off.
-        state = problem.settled(state, _SETTLING)
-        if not score_moves(state.model, values, state.points, state.weights).decisive:
+        state = repair.settled(state, _SETTLING)
+        if not score_moves(state.model, problem.values, state.points, state.weights).decisive:
             break
-        complete = problem.completed(problem.moved(state))
+        complete = repair.completed(repair.moved(state))
         grown = len(complete.points) > len(state.points)
         state = complete
         if not grown:
@@ -156,28 +98,22 @@ class _State:
 
 
 @dataclass(frozen=True)
-class _Problem:
-    """What stays the same."""
+class _Repair:
+    """The steps by which a list is repaired."""
 
-    values: NDArray[np.float32]
-    kernel_size: int
-    pitch: tuple[float, float] | None
-    symmetry_orders: tuple[int, ...]
-
-    def solved(self, points: Array, weights: Array) -> HarmonicModel:
-        return fit_harmonics(self.values, points, self.kernel_size, weights, self.pitch, self.symmetry_orders, extended=False)
+    problem: HarmonicProblem
 
     def completed(self, state: _State) -> _State:
         """Return the state with the defects that are missing and without those that are absent; the same one where there are none."""
         chosen, limit = True, (1 + _MOST_CHANGED) * len(state.points)
         for _ in range(_ROUNDS):
-            score = score_moves(state.model, self.values, state.points, state.weights)
+            score = score_moves(state.model, self.problem.values, state.points, state.weights)
             changed = self.with_missing(state, score)
             if changed is not state:
                 chosen = False
             elif not chosen:
                 # Symmetry and wave vector were chosen for a worse list.
-                changed, chosen = replace(state, model=self.solved(state.points, state.weights)), True
+                changed, chosen = replace(state, model=self.problem.simple_fit(state.points, state.weights)), True
             else:
                 changed = self.without_absent(state, score)
                 if changed is state and not score.blurred:
@@ -189,7 +125,7 @@ class _Problem:
 
     def with_missing(self, state: _State, score: MovesScore) -> _State:
         """Return the state with the defects that the map clearly shows beyond the list; the same one without any."""
-        found = missing_defects(self.values, state.model, float(np.median(state.weights)), score.least_gain(_PEAK_GAIN))
+        found = missing_defects(self.problem.values, state.model, float(np.median(state.weights)), score.least_gain(_PEAK_GAIN))
         return self.settled(_with(state, found), _STEPS_A_ROUND) if len(found) else state
 
     def without_absent(self, state: _State, score: MovesScore) -> _State:
@@ -198,11 +134,11 @@ class _Problem:
         if not absent.any() or absent.sum() > _MOST_CHANGED * absent.size:
             return state
         points, weights, origin = state.points[~absent], state.weights[~absent], state.origin[~absent]
-        return _State(points, weights, origin, self.solved(points, weights))
+        return _State(points, weights, origin, self.problem.simple_fit(points, weights))
 
     def with_a_doubtful_one(self, state: _State) -> _State:
         """Return the state with one more defect that pays only together with the kernel that it leads to; the same one without any."""
-        found = missing_defects(self.values, state.model, float(np.median(state.weights)), _DOUBTFUL_GAIN, True)
+        found = missing_defects(self.problem.values, state.model, float(np.median(state.weights)), _DOUBTFUL_GAIN, True)
         pixels = state.model.equations.pixels
         for place in found[:_MOST_DOUBTFUL]:
             tried = self.settled(_with(state, place[None]), _STEPS_A_ROUND)
@@ -215,31 +151,30 @@ class _Problem:
         free = np.flatnonzero(np.tile(state.origin < 0, 2))
         if not free.size:
             return state
-        points, model = state.points, solve_again(self.values, state.model, state.points, state.weights)
-        height, width = self.values.shape
+        points, model = state.points, solve_again(self.problem.values, state.model, state.points, state.weights)
+        height, width = self.problem.values.shape
         for _ in range(steps):
-            system = sensitivities(self.values, model, points, state.weights)
+            system = sensitivities(self.problem.values, model, points, state.weights)
             information = system.information[np.ix_(free, free)]
             step = np.zeros(2 * len(points))
             regular = information + 1e-6 * np.trace(information) / free.size * np.eye(free.size)
             step[free] = np.clip(np.linalg.solve(regular, system.pull[free]), -_LONGEST_STEP_PX, _LONGEST_STEP_PX)
             points = np.clip(points + step.reshape(2, -1).T, -0.5, [width - 0.5, height - 0.5])
-            model = solve_again(self.values, model, points, state.weights)
+            model = solve_again(self.problem.values, model, points, state.weights)
             if np.abs(step).max() < _SETTLED_PX:
                 break
         return replace(state, points=points, model=model)
 
     def moved(self, state: _State) -> _State:
         found = refine(
-            self.values,
+            self.problem.values,
             state.points,
-            self.kernel_size,
+            self.problem.kernel_size,
             state.weights,
-            position_sigma_px=_POSITION_SIGMA_PX,
-            pixel_size_nm=self.pitch,
-            symmetry_orders=self.symmetry_orders,
+            position_sigma_px=POSITION_SIGMA_PX,
+            pixel_size_nm=self.problem.pixel_size_nm,
         )
-        return replace(state, points=found.positions, model=self.solved(found.positions, state.weights))
+        return replace(state, points=found.positions, model=self.problem.simple_fit(found.positions, state.weights))
 
 
 def _with(state: _State, places: Array) -> _State:
@@ -249,51 +184,7 @@ def _with(state: _State, places: Array) -> _State:
     return replace(state, points=np.vstack([state.points, places]), weights=weights, origin=origin)
 
 
-@dataclass(frozen=True)
-class MovesScore:
-    """What moving the listed defects promises.
-
-    Attributes:
-        per_unknown: gain in twice the log likelihood for every coordinate, 1 by chance.
-        spread_px: root mean square of the moves.
-        count: of coordinates.
-    """
-
-    per_unknown: float
-    spread_px: float
-    count: int
-
-    @property
-    def decisive(self) -> bool:
-        """Say whether the gain is beyond chance and the moves are worth it."""
-        return self.per_unknown > 1 + _SCORE_DEVIATIONS * np.sqrt(2 / self.count) and self.spread_px > _LEAST_MOVE_PX
-
-    @property
-    def blurred(self) -> bool:
-        """Say whether the kernel is likely blurred by clicks that are off."""
-        return self.per_unknown > _CLEAR_SCORE and self.spread_px > _BLUR_PX
-
-    def least_gain(self, least: float) -> float:
-        """Return what a missing or absent defect must gain: a kernel that is blurred by clicks that are off suggests them everywhere."""
-        return max(least, _PEAK_OVER_BLUR * self.per_unknown) if self.blurred else least
-
-
-def score_moves(model: HarmonicModel, values: NDArray[np.float32], points: Array, weights: Array) -> MovesScore:
-    """Return by a score test (one Gauss-Newton step) what moved defects would explain.
-
-    Moving all of them alike moves the kernel, so the common part of the moves is left out.
-    """
-    count = len(points)
-    system = sensitivities(values, model, points, weights)
-    common = np.kron(np.eye(2), np.full((count, 1), count**-0.5))
-    apart = np.eye(2 * count) - common @ common.T
-    information = apart @ system.information[: 2 * count, : 2 * count] @ apart / system.variance
-    pull = apart @ system.pull[: 2 * count] / system.variance
-    moves = np.linalg.solve(information + np.eye(2 * count) / _POSITION_SIGMA_PX**2, pull)
-    return MovesScore(float(pull @ moves) / (2 * count), float(np.sqrt(np.mean(moves**2))), 2 * count)
-
-
-def _judged(problem: _Problem, state: _State, first: HarmonicModel, given: Array) -> RepairedList | None:
+def _judged(problem: HarmonicProblem, state: _State, first: HarmonicModel, given: Array) -> RepairedList | None:
     """Return the repaired list where its evidence pays for the changes."""
     listed = state.origin >= 0
     added = int(np.sum(~listed))
@@ -303,20 +194,15 @@ def _judged(problem: _Problem, state: _State, first: HarmonicModel, given: Array
     pixels = first.equations.pixels
     system = sensitivities(problem.values, state.model, state.points, state.weights)
     # The prior's volume: of a click's error, or of a place anywhere on the map.
-    width = np.where(listed, _POSITION_SIGMA_PX, np.sqrt(pixels / (2 * np.pi)))
+    width = np.where(listed, POSITION_SIGMA_PX, np.sqrt(pixels / (2 * np.pi)))
     free = np.flatnonzero(np.tile(np.where(listed, moved, True), 2))
     scaled = np.tile(width, 2)[free]
     information = system.information[np.ix_(free, free)] / system.variance * np.outer(scaled, scaled)
     occam = 0.5 * float(np.linalg.slogdet(np.eye(free.size) + information)[1])
-    price = occam + 0.5 * float(np.sum(shifts**2)) / _POSITION_SIGMA_PX**2 + np.log(pixels) * len(absent) / 2
+    price = occam + 0.5 * float(np.sum(shifts**2)) / POSITION_SIGMA_PX**2 + np.log(pixels) * len(absent) / 2
     gain = log_evidence(state.model.fit, pixels) - log_evidence(first.fit, pixels) - price
     if gain < DECISIVE:
         return None
     return RepairedList(
         state.points, state.weights, added, tuple(int(i) for i in absent), np.hypot(*shifts.T), float(gain), float(price)
     )
-
-
-def _places(points: Array) -> str:
-    shown = ", ".join(f"({x:.1f}, {y:.1f})" for x, y in points[:10])
-    return shown + (f" and {len(points) - 10} others" if len(points) > 10 else "")

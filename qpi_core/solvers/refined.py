@@ -32,8 +32,6 @@ NEGLIGIBLE = 1e-7
 MOST_JUDGED = 20_000
 """Pixels of a map up to which the candidates compete on held-out tiles; beyond it nothing that was fitted counts against its pixels."""
 MOST_WIDENING = 100.0
-JUDGED_SIDE = 256
-"""Side in px of the part of a large map that decides on a correction."""
 SYMMETRY_LOST = 0.1
 """Size of a correction, as a share of the kernel, from which the prior's symmetry order is no longer reported."""
 JUDGED_SIDE = 512

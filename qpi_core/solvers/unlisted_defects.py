@@ -5,8 +5,9 @@ One more defect of amplitude w at p changes the log likelihood of the map by
     (w t.r - w^2 t.(1 - H) t / 2) / sigma^2
 
 with r what kernel and list leave of the map, t the kernel's pattern at p, and H the smoother of the kernel's own solve: while the
-defect is missing, the kernel takes over some of its pattern, and gives it back once the defect is there. Without H a crowded map
-shows no missing defect at full amplitude.
+defect is missing, the kernel takes over some of its pattern, and gives it back once the defect is there. Without H the last missing
+defects of a crowded map never show at full amplitude; with it a kernel that is still wrong shows some that are not there. So the
+clear ones are looked for without H, and with it only those that are then tried one by one.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from qpi_core.solvers.position_refinement import kernel_with_slopes
 
 Array = NDArray[np.float64]
 
-NEAREST_PX = 1.0
+_NEAREST_PX = 1.0
 """A second defect closer than this to a listed one is more likely the first one's error."""
 _CANDIDATES = 24
 _BELIEVED = 0.6
@@ -46,6 +47,7 @@ def missing_defects(
         model: of this map; its samples hold the list.
         weight: amplitude of a missing defect.
         least_gain: in log likelihood.
+        kernel_gives_way: count what the kernel's own solve can take over (H above).
     """
     places = _candidates(values, model, weight)
     if not len(places):
@@ -89,7 +91,7 @@ def _candidates(values: NDArray[np.float32], model: HarmonicModel, weight: float
     rows, columns = np.nonzero((response == maximum_filter(response, 3)) & (response > 0))
     strongest = np.argsort(-response[rows, columns], kind="stable")[:_CANDIDATES]
     places = np.stack([columns, rows], axis=1)[strongest].astype(np.float64)
-    return np.asarray(places[cKDTree(points).query(places)[0] > NEAREST_PX])
+    return np.asarray(places[cKDTree(points).query(places)[0] > _NEAREST_PX])
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Lists that the map contradicts are repaired; lists that it does not contradict are left alone."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -7,10 +8,13 @@ import pytest
 
 from qpi_core.extraction import Extractor
 from qpi_core.solvers.harmonic import fit_harmonics, harmonic_solution
+from qpi_core.solvers.harmonic_evidence import evaluate
 from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS
 from qpi_core.solvers.list_choice import fit_with_list, prefer_repaired
 from qpi_core.solvers.list_repair import Suspicion, suspect_list
-from qpi_core.solvers.unlisted_defects import absent_defects, missing_defects
+from qpi_core.solvers.normal_equations import accumulate_equations
+from qpi_core.solvers.position_refinement import kernel_with_slopes
+from qpi_core.solvers.unlisted_defects import _views, absent_defects, missing_defects
 from qpi_core.synthesis.kernels import KernelParameters, phenomenological_kernel
 from qpi_core.synthesis.scenes import simulate_observation
 
@@ -80,6 +84,25 @@ def test_one_missing_defect_is_seen_where_it_is_and_no_other():
     assert not absent_defects(model, listed, np.ones(len(listed)), 10.0).any()
 
 
+def test_what_a_defect_gains_while_the_kernel_gives_way():
+    """t.(1 - H) t is the misfit of the pattern t taken for a map, under the prior of the kernel that was found."""
+    image, listed = observed(), PLACES[:-1]
+    model = fit_harmonics(image, listed, SIZE, np.ones(len(listed)), None, SYMMETRY_ORDERS, extended=False)
+    point, samples = model.fit.hyperparameters, model.samples
+    place = PLACES[-1:]
+    pattern, _, _ = kernel_with_slopes(
+        model.splines, point.orders, model.fit.evidence.profiles, samples.x[:, None] - place[:, 0], samples.y[:, None] - place[:, 1]
+    )
+    alone = accumulate_equations(replace(samples, values=pattern[:, 0]), model.splines, point.orders)
+    misfit = evaluate(alone, model.splines.nodes, point.radial, point.mixing(), 0.0).variance * (alone.pixels - 1)
+    views = _views(model, place, kernel_gives_way=True)
+    np.testing.assert_allclose(views.overlap, [[misfit]], rtol=1e-6)
+    plain = _views(model, place, kernel_gives_way=False)
+    np.testing.assert_allclose(plain.overlap, [[alone.total]], rtol=1e-9)
+    assert views.overlap[0, 0] < plain.overlap[0, 0]
+    np.testing.assert_allclose(views.response, plain.response)
+
+
 def test_suspicion():
     right = fit_harmonics(observed(), PLACES, SIZE, np.ones(14), None, SYMMETRY_ORDERS, extended=False)
     assert suspect_list(observed(), right, PLACES, np.ones(14)) is Suspicion.NONE
@@ -92,8 +115,6 @@ def test_suspicion():
 
 @pytest.mark.parametrize(("noise_given", "noise_repaired", "price", "better"), [(1.0, 0.9, 50, True), (1.0, 0.99, 50, False)])
 def test_repair_has_its_price(noise_given, noise_repaired, price, better):
-    from dataclasses import replace
-
     (listed,) = chosen(PLACES)
     solution = harmonic_solution(listed.model, SIZE, None, 14)
     given, repaired = replace(solution, noise_sigma=noise_given), replace(solution, noise_sigma=noise_repaired)

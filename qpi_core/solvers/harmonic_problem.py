@@ -1,0 +1,42 @@
+"""A map that the harmonic solver is to explain by one list of defects after another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.solvers.harmonic import HarmonicModel, fit_harmonics
+from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS, HarmonicStart, start_harmonics
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HarmonicProblem:
+    """A map to be explained by one list of defects or another; all values are checked.
+
+    Attributes:
+        values: (height, width), NaN where not measured.
+        kernel_size: side of the kernel window in px.
+        pixel_size_nm: (dy, dx), or None.
+    """
+
+    values: NDArray[np.float32]
+    kernel_size: int
+    pixel_size_nm: tuple[float, float] | None
+
+    def start(self, positions: Array, weights: Array) -> HarmonicStart:
+        """Return the first stage of the solver for a list."""
+        return start_harmonics(self.values, positions, self.kernel_size, weights, self.pixel_size_nm)
+
+    def fit(self, positions: Array, weights: Array, start: HarmonicStart) -> HarmonicModel:
+        """Return the whole solver's model for a list."""
+        return fit_harmonics(self.values, positions, self.kernel_size, weights, self.pixel_size_nm, SYMMETRY_ORDERS, start=start)
+
+    def simple_fit(self, positions: Array, weights: Array, start: HarmonicStart | None = None) -> HarmonicModel:
+        """Return the model of one shared profile, enough while positions are uncertain."""
+        return fit_harmonics(
+            self.values, positions, self.kernel_size, weights, self.pixel_size_nm, SYMMETRY_ORDERS, extended=False, start=start
+        )

@@ -1,0 +1,62 @@
+"""What was changed in a list of defects that the map contradicts, in numbers and in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RepairedList:
+    """A list that the map prefers.
+
+    Attributes:
+        positions: (m, 2) columns (x, y) in px, the listed ones first.
+        weights: (m,) amplitudes.
+        added: number of defects at the end of the list that were missing.
+        absent: numbers, in the list as given, of defects that the map does not show.
+        moved_px: (n - absent,) how far the listed ones moved.
+        gain: log evidence over that of the list as given, the price of all changes taken off.
+        price: that price.
+    """
+
+    positions: Array
+    weights: Array
+    added: int
+    absent: tuple[int, ...]
+    moved_px: Array
+    gain: float
+    price: float
+
+    def record(self) -> dict[str, object]:
+        """Return what was changed in plain values, for the side-car."""
+        return {
+            "positions_px": self.positions.tolist(),
+            "added": self.added,
+            "absent": list(self.absent),
+            "moved_px": self.moved_px.tolist(),
+            "log_evidence_gain": self.gain,
+        }
+
+    def sentences(self) -> list[str]:
+        """Return what was changed in plain sentences."""
+        changes = []
+        if self.moved_px.any():
+            changes.append(f"moved by {np.median(self.moved_px):.2f} px in the median and at most {self.moved_px.max():.2f} px")
+        if self.added:
+            changes.append(f"with {self.added} more at (x, y) = {_places(self.positions[-self.added :])} px")
+        if self.absent:
+            changes.append(f"without {len(self.absent)} that it does not show")
+        return [
+            f"The map contradicts the list of defects: it is explained far better with the listed ones {', and '.join(changes)}. "
+            "The kernel is that of the corrected list; reconstruction and residual are those of the list as given, and show its errors."
+        ]
+
+
+def _places(points: Array) -> str:
+    shown = ", ".join(f"({x:.1f}, {y:.1f})" for x, y in points[:10])
+    return shown + (f" and {len(points) - 10} others" if len(points) > 10 else "")
