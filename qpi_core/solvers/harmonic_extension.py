@@ -15,9 +15,10 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.harmonic_evidence import RadialPrior, evaluate, low_rank_factor
+from qpi_core.solvers.harmonic_evidence import RadialPrior, evaluate
 from qpi_core.solvers.harmonic_search import INDEPENDENT, SHARED, Fit, Hyperparameters, cost_and_gradient, refine
 from qpi_core.solvers.harmonic_selection import log_evidence
+from qpi_core.solvers.harmonic_surprise import unexplained_orders
 from qpi_core.solvers.normal_equations import NormalEquations, StoredDesign, functions_of
 
 Array = NDArray[np.float64]
@@ -25,11 +26,8 @@ Array = NDArray[np.float64]
 _LOW_ORDERS = (0, 1, 2, 3, 4, 5, 6, 8, 12)
 _HIGHEST_ORDER = 24
 _ROUNDS = 3
-_REPLICATES = 12
-_SUSPICIOUS, _WORTH_TRYING = 6.0, 3.0
-"""Standard deviations beyond white noise: to doubt the simple model at all, and to try an order once it is in doubt."""
-_LEAST_SPREAD = 0.4
-"""Relative deviation of a projection's power under white noise: at least that of some twelve degrees of freedom."""
+_WORTH_TRYING = 1e-2
+"""Probability under white noise below which an order is tried once the simple model is in doubt."""
 _TRUNCATION, _LEAST_TRUNCATION, _MOST_TRUNCATION = 1e-2, 1e-9, 1e-5
 _SUBSPACE_RENEWALS = 2
 _ROOM = float(np.log(1.5))
@@ -45,30 +43,6 @@ _RELEVANT_POWER = 12.0
 _SYMMETRY_BREAKING = 0.25
 _RENEWED_UNKNOWNS = 600
 """Unknowns above which a subspace is renewed once only: each renewal is another search."""
-
-
-def unexplained_orders(
-    design: StoredDesign, nodes: Array, fit: Fit, checked: tuple[int, ...], threshold: float = _SUSPICIOUS
-) -> dict[int, float]:
-    """Return the orders onto which the residual projects more strongly than white noise would, by so many standard deviations.
-
-    The values are the power over its expectation under white noise; strongest first.
-    """
-    point = fit.hyperparameters
-    design.add_orders(checked)
-    residual = design.residual(point.orders, fit.evidence.profiles) / np.sqrt(fit.evidence.variance)
-    noise = np.random.default_rng(0).standard_normal((residual.size, _REPLICATES))
-    images = np.concatenate([residual[:, None], noise - noise.mean(axis=0)], axis=1)
-    short = replace(point.radial, log_coherence=min(point.radial.log_coherence, float(np.log(4.0))))
-    factor = low_rank_factor(short.covariance(nodes))
-    excess = {}
-    for order in checked:
-        power = np.sum((factor.T @ design.adjoint(order, images)) ** 2, axis=(0, 1))
-        expected = power[1:].mean()
-        spread = max(power[1:].std(), _LEAST_SPREAD * expected)
-        if power[0] > expected + threshold * spread:
-            excess[order] = float(power[0] / expected)
-    return dict(sorted(excess.items(), key=lambda item: -item[1]))
 
 
 def extend(design: StoredDesign, nodes: Array, fit: Fit, candidates: tuple[int, ...], floor: float) -> tuple[NormalEquations, Fit] | None:

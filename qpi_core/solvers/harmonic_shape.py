@@ -23,6 +23,7 @@ MOST_WAVES = 3
 _START_POWER = 1.2
 _START_LOGIT = -1.0
 _LONGEST_START_PX = 60.0
+_SHORT_COHERENCE_PX = 8.0
 _CANDIDATES = 4
 _TRIED = 2
 _MOST_UNKNOWNS = 240
@@ -35,10 +36,13 @@ def shape_profiles(equations: NormalEquations, nodes: Array, fit: Fit, floor: fl
     independent = fit.hyperparameters.mixing_kind == INDEPENDENT
     if independent and equations.projection.size > _MOST_UNKNOWNS:
         return fit
+    rounds = 1 if independent else 6
     best = without_dephasing(equations, nodes, fit, floor)
     if best.hyperparameters.periodic:
-        return best
-    rounds = 1 if independent else 6
+        short = _with_short_coherence(equations, nodes, best, floor)
+        if short is None:
+            return best
+        best = short
     best = _with_free_envelope(equations, nodes, best, floor, rounds)
     while best.hyperparameters.waves < MOST_WAVES:
         wider = _with_another_wave(equations, nodes, best, floor, rounds)
@@ -46,6 +50,19 @@ def shape_profiles(equations: NormalEquations, nodes: Array, fit: Fit, floor: fl
             break
         best = wider
     return best
+
+
+def _with_short_coherence(equations: NormalEquations, nodes: Array, fit: Fit, floor: float) -> Fit | None:
+    """Return the fit of a profile that soon loses its phase, with a free envelope, where it is better than an endless wave; else None.
+
+    A search that begins at an endless wave stays there, also where the map has none. One round tells.
+    """
+    point, vector = fit.hyperparameters, fit.hyperparameters.vector.copy()
+    vector[1], vector[point.head - 1] = np.log(_SHORT_COHERENCE_PX), np.log(_START_POWER)
+    tried = refine(equations, nodes, replace(point, vector=vector, periodic=False, gaussian=False), floor, rounds=1)
+    if log_evidence(tried, equations.pixels) <= log_evidence(fit, equations.pixels):
+        return None
+    return refine(equations, nodes, tried.hyperparameters, floor)
 
 
 def _with_free_envelope(equations: NormalEquations, nodes: Array, fit: Fit, floor: float, rounds: int) -> Fit:

@@ -196,10 +196,25 @@ class StoredDesign:
             first += count
         return np.asarray(left, dtype=np.float64)
 
-    def adjoint(self, order: int, images: Array) -> Array:
-        """Return the projections, (angular functions, nodes, k), of (pixels, k) values onto the columns of an order."""
-        columns = (self._design[order].T @ images).reshape(-1, self._splines.count, images.shape[1])
-        return np.asarray(self._splines.interpolation.T @ columns)
+    def projected(self, order: int, factor: Array, image: Array) -> tuple[Array, Array]:
+        """Return what an image holds of an order, profiles in the span of factor, (nodes, k).
+
+        Args:
+            order: angular order; it must be available.
+            factor: (nodes, k).
+            image: (pixels,).
+
+        Returns:
+            The projection, (a k,), and the Gram matrix, (a k, a k): its covariance where the image is white noise.
+        """
+        product = (self._design[order].T @ image).reshape(-1, self._splines.count) @ self._splines.interpolation
+        if (order, order) in self._blocks:
+            gram = factor.T @ self._blocks[order, order] @ factor
+            gram = gram.transpose(0, 2, 1, 3).reshape(product.shape[0] * factor.shape[1], -1)
+        else:
+            columns = self._columns_in((order,), factor)
+            gram = columns.T @ columns
+        return np.asarray(product @ factor).ravel(), gram
 
     def _project(self, order: int) -> Array:
         columns = (self._design[order].T @ self._values).reshape(-1, self._splines.count)
