@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from qpi_core.errors import InputError
 from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, design_tiles, take_samples
 from qpi_core.solvers.harmonic_evidence import evaluate
-from qpi_core.solvers.harmonic_orders import choose_orders
+from qpi_core.solvers.harmonic_orders import choose_orders, doubtful_orders
 from qpi_core.solvers.harmonic_posterior import (
     KernelGrid,
     Laplace,
@@ -30,6 +30,14 @@ from qpi_core.solvers.harmonic_search import SHARED, Fit, refine, without_dephas
 from qpi_core.solvers.harmonic_selection import Selection, log_evidence
 from qpi_core.solvers.harmonic_shape import shape_profiles
 from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS, HarmonicStart, start_harmonics
+from qpi_core.solvers.harmonic_stretch import (
+    Stretch,
+    describe_stretch,
+    may_be_stretched,
+    stretch_deviation,
+    stretch_matrix,
+    stretched_start,
+)
 from qpi_core.solvers.normal_equations import NormalEquations, accumulate_equations
 from qpi_core.solvers.solution import KernelSolution
 from qpi_core.validation import require_pixel_size, require_problem
@@ -55,6 +63,7 @@ class HarmonicModel:
         aspect: (dy, dx) of a pixel in solver units.
         floor: least noise variance.
         excess: the strongest projection of the residual onto an angular order over that of white noise; 1 where there is none.
+        stretch: of the coordinates in which all of this holds; None is nothing.
     """
 
     samples: MapSamples
@@ -65,6 +74,11 @@ class HarmonicModel:
     aspect: tuple[float, float]
     floor: float
     excess: float
+    stretch: Stretch | None = None
+
+    def grid(self, size: int) -> KernelGrid:
+        """Return the offsets of a window of size px in the model's coordinates."""
+        return KernelGrid.of_size(size, self.aspect, None if self.stretch is None else self.stretch.matrix)
 
 
 def solve_harmonic(
@@ -96,7 +110,7 @@ def solve_harmonic(
     candidates = _require_orders(symmetry_orders)
     if is_constant(values):
         return nothing_to_see(values, size)
-    model = fit_harmonics(values, points, size, amplitudes, pitch, candidates, start=start)
+    model = fit_harmonics(values, points, size, amplitudes, pitch, candidates, start=start, stretchable=True)
     return with_superposition(harmonic_solution(model, size, pitch, len(points)), model, points, values)
 
 
@@ -109,16 +123,29 @@ def fit_harmonics(
     symmetry_orders: tuple[int, ...],
     extended: bool = True,
     start: HarmonicStart | None = None,
+    stretchable: bool = False,
 ) -> HarmonicModel:
     """Return the model behind solve_harmonic; the arguments are checked already.
 
     With extended=False only the angular orders {0, n} with one shared profile are considered: enough while positions are uncertain.
+    With stretchable the model may be one in stretched coordinates (see harmonic_stretch).
     """
     begun = start or start_harmonics(values, positions, kernel_size, weights, pixel_size_nm, symmetry_orders)
-    chosen = choose_orders(begun, symmetry_orders, extended)
+    chosen, numbers = None, None
+    if extended and stretchable and may_be_stretched(begun, doubtful_orders(begun, symmetry_orders)):
+        found = stretched_start(values, positions, kernel_size, weights, pixel_size_nm, symmetry_orders, begun)
+        if found is not None:
+            stretched = choose_orders(found[0], symmetry_orders)
+            if stretched.excess > 1:
+                chosen = choose_orders(begun, symmetry_orders)
+            pixels = begun.samples.values.size
+            if chosen is None or log_evidence(stretched.fit, pixels) - np.log(pixels) > log_evidence(chosen.fit, pixels):
+                begun, numbers, chosen = *found, stretched
+    if chosen is None:
+        chosen = choose_orders(begun, symmetry_orders, extended)
     splines, aspect, floor = begun.splines, begun.aspect, begun.floor
     fit, equations = chosen.fit, chosen.equations
-    samples = take_samples(values, positions, weights, aspect)
+    samples = take_samples(values, positions, weights, aspect, stretch=begun.stretch)
     if samples.values.size != begun.samples.values.size:
         subspace = None if equations is None else equations.subspace
         equations = accumulate_equations(samples, splines, fit.hyperparameters.orders, subspace)
@@ -126,7 +153,8 @@ def fit_harmonics(
     elif equations is None:
         equations = begun.design.equations(fit.hyperparameters.orders)
     fit = shape_profiles(equations, splines.nodes, fit, floor) if extended else without_dephasing(equations, splines.nodes, fit, floor)
-    return HarmonicModel(samples, splines, equations, fit, chosen.selection, aspect, floor, chosen.excess)
+    stretch = None if numbers is None else describe_stretch(begun, fit, numbers, equations.pixels)
+    return HarmonicModel(samples, splines, equations, fit, chosen.selection, aspect, floor, chosen.excess, stretch)
 
 
 def _require_orders(symmetry_orders: tuple[int, ...]) -> tuple[int, ...]:
@@ -144,9 +172,12 @@ def harmonic_solution(model: HarmonicModel, size: int, pitch: tuple[float, float
     start = len(wide) // 2 - size // 2
     kernel = wide[start : start + size, start : start + size]
     spread = laplace(model.equations, nodes, fit, model.floor)
-    window = Renderer(KernelGrid.of_size(size, model.aspect), model.splines, orders)
-    deviation = _honest_deviation(model, kernel_deviation(model.equations, nodes, fit, spread, window), wide)
-    symmetry, probability = _symmetry(model.selection)
+    window = Renderer(model.grid(size), model.splines, orders)
+    deviation = kernel_deviation(model.equations, nodes, fit, spread, window)
+    if model.stretch is not None:
+        deviation = np.hypot(deviation, stretch_deviation(model.stretch, model.grid(size), model.splines, fit))
+    deviation = _honest_deviation(model, deviation, wide)
+    symmetry, probability = _symmetry(model.selection, model.stretch is not None)
     gain = pattern_gain(model)
     parameters = {"symmetry_probability": (probability, 0.0), **_parameters(model, spread, pitch)}
     details: dict[str, float | int | str] = {
@@ -178,8 +209,10 @@ def _honest_deviation(model: HarmonicModel, deviation: Array, wide: Array) -> Ar
     """
     radial, left = model.fit.hyperparameters.radial, model.equations.squared_residual(model.fit.evidence.profiles)
     variance = max(left / model.equations.pixels, _PULL**2 * model.floor)
-    # Profiles of their own need the floor: it also stands for the angular orders that are left out.
-    share = variance / (variance + model.floor) if model.fit.hyperparameters.mixing_kind == SHARED else 1.0
+    # Other kernels than a single endless wave need the floor: it also stands for what their model leaves out.
+    point = model.fit.hyperparameters
+    single = point.mixing_kind == SHARED and point.periodic
+    share = variance / (variance + model.floor) if single else 1.0
     fastest = float(radial.wavenumbers.max()) + float(np.exp(-radial.log_coherence))
     missed = representation_error(model.splines, min(fastest, 0.95 * np.pi / model.splines.step)) * np.sqrt(radial.oscillating_share)
     start, size = len(wide) // 2 - len(deviation) // 2, len(deviation)
@@ -197,7 +230,8 @@ def kernel_without(
         values, positions, weights, size: as for fit_harmonics.
         held: (height, width), the pixels that take no part.
     """
-    samples = take_samples(np.where(held, np.float32(np.nan), values), positions, weights, model.aspect)
+    stretch = None if model.stretch is None else model.stretch.matrix
+    samples = take_samples(np.where(held, np.float32(np.nan), values), positions, weights, model.aspect, stretch=stretch)
     point = model.fit.hyperparameters
     equations = accumulate_equations(samples, model.splines, point.orders, model.equations.subspace)
     evidence = evaluate(equations, model.splines.nodes, point.radial, point.mixing(), model.floor)
@@ -206,9 +240,9 @@ def kernel_without(
 
 def _wide_kernel(model: HarmonicModel, profiles: Array, size: int) -> Array:
     """Return the kernel on a window that holds all of the splines, and size px."""
-    half = max(int(np.floor(model.splines.radius / min(model.aspect))), size // 2)
-    grid = KernelGrid.of_size(2 * half + 1, model.aspect)
-    return Renderer(grid, model.splines, model.fit.hyperparameters.orders)(profiles)
+    shortest = 1.0 if model.stretch is None else float(np.linalg.eigvalsh(model.stretch.matrix)[0])
+    half = max(int(np.floor(model.splines.radius / (shortest * min(model.aspect)))), size // 2)
+    return Renderer(model.grid(2 * half + 1), model.splines, model.fit.hyperparameters.orders)(profiles)
 
 
 def with_superposition(solution: KernelSolution, model: HarmonicModel, positions: Array, values: NDArray[np.float32]) -> KernelSolution:
@@ -223,15 +257,22 @@ def superposition(model: HarmonicModel, shape: tuple[int, int]) -> NDArray[np.fl
     image = np.zeros(shape, dtype=np.float32)
     coefficients = model.fit.evidence.profiles @ model.splines.interpolation.T
     samples = model.samples
-    rows, columns = np.rint(samples.y / model.aspect[0]).astype(int), np.rint(samples.x / model.aspect[1]).astype(int)
+    plain = samples if model.stretch is None else samples.stretched(stretch_matrix(-model.stretch.numbers))
+    rows, columns = np.rint(plain.y / model.aspect[0]).astype(int), np.rint(plain.x / model.aspect[1]).astype(int)
     for part, design in design_tiles(samples, model.splines, model.fit.hyperparameters.orders):
         image[rows[part], columns[part]] = np.einsum("apk,ak->p", design, coefficients)
     return image
 
 
-def _symmetry(selection: Selection) -> tuple[int | None, float]:
-    """Return the most probable symmetry order with its probability; None for no symmetry, or when nothing is probable."""
+def _symmetry(selection: Selection, stretched: bool) -> tuple[int | None, float]:
+    """Return the most probable symmetry order with its probability; None for no symmetry, or when nothing is probable.
+
+    Of the symmetry of a pattern that was stretched half a turn is left, and that only where the order is even.
+    """
     probabilities = selection.probabilities()
+    if stretched:
+        even = sum(share for order, share in probabilities.items() if order % 2 == 0)
+        return (2, even) if even >= 0.5 else (None, 1 - even)
     order = next(iter(selection.scores))
     probability = probabilities[order]
     return (None if order == 1 or probability < 0.5 else order), probability
@@ -250,6 +291,8 @@ def _parameters(model: HarmonicModel, spread: Laplace, pitch: tuple[float, float
     unit = 1.0 if pitch is None else float(np.sqrt(pitch[0] * pitch[1]))
     length = "px" if pitch is None else "nm"
     found = {}
+    if model.stretch is not None:
+        found["stretch_ratio"], found["stretch_direction_rad"] = model.stretch.ratio, model.stretch.direction
     for wave in range(point.waves):
         name = f"wave_vector_rad_per_{length}" if wave == 0 else f"wave_vector_{wave + 1}_rad_per_{length}"
         found[name] = with_deviation(lambda v, k=2 + wave: float(v[k]) / unit, point, spread.covariance)  # type: ignore[misc]
@@ -293,6 +336,12 @@ def _warnings(model: HarmonicModel, gain: float, symmetry: int | None, probabili
         found.append(
             "The residual still holds structure around the defects: positions may be off, defects missing or of several kinds; "
             "the uncertainty was widened accordingly."
+        )
+    if model.stretch is not None:
+        ratio, angle = model.stretch.ratio[0], float(np.degrees(model.stretch.direction[0]))
+        found.append(
+            f"The kernel is a symmetric pattern that is {ratio:.3f} times as long along {angle:.0f} degrees (from x towards y) as across: "
+            "an elliptic contour, a strained crystal or a sheared image. Wave vectors are geometric means over the directions."
         )
     if count == 1:
         found.append("Only one defect was given: the kernel cannot be told from other features around that defect.")

@@ -9,7 +9,7 @@ to 3e-4 of its amplitude; cubic ones of the same spacing only to 5e-3.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -154,6 +154,11 @@ class MapSamples:
     positions: Array
     weights: Array
 
+    def stretched(self, matrix: Array) -> MapSamples:
+        """Return the same pixels and defects with all (x, y) multiplied by a symmetric matrix, (2, 2)."""
+        x, y = matrix @ np.stack([self.x, self.y])
+        return replace(self, x=x, y=y, positions=self.positions @ matrix)
+
 
 def take_samples(
     observation: NDArray[np.float32],
@@ -162,6 +167,7 @@ def take_samples(
     aspect: tuple[float, float] = (1.0, 1.0),
     most: int | None = None,
     tile: int = 16,
+    stretch: Array | None = None,
 ) -> MapSamples:
     """Return the measured pixels of a map, tile by tile.
 
@@ -172,6 +178,7 @@ def take_samples(
         aspect: (dy, dx) of a pixel in the unit of length wanted; samples and defects come out in it.
         most: at most so many pixels, a fixed choice, half of it close to defects; None is all.
         tile: side in px of the tiles that pixels are sorted into.
+        stretch: symmetric (2, 2) that all (x, y) are multiplied by in the end; None is nothing.
     """
     y, x = np.nonzero(np.isfinite(observation))
     if most is not None and y.size > most:
@@ -184,7 +191,8 @@ def take_samples(
     tiles = tuple(slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True))
     values = observation[y, x].astype(np.float64)
     across, down = np.asarray(x * aspect[1], dtype=np.float64), np.asarray(y * aspect[0], dtype=np.float64)
-    return MapSamples(across, down, values, tiles, positions * [aspect[1], aspect[0]], weights)
+    samples = MapSamples(across, down, values, tiles, positions * [aspect[1], aspect[0]], weights)
+    return samples if stretch is None else samples.stretched(stretch)
 
 
 def _spread_choice(x: NDArray[np.intp], y: NDArray[np.intp], positions: Array, most: int) -> NDArray[np.intp]:

@@ -12,6 +12,9 @@ from qpi_core.solvers.harmonic_start import HarmonicStart
 from qpi_core.solvers.harmonic_surprise import DOUBTFUL, unexplained_orders
 from qpi_core.solvers.normal_equations import NormalEquations
 
+_EXPLAINED_FLOORS = 10
+"""Noise variance, in units of the least one, from which on there may be something left to explain."""
+
 
 @dataclass(frozen=True)
 class ChosenOrders:
@@ -30,15 +33,20 @@ class ChosenOrders:
     excess: float
 
 
+def doubtful_orders(begun: HarmonicStart, symmetry_orders: tuple[int, ...]) -> dict[int, float]:
+    """Return the orders that make the start's own choice doubtful, as unexplained_orders does, strongest first."""
+    fit = begun.selection.best
+    if fit.evidence.variance <= _EXPLAINED_FLOORS * begun.floor:
+        return {}
+    return unexplained_orders(begun.design, begun.splines.nodes, fit, _checked(begun, symmetry_orders), DOUBTFUL)
+
+
 def choose_orders(begun: HarmonicStart, symmetry_orders: tuple[int, ...], extended: bool = True) -> ChosenOrders:
     """Return the start's own choice, or with extended one with more orders and profiles where its residual asks for them."""
     splines, design, selection, floor = begun.splines, begun.design, begun.selection, begun.floor
-    orders = tuple(sorted({0, *symmetry_orders}))
     fit, equations = selection.best, None
-    checked = tuple(sorted({*orders, 2 * fit.hyperparameters.orders[-1]}))
-    doubtful = extended and fit.evidence.variance > 10 * floor and unexplained_orders(design, splines.nodes, fit, checked, DOUBTFUL)
     structure: dict[int, float] = {}
-    if doubtful:
+    if extended and doubtful_orders(begun, symmetry_orders):
         fit = shape_profiles(design.equations(fit.hyperparameters.orders), splines.nodes, fit, floor)
         longer = extend(design, splines.nodes, fit, symmetry_orders, floor)
         if longer is not None and log_evidence(longer[1], fit_pixels := longer[0].pixels) > log_evidence(fit, fit_pixels):
@@ -46,5 +54,11 @@ def choose_orders(begun: HarmonicStart, symmetry_orders: tuple[int, ...], extend
             scores = symmetry_scores(wider, splines.nodes, candidate, symmetry_orders, floor)
             ranked = dict(sorted(scores.items(), key=lambda item: -item[1]))
             fit, equations, selection = candidate, wider, Selection((candidate,), ranked)
-        structure = unexplained_orders(design, splines.nodes, fit, tuple(sorted({*checked, *fit.hyperparameters.orders})))
+        checked = tuple(sorted({*_checked(begun, symmetry_orders), *fit.hyperparameters.orders}))
+        structure = unexplained_orders(design, splines.nodes, fit, checked)
     return ChosenOrders(fit, equations, selection, max([1.0, *structure.values()]))
+
+
+def _checked(begun: HarmonicStart, symmetry_orders: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the orders that a residual is projected onto."""
+    return tuple(sorted({0, *symmetry_orders, 2 * begun.selection.best.hyperparameters.orders[-1]}))

@@ -36,11 +36,17 @@ class KernelGrid:
     dy: Array
 
     @classmethod
-    def of_size(cls, size: int, aspect: tuple[float, float]) -> KernelGrid:
-        """Return the window of size pixels, centre at index size // 2; aspect is (dy, dx) of a pixel in solver units."""
+    def of_size(cls, size: int, aspect: tuple[float, float], stretch: Array | None = None) -> KernelGrid:
+        """Return the window of size pixels, centre at index size // 2.
+
+        Args:
+            size: side in pixels.
+            aspect: (dy, dx) of a pixel in solver units.
+            stretch: symmetric (2, 2) that the offsets (x, y) are multiplied by in the end; None is nothing.
+        """
         offsets = np.arange(size, dtype=np.float64) - size // 2
         dy, dx = np.meshgrid(offsets * aspect[0], offsets * aspect[1], indexing="ij")
-        return cls(dx, dy)
+        return cls(dx, dy) if stretch is None else cls(*np.tensordot(stretch, np.stack([dx, dy]), axes=1))
 
 
 class Renderer:

@@ -33,7 +33,8 @@ class HarmonicProblem:
 
     def fit(self, positions: Array, weights: Array, start: HarmonicStart) -> HarmonicModel:
         """Return the whole solver's model for a list."""
-        return fit_harmonics(self.values, positions, self.kernel_size, weights, self.pixel_size_nm, SYMMETRY_ORDERS, start=start)
+        pitch = self.pixel_size_nm
+        return fit_harmonics(self.values, positions, self.kernel_size, weights, pitch, SYMMETRY_ORDERS, start=start, stretchable=True)
 
     def simple_fit(self, positions: Array, weights: Array, start: HarmonicStart | None = None) -> HarmonicModel:
         """Return the model of one shared profile, enough while positions are uncertain."""

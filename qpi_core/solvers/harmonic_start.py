@@ -37,6 +37,7 @@ class HarmonicStart:
         selection: comparison of the symmetry orders.
         aspect: (dy, dx) of a pixel in solver units.
         floor: least noise variance.
+        stretch: symmetric (2, 2) that offsets in solver units are multiplied by (see harmonic_stretch); None is nothing.
     """
 
     samples: MapSamples
@@ -45,11 +46,12 @@ class HarmonicStart:
     selection: Selection
     aspect: tuple[float, float]
     floor: float
+    stretch: Array | None = None
 
     def kernel(self, size: int) -> NDArray[np.float32]:
         """Return the most probable kernel of this stage, (size, size), in the units of the map."""
         fit = self.selection.best
-        renderer = Renderer(KernelGrid.of_size(size, self.aspect), self.splines, fit.hyperparameters.orders)
+        renderer = Renderer(KernelGrid.of_size(size, self.aspect, self.stretch), self.splines, fit.hyperparameters.orders)
         return renderer(fit.evidence.profiles).astype(np.float32)
 
 
@@ -60,13 +62,19 @@ def start_harmonics(
     weights: Array,
     pixel_size_nm: tuple[float, float] | None = None,
     symmetry_orders: tuple[int, ...] = SYMMETRY_ORDERS,
+    stretch: Array | None = None,
+    most: int = SELECTION_PIXELS,
 ) -> HarmonicStart:
-    """Compare the symmetry orders; the arguments, those of solve_harmonic, are checked already."""
+    """Compare the symmetry orders on at most so many pixels; the arguments, those of solve_harmonic, are checked already.
+
+    With stretch, (2, 2) symmetric, they are those of a kernel in stretched coordinates.
+    """
     aspect = solver_aspect(pixel_size_nm)
-    samples = take_samples(values, positions, weights, aspect, most=SELECTION_PIXELS)
+    samples = take_samples(values, positions, weights, aspect, most=most, stretch=stretch)
     splines, floor = splines_for(samples, kernel_size, aspect), noise_floor(values)
     design = StoredDesign(samples, splines, tuple(sorted({0, *symmetry_orders})))
-    return HarmonicStart(samples, splines, design, select_orders(design, splines.nodes, symmetry_orders, floor), aspect, floor)
+    selection = select_orders(design, splines.nodes, symmetry_orders, floor)
+    return HarmonicStart(samples, splines, design, selection, aspect, floor, stretch)
 
 
 def solver_aspect(pixel_size_nm: tuple[float, float] | None) -> tuple[float, float]:

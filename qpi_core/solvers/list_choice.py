@@ -62,7 +62,7 @@ def fit_with_list(
             return (repaired,)
     model = problem.fit(positions, weights, start)
     given = ListedFit(positions, weights, start, model, None)
-    shaped = model.excess == 1.0 and model.fit.hyperparameters.mixing_kind != SHARED
+    shaped = model.excess == 1.0 and (model.fit.hyperparameters.mixing_kind != SHARED or model.stretch is not None)
     if suspicion is Suspicion.POSSIBLE and not shaped:
         repaired = _repaired(problem, positions, weights, first)
     if repaired is None or repaired.repair is None:

@@ -196,6 +196,11 @@ class StoredDesign:
             first += count
         return np.asarray(left, dtype=np.float64)
 
+    def projections(self, orders: tuple[int, ...], images: Array) -> Array:
+        """Return the projections, (angular functions, nodes, k), of (pixels, k) values onto the columns of available orders."""
+        columns = [(self._design[order].T @ images).reshape(-1, self._splines.count, images.shape[1]) for order in orders]
+        return np.asarray(self._splines.interpolation.T @ np.concatenate(columns))
+
     def projected(self, order: int, factor: Array, image: Array) -> tuple[Array, Array]:
         """Return what an image holds of an order, profiles in the span of factor, (nodes, k).
 
@@ -207,7 +212,7 @@ class StoredDesign:
         Returns:
             The projection, (a k,), and the Gram matrix, (a k, a k): its covariance where the image is white noise.
         """
-        product = (self._design[order].T @ image).reshape(-1, self._splines.count) @ self._splines.interpolation
+        product = self.projections((order,), image[:, None])[..., 0]
         if (order, order) in self._blocks:
             gram = factor.T @ self._blocks[order, order] @ factor
             gram = gram.transpose(0, 2, 1, 3).reshape(product.shape[0] * factor.shape[1], -1)

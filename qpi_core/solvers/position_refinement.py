@@ -16,10 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.errors import InputError
 from qpi_core.solvers.harmonic import LEAST_GAIN, HarmonicModel, fit_harmonics, is_constant, pattern_gain
-from qpi_core.solvers.harmonic_basis import RadialSplines, angular_functions, take_samples
+from qpi_core.solvers.harmonic_basis import take_samples
 from qpi_core.solvers.harmonic_search import refine as refine_hyperparameters
+from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
 from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS
-from qpi_core.solvers.normal_equations import accumulate_equations, functions_of
+from qpi_core.solvers.normal_equations import accumulate_equations
 from qpi_core.solvers.position_search import ValleySearch
 from qpi_core.validation import require_kernel_size, require_observation, require_pixel_size, require_positions, require_weights
 
@@ -235,34 +236,6 @@ def sensitivities(values: NDArray[np.float32], model: HarmonicModel, points: Arr
         information[np.ix_(columns, columns)] += jacobian.T @ jacobian
         pull[columns] += jacobian.T @ residual
     return Sensitivities(information, pull, squares / max(pixels, 1) + model.floor)
-
-
-def kernel_with_slopes(
-    splines: RadialSplines, orders: tuple[int, ...], profiles: Array, dx: Array, dy: Array
-) -> tuple[Array, Array, Array]:
-    """Return the kernel at offsets and its derivatives by x and y; profiles are (a, nodes)."""
-    radii = np.hypot(dx, dy)
-    inside = radii <= splines.radius
-    first, weights = splines.pieces(np.where(inside, radii, 0.0))
-    slopes = splines.slopes(np.where(inside, radii, 0.0))
-    weights, slopes = weights * inside[..., None], slopes * inside[..., None]
-    coefficients = profiles @ splines.interpolation.T
-    columns = first[..., None] + np.arange(weights.shape[-1])
-    functions = angular_functions(dx, dy, radii, orders)
-    value, by_radius, by_angle = np.zeros_like(radii), np.zeros_like(radii), np.zeros_like(radii)
-    for index, order in enumerate(functions_of(orders)):
-        taken = coefficients[index][columns]
-        profile = np.sum(taken * weights, axis=-1)
-        value += profile * functions[index]
-        by_radius += np.sum(taken * slopes, axis=-1) * functions[index]
-        if order:
-            # The derivative of the cosine is minus order times the sine, its right neighbour; of the sine, the cosine on its left.
-            cosine = index == 0 or functions_of(orders)[index - 1] != order
-            turned = -functions[index + 1] if cosine else functions[index - 1]
-            by_angle += profile * order * turned
-    safe = np.maximum(radii, 0.3)
-    along, across = by_radius / safe, by_angle / safe**2
-    return value, along * dx - across * dy, along * dy + across * dx
 
 
 def _within(x: Array, y: Array, positions: Array, radius: float) -> NDArray[np.intp]:

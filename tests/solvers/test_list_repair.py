@@ -9,11 +9,11 @@ import pytest
 from qpi_core.extraction import Extractor
 from qpi_core.solvers.harmonic import fit_harmonics, harmonic_solution
 from qpi_core.solvers.harmonic_evidence import evaluate
+from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
 from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS
 from qpi_core.solvers.list_choice import fit_with_list, prefer_repaired
 from qpi_core.solvers.list_repair import Suspicion, suspect_list
 from qpi_core.solvers.normal_equations import accumulate_equations
-from qpi_core.solvers.position_refinement import kernel_with_slopes
 from qpi_core.solvers.unlisted_defects import _views, absent_defects, missing_defects
 from qpi_core.synthesis.kernels import KernelParameters, phenomenological_kernel
 from qpi_core.synthesis.scenes import simulate_observation
