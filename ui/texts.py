@@ -102,7 +102,7 @@ METHOD_HELP = {
     "two_step": "Encoder_Y reads the map and its defects, Decoder_K draws the kernel. Learned on phenomenological kernels (Eq. 7).",
     "one_step": "One network straight from map and defects to the kernel: the paper's baseline.",
     "parametric": "Fits the phenomenological formula (Eq. 7), with error bars on its parameters. Wrong where the formula does not hold.",
-    "harmonic": "Assumes one rotational symmetry, which the data choose, and a decaying oscillation. Gives an uncertainty for every pixel.",
+    "harmonic": "Assumes one rotational symmetry, perhaps stretched, and a decaying oscillation, all chosen by the data. Gives an uncertainty for every pixel.",
     "tikhonov": "Boundary-correct least squares with a decay prior. Assumes no symmetry and no formula; noise shows.",
     "defect_average": "Mean of the crops around the defects. Simple and biased: overlapping patterns do not cancel.",
 }
@@ -122,6 +122,8 @@ PARAMETERS = {
     "coherence_length_nm": ("Coherence length", "nm"),
     "coherence_length_px": ("Coherence length", "px"),
     "angular_contrast": ("Angular contrast", ""),
+    "stretch_ratio": ("Stretch, long over short axis", ""),
+    "stretch_direction_rad": ("Direction of the long axis", "rad"),
     "amplitude": ("Amplitude", ""),
 }
 STACK_METHOD = (

@@ -1,5 +1,7 @@
 """Richer radial priors: several waves and other envelopes where the map has them, and error bars without noise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,9 @@ from qpi_core.evaluation.metrics import coverage
 from qpi_core.solvers.harmonic import solve_harmonic
 from qpi_core.solvers.harmonic_basis import RadialSplines
 from qpi_core.solvers.harmonic_posterior import representation_error
+from qpi_core.solvers.harmonic_search import refine
+from qpi_core.solvers.harmonic_shape import shape_profiles
+from qpi_core.solvers.harmonic_start import start_harmonics
 from qpi_core.synthesis.scenes import draw_scene, superpose
 
 
@@ -22,6 +27,24 @@ def test_two_waves_are_found_with_error_bars():
     found = sorted(solution.parameters[name] for name in ("wave_vector_rad_per_px", "wave_vector_2_rad_per_px"))
     for (value, deviation), true in zip(found, (0.6, 1.35), strict=True):
         assert abs(value - true) < 0.08 and 0 < deviation < 0.1
+
+
+def test_a_search_that_begins_at_an_endless_wave_finds_one_that_soon_loses_its_phase():
+    def kernel(dx, dy):
+        r = np.hypot(dx, dy)
+        return np.exp(-r / 7) * (1 + 0.3 * np.cos(0.7 * r))
+
+    rng = np.random.default_rng(2)
+    positions = rng.uniform(0, 55, (14, 2))
+    clean = superpose(kernel, positions, (56, 56), 1.0)
+    observation = (clean + 0.5 * clean.std() * rng.standard_normal(clean.shape)).astype(np.float32)
+    start = start_harmonics(observation, positions, 32, np.ones(14), None, (0,))
+    equations, nodes, fit = start.design.equations((0,)), start.splines.nodes, start.selection.best
+    endless = fit.hyperparameters.vector.copy()
+    endless[1] = np.log(3000.0)
+    stuck = refine(equations, nodes, replace(fit.hyperparameters, vector=endless, periodic=True), start.floor)
+    found = shape_profiles(equations, nodes, stuck, start.floor)
+    assert not found.hyperparameters.periodic and found.cost < stuck.cost - 10
 
 
 @pytest.mark.slow
