@@ -73,7 +73,10 @@ def _with_free_envelope(equations: NormalEquations, nodes: Array, fit: Fit, floo
     # a stays: the radius where the envelope is 1 / e does not depend on the power.
     vector[point.head - 1] = np.log(_START_POWER)
     candidate = refine(equations, nodes, replace(point, vector=vector, gaussian=False), floor, rounds)
-    return max((candidate, fit), key=lambda one: log_evidence(one, equations.pixels))
+    if point.mixing_kind == INDEPENDENT:
+        return max((candidate, fit), key=lambda one: log_evidence(one, equations.pixels))
+    # A profile that is no endless wave has no reason to end like a Gaussian, so freedom costs nothing: its error bars rest on the tails.
+    return min((candidate, fit), key=lambda one: one.cost)
 
 
 def _with_another_wave(equations: NormalEquations, nodes: Array, fit: Fit, floor: float, rounds: int) -> Fit | None:
