@@ -2,6 +2,7 @@
 
 Reads all records of a folder that `python run.py benchmark` wrote in one or several calls, fills the tables between the marks
 `<!-- name -->` and `<!-- /name -->` of README.md and of the model's card, and replaces the benchmark in the model's metrics.json.
+The least error among the methods that know neither the formula nor the true kernel is in bold.
 """
 
 from __future__ import annotations
@@ -9,20 +10,24 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from qpi_core.evaluation.benchmark import CEILING, RECORDS  # noqa: E402
+from qpi_core.evaluation.benchmark import RECORDS, REFERENCES  # noqa: E402
+from qpi_core.evaluation.measure import LIMIT  # noqa: E402
 from qpi_core.evaluation.records import read_records  # noqa: E402
+from qpi_core.evaluation.scenes import VARIANTS  # noqa: E402
 from qpi_core.evaluation.summary import as_json  # noqa: E402
 from qpi_core.methods import METHODS  # noqa: E402
 
 ALL = "1-100"
-OTHER_METHODS = ("tikhonov", "harmonic", "two_step", "refined", "decoder_ceiling")
+OTHER_METHODS = ("tikhonov", "harmonic", "two_step", "refined", *REFERENCES)
+RATIO_METHODS = ("parametric", "harmonic", "refined")
+NOT_COMPARED = ("parametric", *REFERENCES)
 
 Cell = dict[str, Any]
 
@@ -38,7 +43,7 @@ def main() -> int:
     cells = as_json(records)
     settings = {
         **json.loads((folder / "summary.json").read_text("utf-8"))["benchmark"],
-        "methods": [name for name in (*METHODS, CEILING) if any(record.method == name for record in records)],
+        "methods": [name for name in (*METHODS, *REFERENCES) if any(record.method == name for record in records)],
         "variants": list(dict.fromkeys(record.variant for record in records)),
         "noise_levels": sorted({record.noise_level for record in records}),
         "scenes": 1 + max(record.index for record in records),
@@ -58,23 +63,53 @@ def tables(cells: Sequence[Cell], methods: Sequence[str]) -> dict[str, str]:
     grid = [cell for cell in cells if cell["variant"] == "on-grid" and cell["defects"] == ALL]
     off = [cell for cell in cells if cell["variant"] == "off-grid" and cell["defects"] == ALL]
     return {
-        "main": by_noise(grid, methods, lambda cell: number(cell["rmse"])),
-        "main_iv": by_noise(
-            grid, methods, lambda cell: f"{number(cell['rmse'])} ({number(cell['rmse_low'])}-{number(cell['rmse_high'])})"
-        ),
+        "main": by_noise(grid, methods),
+        "main_iv": by_noise(grid, methods, with_interval),
+        "ratio": ratio(grid),
         "quality": quality(grid),
         "bins": by_defects(cells, methods),
-        "off": by_noise(off, OTHER_METHODS, lambda cell: number(cell["rmse"])),
+        "off": by_noise(off, OTHER_METHODS),
         "others": others(cells),
     }
 
 
-def by_noise(cells: Sequence[Cell], methods: Sequence[str], show: Callable[[Cell], str]) -> str:
-    """Return a row a method and a column a noise level."""
+def by_noise(cells: Sequence[Cell], methods: Sequence[str], show: Callable[[Cell], str] | None = None) -> str:
+    """Return a row a method and a column a noise level: the error, the least one of a column in bold, or what is asked for."""
     levels = sorted({cell["noise_level"] for cell in cells})
-    found = {(cell["method"], cell["noise_level"]): cell for cell in cells}
-    rows = [[f"`{method}`", *(show(found[method, level]) for level in levels)] for method in methods if (method, levels[0]) in found]
-    return markdown(["method", *(f"noise {level:g}" for level in levels)], rows)
+    rows = {method: [f"`{method}`"] for method in methods if any(cell["method"] == method for cell in cells)}
+    for level in levels:
+        found = {cell["method"]: cell for cell in cells if cell["noise_level"] == level}
+        written = errors(found, list(rows)) if show is None else [show(found[method]) if method in found else "-" for method in rows]
+        for method, text in zip(rows, written, strict=True):
+            rows[method].append(text)
+    return markdown(["method", *(f"noise {level:g}" for level in levels)], list(rows.values()))
+
+
+def errors(found: Mapping[str, Cell], methods: Sequence[str]) -> list[str]:
+    """Return the mean RMSE of each method on the same scenes; those that read like the least one are in bold."""
+    values = {method: found[method]["rmse"] if method in found else None for method in methods}
+    compared = [value for method, value in values.items() if value is not None and method not in NOT_COMPARED]
+    best = number(min(compared)) if compared else None
+    written = {method: number(value) for method, value in values.items()}
+    return [f"**{text}**" if text == best and method not in NOT_COMPARED else text for method, text in written.items()]
+
+
+def with_interval(cell: Cell) -> str:
+    """Return the mean RMSE with its 95 % interval."""
+    return f"{number(cell['rmse'])} ({number(cell['rmse_low'])}-{number(cell['rmse_high'])})"
+
+
+def ratio(cells: Sequence[Cell]) -> str:
+    """Return the mean RMSE over that of the formula's limit, which is zero without noise."""
+    levels = sorted({cell["noise_level"] for cell in cells} - {0.0})
+    errors_of = {(cell["method"], cell["noise_level"]): cell["rmse"] for cell in cells}
+
+    def times(method: str, level: float) -> str:
+        error, limit = errors_of.get((method, level)), errors_of.get((LIMIT, level))
+        return f"{error / limit:.2f}" if error is not None and limit else "-"
+
+    rows = [[f"`{method}`", *(times(method, level) for level in levels)] for method in RATIO_METHODS]
+    return markdown([f"RMSE / `{LIMIT}`", *(f"noise {level:g}" for level in levels)], rows)
 
 
 def quality(cells: Sequence[Cell]) -> str:
@@ -98,8 +133,8 @@ def by_defects(cells: Sequence[Cell], methods: Sequence[str]) -> str:
     for method in methods:
         row = [f"`{method}`"]
         for bin_ in bins:
-            part = [cell for cell in chosen if (cell["method"], cell["defects"]) == (method, bin_)]
-            row.append(number(sum(cell["rmse"] * cell["scenes"] for cell in part) / sum(cell["scenes"] for cell in part)))
+            part = [cell for cell in chosen if (cell["method"], cell["defects"]) == (method, bin_) and cell["scenes"]]
+            row.append(number(sum(cell["rmse"] * cell["scenes"] for cell in part) / sum(cell["scenes"] for cell in part) if part else None))
         rows.append(row)
     return markdown(["method", *(f"{name} defects" for name in bins)], rows)
 
@@ -107,19 +142,27 @@ def by_defects(cells: Sequence[Cell], methods: Sequence[str]) -> str:
 def others(cells: Sequence[Cell]) -> str:
     """Return a row for each other variant and noise level."""
     chosen = [cell for cell in cells if cell["variant"] not in ("on-grid", "off-grid") and cell["defects"] == ALL]
-    found = {(cell["variant"], cell["noise_level"], cell["method"]): cell for cell in chosen}
+    methods = [method for method in OTHER_METHODS if any(cell["method"] == method for cell in chosen)]
     rows = []
-    for variant, level in dict.fromkeys((cell["variant"], cell["noise_level"]) for cell in chosen):
-        refined = found[variant, level, "refined"]
-        inside = f"{100 * refined['coverage_68']:.0f} % / {100 * refined['coverage_95']:.0f} %"
-        errors = [number(found[variant, level, method]["rmse"]) for method in OTHER_METHODS]
-        rows.append([variant, f"{level:g}", *errors, inside, f"{refined['seconds']:.1f}"])
-    header = ["scenes", "noise", *(f"`{method}`" for method in OTHER_METHODS), "`refined`: within 1 / 1.96 s.d.", "seconds"]
+    for variant in VARIANTS:
+        for level in sorted({cell["noise_level"] for cell in chosen if cell["variant"] == variant}):
+            found = {cell["method"]: cell for cell in chosen if (cell["variant"], cell["noise_level"]) == (variant, level)}
+            rows.append([variant, f"{level:g}", *errors(found, methods), *inside_and_seconds(found.get("refined"))])
+    header = ["scenes", "noise", *(f"`{method}`" for method in methods), "`refined`: within 1 / 1.96 s.d.", "seconds"]
     return markdown(header, rows)
 
 
-def number(value: float) -> str:
-    """Return an error with about three significant digits, and no more than five decimals."""
+def inside_and_seconds(cell: Cell | None) -> tuple[str, str]:
+    """Return how often the error bars are right, and the median time."""
+    if cell is None or cell["coverage_68"] is None:
+        return "-", "-"
+    return f"{100 * cell['coverage_68']:.0f} % / {100 * cell['coverage_95']:.0f} %", f"{cell['seconds']:.1f}"
+
+
+def number(value: float | None) -> str:
+    """Return an error with about three significant digits, and no more than five decimals; "-" where there is none."""
+    if value is None:
+        return "-"
     return f"{value:.4f}" if value >= 0.01 else f"{value:.5f}"
 
 

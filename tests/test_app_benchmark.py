@@ -9,6 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from qpi_core.checkpoints import list_models
 from qpi_core.evaluation import protocol
+from qpi_core.evaluation.measure import LIMIT
+from qpi_core.evaluation.records import Record
 from qpi_core.evaluation.results_file import results_from
 from qpi_core.evaluation.summary import as_json
 from tests.app_driver import start
@@ -67,6 +69,20 @@ def test_uploaded_results_stand_beside_the_released_ones(app: AppTest):
     # The released model may bring a Table 2 of its own.
     found = [sorted(frame.value["RMSE"]) for frame in app.dataframe if "Symmetry loss" in frame.value]
     assert pytest.approx([0.04, 0.06, 0.0924, 0.1004]) in found
+
+
+def test_the_formulas_limit_is_a_line_with_an_explanation(app: AppTest):
+    limits = [
+        Record("on-grid", level, index, 5, LIMIT, rmse=level / 50, mse=level**2, mae=level) for level in (0.0, 0.2, 1.0) for index in (0, 1)
+    ]
+    content = {**SUMMARY, "cells": as_json([*BENCHMARK, *limits])}
+    app.file_uploader(key="benchmark_upload").upload("mine.json", json.dumps(content).encode(), "application/json").run()
+    assert not app.exception and not app.error
+    line = next(trace for trace in traces(app) if trace["name"] == "Formula limit (mine.json)")
+    assert [line["y"][line["x"].index(tick)] for tick in ("0", "0.2", "1")] == pytest.approx([0, 0.004, 0.02])
+    assert line["line"]["dash"] == "longdash" and "markers" in line["mode"]
+    assert any("Formula limit: the least error" in text.value and "Decoder ceiling:" in text.value for text in app.caption)
+    assert "Formula limit" in set(app.dataframe[0].value["Method"])
 
 
 def test_a_wrong_upload_gives_a_sentence_and_keeps_the_page(app: AppTest):

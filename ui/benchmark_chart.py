@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
-from qpi_core.evaluation.measure import CEILING
+from qpi_core.evaluation.measure import CEILING, LIMIT
 from qpi_core.evaluation.results_file import Results
 from qpi_core.evaluation.summary import Cell
 from ui.kernel_panel import method_title
 from ui.panels import Figure
 
-_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7f6d00", "#666666")
+_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7f6d00", "#666666", "#a02050")
 _DASHES = ("solid", "dash", "dot", "dashdot")
 
 
@@ -77,6 +77,8 @@ def method_name(method: str) -> str:
     base, plus, _ = method.partition("+")
     if base == CEILING:
         return "Decoder ceiling"
+    if base == LIMIT:
+        return "Formula limit"
     return method_title(base) + (", positions refined" if plus else "")
 
 
@@ -84,7 +86,7 @@ def _line(
     name: str, part: Slice, values: list[float | None], cells: list[Cell | None] | None, place: int, number: int, method: str
 ) -> dict[str, Any]:
     colour = _COLOURS[place % len(_COLOURS)]
-    dash = "longdash" if method == CEILING else _DASHES[number % len(_DASHES)]
+    dash = "longdash" if method in (CEILING, LIMIT) else _DASHES[number % len(_DASHES)]
     line: dict[str, Any] = {
         "type": "scatter",
         "mode": "lines" if method == CEILING and len(values) > 1 else "lines+markers",

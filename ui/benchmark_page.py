@@ -10,6 +10,7 @@ import streamlit as st
 
 from qpi_core.checkpoints import ModelInfo, list_models
 from qpi_core.errors import InputError
+from qpi_core.evaluation.measure import CEILING, LIMIT
 from qpi_core.evaluation.results_file import PaperTables, Results, read_results, results_from
 from qpi_core.evaluation.scenes import DEFECT_BINS, HELD_OUT_SEED, VARIANTS
 from ui.benchmark_chart import MEASURES, Slice, measure_chart, method_name, value_of
@@ -20,6 +21,10 @@ from ui.panels import PLOTLY_CONFIG
 from ui.workspace import workspace
 
 _BY_NOISE, _BY_DEFECTS, _BY_KIND = "Noise", "Number of defects", "Kind of scene"
+_REFERENCES = {
+    CEILING: "Decoder ceiling: Decoder_K(Encoder_K(A)).",
+    LIMIT: "Formula limit: the least error of whoever knows Eq. 7, the true positions, the noise and the symmetry order (Cramér-Rao).",
+}
 _PAPER_SCALE = "MAE, MSE and RMSE on the paper's scale: twice (MSE: four times) the error on [0, 1]."
 
 
@@ -108,7 +113,9 @@ def _show_results(sources: Sequence[Results]) -> None:
         config=PLOTLY_CONFIG,
         alt=f"{MEASURES[measure].title} of every method against {part.title}",
     )
-    st.caption(f"{MEASURES[measure].help} {what} Bars: 95 % bootstrap interval (RMSE). Decoder ceiling: Decoder_K(Encoder_K(A)).")
+    shown = {method for source in sources for method in source.methods()}
+    references = " ".join(text for name, text in _REFERENCES.items() if name in shown)
+    st.caption(f"{MEASURES[measure].help} {what} Bars: 95 % bootstrap interval (RMSE). {references}")
     _show_table(sources, part, measure)
 
 

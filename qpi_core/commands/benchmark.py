@@ -16,7 +16,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where records, tables and plots go")
     parser.add_argument(
-        "--methods", nargs="+", metavar="METHOD", help="default: all, and decoder_ceiling; METHOD+positions refines positions"
+        "--methods",
+        nargs="+",
+        metavar="METHOD",
+        help="default: all, decoder_ceiling and formula_limit (the error of whoever knows Eq. 7, positions, noise and symmetry order); "
+        "METHOD+positions refines positions",
     )
     parser.add_argument("--scenes", type=int, default=100, help="scenes of each variant and noise level (default 100)")
     parser.add_argument("--noise", type=float, nargs="+", metavar="LEVEL", help="relative to the clean map (default 0 0.05 0.2 0.5 1)")
@@ -45,8 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from qpi_core.errors import InputError
-    from qpi_core.evaluation.benchmark import BenchmarkPlan, environment, run_benchmark
-    from qpi_core.evaluation.measure import CEILING
+    from qpi_core.evaluation.benchmark import REFERENCES, BenchmarkPlan, environment, run_benchmark
     from qpi_core.evaluation.plots import write_plots
     from qpi_core.evaluation.scenes import HELD_OUT_SEED, NOISE_LEVELS, VARIANTS
     from qpi_core.evaluation.summary import as_json
@@ -56,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     if args.workers < 1:
         raise InputError(f"workers is {args.workers}; at least 1 is needed.")
     plan = BenchmarkPlan(
-        methods=tuple(args.methods or (*METHODS, CEILING)),
+        methods=tuple(args.methods or (*METHODS, *REFERENCES)),
         variants=tuple(VARIANTS) if "all" in args.variant else tuple(args.variant),
         noise_levels=tuple(args.noise or NOISE_LEVELS),
         scenes=args.scenes,

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
@@ -16,9 +16,17 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from qpi_core.errors import InputError
-from qpi_core.evaluation.measure import CEILING, REFINE, check_methods, measure, warm_up
+from qpi_core.evaluation.formula_limit import formula_limit
+from qpi_core.evaluation.measure import CEILING, LIMIT, REFINE, check_methods, measure, warm_up
 from qpi_core.evaluation.records import Record, append_records, read_records
-from qpi_core.evaluation.scenes import HELD_OUT_SEED, NOISE_LEVELS, VARIANTS, draw_benchmark_scene
+from qpi_core.evaluation.scenes import (
+    EQUATION_7_VARIANTS,
+    HELD_OUT_SEED,
+    NOISE_LEVELS,
+    VARIANTS,
+    BenchmarkScene,
+    draw_benchmark_scene,
+)
 from qpi_core.methods import METHODS
 from qpi_core.provenance import versions
 
@@ -26,6 +34,8 @@ if TYPE_CHECKING:
     from qpi_core.extraction import Extractor
 
 RECORDS, SETTINGS = "records.jsonl", "settings.json"
+REFERENCES = (CEILING, LIMIT)
+"""What the tables show beside the methods."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,7 @@ class BenchmarkPlan:
     """What to measure.
 
     Attributes:
-        methods: names of methods.METHODS, measure.CEILING, also with the ending "+positions".
+        methods: names of methods.METHODS, also with the ending "+positions", and of REFERENCES.
         variants: names of scenes.VARIANTS.
         noise_levels: relative to the standard deviation of the clean observation.
         scenes: number of scenes of each variant and noise level.
@@ -42,7 +52,7 @@ class BenchmarkPlan:
         device: where the networks run.
     """
 
-    methods: tuple[str, ...] = (*METHODS, CEILING)
+    methods: tuple[str, ...] = (*METHODS, *REFERENCES)
     variants: tuple[str, ...] = ("on-grid",)
     noise_levels: tuple[float, ...] = NOISE_LEVELS
     scenes: int = 100
@@ -51,7 +61,7 @@ class BenchmarkPlan:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        check_methods(self.methods)
+        check_methods(self.methods, REFERENCES)
         for variant in self.variants:
             if variant not in VARIANTS:
                 raise InputError(f"variants holds {variant!r}; the variants are {', '.join(VARIANTS)}.")
@@ -63,6 +73,10 @@ class BenchmarkPlan:
     def scene_keys(self) -> list[tuple[str, float, int]]:
         """Return (variant, noise level, index) of every scene; the noise levels of one scene follow each other."""
         return [(variant, level, index) for variant, index, level in product(self.variants, range(self.scenes), self.noise_levels)]
+
+    def methods_on(self, variant: str) -> tuple[str, ...]:
+        """Return what is measured on the scenes of a variant: without Eq. 7 there is no limit of the formula."""
+        return tuple(method for method in self.methods if method != LIMIT or variant in EQUATION_7_VARIANTS)
 
 
 def run_benchmark(plan: BenchmarkPlan, folder: str | Path, workers: int = 1, progress: bool = True) -> list[Record]:
@@ -88,14 +102,14 @@ def run_benchmark(plan: BenchmarkPlan, folder: str | Path, workers: int = 1, pro
     tasks = [
         (plan, scene, missing)
         for scene in plan.scene_keys()
-        if (missing := tuple(method for method in plan.methods if (*scene, method) not in records))
+        if (missing := tuple(method for method in plan.methods_on(scene[0]) if (*scene, method) not in records))
     ]
     with tqdm(total=len(plan.scene_keys()), initial=len(plan.scene_keys()) - len(tasks), desc="scenes", disable=not progress) as bar:
         for found in _measured(tasks, workers):
             append_records(out / RECORDS, found)
             records.update({record.key: record for record in found})
             bar.update()
-    return [records[(*scene, method)] for scene in plan.scene_keys() for method in plan.methods]
+    return [records[(*scene, method)] for scene in plan.scene_keys() for method in plan.methods_on(scene[0])]
 
 
 def environment(plan: BenchmarkPlan, workers: int = 1) -> dict[str, Any]:
@@ -115,7 +129,7 @@ def environment(plan: BenchmarkPlan, workers: int = 1) -> dict[str, Any]:
 
 
 def _needs_model(method: str) -> bool:
-    return method == CEILING or METHODS[method.removesuffix(REFINE)].needs_model
+    return method == CEILING or method != LIMIT and METHODS[method.removesuffix(REFINE)].needs_model
 
 
 def _measured(tasks: list[Any], workers: int) -> Iterator[list[Record]]:
@@ -144,10 +158,13 @@ def _measure_scene(task: tuple[BenchmarkPlan, tuple[str, float, int], tuple[str,
     extractor = _extractor(plan.model, plan.device, plan.methods)
     scene = draw_benchmark_scene(plan.seed, index, variant, level)
     blank = Record(variant, level, index, len(scene.true_positions), "", symmetry_true=scene.symmetry_order)
-    return [
-        measure(extractor, method, scene.observation, scene.positions, scene.kernel, scene.pixel_size_nm, blank, scene.noise_sigma)
-        for method in methods
-    ]
+    return [_measure_method(extractor, method, scene, blank) for method in methods]
+
+
+def _measure_method(extractor: Extractor, method: str, scene: BenchmarkScene, blank: Record) -> Record:
+    if method == LIMIT:
+        return replace(blank, method=method, **asdict(formula_limit(scene)))
+    return measure(extractor, method, scene.observation, scene.positions, scene.kernel, scene.pixel_size_nm, blank, scene.noise_sigma)
 
 
 @lru_cache(maxsize=1)
@@ -156,7 +173,7 @@ def _extractor(model: str | None, device: str, methods: tuple[str, ...]) -> Extr
     from qpi_core.extraction import load_extractor
 
     extractor = load_extractor(model, device=device)
-    warm_up(extractor, methods)
+    warm_up(extractor, [method for method in methods if method != LIMIT])
     return extractor
 
 

@@ -21,20 +21,24 @@ if TYPE_CHECKING:
 
 CEILING = "decoder_ceiling"
 """Not a method: Decoder_K(Encoder_K(A)) of the true kernel, the best that anything using the decoder alone can do."""
+LIMIT = "formula_limit"
+"""Not a method: what formula_limit.py expects of whoever knows the formula, positions, noise and symmetry order of a benchmark scene."""
 REFINE = "+positions"
 """Ending of a method's name that asks for refined positions, such as "harmonic+positions"."""
 
 
-def check_methods(names: Sequence[str]) -> None:
-    """Refuse names that no method has.
+def check_methods(names: Sequence[str], references: Sequence[str] = (CEILING,)) -> None:
+    """Refuse names that neither a method nor one of the references has.
 
     Raises:
         InputError: an unknown name, or none.
     """
-    known = (*METHODS, CEILING)
+    known = (*METHODS, *references)
     for name in names:
-        if name.removesuffix(REFINE) not in known or name == CEILING + REFINE:
-            raise InputError(f"methods holds {name!r}; choose from {', '.join(known)}, each but the last also with the ending {REFINE}.")
+        if name not in known and name.removesuffix(REFINE) not in METHODS:
+            raise InputError(
+                f"methods holds {name!r}; choose from {', '.join(known)}, all but {' and '.join(references)} also with the ending {REFINE}."
+            )
     if not names:
         raise InputError(f"methods is empty; name at least one of {', '.join(known)}.")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from qpi_core.evaluation.measure import CEILING
+from qpi_core.evaluation.measure import CEILING, LIMIT
 from qpi_core.evaluation.records import Record
 from qpi_core.evaluation.scenes import DEFECT_BINS, defect_bin
 from qpi_core.evaluation.summary import Cell, group
@@ -56,7 +56,7 @@ def _draw(records: Sequence[Record], cells: dict[tuple[str, object], Cell], colu
         centre = [cell.rmse or 0.0 for cell in found]
         below = [cell.rmse - cell.rmse_low if cell.rmse is not None and cell.rmse_low is not None else 0.0 for cell in found]
         above = [cell.rmse_high - cell.rmse if cell.rmse is not None and cell.rmse_high is not None else 0.0 for cell in found]
-        style = "--" if method == CEILING else "o-"
+        style = {CEILING: "--", LIMIT: "o:"}.get(method, "o-")
         axes.errorbar(places, centre, yerr=[below, above], label=method.replace("_", " "), capsize=2, fmt=style)
     axes.set_xticks(range(len(labels)), labels)
     axes.set_yscale("log")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from qpi_core.errors import InputError
 from qpi_core.evaluation.unusual_kernels import band_pattern, one_sided_pattern, strained_pattern
 from qpi_core.grid import DEFAULT_PIXEL_SIZE_NM, kernel_coordinates
+from qpi_core.synthesis.kernels import KernelParameters
 from qpi_core.synthesis.scenes import BENCHMARK_SHAPE, Pattern, draw_positions, draw_scene, superpose
 
 HELD_OUT_SEED = 770_001
@@ -33,6 +34,8 @@ VARIANTS = {
     "band": "Green's-function kernels of one elliptic or two circular parabolic bands, finite tip",
     "band-150x200": "the same on maps of 150 x 200 pixels",
 }
+EQUATION_7_VARIANTS = ("on-grid", "off-grid", "clicks-0.5", "clicks-1", "missing-10")
+"""Variants whose kernels are of Eq. 7, so that there is a formula to know."""
 _POSITION_ERRORS = {"clicks-0.5": 0.5, "clicks-1": 1.0}
 _MISSING_SHARE = 0.1
 _VARIANT_STREAM = 0x56415249
@@ -52,6 +55,7 @@ class BenchmarkScene:
         kernel: (64, 64) float32, the truth, centre at index 32.
         noise_sigma: standard deviation of the noise, units of the observation.
         symmetry_order: 0, 2, 3, 4, 6, or None for a kernel without one of these.
+        parameters: of the kernel, None where it is not of Eq. 7.
         pixel_size_nm: pitch.
     """
 
@@ -64,6 +68,7 @@ class BenchmarkScene:
     kernel: NDArray[np.float32]
     noise_sigma: float
     symmetry_order: int | None
+    parameters: KernelParameters | None
     pixel_size_nm: float = DEFAULT_PIXEL_SIZE_NM
 
 
@@ -75,6 +80,7 @@ class _CleanScene:
     positions: NDArray[np.float64]
     kernel: NDArray[np.float32]
     symmetry_order: int | None
+    parameters: KernelParameters | None
 
 
 def draw_benchmark_scene(seed: int, index: int, variant: str = "on-grid", noise_level: float = 0.0) -> BenchmarkScene:
@@ -105,6 +111,7 @@ def draw_benchmark_scene(seed: int, index: int, variant: str = "on-grid", noise_
         kernel=scene.kernel,
         noise_sigma=sigma,
         symmetry_order=scene.symmetry_order,
+        parameters=scene.parameters,
     )
 
 
@@ -145,4 +152,5 @@ def _draw_clean(seed: int, index: int, variant: str) -> _CleanScene:
             noise = rng.standard_normal(shape)
         clean = superpose(pattern, positions, shape, DEFAULT_PIXEL_SIZE_NM)
         kernel = pattern(*kernel_coordinates(KERNEL_SIZE, DEFAULT_PIXEL_SIZE_NM)).astype(np.float32)
-    return _CleanScene(clean, noise, positions, given, kernel, order)
+    parameters = base.parameters if variant in EQUATION_7_VARIANTS else None
+    return _CleanScene(clean, noise, positions, given, kernel, order, parameters)

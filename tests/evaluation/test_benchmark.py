@@ -1,6 +1,7 @@
 """The runner: every method on the same scenes, nothing measured twice, nothing lost, numbers that a loop confirms."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from qpi_core.errors import InputError
 from qpi_core.evaluation import benchmark, measure
 from qpi_core.evaluation.benchmark import BenchmarkPlan, run_benchmark
+from qpi_core.evaluation.formula_limit import formula_limit
+from qpi_core.evaluation.measure import LIMIT
 from qpi_core.evaluation.plots import write_plots
 from qpi_core.evaluation.records import Record, append_records, read_records
 from qpi_core.evaluation.scenes import draw_benchmark_scene
@@ -69,6 +72,38 @@ def test_what_a_method_refused_is_kept_and_asked_again(tmp_path, monkeypatch):
     assert summarise(refused).failures == 2 and summarise(refused).rmse is None
     assert "| `defect_average` | - |" in by_noise(refused)
     assert all(record.failure is None for record in run_benchmark(plan, tmp_path, progress=False))
+
+
+def test_an_older_folder_gets_the_formulas_limit_where_there_is_one(tmp_path):
+    """Records of an earlier version hold no formula_limit; scenes without Eq. 7 never get one and are not asked again."""
+    variants = ("off-grid", "band")
+    older = BenchmarkPlan(methods=("defect_average",), variants=variants, noise_levels=(0.0, 0.5), scenes=2, seed=15)
+    before = run_benchmark(older, tmp_path, progress=False)
+    plan = replace(older, methods=("defect_average", LIMIT))
+    records = run_benchmark(plan, tmp_path, progress=False)
+    assert [record for record in records if record.method != LIMIT] == before
+    limits = [record for record in records if record.method == LIMIT]
+    assert [(record.variant, record.noise_level) for record in limits] == [("off-grid", level) for _ in range(2) for level in (0.0, 0.5)]
+    for record in limits:
+        scene = draw_benchmark_scene(15, record.index, record.variant, record.noise_level)
+        assert record.rmse == formula_limit(scene).rmse and (record.rmse > 0) == (record.noise_level > 0)
+        assert record.defects == len(scene.true_positions) and record.failure is record.seconds is record.cosine is None
+    size = (tmp_path / "records.jsonl").stat().st_size
+    assert run_benchmark(plan, tmp_path, progress=False) == records and (tmp_path / "records.jsonl").stat().st_size == size
+    text = report(records)
+    assert f"| `{LIMIT}` | 0.00000 (0.00000-0.00000) | 0.0" in text and LIMIT not in text[text.index("## band") :]
+    assert len(write_plots(records, tmp_path)) == 4
+    assert run_benchmark(replace(plan, methods=(LIMIT,), variants=("band",)), tmp_path, progress=False) == []
+
+
+def test_references_are_no_methods():
+    assert BenchmarkPlan().methods[-2:] == ("decoder_ceiling", "formula_limit")
+    for name in ("decoder_ceiling+positions", "formula_limit+positions"):
+        with pytest.raises(InputError, match=f"{re.escape(name)}.*all but decoder_ceiling and formula_limit also"):
+            BenchmarkPlan(methods=(name,))
+    # The paper's data set has neither noise nor a limit.
+    with pytest.raises(InputError, match="formula_limit"):
+        measure.check_methods(("formula_limit",))
 
 
 def test_another_seed_or_a_broken_file_is_refused(measured, tmp_path):
