@@ -102,7 +102,7 @@ METHOD_HELP = {
     "two_step": "Encoder_Y reads the map and its defects, Decoder_K draws the kernel. Learned on phenomenological kernels (Eq. 7).",
     "one_step": "One network straight from map and defects to the kernel: the paper's baseline.",
     "parametric": "Fits the phenomenological formula (Eq. 7), with error bars on its parameters. Wrong where the formula does not hold.",
-    "harmonic": "One rotational symmetry, perhaps stretched, and decaying oscillations, chosen by the data. An uncertainty for every pixel.",
+    "harmonic": "One rotational symmetry, perhaps stretched, and decaying oscillations, chosen by the data. With an uncertainty.",
     "tikhonov": "Boundary-correct least squares with a decay prior. Assumes no symmetry and no formula; noise shows.",
     "defect_average": "Mean of the crops around the defects. Simple and biased: overlapping patterns do not cancel.",
 }
