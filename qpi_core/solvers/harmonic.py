@@ -136,8 +136,13 @@ def _require_orders(symmetry_orders: tuple[int, ...]) -> tuple[int, ...]:
     return candidates
 
 
-def harmonic_solution(model: HarmonicModel, size: int, pitch: tuple[float, float] | None, count: int) -> KernelSolution:
-    """Return the answer of a model: a kernel of `size` px, parameters in nm where the pitch (dy, dx) is known; count defects."""
+def harmonic_solution(
+    model: HarmonicModel, size: int, pitch: tuple[float, float] | None, count: int, position_variance: Array | None = None
+) -> KernelSolution:
+    """Return the answer of a model: a kernel of `size` px, parameters in nm where the pitch (dy, dx) is known; count defects.
+
+    position_variance, (size, size), is what every pixel owes to positions that are not known (joint_positions); None: all are.
+    """
     nodes, fit = model.splines.nodes, model.fit
     orders = fit.hyperparameters.orders
     wide = _wide_kernel(model, fit.evidence.profiles, size)
@@ -145,7 +150,10 @@ def harmonic_solution(model: HarmonicModel, size: int, pitch: tuple[float, float
     kernel = wide[start : start + size, start : start + size]
     spread = laplace(model.equations, nodes, fit, model.floor)
     window = Renderer(KernelGrid.of_size(size, model.aspect), model.splines, orders)
-    deviation = _honest_deviation(model, kernel_deviation(model.equations, nodes, fit, spread, window), wide)
+    own = kernel_deviation(model.equations, nodes, fit, spread, window)
+    if position_variance is not None:
+        own = np.sqrt(own**2 + position_variance)
+    deviation = _honest_deviation(model, own, wide)
     symmetry, probability = _symmetry(model.selection)
     gain = pattern_gain(model)
     parameters = {"symmetry_probability": (probability, 0.0), **_parameters(model, spread, pitch)}

@@ -25,7 +25,7 @@ from qpi_core.solvers.harmonic import HarmonicModel
 from qpi_core.solvers.harmonic_basis import design_tiles
 from qpi_core.solvers.harmonic_evidence import posterior_factor
 from qpi_core.solvers.harmonic_posterior import KernelGrid, Renderer
-from qpi_core.solvers.position_refinement import kernel_with_slopes
+from qpi_core.solvers.position_sensitivities import kernel_with_slopes
 
 Array = NDArray[np.float64]
 

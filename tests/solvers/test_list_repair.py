@@ -13,7 +13,7 @@ from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS
 from qpi_core.solvers.list_choice import fit_with_list, prefer_repaired
 from qpi_core.solvers.list_repair import Suspicion, suspect_list
 from qpi_core.solvers.normal_equations import accumulate_equations
-from qpi_core.solvers.position_refinement import kernel_with_slopes
+from qpi_core.solvers.position_sensitivities import kernel_with_slopes
 from qpi_core.solvers.unlisted_defects import _views, absent_defects, missing_defects
 from qpi_core.synthesis.kernels import KernelParameters, phenomenological_kernel
 from qpi_core.synthesis.scenes import simulate_observation

@@ -8,8 +8,9 @@ import pytest
 from qpi_core.errors import InputError
 from qpi_core.solvers.harmonic import fit_harmonics, solve_harmonic
 from qpi_core.solvers.harmonic_basis import RadialSplines, angular_functions
-from qpi_core.solvers.position_refinement import kernel_with_slopes, refine, sensitivities
+from qpi_core.solvers.position_refinement import refine
 from qpi_core.solvers.position_search import ValleySearch
+from qpi_core.solvers.position_sensitivities import kernel_with_slopes, sensitivities
 
 ORDERS = (0, 4)
 
