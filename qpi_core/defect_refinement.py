@@ -65,6 +65,7 @@ def refine_defects(
         weights: change their amplitudes.
         report: as for `qpi_core.solvers.position_refinement.refine`.
     """
+    from qpi_core.solvers.moves_score import POSITION_SIGMA_PX
     from qpi_core.solvers.position_refinement import refine
 
     found = refine(
@@ -74,6 +75,7 @@ def refine_defects(
         request.weights,
         positions,
         weights,
+        position_sigma_px=POSITION_SIGMA_PX,
         pixel_size_nm=request.pixel_size_nm,
         report=report,
     )
@@ -81,4 +83,5 @@ def refine_defects(
     kept = np.clip(found.positions, -0.5, [width - 0.5, height - 0.5])
     moved = np.hypot(*(kept - request.positions).T)
     record = Refinement(request.positions, moved, found.deviation_px, tuple(int(i) for i in np.flatnonzero(found.unsupported)), weights)
-    return replace(request, positions=kept, weights=found.weights), record
+    sigma = np.full(len(kept), POSITION_SIGMA_PX) if positions else None
+    return replace(request, positions=kept, weights=found.weights, position_sigma=sigma), record

@@ -39,6 +39,7 @@ class Request:
         pixel_size_nm: (dy, dx), or None where it is not known.
         models: loads the networks, or raises InputError where there are none.
         has_model: says whether there are networks to load.
+        position_sigma: (n,) prior deviation in px of positions that the map itself has moved, None where they are as they were given.
         latent_wanted: whether a method that tries the networks only where it needs them runs them in any case.
     """
 
@@ -49,6 +50,7 @@ class Request:
     pixel_size_nm: tuple[float, float] | None
     models: Callable[[], LoadedModels]
     has_model: Callable[[], bool]
+    position_sigma: NDArray[np.float64] | None = None
     latent_wanted: bool = True
 
 
@@ -174,7 +176,8 @@ def _refined_with(request: Request, listed: ListedFit) -> Answer:
 
     image, points, weights = request.observation, request.positions, request.weights
     size, pitch, model = request.kernel_size, request.pixel_size_nm, listed.model
-    harmonic = with_superposition(harmonic_solution(model, size, pitch, len(points)), model, points, image)
+    doubt = _position_variance(request, listed)
+    harmonic = with_superposition(harmonic_solution(model, size, pitch, len(points), doubt), model, points, image)
     nothing = nothing_known(image, size)
     priors = [
         Prior("harmonic", harmonic, HARMONIC_FREEDOM, lambda held: kernel_without(model, image, points, weights, size, held)),
@@ -196,6 +199,14 @@ def _refined_with(request: Request, listed: ListedFit) -> Answer:
     if network is None and wanted and request.has_model():
         network = run_two_step(request, listed.start)
     return Answer(solution, network, listed.repair)
+
+
+def _position_variance(request: Request, listed: ListedFit) -> NDArray[np.float64] | None:
+    """Return the kernel's variance for positions that were found from the map itself, (size, size); None where all were given."""
+    from qpi_core.solvers.joint_positions import kernel_variance
+
+    sigma = request.position_sigma if listed.repair is None else listed.repair.sigma_px
+    return None if sigma is None or not sigma.any() else kernel_variance(listed.model, sigma, request.kernel_size)
 
 
 def _without(request: Request, held: NDArray[np.bool_]) -> Request:

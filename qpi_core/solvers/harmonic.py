@@ -164,8 +164,13 @@ def _require_orders(symmetry_orders: tuple[int, ...]) -> tuple[int, ...]:
     return candidates
 
 
-def harmonic_solution(model: HarmonicModel, size: int, pitch: tuple[float, float] | None, count: int) -> KernelSolution:
-    """Return the answer of a model: a kernel of `size` px, parameters in nm where the pitch (dy, dx) is known; count defects."""
+def harmonic_solution(
+    model: HarmonicModel, size: int, pitch: tuple[float, float] | None, count: int, position_variance: Array | None = None
+) -> KernelSolution:
+    """Return the answer of a model: a kernel of `size` px, parameters in nm where the pitch (dy, dx) is known; count defects.
+
+    position_variance, (size, size), is what every pixel owes to positions that are not known (joint_positions); None: all are.
+    """
     nodes, fit = model.splines.nodes, model.fit
     orders = fit.hyperparameters.orders
     wide = _wide_kernel(model, fit.evidence.profiles, size)
@@ -173,10 +178,12 @@ def harmonic_solution(model: HarmonicModel, size: int, pitch: tuple[float, float
     kernel = wide[start : start + size, start : start + size]
     spread = laplace(model.equations, nodes, fit, model.floor)
     window = Renderer(model.grid(size), model.splines, orders)
-    deviation = kernel_deviation(model.equations, nodes, fit, spread, window)
+    own = kernel_deviation(model.equations, nodes, fit, spread, window)
     if model.stretch is not None:
-        deviation = np.hypot(deviation, stretch_deviation(model.stretch, model.grid(size), model.splines, fit))
-    deviation = _honest_deviation(model, deviation, wide)
+        own = np.hypot(own, stretch_deviation(model.stretch, model.grid(size), model.splines, fit))
+    if position_variance is not None:
+        own = np.sqrt(own**2 + position_variance)
+    deviation = _honest_deviation(model, own, wide)
     symmetry, probability = _symmetry(model.selection, model.stretch is not None)
     gain = pattern_gain(model)
     parameters = {"symmetry_probability": (probability, 0.0), **_parameters(model, spread, pitch)}

@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from qpi_core.solvers.harmonic import LEAST_GAIN, HarmonicModel, pattern_gain
 from qpi_core.solvers.harmonic_problem import HarmonicProblem
 from qpi_core.solvers.harmonic_selection import log_evidence
+from qpi_core.solvers.joint_positions import converged, joint_system, occam
 from qpi_core.solvers.moves_score import POSITION_SIGMA_PX, MovesScore, score_moves
-from qpi_core.solvers.position_refinement import refine, sensitivities, solve_again
+from qpi_core.solvers.position_refinement import refine
+from qpi_core.solvers.position_sensitivities import solve_again
 from qpi_core.solvers.repaired_list import RepairedList
 from qpi_core.solvers.unlisted_defects import absent_defects, missing_defects
 
@@ -33,8 +35,6 @@ MOST_DEFECTS, MOST_PIXELS = 200, 40_000
 _ROUNDS, _MOST_REFINEMENTS = 24, 3
 _STEPS_A_ROUND = 2
 _SETTLING = 12
-_SETTLED_PX = 2e-3
-_LONGEST_STEP_PX = 0.5
 _PEAK_GAIN = 14.0
 """Log likelihood that a missing defect must gain at its place: chance gives 9 somewhere on a map of 64 x 64 pixels."""
 _DOUBTFUL_GAIN, _MOST_DOUBTFUL = 7.0, 3
@@ -84,7 +84,7 @@ def repair_list(problem: HarmonicProblem, positions: Array, weights: Array, firs
         state = complete
         if not grown:
             break
-    return None if state.model is first else _judged(problem, state, first, positions)
+    return None if state.model is first else _judged(problem, repair.at_its_best(state, positions), first, positions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,21 +148,26 @@ class _Repair:
 
     def settled(self, state: _State, steps: int) -> _State:
         """Return the state with the added defects led to their places, the kernel solved along with them."""
-        free = np.flatnonzero(np.tile(state.origin < 0, 2))
-        if not free.size:
+        sigma = _position_prior(state, self.problem, moved=False)
+        if not sigma.any():
             return state
-        points, model = state.points, solve_again(self.problem.values, state.model, state.points, state.weights)
-        height, width = self.problem.values.shape
-        for _ in range(steps):
-            system = sensitivities(self.problem.values, model, points, state.weights)
-            information = system.information[np.ix_(free, free)]
-            step = np.zeros(2 * len(points))
-            regular = information + 1e-6 * np.trace(information) / free.size * np.eye(free.size)
-            step[free] = np.clip(np.linalg.solve(regular, system.pull[free]), -_LONGEST_STEP_PX, _LONGEST_STEP_PX)
-            points = np.clip(points + step.reshape(2, -1).T, -0.5, [width - 0.5, height - 0.5])
-            model = solve_again(self.problem.values, model, points, state.weights)
-            if np.abs(step).max() < _SETTLED_PX:
-                break
+        model = solve_again(self.problem.values, state.model, state.points, state.weights, most=None)
+        points, model = converged(self.problem.values, model, state.points, state.weights, sigma, state.points, steps)
+        return replace(state, points=points, model=model)
+
+    def at_its_best(self, state: _State, given: Array) -> _State:
+        """Return the state with everything that was moved or added, and the kernel, where they are most probable together."""
+        listed = state.origin >= 0
+        centres = state.points.copy()
+        centres[listed] = given[state.origin[listed]]
+        sigma = _position_prior(state, self.problem, moved=bool(np.any(state.points != centres)))
+        if not sigma.any():
+            return state
+        points, model = converged(self.problem.values, state.model, state.points, state.weights, sigma, centres, _SETTLING)
+        if points is not state.points:
+            # Symmetry and wave vector were chosen for places that were not quite right.
+            chosen = self.problem.simple_fit(points, state.weights)
+            model = max((model, chosen), key=lambda one: log_evidence(one.fit, one.equations.pixels))
         return replace(state, points=points, model=model)
 
     def moved(self, state: _State) -> _State:
@@ -184,25 +189,26 @@ def _with(state: _State, places: Array) -> _State:
     return replace(state, points=np.vstack([state.points, places]), weights=weights, origin=origin)
 
 
+def _position_prior(state: _State, problem: HarmonicProblem, moved: bool) -> Array:
+    """Return the deviation in px of every position's prior: of a click's error, of a place anywhere on the map; 0 where it stays."""
+    anywhere = float(np.sqrt(np.isfinite(problem.values).sum() / (2 * np.pi)))
+    return np.where(state.origin < 0, anywhere, POSITION_SIGMA_PX if moved else 0.0)
+
+
 def _judged(problem: HarmonicProblem, state: _State, first: HarmonicModel, given: Array) -> RepairedList | None:
     """Return the repaired list where its evidence pays for the changes."""
     listed = state.origin >= 0
     added = int(np.sum(~listed))
     absent = np.setdiff1d(np.arange(len(given)), state.origin[listed])
     shifts = state.points[listed] - given[state.origin[listed]]
-    moved = bool(np.any(shifts))
     pixels = first.equations.pixels
-    system = sensitivities(problem.values, state.model, state.points, state.weights)
-    # The prior's volume: of a click's error, or of a place anywhere on the map.
-    width = np.where(listed, POSITION_SIGMA_PX, np.sqrt(pixels / (2 * np.pi)))
-    free = np.flatnonzero(np.tile(np.where(listed, moved, True), 2))
-    scaled = np.tile(width, 2)[free]
-    information = system.information[np.ix_(free, free)] / system.variance * np.outer(scaled, scaled)
-    occam = 0.5 * float(np.linalg.slogdet(np.eye(free.size) + information)[1])
-    price = occam + 0.5 * float(np.sum(shifts**2)) / POSITION_SIGMA_PX**2 + np.log(pixels) * len(absent) / 2
+    sigma = _position_prior(state, problem, bool(np.any(shifts)))
+    price = 0.5 * float(np.sum(shifts**2)) / POSITION_SIGMA_PX**2 + np.log(pixels) * len(absent) / 2
+    if sigma.any():
+        price += occam(joint_system(state.model), sigma)
     gain = log_evidence(state.model.fit, pixels) - log_evidence(first.fit, pixels) - price
     if gain < DECISIVE:
         return None
     return RepairedList(
-        state.points, state.weights, added, tuple(int(i) for i in absent), np.hypot(*shifts.T), float(gain), float(price)
+        state.points, state.weights, added, tuple(int(i) for i in absent), np.hypot(*shifts.T), sigma, float(gain), float(price)
     )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.solvers.harmonic import HarmonicModel
-from qpi_core.solvers.position_refinement import sensitivities
+from qpi_core.solvers.position_sensitivities import sensitivities
 
 Array = NDArray[np.float64]
 

@@ -3,31 +3,30 @@
 Kernel and positions are solved in turn: the harmonic posterior mean for given positions, then one Gauss-Newton step in all
 positions (and amplitudes) for the given kernel, with the spread of the clicks as prior. The noise is estimated anew every
 round, so that the first steps, when the kernel is still blurred, are short. In some rounds defects in the wrong valley of the
-misfit, which such steps never leave, are looked for (see position_search).
+misfit, which such steps never leave, are looked for (see position_search). The last steps are joint ones (see joint_positions).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.errors import InputError
 from qpi_core.solvers.harmonic import LEAST_GAIN, HarmonicModel, fit_harmonics, is_constant, pattern_gain
-from qpi_core.solvers.harmonic_basis import take_samples
-from qpi_core.solvers.harmonic_search import refine as refine_hyperparameters
-from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
 from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS
-from qpi_core.solvers.normal_equations import accumulate_equations
+from qpi_core.solvers.joint_positions import converged, joint_system, position_covariance
 from qpi_core.solvers.position_search import ValleySearch
+from qpi_core.solvers.position_sensitivities import sensitivities, solve_again
 from qpi_core.validation import require_kernel_size, require_observation, require_pixel_size, require_positions, require_weights
 
 Array = NDArray[np.float64]
 
 _ROUNDS = 20
-_KERNEL_PIXELS = 16384
+_JOINT_STEPS, _MOST_JOINT_PIXELS = 6, 40_000
+"""Larger maps hold so many defects that the kernel hardly depends on any of them; solving in turn is enough there."""
 _RESELECT_AFTER = 5
 _SEARCH_IN = (2, 4, 6, 8, 11)
 _LONGEST_STEP_PX = 0.5
@@ -44,7 +43,7 @@ class RefinedDefects:
         positions: (n, 2) in px.
         weights: (n,) amplitudes, on the scale of those given (the kernel carries the common factor).
         moved_px: (n,) how far each defect moved.
-        deviation_px: (n,) one standard deviation of a position in each direction, for the kernel as it was found.
+        deviation_px: (n,) one standard deviation of a position in each direction, what is not known of the kernel included.
         unsupported: (n,) true where the map shows too little of the kernel at that defect.
         warnings: plain sentences.
     """
@@ -137,6 +136,9 @@ class _Rounds:
             if attempt > _RESELECT_AFTER and np.abs(last).max() < _SETTLED_PX:
                 break
             model = self._select(points, weights) if attempt == _RESELECT_AFTER else solve_again(self.values, model, points, weights)
+        if self.move and not self.resize and self.values.size <= _MOST_JOINT_PIXELS:
+            model = solve_again(self.values, model, points, weights, most=None)
+            points, model = converged(self.values, model, points, weights, np.full(len(points), self.sigma), self.clicked, _JOINT_STEPS)
         return points, weights, model
 
     def _select(self, points: Array, weights: Array) -> HarmonicModel:
@@ -172,8 +174,9 @@ class _Rounds:
         """Return the positions' standard deviations, and which defects would have far less amplitude than given, were it free."""
         system = sensitivities(self.values, model, points, weights)
         count = len(points)
-        places = system.information[: 2 * count, : 2 * count] / system.variance + np.eye(2 * count) / self.sigma**2
-        spread = np.sqrt(np.linalg.inv(places).diagonal().reshape(2, count).mean(axis=0))
+        whole = solve_again(self.values, model, points, weights, most=None)
+        _, covariance = position_covariance(joint_system(whole), np.full(count, self.sigma))
+        spread = np.sqrt(covariance.diagonal().reshape(2, count).mean(axis=0))
         own = slice(2 * count, 3 * count)
         information = system.information[own, own]
         # A weak prior keeps defects that hardly any pixel sees from counting as anything but unknown.
@@ -183,66 +186,6 @@ class _Rounds:
         amplitude = (weights + inverse @ system.pull[own] / system.variance) / given
         deviation = np.sqrt(inverse.diagonal()) / np.abs(given)
         return spread, np.asarray((amplitude < _SUPPORTED_WEIGHT) & (amplitude + 2 * deviation < 2 * _SUPPORTED_WEIGHT))
-
-
-def solve_again(values: NDArray[np.float32], model: HarmonicModel, points: Array, weights: Array) -> HarmonicModel:
-    """Return the model for changed defects, the hyperparameters close to where they were."""
-    samples = take_samples(values, points, weights, model.aspect, most=_KERNEL_PIXELS)
-    equations = accumulate_equations(samples, model.splines, model.fit.hyperparameters.orders)
-    fit = refine_hyperparameters(equations, model.splines.nodes, model.fit.hyperparameters, model.floor, rounds=1)
-    return replace(model, samples=samples, equations=equations, fit=fit)
-
-
-@dataclass(frozen=True)
-class Sensitivities:
-    """How the map depends on the defects, for a fixed kernel; parameters are all x, then all y (px), then all amplitudes.
-
-    Attributes:
-        information: (3 n, 3 n), J^T J.
-        pull: (3 n,), J^T residual.
-        variance: mean square of the residual.
-    """
-
-    information: Array
-    pull: Array
-    variance: float
-
-
-def sensitivities(values: NDArray[np.float32], model: HarmonicModel, points: Array, weights: Array) -> Sensitivities:
-    """Return the Gauss-Newton system of the defects; pixels count up to where the kernel's envelope has fallen to 0.2."""
-    count = len(points)
-    samples = take_samples(values, points, weights, model.aspect)
-    profiles = model.fit.evidence.profiles
-    orders = model.fit.hyperparameters.orders
-    background = model.equations.background(profiles)
-    reach = float(np.clip(np.sqrt(1.6 / np.exp(model.fit.hyperparameters.vector[0])), 6.0, model.splines.radius))
-    information, pull, squares, pixels = np.zeros((3 * count, 3 * count)), np.zeros(3 * count), 0.0, 0
-    for part in samples.tiles:
-        x, y = samples.x[part], samples.y[part]
-        near = _within(x, y, samples.positions, model.splines.radius)
-        if not near.size:
-            continue
-        dx, dy = x[:, None] - samples.positions[near, 0], y[:, None] - samples.positions[near, 1]
-        value, by_x, by_y = kernel_with_slopes(model.splines, orders, profiles, dx, dy)
-        residual = samples.values[part] - background - value @ weights[near]
-        squares += float(residual @ residual)
-        pixels += residual.size
-        close = np.hypot(dx, dy) <= reach
-        # A defect that moves by one px moves the kernel by `aspect` solver units the other way.
-        jacobian = np.concatenate(
-            [-by_x * close * weights[near] * model.aspect[1], -by_y * close * weights[near] * model.aspect[0], value * close], axis=1
-        )
-        columns = np.concatenate([near, near + count, near + 2 * count])
-        information[np.ix_(columns, columns)] += jacobian.T @ jacobian
-        pull[columns] += jacobian.T @ residual
-    return Sensitivities(information, pull, squares / max(pixels, 1) + model.floor)
-
-
-def _within(x: Array, y: Array, positions: Array, radius: float) -> NDArray[np.intp]:
-    """Return the defects within radius of the bounding box of pixels."""
-    gap_x = np.maximum(0.0, np.maximum(x.min() - positions[:, 0], positions[:, 0] - x.max()))
-    gap_y = np.maximum(0.0, np.maximum(y.min() - positions[:, 1], positions[:, 1] - y.max()))
-    return np.flatnonzero(np.hypot(gap_x, gap_y) <= radius)
 
 
 def _sentences(moved: Array, unsupported: NDArray[np.bool_], sigma: float) -> list[str]:

@@ -20,6 +20,7 @@ class RepairedList:
         added: number of defects at the end of the list that were missing.
         absent: numbers, in the list as given, of defects that the map does not show.
         moved_px: (n - absent,) how far the listed ones moved.
+        sigma_px: (m,) prior deviation of each position in each direction, 0 for those that are as they were given.
         gain: log evidence over that of the list as given, the price of all changes taken off.
         price: that price.
     """
@@ -29,6 +30,7 @@ class RepairedList:
     added: int
     absent: tuple[int, ...]
     moved_px: Array
+    sigma_px: Array
     gain: float
     price: float
 

@@ -1,0 +1,81 @@
+"""How a map depends on the positions and amplitudes of its defects, for a kernel as it was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.solvers.harmonic import HarmonicModel
+from qpi_core.solvers.harmonic_basis import take_samples
+from qpi_core.solvers.harmonic_search import refine as refine_hyperparameters
+from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
+from qpi_core.solvers.normal_equations import accumulate_equations
+
+Array = NDArray[np.float64]
+
+KERNEL_PIXELS = 16384
+"""Pixels that are enough for the kernel while positions are still on their way."""
+
+
+def solve_again(
+    values: NDArray[np.float32], model: HarmonicModel, points: Array, weights: Array, most: int | None = KERNEL_PIXELS
+) -> HarmonicModel:
+    """Return the model for changed defects, the hyperparameters close to where they were, from at most so many pixels (None: all)."""
+    samples = take_samples(values, points, weights, model.aspect, most=most)
+    equations = accumulate_equations(samples, model.splines, model.fit.hyperparameters.orders)
+    fit = refine_hyperparameters(equations, model.splines.nodes, model.fit.hyperparameters, model.floor, rounds=1)
+    return replace(model, samples=samples, equations=equations, fit=fit)
+
+
+@dataclass(frozen=True)
+class Sensitivities:
+    """How the map depends on the defects, for a fixed kernel; parameters are all x, then all y (px), then all amplitudes.
+
+    Attributes:
+        information: (3 n, 3 n), J^T J.
+        pull: (3 n,), J^T residual.
+        variance: mean square of the residual.
+    """
+
+    information: Array
+    pull: Array
+    variance: float
+
+
+def sensitivities(values: NDArray[np.float32], model: HarmonicModel, points: Array, weights: Array) -> Sensitivities:
+    """Return the Gauss-Newton system of the defects; pixels count up to where the kernel's envelope has fallen to 0.2."""
+    count = len(points)
+    samples = take_samples(values, points, weights, model.aspect)
+    profiles = model.fit.evidence.profiles
+    orders = model.fit.hyperparameters.orders
+    background = model.equations.background(profiles)
+    reach = float(np.clip(np.sqrt(1.6 / np.exp(model.fit.hyperparameters.vector[0])), 6.0, model.splines.radius))
+    information, pull, squares, pixels = np.zeros((3 * count, 3 * count)), np.zeros(3 * count), 0.0, 0
+    for part in samples.tiles:
+        x, y = samples.x[part], samples.y[part]
+        near = defects_near(x, y, samples.positions, model.splines.radius)
+        if not near.size:
+            continue
+        dx, dy = x[:, None] - samples.positions[near, 0], y[:, None] - samples.positions[near, 1]
+        value, by_x, by_y = kernel_with_slopes(model.splines, orders, profiles, dx, dy)
+        residual = samples.values[part] - background - value @ weights[near]
+        squares += float(residual @ residual)
+        pixels += residual.size
+        close = np.hypot(dx, dy) <= reach
+        # A defect that moves by one px moves the kernel by `aspect` solver units the other way.
+        jacobian = np.concatenate(
+            [-by_x * close * weights[near] * model.aspect[1], -by_y * close * weights[near] * model.aspect[0], value * close], axis=1
+        )
+        columns = np.concatenate([near, near + count, near + 2 * count])
+        information[np.ix_(columns, columns)] += jacobian.T @ jacobian
+        pull[columns] += jacobian.T @ residual
+    return Sensitivities(information, pull, squares / max(pixels, 1) + model.floor)
+
+
+def defects_near(x: Array, y: Array, positions: Array, radius: float) -> NDArray[np.intp]:
+    """Return the defects within radius of the bounding box of pixels."""
+    gap_x = np.maximum(0.0, np.maximum(x.min() - positions[:, 0], positions[:, 0] - x.max()))
+    gap_y = np.maximum(0.0, np.maximum(y.min() - positions[:, 1], positions[:, 1] - y.max()))
+    return np.flatnonzero(np.hypot(gap_x, gap_y) <= radius)
