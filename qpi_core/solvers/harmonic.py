@@ -8,6 +8,7 @@ likelihood of the map. Nothing is assumed of the formula of the kernel.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +18,6 @@ from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, design_ti
 from qpi_core.solvers.harmonic_evidence import evaluate
 from qpi_core.solvers.harmonic_orders import choose_orders, doubtful_orders
 from qpi_core.solvers.harmonic_posterior import (
-    KernelGrid,
     Laplace,
     Renderer,
     kernel_deviation,
@@ -35,11 +35,11 @@ from qpi_core.solvers.harmonic_stretch import (
     describe_stretch,
     may_be_stretched,
     stretch_deviation,
-    stretch_matrix,
     stretched_start,
 )
 from qpi_core.solvers.normal_equations import NormalEquations, accumulate_equations
 from qpi_core.solvers.solution import KernelSolution
+from qpi_core.solvers.solver_frame import SolverFrame
 from qpi_core.validation import require_pixel_size, require_problem
 
 Array = NDArray[np.float64]
@@ -76,9 +76,10 @@ class HarmonicModel:
     excess: float
     stretch: Stretch | None = None
 
-    def grid(self, size: int) -> KernelGrid:
-        """Return the offsets of a window of size px in the model's coordinates."""
-        return KernelGrid.of_size(size, self.aspect, None if self.stretch is None else self.stretch.matrix)
+    @cached_property
+    def frame(self) -> SolverFrame:
+        """The coordinates in which all of this holds."""
+        return SolverFrame(self.aspect, None if self.stretch is None else self.stretch.matrix)
 
 
 def solve_harmonic(
@@ -177,10 +178,10 @@ def harmonic_solution(
     start = len(wide) // 2 - size // 2
     kernel = wide[start : start + size, start : start + size]
     spread = laplace(model.equations, nodes, fit, model.floor)
-    window = Renderer(model.grid(size), model.splines, orders)
+    window = Renderer(model.frame.grid(size), model.splines, orders)
     own = kernel_deviation(model.equations, nodes, fit, spread, window)
     if model.stretch is not None:
-        own = np.hypot(own, stretch_deviation(model.stretch, model.grid(size), model.splines, fit))
+        own = np.hypot(own, stretch_deviation(model.stretch, model.frame.grid(size), model.splines, fit))
     if position_variance is not None:
         own = np.sqrt(own**2 + position_variance)
     deviation = _honest_deviation(model, own, wide)
@@ -237,8 +238,7 @@ def kernel_without(
         values, positions, weights, size: as for fit_harmonics.
         held: (height, width), the pixels that take no part.
     """
-    stretch = None if model.stretch is None else model.stretch.matrix
-    samples = take_samples(np.where(held, np.float32(np.nan), values), positions, weights, model.aspect, stretch=stretch)
+    samples = take_samples(np.where(held, np.float32(np.nan), values), positions, weights, model.aspect, stretch=model.frame.stretch)
     point = model.fit.hyperparameters
     equations = accumulate_equations(samples, model.splines, point.orders, model.equations.subspace)
     evidence = evaluate(equations, model.splines.nodes, point.radial, point.mixing(), model.floor)
@@ -247,9 +247,8 @@ def kernel_without(
 
 def _wide_kernel(model: HarmonicModel, profiles: Array, size: int) -> Array:
     """Return the kernel on a window that holds all of the splines, and size px."""
-    shortest = 1.0 if model.stretch is None else float(np.linalg.eigvalsh(model.stretch.matrix)[0])
-    half = max(int(np.floor(model.splines.radius / (shortest * min(model.aspect)))), size // 2)
-    return Renderer(model.grid(2 * half + 1), model.splines, model.fit.hyperparameters.orders)(profiles)
+    half = max(model.frame.reach(model.splines.radius), size // 2)
+    return Renderer(model.frame.grid(2 * half + 1), model.splines, model.fit.hyperparameters.orders)(profiles)
 
 
 def with_superposition(solution: KernelSolution, model: HarmonicModel, positions: Array, values: NDArray[np.float32]) -> KernelSolution:
@@ -264,8 +263,7 @@ def superposition(model: HarmonicModel, shape: tuple[int, int]) -> NDArray[np.fl
     image = np.zeros(shape, dtype=np.float32)
     coefficients = model.fit.evidence.profiles @ model.splines.interpolation.T
     samples = model.samples
-    plain = samples if model.stretch is None else samples.stretched(stretch_matrix(-model.stretch.numbers))
-    rows, columns = np.rint(plain.y / model.aspect[0]).astype(int), np.rint(plain.x / model.aspect[1]).astype(int)
+    columns, rows = np.rint(model.frame.pixels(np.stack([samples.x, samples.y], axis=1))).astype(np.intp).T
     for part, design in design_tiles(samples, model.splines, model.fit.hyperparameters.orders):
         image[rows[part], columns[part]] = np.einsum("apk,ak->p", design, coefficients)
     return image

@@ -22,7 +22,7 @@ from scipy.linalg import cho_factor, cho_solve, cholesky
 from qpi_core.solvers.harmonic import HarmonicModel
 from qpi_core.solvers.harmonic_basis import design_tiles
 from qpi_core.solvers.harmonic_evidence import posterior_factor
-from qpi_core.solvers.harmonic_posterior import KernelGrid, Renderer
+from qpi_core.solvers.harmonic_posterior import Renderer
 from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
 from qpi_core.solvers.position_sensitivities import defects_near, solve_again
 
@@ -57,7 +57,7 @@ def joint_system(model: HarmonicModel) -> JointSystem:
     All pixels that the kernel reaches count, unlike in sensitivities(): what the profiles take over is known only for all of them.
     """
     samples, splines, point = model.samples, model.splines, model.fit.hyperparameters
-    profiles, (height, width) = model.fit.evidence.profiles, model.aspect
+    profiles = model.fit.evidence.profiles
     coefficients, background = profiles @ splines.interpolation.T, model.equations.background(profiles)
     count, pixels = len(samples.positions), samples.values.size
     information, pull, sums = np.zeros((3 * count, 3 * count)), np.zeros(3 * count), np.zeros(3 * count)
@@ -72,8 +72,8 @@ def joint_system(model: HarmonicModel) -> JointSystem:
             continue
         dx, dy = x[:, None] - samples.positions[near, 0], y[:, None] - samples.positions[near, 1]
         value, by_x, by_y = kernel_with_slopes(splines, point.orders, profiles, dx, dy)
-        amplitudes = samples.weights[near]
-        jacobian = np.concatenate([-by_x * amplitudes * width, -by_y * amplitudes * height, value], axis=1)
+        amplitudes, (by_x, by_y) = samples.weights[near], model.frame.by_pixel(by_x, by_y)
+        jacobian = np.concatenate([-by_x * amplitudes, -by_y * amplitudes, value], axis=1)
         columns = np.concatenate([near, near + count, near + 2 * count])
         information[np.ix_(columns, columns)] += jacobian.T @ jacobian
         pull[columns] += jacobian.T @ residual
@@ -146,7 +146,7 @@ def kernel_variance(model: HarmonicModel, sigma: Array, size: int) -> Array:
     """Return the variance, (size, size), that the kernel owes to positions found from the same map; sigma as in converged()."""
     system = joint_system(model)
     free, covariance = position_covariance(system, sigma)
-    window = Renderer(KernelGrid.of_size(size, model.aspect), model.splines, model.fit.hyperparameters.orders)
+    window = Renderer(model.frame.grid(size), model.splines, model.fit.hyperparameters.orders)
     return np.asarray(np.sum(window(system.response[:, :, free] @ cholesky(covariance, lower=True)) ** 2, axis=-1))
 
 

@@ -83,16 +83,15 @@ class ValleySearch:
     def _kernels_at(self, shifts: Array) -> Array:
         """Return the kernel on a window of pixels for a defect off its centre by every shift, (shifts, window pixels)."""
         across, down = np.meshgrid(*2 * (np.arange(-self._reach, self._reach + 1.0),))
-        aspect = self.model.aspect
-        grid = KernelGrid((across.ravel() - shifts[:, :1]) * aspect[1], (down.ravel() - shifts[:, 1:]) * aspect[0])
+        offsets = np.stack([across.ravel() - shifts[:, :1], down.ravel() - shifts[:, 1:]], axis=-1)
+        grid = KernelGrid(*np.moveaxis(self.model.frame.coordinates(offsets), -1, 0))
         return Renderer(grid, self.model.splines, self.model.fit.hyperparameters.orders)(self.model.fit.evidence.profiles)
 
     @cached_property
     def _residual(self) -> Array:
         """The map minus all defects, NaN where not measured, with a margin of one window around it."""
         model = self.model
-        half = int(np.floor(model.splines.radius / min(model.aspect)))
-        grid = KernelGrid.of_size(2 * half + 1, model.aspect)
+        grid = model.frame.grid(2 * model.frame.reach(model.splines.radius) + 1)
         wide = Renderer(grid, model.splines, model.fit.hyperparameters.orders)(model.fit.evidence.profiles).astype(np.float32)
         background = model.equations.background(model.fit.evidence.profiles)
         residual = self.values - reconstruct(wide, background, self.points, self.weights, self.values.shape)

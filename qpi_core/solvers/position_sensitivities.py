@@ -23,7 +23,7 @@ def solve_again(
     values: NDArray[np.float32], model: HarmonicModel, points: Array, weights: Array, most: int | None = KERNEL_PIXELS
 ) -> HarmonicModel:
     """Return the model for changed defects, the hyperparameters close to where they were, from at most so many pixels (None: all)."""
-    samples = take_samples(values, points, weights, model.aspect, most=most)
+    samples = take_samples(values, points, weights, model.aspect, most=most, stretch=model.frame.stretch)
     equations = accumulate_equations(samples, model.splines, model.fit.hyperparameters.orders)
     fit = refine_hyperparameters(equations, model.splines.nodes, model.fit.hyperparameters, model.floor, rounds=1)
     return replace(model, samples=samples, equations=equations, fit=fit)
@@ -47,7 +47,7 @@ class Sensitivities:
 def sensitivities(values: NDArray[np.float32], model: HarmonicModel, points: Array, weights: Array) -> Sensitivities:
     """Return the Gauss-Newton system of the defects; pixels count up to where the kernel's envelope has fallen to 0.2."""
     count = len(points)
-    samples = take_samples(values, points, weights, model.aspect)
+    samples = take_samples(values, points, weights, model.aspect, stretch=model.frame.stretch)
     profiles = model.fit.evidence.profiles
     orders = model.fit.hyperparameters.orders
     background = model.equations.background(profiles)
@@ -64,10 +64,9 @@ def sensitivities(values: NDArray[np.float32], model: HarmonicModel, points: Arr
         squares += float(residual @ residual)
         pixels += residual.size
         close = np.hypot(dx, dy) <= reach
-        # A defect that moves by one px moves the kernel by `aspect` solver units the other way.
-        jacobian = np.concatenate(
-            [-by_x * close * weights[near] * model.aspect[1], -by_y * close * weights[near] * model.aspect[0], value * close], axis=1
-        )
+        # A defect that moves one way moves the kernel's offsets the other way.
+        by_x, by_y = model.frame.by_pixel(by_x, by_y)
+        jacobian = np.concatenate([-by_x * close * weights[near], -by_y * close * weights[near], value * close], axis=1)
         columns = np.concatenate([near, near + count, near + 2 * count])
         information[np.ix_(columns, columns)] += jacobian.T @ jacobian
         pull[columns] += jacobian.T @ residual

@@ -24,7 +24,7 @@ from qpi_core.reconstruction import reconstruct
 from qpi_core.solvers.harmonic import HarmonicModel
 from qpi_core.solvers.harmonic_basis import design_tiles
 from qpi_core.solvers.harmonic_evidence import posterior_factor
-from qpi_core.solvers.harmonic_posterior import KernelGrid, Renderer
+from qpi_core.solvers.harmonic_posterior import Renderer
 from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
 
 Array = NDArray[np.float64]
@@ -78,10 +78,10 @@ def absent_defects(model: HarmonicModel, points: Array, weights: Array, least_ga
 
 def _candidates(values: NDArray[np.float32], model: HarmonicModel, weight: float) -> Array:
     """Return (k, 2) pixels with the strongest response to the kernel's pattern, away from listed defects."""
-    aspect, profiles = model.aspect, model.fit.evidence.profiles
-    half = int(np.floor(model.splines.radius / min(aspect)))
-    kernel = Renderer(KernelGrid.of_size(2 * half + 1, aspect), model.splines, model.fit.hyperparameters.orders)(profiles)
-    points = model.samples.positions / np.array([aspect[1], aspect[0]])
+    frame, profiles = model.frame, model.fit.evidence.profiles
+    window = frame.grid(2 * frame.reach(model.splines.radius) + 1)
+    kernel = Renderer(window, model.splines, model.fit.hyperparameters.orders)(profiles)
+    points = frame.pixels(model.samples.positions)
     background = model.equations.background(profiles)
     fitted = reconstruct(kernel.astype(np.float32), background, points, model.samples.weights, values.shape)
     measured = np.isfinite(values).astype(np.float64)
@@ -114,7 +114,7 @@ def _views(model: HarmonicModel, places: Array, kernel_gives_way: bool) -> _View
     samples, splines, orders = model.samples, model.splines, model.fit.hyperparameters.orders
     profiles = model.fit.evidence.profiles
     coefficients = profiles @ splines.interpolation.T
-    x, y = places[:, 0] * model.aspect[1], places[:, 1] * model.aspect[0]
+    x, y = model.frame.coordinates(places).T
     onto_basis = np.zeros((len(profiles), splines.count, len(places)))
     overlap, response, pattern_sum = np.zeros((len(places), len(places))), np.zeros(len(places)), np.zeros(len(places))
     basis_sum, squares, pixels = np.zeros(onto_basis.shape[:2]), 0.0, samples.values.size

@@ -119,4 +119,4 @@ def test_deviation_is_how_the_kernel_follows_the_stretch():
         grid = KernelGrid.of_size(SIZE, model.aspect, matrix)
         kernels.append(model.splines.evaluate(model.fit.evidence.profiles, np.hypot(grid.dx, grid.dy))[0])
     numerical = np.abs(kernels[0] - kernels[1]) / (2 * step)
-    np.testing.assert_allclose(stretch_deviation(only, model.grid(SIZE), model.splines, model.fit), numerical, atol=1e-4)
+    np.testing.assert_allclose(stretch_deviation(only, model.frame.grid(SIZE), model.splines, model.fit), numerical, atol=1e-4)
