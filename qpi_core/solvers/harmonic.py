@@ -39,7 +39,7 @@ from qpi_core.solvers.harmonic_stretch import (
 )
 from qpi_core.solvers.normal_equations import NormalEquations, accumulate_equations
 from qpi_core.solvers.solution import KernelSolution
-from qpi_core.solvers.solver_frame import SolverFrame
+from qpi_core.solvers.solver_frame import SolverFrame, stretch_matrix
 from qpi_core.validation import require_pixel_size, require_problem
 
 Array = NDArray[np.float64]
@@ -131,22 +131,23 @@ def fit_harmonics(
     With extended=False only the angular orders {0, n} with one shared profile are considered: enough while positions are uncertain.
     With stretchable the model may be one in stretched coordinates (see harmonic_stretch).
     """
-    begun = start or start_harmonics(values, positions, kernel_size, weights, pixel_size_nm, symmetry_orders)
-    chosen, numbers = None, None
-    if extended and stretchable and may_be_stretched(begun, doubtful_orders(begun, symmetry_orders)):
-        found = stretched_start(values, positions, kernel_size, weights, pixel_size_nm, symmetry_orders, begun)
+    problem = (values, positions, kernel_size, weights, pixel_size_nm, symmetry_orders)
+    begun = start or start_harmonics(*problem)
+    chosen = None
+    if extended and stretchable and (begun.stretch is not None or may_be_stretched(begun, doubtful_orders(begun, symmetry_orders))):
+        found = stretched_start(*problem, begun)
         if found is not None:
-            stretched = choose_orders(found[0], symmetry_orders)
+            stretched, pixels = choose_orders(found, symmetry_orders), begun.samples.values.size
             if stretched.excess > 1:
                 chosen = choose_orders(begun, symmetry_orders)
-            pixels = begun.samples.values.size
             if chosen is None or log_evidence(stretched.fit, pixels) - np.log(pixels) > log_evidence(chosen.fit, pixels):
-                begun, numbers, chosen = *found, stretched
+                begun, chosen = found, stretched
     if chosen is None:
         chosen = choose_orders(begun, symmetry_orders, extended)
     splines, aspect, floor = begun.splines, begun.aspect, begun.floor
     fit, equations = chosen.fit, chosen.equations
-    samples = take_samples(values, positions, weights, aspect, stretch=begun.stretch)
+    matrix = None if begun.stretch is None else stretch_matrix(begun.stretch)
+    samples = take_samples(values, positions, weights, aspect, stretch=matrix)
     if samples.values.size != begun.samples.values.size:
         subspace = None if equations is None else equations.subspace
         equations = accumulate_equations(samples, splines, fit.hyperparameters.orders, subspace)
@@ -154,7 +155,10 @@ def fit_harmonics(
     elif equations is None:
         equations = begun.design.equations(fit.hyperparameters.orders)
     fit = shape_profiles(equations, splines.nodes, fit, floor) if extended else without_dephasing(equations, splines.nodes, fit, floor)
-    stretch = None if numbers is None else describe_stretch(begun, fit, numbers, equations.pixels)
+    stretch = None
+    if begun.stretch is not None:
+        described = extended and stretchable
+        stretch = describe_stretch(begun, fit, equations.pixels) if described else Stretch.known(begun.stretch, fit.evidence.profiles)
     return HarmonicModel(samples, splines, equations, fit, chosen.selection, aspect, floor, chosen.excess, stretch)
 
 

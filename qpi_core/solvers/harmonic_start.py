@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, furthest_offset, take_samples
-from qpi_core.solvers.harmonic_posterior import KernelGrid, Renderer
+from qpi_core.solvers.harmonic_posterior import Renderer
 from qpi_core.solvers.harmonic_selection import Selection, select_orders
 from qpi_core.solvers.normal_equations import StoredDesign
+from qpi_core.solvers.solver_frame import SolverFrame, stretch_matrix
 
 Array = NDArray[np.float64]
 
@@ -37,7 +38,7 @@ class HarmonicStart:
         selection: comparison of the symmetry orders.
         aspect: (dy, dx) of a pixel in solver units.
         floor: least noise variance.
-        stretch: symmetric (2, 2) that offsets in solver units are multiplied by (see harmonic_stretch); None is nothing.
+        stretch: (2,) numbers a and b of the stretch (see harmonic_stretch) of the coordinates; None is nothing.
     """
 
     samples: MapSamples
@@ -51,7 +52,7 @@ class HarmonicStart:
     def kernel(self, size: int) -> NDArray[np.float32]:
         """Return the most probable kernel of this stage, (size, size), in the units of the map."""
         fit = self.selection.best
-        renderer = Renderer(KernelGrid.of_size(size, self.aspect, self.stretch), self.splines, fit.hyperparameters.orders)
+        renderer = Renderer(SolverFrame(self.aspect, _matrix(self.stretch)).grid(size), self.splines, fit.hyperparameters.orders)
         return renderer(fit.evidence.profiles).astype(np.float32)
 
 
@@ -67,14 +68,18 @@ def start_harmonics(
 ) -> HarmonicStart:
     """Compare the symmetry orders on at most so many pixels; the arguments, those of solve_harmonic, are checked already.
 
-    With stretch, (2, 2) symmetric, they are those of a kernel in stretched coordinates.
+    With stretch, the numbers a and b, they are those of a kernel in stretched coordinates.
     """
     aspect = solver_aspect(pixel_size_nm)
-    samples = take_samples(values, positions, weights, aspect, most=most, stretch=stretch)
+    samples = take_samples(values, positions, weights, aspect, most=most, stretch=_matrix(stretch))
     splines, floor = splines_for(samples, kernel_size, aspect), noise_floor(values)
     design = StoredDesign(samples, splines, tuple(sorted({0, *symmetry_orders})))
     selection = select_orders(design, splines.nodes, symmetry_orders, floor)
     return HarmonicStart(samples, splines, design, selection, aspect, floor, stretch)
+
+
+def _matrix(stretch: Array | None) -> Array | None:
+    return None if stretch is None else stretch_matrix(stretch)
 
 
 def solver_aspect(pixel_size_nm: tuple[float, float] | None) -> tuple[float, float]:

@@ -22,6 +22,7 @@ from qpi_core.solvers.harmonic_selection import log_evidence
 from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
 from qpi_core.solvers.harmonic_start import HarmonicStart, start_harmonics
 from qpi_core.solvers.normal_equations import StoredDesign, accumulate_equations
+from qpi_core.solvers.solver_frame import stretch_matrix
 
 Array = NDArray[np.float64]
 
@@ -49,6 +50,11 @@ class Stretch:
     covariance: Array
     profile_slopes: Array
 
+    @classmethod
+    def known(cls, numbers: Array, profiles: Array) -> Stretch:
+        """Return a stretch that is taken as given, for profiles (a, nodes)."""
+        return cls(numbers, np.zeros((2, 2)), np.zeros((2, *profiles.shape)))
+
     @property
     def matrix(self) -> Array:
         """The symmetric matrix, (2, 2), that offsets (x, y) in solver units are multiplied by."""
@@ -72,13 +78,6 @@ class Stretch:
         return angle % np.pi, float(np.sqrt(across @ self.covariance @ across)) / (2 * size)
 
 
-def stretch_matrix(numbers: Array) -> Array:
-    """Return exp([[a, b], [b, -a]]), (2, 2)."""
-    size = float(np.hypot(*numbers))
-    generator = np.array([[numbers[0], numbers[1]], [numbers[1], -numbers[0]]])
-    return np.asarray(np.cosh(size) * np.eye(2) + np.sinc(1j * size / np.pi).real * generator)
-
-
 def may_be_stretched(begun: HarmonicStart, surprising: dict[int, float]) -> bool:
     """Say whether what the first stage leaves looks like a stretch: it turns order n into n - 2 and n + 2, and the isotropic part into 2.
 
@@ -100,17 +99,20 @@ def stretched_start(
     pixel_size_nm: tuple[float, float] | None,
     symmetry_orders: tuple[int, ...],
     begun: HarmonicStart,
-) -> tuple[HarmonicStart, Array] | None:
-    """Return the first stage in the most probable stretched coordinates with (a, b); None where a stretch does not pay.
+) -> HarmonicStart | None:
+    """Return the first stage in the most probable stretched coordinates; None where a stretch does not pay.
 
     Args:
         values, positions, kernel_size, weights, pixel_size_nm, symmetry_orders: as for fit_harmonics.
-        begun: the first stage without a stretch.
+        begun: the first stage without a stretch, or with one that is to be improved.
     """
     pixels = begun.samples.values.size
     problem = (values, positions, kernel_size, weights, pixel_size_nm, symmetry_orders)
+    if begun.stretch is not None:
+        plain = begun.samples.stretched(stretch_matrix(-begun.stretch))
+        return start_harmonics(*problem, _polished(plain, begun.splines, begun.selection.best, begun.stretch, begun.floor)[0])
     promising = _promising(values, positions, weights, begun)
-    coarse = [start_harmonics(*problem, stretch_matrix(numbers), _GRID_PIXELS).selection.best for numbers in promising]
+    coarse = [start_harmonics(*problem, numbers, _GRID_PIXELS).selection.best for numbers in promising]
     lowest = min(fit.cost for fit in coarse)
     polished = [
         _polished(begun.samples, begun.splines, fit, numbers, begun.floor)
@@ -120,18 +122,18 @@ def stretched_start(
     numbers, fit = min(polished, key=lambda found: found[1].cost)
     if log_evidence(fit, pixels) - float(np.log(pixels)) <= log_evidence(begun.selection.best, pixels):
         return None
-    return start_harmonics(*problem, stretch_matrix(numbers)), numbers
+    return start_harmonics(*problem, numbers)
 
 
-def describe_stretch(start: HarmonicStart, fit: Fit, numbers: Array, pixels: int) -> Stretch:
+def describe_stretch(start: HarmonicStart, fit: Fit, pixels: int) -> Stretch:
     """Return a stretch with its covariance, the kernel's profiles marginalised (Schur complement).
 
     Args:
         start: first stage in the stretched coordinates.
         fit: in the same coordinates.
-        numbers: a and b.
         pixels: that the fit rests on, at least as many as those of the start.
     """
+    assert start.stretch is not None, "the start is not stretched"
     slopes = _stretch_slopes(start.samples, start.splines, fit)
     start.design.add_orders(fit.hyperparameters.orders)
     seen, factor = _taken_up(start.design, start.splines, fit, slopes)
@@ -140,7 +142,7 @@ def describe_stretch(start: HarmonicStart, fit: Fit, numbers: Array, pixels: int
     share = start.samples.values.size / pixels
     covariance = share * fit.evidence.variance * (vectors / np.maximum(values, 1e-6 * np.trace(whole) + 1e-300)) @ vectors.T
     response = np.tensordot(seen.T, factor, axes=(1, 2))
-    return Stretch(numbers, covariance, -response)
+    return Stretch(start.stretch, covariance, -response)
 
 
 def stretch_deviation(stretch: Stretch, grid: KernelGrid, splines: RadialSplines, fit: Fit) -> Array:

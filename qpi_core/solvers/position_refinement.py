@@ -9,14 +9,16 @@ misfit, which such steps never leave, are looked for (see position_search). The 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.errors import InputError
 from qpi_core.solvers.harmonic import LEAST_GAIN, HarmonicModel, fit_harmonics, is_constant, pattern_gain
-from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS
+from qpi_core.solvers.harmonic_orders import doubtful_orders
+from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS, HarmonicStart, start_harmonics
+from qpi_core.solvers.harmonic_stretch import may_be_stretched, stretched_start
 from qpi_core.solvers.joint_positions import converged, joint_system, position_covariance
 from qpi_core.solvers.position_search import ValleySearch
 from qpi_core.solvers.position_sensitivities import sensitivities, solve_again
@@ -67,6 +69,7 @@ def refine(
     pixel_size_nm: float | tuple[float, float] | None = None,
     symmetry_orders: tuple[int, ...] = SYMMETRY_ORDERS,
     report: Callable[[float, str], None] | None = None,
+    stretch: Array | None = None,
 ) -> RefinedDefects:
     """Return the defects' positions and amplitudes that the map supports best.
 
@@ -81,6 +84,7 @@ def refine(
         pixel_size_nm: (dy, dx) or one number.
         symmetry_orders: candidates, as in solve_harmonic.
         report: called before each round with the share of the rounds that is done and a few words; what it raises stops the work.
+        stretch: (2,) numbers of a stretch of the kernel that is known (see harmonic_stretch); None looks for one in the end.
 
     Raises:
         InputError: an argument is not usable; the sentence says which.
@@ -96,8 +100,13 @@ def refine(
     points, sizes, deviation = clicked, amplitudes, np.full(len(clicked), float(position_sigma_px))
     unsupported = np.zeros(len(clicked), dtype=bool)
     if not is_constant(values):
-        rounds = _Rounds(values, size, pitch, symmetry_orders, clicked, amplitudes, position_sigma_px, refine_positions, refine_weights)
+        sigma, move, resize = position_sigma_px, refine_positions, refine_weights
+        rounds = _Rounds(values, size, pitch, symmetry_orders, clicked, amplitudes, sigma, move, resize, stretch)
         points, sizes, model = rounds.run(report)
+        if refine_positions and rounds.stretch is None and (numbers := rounds.stretch_of(points, sizes)) is not None:
+            # A round kernel for a stretched one has drawn the defects towards where the two differ least.
+            rounds = replace(rounds, stretch=numbers)
+            points, sizes, model = rounds.run(report, points, sizes)
         if pattern_gain(model) >= LEAST_GAIN:
             deviation, unsupported = rounds.judge(model, points, sizes)
     moved = np.hypot(*(points - clicked).T)
@@ -117,10 +126,13 @@ class _Rounds:
     sigma: float
     move: bool
     resize: bool
+    stretch: Array | None = None
 
-    def run(self, report: Callable[[float, str], None] | None = None) -> tuple[Array, Array, HarmonicModel]:
-        """Return positions, amplitudes, and the last model."""
-        points, weights = self.clicked, self.given
+    def run(
+        self, report: Callable[[float, str], None] | None = None, points: Array | None = None, weights: Array | None = None
+    ) -> tuple[Array, Array, HarmonicModel]:
+        """Return positions, amplitudes, and the last model; the rounds begin at points with weights, or at what was given."""
+        points, weights = self.clicked if points is None else points, self.given if weights is None else weights
         model = self._select(points, weights)
         if pattern_gain(model) < LEAST_GAIN:
             return points, weights, model
@@ -141,8 +153,20 @@ class _Rounds:
             points, model = converged(self.values, model, points, weights, np.full(len(points), self.sigma), self.clicked, _JOINT_STEPS)
         return points, weights, model
 
+    def stretch_of(self, points: Array, weights: Array) -> Array | None:
+        """Return the numbers of the stretch, (2,), that the kernel has; None where it has none."""
+        start = self._start(points, weights)
+        if not may_be_stretched(start, doubtful_orders(start, self.symmetry_orders)):
+            return None
+        found = stretched_start(self.values, points, self.kernel_size, weights, self.pitch, self.symmetry_orders, start)
+        return None if found is None else found.stretch
+
+    def _start(self, points: Array, weights: Array) -> HarmonicStart:
+        return start_harmonics(self.values, points, self.kernel_size, weights, self.pitch, self.symmetry_orders, self.stretch)
+
     def _select(self, points: Array, weights: Array) -> HarmonicModel:
-        return fit_harmonics(self.values, points, self.kernel_size, weights, self.pitch, self.symmetry_orders, extended=False)
+        problem = (self.values, points, self.kernel_size, weights, self.pitch, self.symmetry_orders)
+        return fit_harmonics(*problem, extended=False, start=self._start(points, weights))
 
     def _step(self, model: HarmonicModel, points: Array, weights: Array, search: bool) -> tuple[Array, Array]:
         """Return positions and amplitudes after one Gauss-Newton step, or with search after moves to better valleys."""

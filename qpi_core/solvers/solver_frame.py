@@ -51,3 +51,10 @@ class SolverFrame:
     def grid(self, size: int) -> KernelGrid:
         """Return the offsets of a window of size px, centre at index size // 2."""
         return KernelGrid.of_size(size, self.aspect, self.stretch)
+
+
+def stretch_matrix(numbers: Array) -> Array:
+    """Return exp([[a, b], [b, -a]]), (2, 2), for numbers (a, b)."""
+    size = float(np.hypot(*numbers))
+    generator = np.array([[numbers[0], numbers[1]], [numbers[1], -numbers[0]]])
+    return np.asarray(np.cosh(size) * np.eye(2) + np.sinc(1j * size / np.pi).real * generator)

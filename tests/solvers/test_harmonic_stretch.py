@@ -9,7 +9,8 @@ from qpi_core.solvers.harmonic_basis import take_samples
 from qpi_core.solvers.harmonic_orders import doubtful_orders
 from qpi_core.solvers.harmonic_posterior import KernelGrid
 from qpi_core.solvers.harmonic_start import start_harmonics
-from qpi_core.solvers.harmonic_stretch import Stretch, may_be_stretched, stretch_deviation, stretch_matrix
+from qpi_core.solvers.harmonic_stretch import Stretch, may_be_stretched, stretch_deviation
+from qpi_core.solvers.solver_frame import stretch_matrix
 from qpi_core.synthesis.scenes import superpose
 
 SIZE, SHAPE, ORDERS = 32, (52, 60), (0, 1, 2, 3, 4)
