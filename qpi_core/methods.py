@@ -171,7 +171,7 @@ def _refined(request: Request) -> Answer:
 
 def _refined_with(request: Request, listed: ListedFit) -> Answer:
     """Return the answer of `refined` for one list; the request's defects are those of the list."""
-    from qpi_core.solvers.harmonic import harmonic_solution, kernel_without, with_superposition
+    from qpi_core.solvers.harmonic_answer import harmonic_solution, kernel_without, with_superposition
     from qpi_core.solvers.refined import Prior, nothing_known, solve_refined
 
     image, points, weights = request.observation, request.positions, request.weights

@@ -33,12 +33,12 @@ class ChosenOrders:
     excess: float
 
 
-def doubtful_orders(begun: HarmonicStart, symmetry_orders: tuple[int, ...]) -> dict[int, float]:
+def doubtful_orders(begun: HarmonicStart, symmetry_orders: tuple[int, ...], probability: float = DOUBTFUL) -> dict[int, float]:
     """Return the orders that make the start's own choice doubtful, as unexplained_orders does, strongest first."""
     fit = begun.selection.best
     if fit.evidence.variance <= _EXPLAINED_FLOORS * begun.floor:
         return {}
-    return unexplained_orders(begun.design, begun.splines.nodes, fit, _checked(begun, symmetry_orders), DOUBTFUL)
+    return unexplained_orders(begun.design, begun.splines.nodes, fit, _checked(begun, symmetry_orders), probability)
 
 
 def choose_orders(begun: HarmonicStart, symmetry_orders: tuple[int, ...], extended: bool = True) -> ChosenOrders:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.harmonic import HarmonicModel, fit_harmonics
+from qpi_core.solvers.harmonic_model import HarmonicModel, fit_harmonics
 from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS, HarmonicStart, start_harmonics
 
 Array = NDArray[np.float64]

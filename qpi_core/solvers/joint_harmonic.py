@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.harmonic import HarmonicModel, harmonic_solution, superposition
+from qpi_core.solvers.harmonic_answer import harmonic_solution, superposition
 from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, take_samples
 from qpi_core.solvers.harmonic_evidence import evaluate, low_rank_factor
+from qpi_core.solvers.harmonic_model import HarmonicModel
 from qpi_core.solvers.harmonic_orders import ChosenOrders, choose_orders
 from qpi_core.solvers.harmonic_posterior import KernelGrid, Renderer, kernel_deviation, laplace
 from qpi_core.solvers.harmonic_search import Fit, Hyperparameters, refine

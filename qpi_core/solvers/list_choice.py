@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.diagnostics import neighbour_correlation
-from qpi_core.solvers.harmonic import HarmonicModel
+from qpi_core.solvers.harmonic_model import HarmonicModel
 from qpi_core.solvers.harmonic_problem import HarmonicProblem
 from qpi_core.solvers.harmonic_search import SHARED
 from qpi_core.solvers.harmonic_selection import log_evidence

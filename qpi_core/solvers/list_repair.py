@@ -16,7 +16,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.harmonic import LEAST_GAIN, HarmonicModel, pattern_gain
+from qpi_core.solvers.harmonic_model import LEAST_GAIN, HarmonicModel, pattern_gain
 from qpi_core.solvers.harmonic_problem import HarmonicProblem
 from qpi_core.solvers.harmonic_selection import log_evidence
 from qpi_core.solvers.joint_positions import converged, joint_system, occam

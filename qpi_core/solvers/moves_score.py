@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.harmonic import HarmonicModel
+from qpi_core.solvers.harmonic_model import HarmonicModel
 from qpi_core.solvers.position_sensitivities import sensitivities
 
 Array = NDArray[np.float64]

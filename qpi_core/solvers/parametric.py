@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
 
-from qpi_core.solvers.harmonic import LEAST_GAIN, HarmonicModel, fit_harmonics, is_constant, nothing_to_see, pattern_gain
+from qpi_core.solvers.harmonic import is_constant, nothing_to_see
 from qpi_core.solvers.harmonic_basis import MapSamples
+from qpi_core.solvers.harmonic_model import LEAST_GAIN, HarmonicModel, fit_harmonics, pattern_gain
 from qpi_core.solvers.harmonic_posterior import KernelGrid
 from qpi_core.solvers.harmonic_selection import log_evidence
 from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS

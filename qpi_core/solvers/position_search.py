@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from qpi_core.reconstruction import reconstruct
-from qpi_core.solvers.harmonic import HarmonicModel
+from qpi_core.solvers.harmonic_model import HarmonicModel
 from qpi_core.solvers.harmonic_posterior import KernelGrid, Renderer
 
 Array = NDArray[np.float64]

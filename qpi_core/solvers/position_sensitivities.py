@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.harmonic import HarmonicModel
 from qpi_core.solvers.harmonic_basis import take_samples
+from qpi_core.solvers.harmonic_model import HarmonicModel
 from qpi_core.solvers.harmonic_search import refine as refine_hyperparameters
 from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
 from qpi_core.solvers.normal_equations import accumulate_equations

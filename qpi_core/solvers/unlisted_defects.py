@@ -21,9 +21,9 @@ from scipy.spatial import cKDTree
 
 from qpi_core.correlation import correlate_with_kernel
 from qpi_core.reconstruction import reconstruct
-from qpi_core.solvers.harmonic import HarmonicModel
 from qpi_core.solvers.harmonic_basis import design_tiles
 from qpi_core.solvers.harmonic_evidence import posterior_factor
+from qpi_core.solvers.harmonic_model import HarmonicModel
 from qpi_core.solvers.harmonic_posterior import Renderer
 from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
 from qpi_core.grid import central_crop
-from qpi_core.solvers.harmonic import LEAST_GAIN
 from qpi_core.solvers.harmonic_extension import profile_subspace
+from qpi_core.solvers.harmonic_model import LEAST_GAIN
 from qpi_core.solvers.harmonic_posterior import KernelGrid, Laplace, Renderer, kernel_deviation, laplace
 from qpi_core.solvers.harmonic_search import INDEPENDENT, Fit, Hyperparameters, cost_and_gradient, refine
 from qpi_core.solvers.harmonic_selection import log_evidence

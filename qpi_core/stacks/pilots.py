@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.harmonic import LEAST_GAIN, fit_harmonics, pattern_gain
+from qpi_core.solvers.harmonic_model import LEAST_GAIN, fit_harmonics, pattern_gain
 from qpi_core.solvers.harmonic_search import Hyperparameters
 from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from qpi_core.diagnostics import warn_about_fit
 from qpi_core.grid import central_crop
 from qpi_core.reconstruction import reconstruct
-from qpi_core.solvers.harmonic import LEAST_GAIN, is_constant
+from qpi_core.solvers.harmonic import is_constant
 from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, furthest_offset, take_samples
+from qpi_core.solvers.harmonic_model import LEAST_GAIN
 from qpi_core.solvers.refined import NO_LONGER_SYMMETRIC, SYMMETRY_LOST
 from qpi_core.stacks.estimate import LayerKernel
 from qpi_core.stacks.layer_solver import NO_PATTERN, HarmonicLayer, LayerSolver

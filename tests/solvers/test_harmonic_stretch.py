@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from qpi_core.solvers.harmonic import fit_harmonics, harmonic_solution, solve_harmonic
+from qpi_core.solvers.harmonic import solve_harmonic
+from qpi_core.solvers.harmonic_answer import harmonic_solution
 from qpi_core.solvers.harmonic_basis import take_samples
+from qpi_core.solvers.harmonic_model import fit_harmonics
 from qpi_core.solvers.harmonic_orders import doubtful_orders
 from qpi_core.solvers.harmonic_posterior import KernelGrid
 from qpi_core.solvers.harmonic_start import start_harmonics

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from qpi_core.solvers.harmonic import HarmonicModel, fit_harmonics
 from qpi_core.solvers.harmonic_basis import design_tiles, take_samples
 from qpi_core.solvers.harmonic_evidence import evaluate
+from qpi_core.solvers.harmonic_model import HarmonicModel, fit_harmonics
 from qpi_core.solvers.joint_positions import converged, joint_system, kernel_variance, occam, position_covariance
 from qpi_core.solvers.normal_equations import accumulate_equations
 from qpi_core.solvers.position_sensitivities import solve_again

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from qpi_core.extraction import Extractor
-from qpi_core.solvers.harmonic import fit_harmonics, harmonic_solution
+from qpi_core.solvers.harmonic_answer import harmonic_solution
 from qpi_core.solvers.harmonic_evidence import evaluate
+from qpi_core.solvers.harmonic_model import fit_harmonics
 from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
 from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS
 from qpi_core.solvers.list_choice import fit_with_list, prefer_repaired

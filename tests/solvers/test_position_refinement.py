@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from qpi_core.errors import InputError
-from qpi_core.solvers.harmonic import fit_harmonics, solve_harmonic
+from qpi_core.solvers.harmonic import solve_harmonic
 from qpi_core.solvers.harmonic_basis import RadialSplines, angular_functions
+from qpi_core.solvers.harmonic_model import fit_harmonics
 from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
 from qpi_core.solvers.position_refinement import refine
 from qpi_core.solvers.position_search import ValleySearch
