@@ -26,8 +26,8 @@ from qpi_core.solvers.solver_frame import stretch_matrix
 
 Array = NDArray[np.float64]
 
-_GRID_STEP, _MOST_STRETCH = 0.06, 0.30
-"""Spacing of the grid in a and b, and its radius: axes of 1.8 to 1."""
+_GRID_STEP, _GRID_RADIUS, _MOST_STRETCH = 0.06, 0.30, 0.36
+"""Spacing and radius of the grid in a and b, and what is still believed: axes of 2 to 1."""
 _GRID_PIXELS, _GRID_PAIRS = 2048, 60_000
 _STARTS = 2
 _MARGIN = 25.0
@@ -120,6 +120,8 @@ def stretched_start(
         if fit.cost < lowest + _MARGIN
     ]
     numbers, fit = min(polished, key=lambda found: found[1].cost)
+    if np.hypot(*numbers) > _MOST_STRETCH:
+        return None
     if log_evidence(fit, pixels) - float(np.log(pixels)) <= log_evidence(begun.selection.best, pixels):
         return None
     return start_harmonics(*problem, numbers)
@@ -165,7 +167,7 @@ def _promising(values: NDArray[np.float32], positions: Array, weights: Array, be
     wide = RadialPrior(decay, float(np.log(_COHERENCE_PX)), point.wavenumbers, point.logits, 0.0)
     strength = np.array([[float(np.abs(fit.evidence.profiles).max()) / np.sqrt(fit.evidence.variance)]])
     steps = _GRID_STEP * np.arange(-5, 6)
-    grid = [np.array([a, b]) for a in steps for b in steps if np.hypot(a, b) <= _MOST_STRETCH + 1e-9]
+    grid = [np.array([a, b]) for a in steps for b in steps if np.hypot(a, b) <= _GRID_RADIUS + 1e-9]
     costs = []
     for numbers in grid:
         equations = accumulate_equations(samples.stretched(stretch_matrix(numbers)), begun.splines, (0,))

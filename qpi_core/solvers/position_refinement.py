@@ -18,6 +18,7 @@ from qpi_core.errors import InputError
 from qpi_core.solvers.harmonic import is_constant
 from qpi_core.solvers.harmonic_model import LEAST_GAIN, HarmonicModel, fit_harmonics, pattern_gain
 from qpi_core.solvers.harmonic_orders import doubtful_orders
+from qpi_core.solvers.harmonic_selection import log_evidence
 from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS, HarmonicStart, start_harmonics
 from qpi_core.solvers.harmonic_stretch import may_be_stretched, stretched_start
 from qpi_core.solvers.harmonic_surprise import CERTAIN
@@ -32,6 +33,8 @@ _ROUNDS = 20
 _JOINT_STEPS, _MOST_JOINT_PIXELS = 6, 40_000
 """Larger maps hold so many defects that the kernel hardly depends on any of them; solving in turn is enough there."""
 _RESELECT_AFTER = 5
+_FIRST_SHARE = 0.6
+"""Share of the work before a stretch of the kernel is known."""
 _SEARCH_IN = (2, 4, 6, 8, 11)
 _LONGEST_STEP_PX = 0.5
 _SETTLED_PX = 0.01
@@ -104,15 +107,22 @@ def refine(
     if not is_constant(values):
         sigma, move, resize = position_sigma_px, refine_positions, refine_weights
         rounds = _Rounds(values, size, pitch, symmetry_orders, clicked, amplitudes, sigma, move, resize, stretch)
-        points, sizes, model = rounds.run(report)
-        if refine_positions and rounds.stretch is None and (numbers := rounds.stretch_of(points, sizes)) is not None:
+        points, sizes, model = rounds.run(_part_of(report, 0.0, _FIRST_SHARE))
+        if refine_positions and stretch is None and (numbers := rounds.stretch_of(points, sizes)) is not None:
             # A round kernel for a stretched one has drawn the defects towards where the two differ least.
-            rounds = replace(rounds, stretch=numbers)
-            points, sizes, model = rounds.run(report, points, sizes)
+            other = replace(rounds, stretch=numbers)
+            again = other.run(_part_of(report, _FIRST_SHARE, 1.0), points, sizes)
+            if log_evidence(again[2].fit, again[2].equations.pixels) > log_evidence(model.fit, model.equations.pixels):
+                rounds, (points, sizes, model) = other, again
         if pattern_gain(model) >= LEAST_GAIN:
             deviation, unsupported = rounds.judge(model, points, sizes)
     moved = np.hypot(*(points - clicked).T)
     return RefinedDefects(points, sizes, moved, deviation, unsupported, tuple(_sentences(moved, unsupported, position_sigma_px)))
+
+
+def _part_of(report: Callable[[float, str], None] | None, first: float, last: float) -> Callable[[float, str], None] | None:
+    """Return the report of a part of the work, between two shares of the whole."""
+    return None if report is None else lambda share, words: report(first + (last - first) * share, words)
 
 
 @dataclass(frozen=True)
