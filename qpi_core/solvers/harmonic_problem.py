@@ -21,15 +21,17 @@ class HarmonicProblem:
         values: (height, width), NaN where not measured.
         kernel_size: side of the kernel window in px.
         pixel_size_nm: (dy, dx), or None.
+        stretch: (2,) numbers of a stretch of the kernel that is known (see harmonic_stretch), or None.
     """
 
     values: NDArray[np.float32]
     kernel_size: int
     pixel_size_nm: tuple[float, float] | None
+    stretch: Array | None = None
 
     def start(self, positions: Array, weights: Array) -> HarmonicStart:
         """Return the first stage of the solver for a list."""
-        return start_harmonics(self.values, positions, self.kernel_size, weights, self.pixel_size_nm)
+        return start_harmonics(self.values, positions, self.kernel_size, weights, self.pixel_size_nm, stretch=self.stretch)
 
     def fit(self, positions: Array, weights: Array, start: HarmonicStart) -> HarmonicModel:
         """Return the whole solver's model for a list."""
@@ -38,6 +40,6 @@ class HarmonicProblem:
 
     def simple_fit(self, positions: Array, weights: Array, start: HarmonicStart | None = None) -> HarmonicModel:
         """Return the model of one shared profile, enough while positions are uncertain."""
-        return fit_harmonics(
-            self.values, positions, self.kernel_size, weights, self.pixel_size_nm, SYMMETRY_ORDERS, extended=False, start=start
-        )
+        begun = start or self.start(positions, weights)
+        pitch = self.pixel_size_nm
+        return fit_harmonics(self.values, positions, self.kernel_size, weights, pitch, SYMMETRY_ORDERS, extended=False, start=begun)
