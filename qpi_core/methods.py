@@ -205,7 +205,13 @@ def _position_variance(request: Request, listed: ListedFit) -> NDArray[np.float6
     """Return the kernel's variance for positions that were found from the map itself, (size, size); None where all were given."""
     from qpi_core.solvers.joint_positions import kernel_variance
 
-    sigma = request.position_sigma if listed.repair is None else listed.repair.sigma_px
+    sigma = request.position_sigma
+    if listed.repair is not None:
+        given = np.zeros(len(listed.positions))
+        if sigma is not None:
+            kept = np.delete(sigma, listed.repair.absent)
+            given[: len(kept)] = kept
+        sigma = np.maximum(given, listed.repair.sigma_px)
     return None if sigma is None or not sigma.any() else kernel_variance(listed.model, sigma, request.kernel_size)
 
 

@@ -14,12 +14,8 @@ from qpi_core.solvers.harmonic_search import Fit, refine, without_dephasing
 from qpi_core.solvers.harmonic_selection import Selection, log_evidence
 from qpi_core.solvers.harmonic_shape import shape_profiles
 from qpi_core.solvers.harmonic_start import HarmonicStart, start_harmonics
-from qpi_core.solvers.harmonic_stretch import (
-    Stretch,
-    describe_stretch,
-    may_be_stretched,
-    stretched_start,
-)
+from qpi_core.solvers.harmonic_stretch import Stretch, describe_stretch, may_be_stretched, stretched_start
+from qpi_core.solvers.harmonic_surprise import DOUBTFUL
 from qpi_core.solvers.normal_equations import NormalEquations, accumulate_equations
 from qpi_core.solvers.solver_frame import SolverFrame, stretch_matrix
 
@@ -80,13 +76,15 @@ def fit_harmonics(
     problem = (values, positions, kernel_size, weights, pixel_size_nm, symmetry_orders)
     begun = start or start_harmonics(*problem)
     chosen = None
-    if extended and stretchable and (begun.stretch is not None or may_be_stretched(begun, doubtful_orders(begun, symmetry_orders))):
-        found = stretched_start(*problem, begun)
+    if extended and stretchable:
+        found = find_stretch(*problem, begun)
+        if begun.stretch is not None:
+            begun = start_harmonics(*problem)
         if found is not None:
             stretched, pixels = choose_orders(found, symmetry_orders), begun.samples.values.size
-            if stretched.excess > 1:
-                chosen = choose_orders(begun, symmetry_orders)
-            if chosen is None or log_evidence(stretched.fit, pixels) - np.log(pixels) > log_evidence(chosen.fit, pixels):
+            chosen = choose_orders(begun, symmetry_orders) if stretched.excess > 1 else None
+            rival = begun.selection.best if chosen is None else chosen.fit
+            if log_evidence(stretched.fit, pixels) - np.log(pixels) > log_evidence(rival, pixels):
                 begun, chosen = found, stretched
     if chosen is None:
         chosen = choose_orders(begun, symmetry_orders, extended)
@@ -106,6 +104,25 @@ def fit_harmonics(
         described = extended and stretchable
         stretch = describe_stretch(begun, fit, equations.pixels) if described else Stretch.known(begun.stretch, fit.evidence.profiles)
     return HarmonicModel(samples, splines, equations, fit, chosen.selection, aspect, floor, chosen.excess, stretch)
+
+
+def find_stretch(
+    values: NDArray[np.float32],
+    positions: Array,
+    kernel_size: int,
+    weights: Array,
+    pixel_size_nm: tuple[float, float] | None,
+    symmetry_orders: tuple[int, ...],
+    begun: HarmonicStart,
+    probability: float = DOUBTFUL,
+) -> HarmonicStart | None:
+    """Return the first stage in stretched coordinates where the residual asks for a stretch and the evidence pays for it; else None.
+
+    A start that is stretched already gets a better stretch. Probability: that of white noise below which a residual is looked at.
+    """
+    if begun.stretch is None and not may_be_stretched(begun, doubtful_orders(begun, symmetry_orders, probability)):
+        return None
+    return stretched_start(values, positions, kernel_size, weights, pixel_size_nm, symmetry_orders, begun)
 
 
 def pattern_gain(model: HarmonicModel) -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.harmonic_model import HarmonicModel, fit_harmonics
+from qpi_core.solvers.harmonic_model import HarmonicModel, find_stretch, fit_harmonics
 from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS, HarmonicStart, start_harmonics
+from qpi_core.solvers.harmonic_surprise import CERTAIN
 
 Array = NDArray[np.float64]
 
@@ -32,6 +33,11 @@ class HarmonicProblem:
     def start(self, positions: Array, weights: Array) -> HarmonicStart:
         """Return the first stage of the solver for a list."""
         return start_harmonics(self.values, positions, self.kernel_size, weights, self.pixel_size_nm, stretch=self.stretch)
+
+    def stretched(self, positions: Array, weights: Array, start: HarmonicStart) -> HarmonicProblem:
+        """Return the problem with the stretch that the map asks for, start its first stage for a list; the same one without any."""
+        found = find_stretch(self.values, positions, self.kernel_size, weights, self.pixel_size_nm, SYMMETRY_ORDERS, start, CERTAIN)
+        return self if found is None else replace(self, stretch=found.stretch)
 
     def fit(self, positions: Array, weights: Array, start: HarmonicStart) -> HarmonicModel:
         """Return the whole solver's model for a list."""

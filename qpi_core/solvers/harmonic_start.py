@@ -49,10 +49,15 @@ class HarmonicStart:
     floor: float
     stretch: Array | None = None
 
+    @property
+    def frame(self) -> SolverFrame:
+        """The coordinates of samples and kernel."""
+        return SolverFrame(self.aspect, _matrix(self.stretch))
+
     def kernel(self, size: int) -> NDArray[np.float32]:
         """Return the most probable kernel of this stage, (size, size), in the units of the map."""
         fit = self.selection.best
-        renderer = Renderer(SolverFrame(self.aspect, _matrix(self.stretch)).grid(size), self.splines, fit.hyperparameters.orders)
+        renderer = Renderer(self.frame.grid(size), self.splines, fit.hyperparameters.orders)
         return renderer(fit.evidence.profiles).astype(np.float32)
 
 

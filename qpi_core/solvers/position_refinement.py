@@ -16,11 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.errors import InputError
 from qpi_core.solvers.harmonic import is_constant
-from qpi_core.solvers.harmonic_model import LEAST_GAIN, HarmonicModel, fit_harmonics, pattern_gain
-from qpi_core.solvers.harmonic_orders import doubtful_orders
+from qpi_core.solvers.harmonic_model import LEAST_GAIN, HarmonicModel, find_stretch, fit_harmonics, pattern_gain
 from qpi_core.solvers.harmonic_selection import log_evidence
 from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS, HarmonicStart, start_harmonics
-from qpi_core.solvers.harmonic_stretch import may_be_stretched, stretched_start
 from qpi_core.solvers.harmonic_surprise import CERTAIN
 from qpi_core.solvers.joint_positions import converged, joint_system, position_covariance
 from qpi_core.solvers.position_search import ValleySearch
@@ -167,10 +165,8 @@ class _Rounds:
 
     def stretch_of(self, points: Array, weights: Array) -> Array | None:
         """Return the numbers of the stretch, (2,), that the kernel has; None where it has none."""
-        start = self._start(points, weights)
-        if not may_be_stretched(start, doubtful_orders(start, self.symmetry_orders, CERTAIN)):
-            return None
-        found = stretched_start(self.values, points, self.kernel_size, weights, self.pitch, self.symmetry_orders, start)
+        problem = (self.values, points, self.kernel_size, weights, self.pitch, self.symmetry_orders)
+        found = find_stretch(*problem, self._start(points, weights), CERTAIN)
         return None if found is None else found.stretch
 
     def _start(self, points: Array, weights: Array) -> HarmonicStart:

@@ -34,6 +34,11 @@ class RepairedList:
     gain: float
     price: float
 
+    @property
+    def changed(self) -> int:
+        """Number of defects that were added or left out."""
+        return self.added + len(self.absent)
+
     def record(self) -> dict[str, object]:
         """Return what was changed in plain values, for the side-car."""
         return {

@@ -12,8 +12,10 @@ from qpi_core.solvers.harmonic_evidence import evaluate
 from qpi_core.solvers.harmonic_model import fit_harmonics
 from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
 from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS
+from qpi_core.solvers.joint_positions import kernel_variance
 from qpi_core.solvers.list_choice import fit_with_list, prefer_repaired
-from qpi_core.solvers.list_repair import Suspicion, suspect_list
+from qpi_core.solvers.list_suspicion import Suspicion, suspect_list
+from qpi_core.solvers.moves_score import score_moves
 from qpi_core.solvers.normal_equations import accumulate_equations
 from qpi_core.solvers.unlisted_defects import _views, absent_defects, missing_defects
 from qpi_core.synthesis.kernels import KernelParameters, phenomenological_kernel
@@ -104,14 +106,38 @@ def test_what_a_defect_gains_while_the_kernel_gives_way():
     np.testing.assert_allclose(views.response, plain.response)
 
 
+def test_the_score_is_one_by_chance_and_sees_clicks_that_are_off():
+    """Twenty draws of the noise about a right list; moves of half a pixel at the noise that hides them from the eye."""
+    ones, found = np.ones(14), []
+    for draw in range(20):
+        image = simulate_observation(PARAMETERS, PLACES, SHAPE, PITCH, 0.3, rng=np.random.default_rng(draw))
+        found.append(score_moves(fit_harmonics(image, PLACES, SIZE, ones, None, (0, 4), extended=False)).deviations)
+    assert abs(np.mean(found)) < 0.7 and 0.5 < np.std(found) < 1.6
+    clicked = np.clip(PLACES + np.random.default_rng(5).normal(0, 0.5, PLACES.shape), 0, [51, 47])
+    moved = score_moves(fit_harmonics(image, clicked, SIZE, ones, None, (0, 4), extended=False))
+    assert moved.decisive and moved.deviations > 10
+
+
+def test_the_kernel_of_a_repaired_list_has_wider_error_bars():
+    clicked = np.clip(PLACES + np.random.default_rng(5).normal(0, 0.5, PLACES.shape), 0, [51, 47])
+    image = simulate_observation(PARAMETERS, PLACES, SHAPE, PITCH, 0.3, rng=np.random.default_rng(3))
+    estimate = Extractor("there is no such model", device="cpu").extract(image, clicked, "refined", SIZE, pixel_size_nm=PITCH)
+    assert "list_repair" in estimate.provenance
+    (listed,) = chosen(clicked, image)
+    known = harmonic_solution(listed.model, SIZE, (PITCH, PITCH), 14).uncertainty
+    variance = kernel_variance(listed.model, listed.repair.sigma_px, SIZE)
+    assert 0.01 < np.mean(variance) / np.mean(known**2) < 1
+    np.testing.assert_allclose(np.mean(estimate.uncertainty**2), np.mean(known**2) + np.mean(variance), rtol=0.02)
+
+
 def test_suspicion():
     right = fit_harmonics(observed(), PLACES, SIZE, np.ones(14), None, SYMMETRY_ORDERS, extended=False)
-    assert suspect_list(observed(), right, PLACES, np.ones(14)) is Suspicion.NONE
+    assert suspect_list(observed(), right, PLACES, np.ones(14))[0] is Suspicion.NONE
     short = fit_harmonics(observed(), PLACES[:12], SIZE, np.ones(12), None, SYMMETRY_ORDERS, extended=False)
-    assert suspect_list(observed(), short, PLACES[:12], np.ones(12)) is Suspicion.CLEAR
+    assert suspect_list(observed(), short, PLACES[:12], np.ones(12))[0] is Suspicion.CLEAR
     # With two defects a move of one is a change of the kernel.
     pair = fit_harmonics(observed(), PLACES[:2], SIZE, np.ones(2), None, SYMMETRY_ORDERS, extended=False)
-    assert suspect_list(observed(), pair, PLACES[:2], np.ones(2)) is Suspicion.NONE
+    assert suspect_list(observed(), pair, PLACES[:2], np.ones(2))[0] is Suspicion.NONE
 
 
 @pytest.mark.parametrize(("noise_given", "noise_repaired", "price", "better"), [(1.0, 0.9, 50, True), (1.0, 0.99, 50, False)])
