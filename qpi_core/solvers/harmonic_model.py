@@ -101,8 +101,7 @@ def fit_harmonics(
     fit = shape_profiles(equations, splines.nodes, fit, floor) if extended else without_dephasing(equations, splines.nodes, fit, floor)
     stretch = None
     if begun.stretch is not None:
-        described = extended and stretchable
-        stretch = describe_stretch(begun, fit, equations.pixels) if described else Stretch.known(begun.stretch, fit.evidence.profiles)
+        stretch = describe_stretch(begun, fit, equations.pixels) if extended else Stretch.known(begun.stretch, fit.evidence.profiles)
     return HarmonicModel(samples, splines, equations, fit, chosen.selection, aspect, floor, chosen.excess, stretch)
 
 

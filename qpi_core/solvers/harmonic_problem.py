@@ -34,15 +34,16 @@ class HarmonicProblem:
         """Return the first stage of the solver for a list."""
         return start_harmonics(self.values, positions, self.kernel_size, weights, self.pixel_size_nm, stretch=self.stretch)
 
-    def stretched(self, positions: Array, weights: Array, start: HarmonicStart) -> HarmonicProblem:
-        """Return the problem with the stretch that the map asks for, start its first stage for a list; the same one without any."""
+    def stretched(self, positions: Array, weights: Array, start: HarmonicStart) -> tuple[HarmonicProblem, HarmonicStart]:
+        """Return the problem with the stretch that the map asks for, and its first stage for the list; problem and start without any."""
         found = find_stretch(self.values, positions, self.kernel_size, weights, self.pixel_size_nm, SYMMETRY_ORDERS, start, CERTAIN)
-        return self if found is None else replace(self, stretch=found.stretch)
+        return (self, start) if found is None else (replace(self, stretch=found.stretch), found)
 
-    def fit(self, positions: Array, weights: Array, start: HarmonicStart) -> HarmonicModel:
-        """Return the whole solver's model for a list."""
+    def fit(self, positions: Array, weights: Array, start: HarmonicStart, changed: bool = False) -> HarmonicModel:
+        """Return the whole solver's model for a list; a stretch that is known is found again for a list that was changed since."""
+        search = start.stretch is None or changed
         pitch = self.pixel_size_nm
-        return fit_harmonics(self.values, positions, self.kernel_size, weights, pitch, SYMMETRY_ORDERS, start=start, stretchable=True)
+        return fit_harmonics(self.values, positions, self.kernel_size, weights, pitch, SYMMETRY_ORDERS, start=start, stretchable=search)
 
     def simple_fit(self, positions: Array, weights: Array, start: HarmonicStart | None = None) -> HarmonicModel:
         """Return the model of one shared profile, enough while positions are uncertain."""

@@ -42,6 +42,11 @@ class ListedFit:
     model: HarmonicModel
     repair: RepairedList | None
 
+    def worth(self) -> float:
+        """Return the log evidence less the price of the repair."""
+        price = 0.0 if self.repair is None else self.repair.price
+        return log_evidence(self.model.fit, self.model.equations.pixels) - price
+
 
 def fit_with_list(
     values: NDArray[np.float32], positions: Array, kernel_size: int, weights: Array, pixel_size_nm: tuple[float, float] | None
@@ -51,30 +56,32 @@ def fit_with_list(
     A list that is clearly wrong is repaired before anything costly is tried with it. One that may be wrong is left alone where more
     angular orders and independent profiles explain all that it leaves and its defects would hardly move: a kernel of an unusual shape
     looks like it. Else the evidence decides. Where neither list explains all, both come back, the repaired one last: a kernel of no
-    symmetry at all may still decide (prefer_repaired).
+    symmetry at all may still decide (prefer_repaired). All of this is done for a round kernel first: wrong positions can pass for a
+    stretch of the kernel, and only what a round one leaves unexplained asks for a stretched one.
     """
     problem = HarmonicProblem(values, kernel_size, pixel_size_nm)
     start = problem.start(positions, weights)
-    if not start_leaves_white_noise(start, values):
-        stretched = problem.stretched(positions, weights, start)
-        if stretched is not problem:
-            problem, start = stretched, stretched.start(positions, weights)
+    if start_leaves_white_noise(start, values):
+        return (ListedFit(positions, weights, start, problem.fit(positions, weights, start), None),)
+    stretched, its_start = problem.stretched(positions, weights, start)
+    if stretched is not problem and start_leaves_white_noise(its_start, values):
+        return (ListedFit(positions, weights, its_start, stretched.fit(positions, weights, its_start), None),)
     fits = _chosen(problem, positions, weights, start)
     last = fits[-1]
-    if problem.stretch is None and last.repair is not None and last.model.stretch is not None:
+    if last.model.stretch is not None and last.repair is not None:
         # Only the repaired list has shown that the kernel is stretched, and was repaired without knowing it.
-        again = replace(problem, stretch=last.model.stretch.numbers)
-        fits = (*fits[:-1], *_chosen(again, positions, weights, again.start(positions, weights))[-1:])
-    return fits
+        stretched = replace(problem, stretch=last.model.stretch.numbers)
+        its_start = stretched.start(positions, weights)
+    if stretched is problem or (_explains_all(last.model) and last.model.stretch is None):
+        return fits
+    others = _chosen(stretched, positions, weights, its_start)
+    return others if others[-1].worth() > last.worth() + DECISIVE else fits
 
 
 def _chosen(problem: HarmonicProblem, positions: Array, weights: Array, start: HarmonicStart) -> tuple[ListedFit, ...]:
     """Return the fits of fit_with_list in the coordinates of a problem; start is its first stage for the list as given."""
-    values = problem.values
-    if start_leaves_white_noise(start, values):
-        return (ListedFit(positions, weights, start, problem.fit(positions, weights, start), None),)
     first = problem.simple_fit(positions, weights, start)
-    suspicion, promised_px = suspect_list(values, first, positions, weights)
+    suspicion, promised_px = suspect_list(problem.values, first, positions, weights)
     fitted: list[HarmonicModel] = []
 
     def model() -> HarmonicModel:
@@ -111,7 +118,7 @@ def _repaired(
     if repair is None:
         return None
     start = problem.start(repair.positions, repair.weights)
-    return ListedFit(repair.positions, repair.weights, start, problem.fit(repair.positions, repair.weights, start), repair)
+    return ListedFit(repair.positions, repair.weights, start, problem.fit(repair.positions, repair.weights, start, changed=True), repair)
 
 
 def _is_shape(model: HarmonicModel, promised_px: float) -> bool:
