@@ -35,7 +35,7 @@ def suspect_list(values: NDArray[np.float32], first: HarmonicModel, positions: A
     """Say whether a map contradicts a list; first is the model of fit_harmonics(extended=False) for it.
 
     Returns:
-        The suspicion, and the root mean square in px of the moves that the map asks for; 0 where the list is beyond doubt.
+        The suspicion, and the gain in log likelihood that moved defects promise; 0 where that was not asked.
     """
     explained = first.fit.evidence.variance < _WHITE_FLOORS * first.floor
     crowded = len(positions) > MOST_DEFECTS or values.size > MOST_PIXELS
@@ -43,8 +43,8 @@ def suspect_list(values: NDArray[np.float32], first: HarmonicModel, positions: A
         return Suspicion.NONE, 0.0
     score = score_moves(first)
     if is_incomplete(values, first, positions, weights, score) or score.blurred:
-        return Suspicion.CLEAR, score.spread_px
-    return Suspicion.POSSIBLE if score.decisive else Suspicion.NONE, score.spread_px
+        return Suspicion.CLEAR, score.gain
+    return Suspicion.POSSIBLE if score.decisive else Suspicion.NONE, score.gain
 
 
 def is_incomplete(values: NDArray[np.float32], model: HarmonicModel, positions: Array, weights: Array, score: MovesScore) -> bool:

@@ -29,11 +29,13 @@ class MovesScore:
         per_unknown: gain in twice the log likelihood over what chance would give, 1 by chance.
         deviations: the same gain beyond chance, in standard deviations of chance.
         spread_px: root mean square of the moves.
+        gain: in log likelihood, that of chance included.
     """
 
     per_unknown: float
     deviations: float
     spread_px: float
+    gain: float
 
     @property
     def decisive(self) -> bool:
@@ -70,4 +72,4 @@ def score_moves(model: HarmonicModel) -> MovesScore:
     shares, moves = answer[:, :-1], answer[:, -1]
     gain, chance = float(pull @ moves), float(np.trace(shares))
     deviation = float(np.sqrt(2 * np.sum(shares * shares.T)))
-    return MovesScore(gain / chance, (gain - chance) / deviation, float(np.sqrt(np.mean(moves**2))))
+    return MovesScore(gain / chance, (gain - chance) / deviation, float(np.sqrt(np.mean(moves**2))), 0.5 * gain)
