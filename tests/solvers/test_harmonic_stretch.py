@@ -12,6 +12,8 @@ from qpi_core.solvers.harmonic_orders import doubtful_orders
 from qpi_core.solvers.harmonic_posterior import KernelGrid
 from qpi_core.solvers.harmonic_start import start_harmonics
 from qpi_core.solvers.harmonic_stretch import Stretch, may_be_stretched, stretch_deviation
+from qpi_core.solvers.list_choice import fit_with_list
+from qpi_core.solvers.position_refinement import refine
 from qpi_core.solvers.solver_frame import stretch_matrix
 from qpi_core.synthesis.scenes import superpose
 
@@ -123,3 +125,31 @@ def test_deviation_is_how_the_kernel_follows_the_stretch():
         kernels.append(model.splines.evaluate(model.fit.evidence.profiles, np.hypot(grid.dx, grid.dy))[0])
     numerical = np.abs(kernels[0] - kernels[1]) / (2 * step)
     np.testing.assert_allclose(stretch_deviation(only, model.frame.grid(SIZE), model.splines, model.fit), numerical, atol=1e-4)
+
+
+def test_a_right_list_of_a_stretched_kernel_is_left_alone():
+    observation, positions, _ = scene(4, NUMBERS, 0.1)
+    (listed,) = fit_with_list(observation, positions, SIZE, np.ones(len(positions)), None)
+    assert listed.repair is None and listed.model.stretch is not None
+    np.testing.assert_allclose(listed.model.stretch.numbers, NUMBERS, atol=0.01)
+
+
+@pytest.mark.slow
+def test_clicks_on_a_stretched_kernel_are_repaired_in_its_coordinates():
+    observation, positions, truth = scene(0, 2 * NUMBERS, 0.1)
+    clicked = np.clip(positions + np.random.default_rng(8).normal(0, 0.5, positions.shape), 0, np.array(SHAPE[::-1]) - 1)
+    listed = fit_with_list(observation, clicked, SIZE, np.ones(len(clicked)), None)[-1]
+    assert listed.repair is not None and listed.model.stretch is not None
+    assert np.median(np.hypot(*(listed.positions - positions).T)) < 0.08
+    kernel = harmonic_solution(listed.model, SIZE, None, len(clicked)).kernel
+    exact = solve_harmonic(observation, positions, SIZE, symmetry_orders=ORDERS).kernel
+    assert np.sqrt(np.mean((kernel - truth) ** 2)) < 3 * np.sqrt(np.mean((exact - truth) ** 2)) + 1e-3
+
+
+@pytest.mark.slow
+def test_refined_positions_are_those_of_the_stretched_kernel():
+    observation, positions, _ = scene(0, 2 * NUMBERS, 0.1)
+    clicked = np.clip(positions + np.random.default_rng(8).normal(0, 0.4, positions.shape), 0, np.array(SHAPE[::-1]) - 1)
+    found = refine(observation, clicked, SIZE)
+    error = np.hypot(*(found.positions - positions).T)
+    assert np.median(error) < 0.08 and np.median(error) < 4 * np.median(found.deviation_px)

@@ -6,10 +6,12 @@ from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
+import pytest
 
 from qpi_core.solvers.harmonic_basis import design_tiles, take_samples
 from qpi_core.solvers.harmonic_evidence import evaluate
 from qpi_core.solvers.harmonic_model import HarmonicModel, fit_harmonics
+from qpi_core.solvers.harmonic_start import start_harmonics
 from qpi_core.solvers.joint_positions import converged, joint_system, kernel_variance, occam, position_covariance
 from qpi_core.solvers.normal_equations import accumulate_equations
 from qpi_core.solvers.position_sensitivities import solve_again
@@ -23,14 +25,16 @@ WEIGHTS = np.array([1.0, 0.8, 1.2, 1.0, 0.9])
 
 
 @lru_cache
-def solved(noise: float = 0.05) -> tuple[np.ndarray, HarmonicModel]:
+def solved(noise: float = 0.05, stretch: tuple[float, float] | None = None) -> tuple[np.ndarray, HarmonicModel]:
     values = simulate_observation(PARAMETERS, PLACES, SHAPE, PITCH, noise, rng=np.random.default_rng(3)).astype(np.float32)
-    return values, fit_harmonics(values, PLACES, SIZE, np.ones(5), None, (0, 4), extended=False)
+    problem = (values, PLACES, SIZE, np.ones(5), None, (0, 4))
+    start = start_harmonics(*problem, None if stretch is None else np.array(stretch))
+    return values, fit_harmonics(*problem, extended=False, start=start)
 
 
 def dense_basis(model: HarmonicModel, points: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The map of the profiles' nodes, (pixels, a x nodes), about the mean."""
-    samples = replace(model.samples, positions=points, weights=weights)
+    samples = replace(model.samples, positions=model.frame.coordinates(points), weights=weights)
     tiles = [design @ model.splines.interpolation for _, design in design_tiles(samples, model.splines, model.fit.hyperparameters.orders)]
     basis = np.concatenate(tiles, axis=1).transpose(1, 0, 2).reshape(samples.values.size, -1)
     return basis - basis.mean(axis=0)
@@ -51,8 +55,10 @@ def dense_slopes(model: HarmonicModel, points: np.ndarray, weights: np.ndarray, 
     return np.stack(columns, axis=1)
 
 
-def test_joint_system_is_that_of_dense_algebra():
-    values, model = solved()
+@pytest.mark.parametrize("stretch", [None, (0.12, -0.07)])
+def test_joint_system_is_that_of_dense_algebra(stretch):
+    values, model = solved(stretch=stretch)
+    assert (model.stretch is None) == (stretch is None)
     model = solve_again(values, model, PLACES + 0.35, WEIGHTS, most=None)
     point, splines = model.fit.hyperparameters, model.splines
     basis, slopes = dense_basis(model, PLACES + 0.35, WEIGHTS), dense_slopes(model, PLACES + 0.35, WEIGHTS)

@@ -10,6 +10,7 @@ from qpi_core.solvers.harmonic import solve_harmonic
 from qpi_core.solvers.harmonic_basis import RadialSplines, angular_functions
 from qpi_core.solvers.harmonic_model import fit_harmonics
 from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
+from qpi_core.solvers.harmonic_start import start_harmonics
 from qpi_core.solvers.position_refinement import refine
 from qpi_core.solvers.position_search import ValleySearch
 from qpi_core.solvers.position_sensitivities import sensitivities
@@ -51,17 +52,19 @@ def test_slopes_of_the_kernel():
     np.testing.assert_allclose(by_y, (value(dx, dy + 1e-5) - value(dx, dy - 1e-5)) / 2e-5, atol=1e-6)
 
 
-def test_pull_is_the_gradient_of_the_misfit():
+@pytest.mark.parametrize("stretch", [None, np.array([0.12, -0.07])])
+def test_pull_is_the_gradient_of_the_misfit(stretch):
     rng, positions, weights, clean, sigma = scene(count=4)
     values = (clean + sigma * rng.standard_normal(clean.shape)).astype(np.float32)
-    model = fit_harmonics(values, positions, 24, np.ones(4), None, ORDERS, extended=False)
+    start = start_harmonics(values, positions, 24, np.ones(4), None, ORDERS, stretch)
+    model = fit_harmonics(values, positions, 24, np.ones(4), None, ORDERS, extended=False, start=start)
     # A decay close to zero makes every pixel count, as in the plain sum of squares.
     model.fit.hyperparameters.vector[0] = np.log(1e-6)
     points = positions + 0.3
 
     def misfit(p, w):
         y, x = np.mgrid[: clean.shape[0], : clean.shape[1]].astype(float)
-        offsets = [(x - px, y - py) for px, py in p]
+        offsets = [np.moveaxis(model.frame.coordinates(np.stack([x - px, y - py], axis=-1)), -1, 0) for px, py in p]
         parts = [kernel_with_slopes(model.splines, ORDERS, model.fit.evidence.profiles, dx, dy)[0] for dx, dy in offsets]
         background = model.equations.background(model.fit.evidence.profiles)
         return 0.5 * np.sum((values - background - sum(a * part for a, part in zip(w, parts, strict=True))) ** 2)
