@@ -137,8 +137,8 @@ def run_two_step(request: Request, start: HarmonicStart | None = None) -> Networ
     """Return Decoder_K(Encoder_Y(.)) for a request; start is the harmonic solver's first stage where it was made already."""
     from qpi_core.networks.inference import two_step_kernel
 
-    # The networks know square pixels only.
-    shared = start if start is not None and start.aspect == (1.0, 1.0) else None
+    # The networks know square pixels only, and were shown round kernels.
+    shared = start if start is not None and start.aspect == (1.0, 1.0) and start.stretch is None else None
     return two_step_kernel(request.models(), request.observation, request.positions, request.kernel_size, request.weights, shared)
 
 
@@ -202,9 +202,15 @@ def _refined_with(request: Request, listed: ListedFit) -> Answer:
 
 
 def _position_variance(request: Request, listed: ListedFit) -> NDArray[np.float64] | None:
-    """Return the kernel's variance for positions that were found from the map itself, (size, size); None where all were given."""
-    from qpi_core.solvers.joint_positions import kernel_variance
+    """Return the kernel's variance for positions that were found from the map itself, (size, size); None where all were given.
 
+    On large maps, where it would cost more than the kernel, there is none either.
+    """
+    from qpi_core.solvers.joint_positions import kernel_variance
+    from qpi_core.solvers.position_refinement import MOST_JOINT_PIXELS
+
+    if request.observation.size > MOST_JOINT_PIXELS:
+        return None
     sigma = request.position_sigma
     if listed.repair is not None:
         given = np.zeros(len(listed.positions))

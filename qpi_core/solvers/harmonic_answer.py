@@ -165,7 +165,8 @@ def _parameters(model: HarmonicModel, spread: Laplace, pitch: tuple[float, float
     found[f"decay_per_{length}2"] = with_deviation(lambda v: float(np.exp(v[0])) / unit**2, point, spread.covariance)
     if not point.periodic:
         found[f"coherence_length_{length}"] = with_deviation(lambda v: float(np.exp(v[1])) * unit, point, spread.covariance)
-    if len(point.orders) > 1 and point.mixing_kind == SHARED:
+    # Angles of a stretched pattern are not those on the map.
+    if len(point.orders) > 1 and point.mixing_kind == SHARED and model.stretch is None:
         order = point.orders[1]
         reference = _angle(point.mixing()[:, 0])
 
@@ -196,7 +197,7 @@ def _warnings(model: HarmonicModel, gain: float, symmetry: int | None, probabili
         found.append("The map shows no pattern that repeats at the given positions; the kernel is not determined by the data.")
     elif probability < 0.95:
         found.append(f"The data do not decide the kernel's symmetry: the most probable order has a probability of {probability:.2f}.")
-    elif symmetry is None:
+    elif symmetry is None and model.stretch is None:
         found.append("The kernel has no rotational symmetry; it was solved with all low angular orders.")
     if model.excess > 1:
         found.append(
@@ -207,7 +208,7 @@ def _warnings(model: HarmonicModel, gain: float, symmetry: int | None, probabili
         ratio, angle = model.stretch.ratio[0], float(np.degrees(model.stretch.direction[0]))
         found.append(
             f"The kernel is a symmetric pattern that is {ratio:.3f} times as long along {angle:.0f} degrees (from x towards y) as across: "
-            "an elliptic contour, a strained crystal or a sheared image. Wave vectors are geometric means over the directions."
+            "an elliptic contour, a strained crystal or a sheared image. Wave vectors and lengths are geometric means over the directions."
         )
     if count == 1:
         found.append("Only one defect was given: the kernel cannot be told from other features around that defect.")

@@ -212,6 +212,13 @@ def furthest_offset(samples: MapSamples) -> float:
     return float(np.hypot(across, down))
 
 
+def defects_near(x: Array, y: Array, positions: Array, radius: float) -> NDArray[np.intp]:
+    """Return the defects within radius of the bounding box of pixels."""
+    gap_x = np.maximum(0.0, np.maximum(x.min() - positions[:, 0], positions[:, 0] - x.max()))
+    gap_y = np.maximum(0.0, np.maximum(y.min() - positions[:, 1], positions[:, 1] - y.max()))
+    return np.flatnonzero(np.hypot(gap_x, gap_y) <= radius)
+
+
 def design_tiles(samples: MapSamples, splines: RadialSplines, orders: tuple[int, ...]) -> Iterator[tuple[slice, Array]]:
     """Yield (slice of pixels, design matrix (angular functions, pixels, spline coefficients)) tile by tile.
 
@@ -219,9 +226,7 @@ def design_tiles(samples: MapSamples, splines: RadialSplines, orders: tuple[int,
     """
     for part in samples.tiles:
         x, y = samples.x[part], samples.y[part]
-        gap_x = np.maximum(0.0, np.maximum(x.min() - samples.positions[:, 0], samples.positions[:, 0] - x.max()))
-        gap_y = np.maximum(0.0, np.maximum(y.min() - samples.positions[:, 1], samples.positions[:, 1] - y.max()))
-        near = np.hypot(gap_x, gap_y) <= splines.radius
+        near = defects_near(x, y, samples.positions, splines.radius)
         dx = x[:, None] - samples.positions[near, 0]
         dy = y[:, None] - samples.positions[near, 1]
         radii = np.hypot(dx, dy)
@@ -233,7 +238,7 @@ def design_tiles(samples: MapSamples, splines: RadialSplines, orders: tuple[int,
         # One sparse matrix for all functions: making one takes longer than filling it.
         entries = np.stack([(pieces * function[..., None]).ravel() for function in functions]).ravel()
         rows = len(functions) * x.size
-        starts = np.arange(rows + 1, dtype=np.int32) * (int(near.sum()) * (DEGREE + 1))
+        starts = np.arange(rows + 1, dtype=np.int32) * (near.size * (DEGREE + 1))
         matrix = csr_array((entries, np.tile(columns, len(functions)), starts), shape=(rows, splines.count))
         design = matrix.toarray().reshape(len(functions), x.size, splines.count)
         yield part, design

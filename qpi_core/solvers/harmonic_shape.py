@@ -59,7 +59,10 @@ def _with_short_coherence(equations: NormalEquations, nodes: Array, fit: Fit, fl
     """
     point, vector = fit.hyperparameters, fit.hyperparameters.vector.copy()
     vector[1], vector[point.head - 1] = np.log(_SHORT_COHERENCE_PX), np.log(_START_POWER)
-    tried = refine(equations, nodes, replace(point, vector=vector, periodic=False, gaussian=False), floor, rounds=1)
+    try:
+        tried = refine(equations, nodes, replace(point, vector=vector, periodic=False, gaussian=False), floor, rounds=1)
+    except LinAlgError:
+        return None
     if log_evidence(tried, equations.pixels) <= log_evidence(fit, equations.pixels):
         return None
     return refine(equations, nodes, tried.hyperparameters, floor)

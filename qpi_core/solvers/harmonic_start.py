@@ -77,7 +77,8 @@ def start_harmonics(
     """
     aspect = solver_aspect(pixel_size_nm)
     samples = take_samples(values, positions, weights, aspect, most=most, stretch=_matrix(stretch))
-    splines, floor = splines_for(samples, kernel_size, aspect), noise_floor(values)
+    longest = 1.0 if stretch is None else float(np.exp(np.hypot(*stretch)))
+    splines, floor = splines_for(samples, kernel_size, (longest * aspect[0], longest * aspect[1])), noise_floor(values)
     design = StoredDesign(samples, splines, tuple(sorted({0, *symmetry_orders})))
     selection = select_orders(design, splines.nodes, symmetry_orders, floor)
     return HarmonicStart(samples, splines, design, selection, aspect, floor, stretch)

@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
-from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, take_samples
+from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, defects_near, take_samples
 from qpi_core.solvers.harmonic_evidence import RadialPrior, evaluate, posterior_factor
 from qpi_core.solvers.harmonic_posterior import KernelGrid, Renderer
 from qpi_core.solvers.harmonic_search import Fit, refine
 from qpi_core.solvers.harmonic_selection import log_evidence
 from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
 from qpi_core.solvers.harmonic_start import HarmonicStart, start_harmonics
+from qpi_core.solvers.harmonic_surprise import WIDE_REACH
 from qpi_core.solvers.normal_equations import StoredDesign, accumulate_equations
 from qpi_core.solvers.solver_frame import stretch_matrix
 
@@ -33,7 +34,6 @@ _STARTS = 2
 _MARGIN = 25.0
 _STEPS, _LONGEST_STEP, _SHORTER, _SETTLED = 12, 0.05, 0.3, 3e-6
 _COHERENCE_PX = 4.0
-_REACH = 1 / 6
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Stretch:
 
     Attributes:
         numbers: (2,) a and b.
-        covariance: (2, 2) of a and b.
+        covariance: (2, 2) of a and b, to first order in the stretch.
         profile_slopes: (2, a, nodes) how the posterior mean of the profiles follows a and b.
     """
 
@@ -88,7 +88,7 @@ def may_be_stretched(begun: HarmonicStart, surprising: dict[int, float]) -> bool
     order = begun.selection.best.hyperparameters.orders[-1]
     if not surprising or order == 1:
         return False
-    return next(iter(surprising)) % 2 == 0 if order % 2 == 0 else any(k in surprising for k in (2, abs(order - 2), order + 2))
+    return next(iter(surprising)) % 2 == 0 if order % 2 == 0 else 2 in surprising or abs(order - 2) in surprising
 
 
 def stretched_start(
@@ -110,7 +110,8 @@ def stretched_start(
     problem = (values, positions, kernel_size, weights, pixel_size_nm, symmetry_orders)
     if begun.stretch is not None:
         plain = begun.samples.stretched(stretch_matrix(-begun.stretch))
-        return start_harmonics(*problem, _polished(plain, begun.splines, begun.selection.best, begun.stretch, begun.floor)[0])
+        better = _polished(plain, begun.splines, begun.selection.best, begun.stretch, begun.floor)[0]
+        return start_harmonics(*problem, better) if np.hypot(*better) <= _MOST_STRETCH else None
     promising = _promising(values, positions, weights, begun)
     coarse = [start_harmonics(*problem, numbers, _GRID_PIXELS).selection.best for numbers in promising]
     lowest = min(fit.cost for fit in coarse)
@@ -119,9 +120,10 @@ def stretched_start(
         for fit, numbers in zip(coarse, promising, strict=True)
         if fit.cost < lowest + _MARGIN
     ]
-    numbers, fit = min(polished, key=lambda found: found[1].cost)
-    if np.hypot(*numbers) > _MOST_STRETCH:
+    believed = [found for found in polished if np.hypot(*found[0]) <= _MOST_STRETCH]
+    if not believed:
         return None
+    numbers, fit = min(believed, key=lambda found: found[1].cost)
     if log_evidence(fit, pixels) - float(np.log(pixels)) <= log_evidence(begun.selection.best, pixels):
         return None
     return start_harmonics(*problem, numbers)
@@ -158,12 +160,12 @@ def stretch_deviation(stretch: Stretch, grid: KernelGrid, splines: RadialSplines
 
 
 def _promising(values: NDArray[np.float32], positions: Array, weights: Array, begun: HarmonicStart) -> list[Array]:
-    """Return the best points of the grid that are no neighbours, none of them 0: the evidence of the isotropic part under a wide prior."""
+    """Return the best points of the grid that are no neighbours: the evidence of the isotropic part under a wide prior."""
     pixels = int(np.clip(_GRID_PAIRS / len(positions), 0.5 * _GRID_PIXELS, _GRID_PIXELS))
     samples = take_samples(values, positions, weights, begun.aspect, most=pixels)
     nodes, fit = begun.splines.nodes, begun.selection.best
     point = fit.hyperparameters.radial
-    decay = -2 * float(np.log(_REACH * nodes[-1]))
+    decay = -2 * float(np.log(WIDE_REACH * nodes[-1]))
     wide = RadialPrior(decay, float(np.log(_COHERENCE_PX)), point.wavenumbers, point.logits, 0.0)
     strength = np.array([[float(np.abs(fit.evidence.profiles).max()) / np.sqrt(fit.evidence.variance)]])
     steps = _GRID_STEP * np.arange(-5, 6)
@@ -199,12 +201,15 @@ def _polished(samples: MapSamples, splines: RadialSplines, fit: Fit, numbers: Ar
         whole = slopes.T @ slopes
         step = np.linalg.solve(whole - seen.T @ seen + 1e-3 * np.trace(whole) * np.eye(2), slopes.T @ residual)
         step *= min(1.0, _LONGEST_STEP / max(float(np.hypot(*step)), 1e-12))
-        tried = solved(numbers + step, fit)
-        if tried[2].cost > fit.cost:
-            step = _SHORTER * step
+        try:
             tried = solved(numbers + step, fit)
             if tried[2].cost > fit.cost:
-                break
+                step = _SHORTER * step
+                tried = solved(numbers + step, fit)
+        except LinAlgError:
+            break
+        if tried[2].cost > fit.cost:
+            break
         numbers, (turned, design, fit) = numbers + step, tried
         if np.hypot(*step) < _SETTLED:
             break
@@ -225,9 +230,10 @@ def _stretch_slopes(samples: MapSamples, splines: RadialSplines, fit: Fit) -> Ar
     """
     slopes = np.empty((samples.x.size, 2))
     for part in samples.tiles:
-        dx = samples.x[part, None] - samples.positions[:, 0]
-        dy = samples.y[part, None] - samples.positions[:, 1]
+        near = defects_near(samples.x[part], samples.y[part], samples.positions, splines.radius)
+        dx = samples.x[part, None] - samples.positions[near, 0]
+        dy = samples.y[part, None] - samples.positions[near, 1]
         _, by_x, by_y = kernel_with_slopes(splines, fit.hyperparameters.orders, fit.evidence.profiles, dx, dy)
-        slopes[part, 0] = (by_x * dx - by_y * dy) @ samples.weights
-        slopes[part, 1] = (by_x * dy + by_y * dx) @ samples.weights
+        slopes[part, 0] = (by_x * dx - by_y * dy) @ samples.weights[near]
+        slopes[part, 1] = (by_x * dy + by_y * dx) @ samples.weights[near]
     return np.asarray(slopes - slopes.mean(axis=0))

@@ -24,14 +24,14 @@ DOUBTFUL, CERTAIN = 3e-3, 1e-4
 """Probability under white noise below which the simple model is in doubt, and structure in a residual is beyond doubt; some ten
 orders are looked at."""
 _LONGEST_LOG_COHERENCE = float(np.log(4.0))
-_WIDE_REACH = 1 / 6
+WIDE_REACH = 1 / 6
 """Radius where the wide envelope, an exponential, has fallen to 1 / e, in units of the largest radius."""
 
 
 def unexplained_orders(
     design: StoredDesign, nodes: Array, fit: Fit, checked: tuple[int, ...], probability: float = CERTAIN
 ) -> dict[int, float]:
-    """Return the orders onto which the residual projects more strongly than white noise would with this probability.
+    """Return the orders onto which the residual projects more strongly, in one of two envelopes, than white noise with this probability.
 
     The values are the power over its expectation under white noise; strongest first.
     """
@@ -50,11 +50,14 @@ def unexplained_orders(
 def _envelopes(radial: RadialPrior, nodes: Array) -> tuple[RadialPrior, RadialPrior]:
     """Return the priors within which is searched: the fit's own, and a wide one; both follow any profile."""
     own = replace(radial, log_coherence=min(radial.log_coherence, _LONGEST_LOG_COHERENCE))
-    return own, replace(own, log_decay=-2 * float(np.log(_WIDE_REACH * nodes[-1])), log_power=0.0)
+    return own, replace(own, log_decay=-2 * float(np.log(WIDE_REACH * nodes[-1])), log_power=0.0)
 
 
 def _power(projection: Array, gram: Array) -> tuple[float, float]:
     """Return the power of a projection over its expectation under white noise, and how probable so much or more is."""
     expected, variance = float(np.trace(gram)), 2 * float(np.sum(gram**2))
+    if expected <= 0 or variance <= 0:
+        # No pixel sees this order.
+        return 1.0, 1.0
     power, shape = float(projection @ projection), expected**2 / variance
     return power / expected, float(gamma.sf(power, shape, scale=expected / shape))

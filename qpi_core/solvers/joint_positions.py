@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, cholesky
 
-from qpi_core.solvers.harmonic_basis import design_tiles
+from qpi_core.solvers.harmonic_basis import defects_near, design_tiles
 from qpi_core.solvers.harmonic_evidence import posterior_factor
 from qpi_core.solvers.harmonic_model import HarmonicModel
 from qpi_core.solvers.harmonic_posterior import Renderer
 from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
-from qpi_core.solvers.position_sensitivities import defects_near, solve_again
+from qpi_core.solvers.position_sensitivities import solve_again
 
 Array = NDArray[np.float64]
 

@@ -39,9 +39,11 @@ class ListedFit:
     repair: RepairedList | None
 
     def worth(self) -> float:
-        """Return the log evidence less the price of the repair."""
-        price = 0.0 if self.repair is None else self.repair.price
-        return log_evidence(self.model.fit, self.model.equations.pixels) - price
+        """Return the log evidence less the price of the repair and of the two numbers of a stretch."""
+        price, pixels = 0.0 if self.repair is None else self.repair.price, self.model.equations.pixels
+        if self.model.stretch is not None:
+            price += float(np.log(pixels))
+        return log_evidence(self.model.fit, pixels) - price
 
 
 def fit_with_list(

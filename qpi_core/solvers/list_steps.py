@@ -11,7 +11,7 @@ from qpi_core.solvers.harmonic_model import HarmonicModel
 from qpi_core.solvers.harmonic_problem import HarmonicProblem
 from qpi_core.solvers.harmonic_selection import log_evidence
 from qpi_core.solvers.joint_positions import converged, joint_system, occam
-from qpi_core.solvers.list_suspicion import ABSENT_GAIN, PEAK_GAIN
+from qpi_core.solvers.list_suspicion import ABSENT_GAIN, LEAST_DEFECTS, PEAK_GAIN
 from qpi_core.solvers.moves_score import POSITION_SIGMA_PX, MovesScore, score_moves
 from qpi_core.solvers.position_refinement import refine
 from qpi_core.solvers.position_sensitivities import solve_again
@@ -84,7 +84,8 @@ class RepairSteps:
     def without_absent(self, state: ListState, score: MovesScore) -> ListState:
         """Return the state without the defects whose pattern the map does not show; the same one where it shows all."""
         absent = absent_defects(state.model, state.points, state.weights, score.least_gain(ABSENT_GAIN, self.incomplete))
-        if not absent.any() or absent.sum() > _MOST_CHANGED * absent.size:
+        kept = int(np.sum(~absent))
+        if not absent.any() or absent.sum() > _MOST_CHANGED * absent.size or kept < LEAST_DEFECTS:
             return state
         points, weights, origin = state.points[~absent], state.weights[~absent], state.origin[~absent]
         return ListState(points, weights, origin, self.problem.simple_fit(points, weights), state.click_sigma)
@@ -145,7 +146,7 @@ class RepairSteps:
             state.weights,
             position_sigma_px=POSITION_SIGMA_PX,
             pixel_size_nm=self.problem.pixel_size_nm,
-            stretch=self.problem.stretch,
+            stretch=np.zeros(2) if self.problem.stretch is None else self.problem.stretch,
         )
         return replace(state, points=found.positions, model=self.problem.simple_fit(found.positions, state.weights))
 

@@ -14,6 +14,8 @@ Array = NDArray[np.float64]
 
 POSITION_SIGMA_PX = 0.7
 """Prior standard deviation of a click in each direction."""
+_NOTHING_TO_LEARN = 1e-9
+"""Expected gain of a defect below which its moves are rounding: a single defect, or all at one place, can only move together."""
 _LEAST_MOVE_PX, _BLUR_PX = 0.05, 0.15
 _SCORE_DEVIATIONS, _CLEAR_SCORE = 3.5, 10.0
 _PEAK_OVER_SCORE = 10.0
@@ -71,5 +73,7 @@ def score_moves(model: HarmonicModel) -> MovesScore:
     answer = np.linalg.solve(information + np.eye(2 * count) / POSITION_SIGMA_PX**2, np.column_stack([information, pull]))
     shares, moves = answer[:, :-1], answer[:, -1]
     gain, chance = float(pull @ moves), float(np.trace(shares))
+    if chance < _NOTHING_TO_LEARN * count:
+        return MovesScore(1.0, 0.0, 0.0, 0.0)
     deviation = float(np.sqrt(2 * np.sum(shares * shares.T)))
     return MovesScore(gain / chance, (gain - chance) / deviation, float(np.sqrt(np.mean(moves**2))), 0.5 * gain)

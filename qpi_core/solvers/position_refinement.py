@@ -4,6 +4,7 @@ Kernel and positions are solved in turn: the harmonic posterior mean for given p
 positions (and amplitudes) for the given kernel, with the spread of the clicks as prior. The noise is estimated anew every
 round, so that the first steps, when the kernel is still blurred, are short. In some rounds defects in the wrong valley of the
 misfit, which such steps never leave, are looked for (see position_search). The last steps are joint ones (see joint_positions).
+Where what is left asks for a stretch of the kernel, all is done again in stretched coordinates, and the evidence decides.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from qpi_core.validation import require_kernel_size, require_observation, requir
 Array = NDArray[np.float64]
 
 _ROUNDS = 20
-_JOINT_STEPS, _MOST_JOINT_PIXELS = 6, 40_000
+_JOINT_STEPS, MOST_JOINT_PIXELS = 6, 40_000
 """Larger maps hold so many defects that the kernel hardly depends on any of them; solving in turn is enough there."""
 _RESELECT_AFTER = 5
 _FIRST_SHARE = 0.6
@@ -48,7 +49,8 @@ class RefinedDefects:
         positions: (n, 2) in px.
         weights: (n,) amplitudes, on the scale of those given (the kernel carries the common factor).
         moved_px: (n,) how far each defect moved.
-        deviation_px: (n,) one standard deviation of a position in each direction, what is not known of the kernel included.
+        deviation_px: (n,) one standard deviation of a position in each direction, what is not known of the kernel included (not on
+            maps of more than 40,000 pixels).
         unsupported: (n,) true where the map shows too little of the kernel at that defect.
         warnings: plain sentences.
     """
@@ -86,8 +88,8 @@ def refine(
         position_sigma_px: standard deviation of the clicks in each direction.
         pixel_size_nm: (dy, dx) or one number.
         symmetry_orders: candidates, as in solve_harmonic.
-        report: called before each round with the share of the rounds that is done and a few words; what it raises stops the work.
-        stretch: (2,) numbers of a stretch of the kernel that is known (see harmonic_stretch); None looks for one in the end.
+        report: called before each round with the share of the work that is done and a few words; what it raises stops the work.
+        stretch: (2,) numbers of a stretch of the kernel that is known (see harmonic_stretch), zeros for none; None looks for one.
 
     Raises:
         InputError: an argument is not usable; the sentence says which.
@@ -110,7 +112,7 @@ def refine(
             # A round kernel for a stretched one has drawn the defects towards where the two differ least.
             other = replace(rounds, stretch=numbers)
             again = other.run(_part_of(report, _FIRST_SHARE, 1.0), points, sizes)
-            if log_evidence(again[2].fit, again[2].equations.pixels) > log_evidence(model.fit, model.equations.pixels):
+            if other.worth(*again) > rounds.worth(points, sizes, model):
                 rounds, (points, sizes, model) = other, again
         if pattern_gain(model) >= LEAST_GAIN:
             deviation, unsupported = rounds.judge(model, points, sizes)
@@ -158,10 +160,17 @@ class _Rounds:
             if attempt > _RESELECT_AFTER and np.abs(last).max() < _SETTLED_PX:
                 break
             model = self._select(points, weights) if attempt == _RESELECT_AFTER else solve_again(self.values, model, points, weights)
-        if self.move and not self.resize and self.values.size <= _MOST_JOINT_PIXELS:
+        if self.move and not self.resize and self.values.size <= MOST_JOINT_PIXELS:
             model = solve_again(self.values, model, points, weights, most=None)
             points, model = converged(self.values, model, points, weights, np.full(len(points), self.sigma), self.clicked, _JOINT_STEPS)
         return points, weights, model
+
+    def worth(self, points: Array, weights: Array, model: HarmonicModel) -> float:
+        """Return the log evidence of an outcome on a fixed choice of pixels, less the moves' prior and the price of a stretch."""
+        same = solve_again(self.values, model, points, weights)
+        pixels = same.equations.pixels
+        price = 0.5 * float(np.sum((points - self.clicked) ** 2)) / self.sigma**2
+        return log_evidence(same.fit, pixels) - price - (float(np.log(pixels)) if self.stretch is not None else 0.0)
 
     def stretch_of(self, points: Array, weights: Array) -> Array | None:
         """Return the numbers of the stretch, (2,), that the kernel has; None where it has none."""
@@ -206,8 +215,12 @@ class _Rounds:
         """Return the positions' standard deviations, and which defects would have far less amplitude than given, were it free."""
         system = sensitivities(self.values, model, points, weights)
         count = len(points)
-        whole = solve_again(self.values, model, points, weights, most=None)
-        _, covariance = position_covariance(joint_system(whole), np.full(count, self.sigma))
+        if self.values.size <= MOST_JOINT_PIXELS:
+            whole = solve_again(self.values, model, points, weights, most=None)
+            _, covariance = position_covariance(joint_system(whole), np.full(count, self.sigma))
+        else:
+            places = system.information[: 2 * count, : 2 * count] / system.variance + np.eye(2 * count) / self.sigma**2
+            covariance = np.asarray(np.linalg.inv(places), dtype=np.float64)
         spread = np.sqrt(covariance.diagonal().reshape(2, count).mean(axis=0))
         own = slice(2 * count, 3 * count)
         information = system.information[own, own]

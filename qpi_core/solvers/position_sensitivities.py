@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.harmonic_basis import take_samples
+from qpi_core.solvers.harmonic_basis import defects_near, take_samples
 from qpi_core.solvers.harmonic_model import HarmonicModel
 from qpi_core.solvers.harmonic_search import refine as refine_hyperparameters
 from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
@@ -71,10 +71,3 @@ def sensitivities(values: NDArray[np.float32], model: HarmonicModel, points: Arr
         information[np.ix_(columns, columns)] += jacobian.T @ jacobian
         pull[columns] += jacobian.T @ residual
     return Sensitivities(information, pull, squares / max(pixels, 1) + model.floor)
-
-
-def defects_near(x: Array, y: Array, positions: Array, radius: float) -> NDArray[np.intp]:
-    """Return the defects within radius of the bounding box of pixels."""
-    gap_x = np.maximum(0.0, np.maximum(x.min() - positions[:, 0], positions[:, 0] - x.max()))
-    gap_y = np.maximum(0.0, np.maximum(y.min() - positions[:, 1], positions[:, 1] - y.max()))
-    return np.flatnonzero(np.hypot(gap_x, gap_y) <= radius)

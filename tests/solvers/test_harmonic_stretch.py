@@ -153,3 +153,26 @@ def test_refined_positions_are_those_of_the_stretched_kernel():
     found = refine(observation, clicked, SIZE)
     error = np.hypot(*(found.positions - positions).T)
     assert np.median(error) < 0.08 and np.median(error) < 4 * np.median(found.deviation_px)
+
+
+def test_an_odd_order_that_is_stretched_has_no_symmetry_left_and_one_sentence_says_so():
+    observation, positions, _ = scene(3, 2 * NUMBERS, 0.1)
+    solution = solve_harmonic(observation, positions, SIZE, symmetry_orders=ORDERS)
+    assert solution.symmetry_order is None and "stretch_ratio" in solution.parameters and "orientation_rad" not in solution.parameters
+    assert not any("no rotational symmetry" in sentence for sentence in solution.warnings)
+
+
+def test_weights_unmeasured_pixels_and_oblong_pixels():
+    rng = np.random.default_rng(3)
+    pitch, weights = (1.2, 0.9), rng.uniform(0.5, 1.5, 18) * np.where(np.arange(18) % 6, 1, -1)
+    positions = rng.uniform(0, 1, (18, 2)) * [SHAPE[1] - 1, SHAPE[0] - 1]
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(float)
+    unit = np.sqrt(pitch[0] * pitch[1])
+    kernel = pattern(0, 2 * NUMBERS)
+    clean = sum(w * kernel((x - px) * pitch[1] / unit, (y - py) * pitch[0] / unit) for w, (px, py) in zip(weights, positions, strict=True))
+    observation = clean + 0.1 * clean.std() * rng.standard_normal(SHAPE)
+    observation[10:14, 20:40] = np.nan
+    solution = solve_harmonic(observation, positions, SIZE, weights=weights, pixel_size_nm=pitch, symmetry_orders=ORDERS)
+    ratio, deviation = solution.parameters["stretch_ratio"]
+    assert abs(ratio - np.exp(4 * np.hypot(*NUMBERS))) < 5 * deviation
+    assert np.nanstd(observation - solution.superposition) < 0.13 * clean.std()

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from qpi_core.solvers.harmonic import solve_harmonic
 from qpi_core.solvers.harmonic_basis import RadialSplines, take_samples
 from qpi_core.solvers.harmonic_search import refine, scan_grid, shared_start
 from qpi_core.solvers.harmonic_surprise import DOUBTFUL, _power, unexplained_orders
@@ -76,3 +77,10 @@ def test_it_is_also_found_outside_the_envelope_of_the_fit(positions):
     vector[0] = np.log(1 / 2.0**2)
     narrow = refine(design.equations((0,)), splines.nodes, replace(fit.hyperparameters, vector=vector), 1e-8, rounds=0)
     assert 0 in unexplained_orders(design, splines.nodes, narrow, CHECKED)
+
+
+def test_an_order_that_no_pixel_sees_is_no_surprise():
+    assert _power(np.zeros(4), np.zeros((4, 4))) == (1.0, 1.0)
+    observation = np.random.default_rng(0).standard_normal((30, 34))
+    solution = solve_harmonic(observation, [[10, 12], [10, 12]], 16, weights=[1.0, -1.0])
+    assert any("no pattern that repeats" in sentence for sentence in solution.warnings)

@@ -157,3 +157,20 @@ def test_estimate_keeps_the_list_and_says_what_is_wrong_with_it():
     assert float(np.sqrt(np.mean((estimate.kernel - TRUTH) ** 2))) < 1.2 * error_with_the_right_list()
     # The residual shows what the list lacks.
     assert float(np.std(estimate.residual)) > 1.5 * estimate.noise_sigma
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_short_list_with_false_marks_gets_an_answer(seed):
+    rng = np.random.default_rng(seed)
+    place = rng.uniform(8, 32, (1, 2))
+    image = simulate_observation(PARAMETERS, place, (40, 44), PITCH, 0.05, rng=rng).astype(np.float32)
+    marks = np.vstack([place, rng.uniform(2, 38, (2, 2))])
+    listed = fit_with_list(image, marks, 24, np.ones(3), (PITCH, PITCH))[-1]
+    assert len(listed.positions) >= 3 and np.isfinite(listed.model.fit.cost)
+
+
+def test_one_defect_or_all_at_one_place_have_no_moves_to_score():
+    for places in (PLACES[:1], PLACES[[0, 0, 0]]):
+        model = fit_harmonics(observed(), places, SIZE, np.ones(len(places)), None, (0, 4), extended=False)
+        score = score_moves(model)
+        assert score.per_unknown == 1.0 and not score.decisive and not score.blurred

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from qpi_core.solvers.harmonic_basis import RadialSplines, angular_functions
 from qpi_core.solvers.harmonic_model import fit_harmonics
 from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
 from qpi_core.solvers.harmonic_start import start_harmonics
-from qpi_core.solvers.position_refinement import refine
+from qpi_core.solvers.position_refinement import _Rounds, refine
 from qpi_core.solvers.position_search import ValleySearch
 from qpi_core.solvers.position_sensitivities import sensitivities
 
@@ -136,3 +138,15 @@ def test_a_click_without_a_defect_is_flagged():
 def test_bad_spread_gets_a_sentence():
     with pytest.raises(InputError, match="position_sigma_px"):
         refine(np.random.default_rng(0).normal(size=(16, 16)), [[3, 4]], 8, position_sigma_px=0)
+
+
+def test_a_stretch_is_judged_alike_in_every_unit():
+    observation = np.random.default_rng(2).standard_normal((20, 24)).astype(np.float32)
+    points = np.random.default_rng(3).uniform(2, 18, (5, 2))
+    worths = []
+    for unit in (1.0, 1e6):
+        round_one = _Rounds(unit * observation, 12, None, ORDERS, points, np.ones(5), 0.7, True, False)
+        other = replace(round_one, stretch=np.array([0.1, 0.0]))
+        models = [rounds._select(points, np.ones(5)) for rounds in (round_one, other)]
+        worths.append(other.worth(points, np.ones(5), models[1]) - round_one.worth(points, np.ones(5), models[0]))
+    assert worths[0] == pytest.approx(worths[1], abs=0.5)
