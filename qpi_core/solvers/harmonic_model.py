@@ -76,18 +76,20 @@ def fit_harmonics(
     problem = (values, positions, kernel_size, weights, pixel_size_nm, symmetry_orders)
     begun = start or start_harmonics(*problem)
     chosen = None
-    if extended and stretchable:
+    doubtful = extended and bool(doubtful_orders(begun, symmetry_orders))
+    if extended and stretchable and (doubtful or begun.stretch is not None):
         found = find_stretch(*problem, begun)
         if begun.stretch is not None:
             begun = start_harmonics(*problem)
+            doubtful = bool(doubtful_orders(begun, symmetry_orders))
         if found is not None:
             stretched, pixels = choose_orders(found, symmetry_orders), begun.samples.values.size
-            chosen = choose_orders(begun, symmetry_orders) if stretched.excess > 1 else None
+            chosen = choose_orders(begun, symmetry_orders, doubtful) if stretched.excess > 1 else None
             rival = begun.selection.best if chosen is None else chosen.fit
             if log_evidence(stretched.fit, pixels) - np.log(pixels) > log_evidence(rival, pixels):
                 begun, chosen = found, stretched
     if chosen is None:
-        chosen = choose_orders(begun, symmetry_orders, extended)
+        chosen = choose_orders(begun, symmetry_orders, doubtful)
     splines, aspect, floor = begun.splines, begun.aspect, begun.floor
     fit, equations = chosen.fit, chosen.equations
     matrix = None if begun.stretch is None else stretch_matrix(begun.stretch)
@@ -98,7 +100,10 @@ def fit_harmonics(
         fit = refine(equations, splines.nodes, fit.hyperparameters, floor)
     elif equations is None:
         equations = begun.design.equations(fit.hyperparameters.orders)
-    fit = shape_profiles(equations, splines.nodes, fit, floor) if extended else without_dephasing(equations, splines.nodes, fit, floor)
+    if extended:
+        fit = shape_profiles(equations, splines.nodes, fit, floor, doubtful)
+    else:
+        fit = without_dephasing(equations, splines.nodes, fit, floor)
     stretch = None
     if begun.stretch is not None:
         stretch = describe_stretch(begun, fit, equations.pixels) if extended else Stretch.known(begun.stretch, fit.evidence.profiles)

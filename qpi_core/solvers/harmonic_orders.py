@@ -41,12 +41,17 @@ def doubtful_orders(begun: HarmonicStart, symmetry_orders: tuple[int, ...], prob
     return unexplained_orders(begun.design, begun.splines.nodes, fit, _checked(begun, symmetry_orders), probability)
 
 
-def choose_orders(begun: HarmonicStart, symmetry_orders: tuple[int, ...], extended: bool = True) -> ChosenOrders:
-    """Return the start's own choice, or with extended one with more orders and profiles where its residual asks for them."""
+def choose_orders(begun: HarmonicStart, symmetry_orders: tuple[int, ...], doubtful: bool | None = None) -> ChosenOrders:
+    """Return the start's own choice, or where its residual makes it doubtful one with more orders and profiles.
+
+    Whether it is doubtful is found out here unless the caller knows.
+    """
     splines, design, selection, floor = begun.splines, begun.design, begun.selection, begun.floor
     fit, equations = selection.best, None
     structure: dict[int, float] = {}
-    if extended and doubtful_orders(begun, symmetry_orders):
+    if doubtful is None:
+        doubtful = bool(doubtful_orders(begun, symmetry_orders))
+    if doubtful:
         fit = shape_profiles(design.equations(fit.hyperparameters.orders), splines.nodes, fit, floor)
         longer = extend(design, splines.nodes, fit, symmetry_orders, floor)
         if longer is not None and log_evidence(longer[1], fit_pixels := longer[0].pixels) > log_evidence(fit, fit_pixels):

@@ -31,15 +31,18 @@ _MOST_UNKNOWNS = 240
 _APART = 0.1
 
 
-def shape_profiles(equations: NormalEquations, nodes: Array, fit: Fit, floor: float) -> Fit:
-    """Return the most probable of the fit, the same with an endless wave, with another envelope, and with up to MOST_WAVES waves."""
+def shape_profiles(equations: NormalEquations, nodes: Array, fit: Fit, floor: float, doubtful: bool = True) -> Fit:
+    """Return the most probable of the fit, the same with an endless wave, with another envelope, and with up to MOST_WAVES waves.
+
+    An endless wave that is not doubtful, because it leaves white noise, is taken as it is.
+    """
     independent = fit.hyperparameters.mixing_kind == INDEPENDENT
     if independent and equations.projection.size > _MOST_UNKNOWNS:
         return fit
     rounds = 1 if independent else 6
     best = without_dephasing(equations, nodes, fit, floor)
     if best.hyperparameters.periodic:
-        short = _with_short_coherence(equations, nodes, best, floor)
+        short = _with_short_coherence(equations, nodes, best, floor) if doubtful else None
         if short is None:
             return best
         best = short
@@ -59,8 +62,9 @@ def _with_short_coherence(equations: NormalEquations, nodes: Array, fit: Fit, fl
     """
     point, vector = fit.hyperparameters, fit.hyperparameters.vector.copy()
     vector[1], vector[point.head - 1] = np.log(_SHORT_COHERENCE_PX), np.log(_START_POWER)
+    start = replace(point, vector=vector, periodic=False, gaussian=False)
     try:
-        tried = refine(equations, nodes, replace(point, vector=vector, periodic=False, gaussian=False), floor, rounds=1)
+        tried = refine(equations, nodes, start, floor, rounds=1)
     except LinAlgError:
         return None
     if log_evidence(tried, equations.pixels) <= log_evidence(fit, equations.pixels):

@@ -41,7 +41,8 @@ def unexplained_orders(
     factors = [low_rank_factor(radial.covariance(nodes)) for radial in _envelopes(point.radial, nodes)]
     excess = {}
     for order in checked:
-        tests = [_power(*design.projected(order, factor, residual)) for factor in factors]
+        projection = design.projections((order,), residual[:, None])[..., 0]
+        tests = [_power((projection @ factor).ravel(), design.gram_in(order, factor)) for factor in factors]
         if min(chance for _, chance in tests) < probability:
             excess[order] = max(ratio for ratio, _ in tests)
     return dict(sorted(excess.items(), key=lambda item: -item[1]))

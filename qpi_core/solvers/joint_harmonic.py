@@ -146,7 +146,7 @@ def _choose(starts: list[_Start], symmetry_orders: tuple[int, ...]) -> list[Chos
             design = start.design.past(np.concatenate(others, axis=1)) if others else start.design
             selection = select_orders(design, start.splines.nodes, symmetry_orders, start.floor)
             begun = HarmonicStart(start.samples, start.splines, design, selection, start.aspect, start.floor)
-            found[index] = choose_orders(begun, symmetry_orders, extended=sweep == _QUICK_SWEEPS)
+            found[index] = choose_orders(begun, symmetry_orders, None if sweep == _QUICK_SWEEPS else False)
             noise = found[index].fit.evidence.variance
     return [found[index] for index in range(len(starts))]
 

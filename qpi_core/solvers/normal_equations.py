@@ -201,25 +201,16 @@ class StoredDesign:
         columns = [(self._design[order].T @ images).reshape(-1, self._splines.count, images.shape[1]) for order in orders]
         return np.asarray(self._splines.interpolation.T @ np.concatenate(columns))
 
-    def projected(self, order: int, factor: Array, image: Array) -> tuple[Array, Array]:
-        """Return what an image holds of an order, profiles in the span of factor, (nodes, k).
+    def gram_in(self, order: int, factor: Array) -> Array:
+        """Return the Gram matrix, (a k, a k), of an available order for profiles in the span of factor, (nodes, k).
 
-        Args:
-            order: angular order; it must be available.
-            factor: (nodes, k).
-            image: (pixels,).
-
-        Returns:
-            The projection, (a k,), and the Gram matrix, (a k, a k): its covariance where the image is white noise.
+        It is the covariance of what white noise projects onto them.
         """
-        product = self.projections((order,), image[:, None])[..., 0]
         if (order, order) in self._blocks:
             gram = factor.T @ self._blocks[order, order] @ factor
-            gram = gram.transpose(0, 2, 1, 3).reshape(product.shape[0] * factor.shape[1], -1)
-        else:
-            columns = self._columns_in((order,), factor)
-            gram = columns.T @ columns
-        return np.asarray(product @ factor).ravel(), gram
+            return np.asarray(gram.transpose(0, 2, 1, 3).reshape(len(gram) * factor.shape[1], -1))
+        columns = self._columns_in((order,), factor)
+        return columns.T @ columns
 
     def _project(self, order: int) -> Array:
         columns = (self._design[order].T @ self._values).reshape(-1, self._splines.count)
