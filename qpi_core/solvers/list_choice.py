@@ -14,7 +14,7 @@ from qpi_core.solvers.harmonic_search import SHARED
 from qpi_core.solvers.harmonic_selection import log_evidence
 from qpi_core.solvers.harmonic_start import HarmonicStart
 from qpi_core.solvers.list_repair import DECISIVE, repair_list
-from qpi_core.solvers.list_suspicion import Suspicion, suspect_list
+from qpi_core.solvers.list_suspicion import Suspicion, is_taken_as_given, suspect_list
 from qpi_core.solvers.repaired_list import RepairedList
 from qpi_core.solvers.solution import KernelSolution
 from qpi_core.solvers.whiteness import start_leaves_white_noise
@@ -60,7 +60,7 @@ def fit_with_list(
     """
     problem = HarmonicProblem(values, kernel_size, pixel_size_nm)
     start = problem.start(positions, weights)
-    if start_leaves_white_noise(start, values):
+    if is_taken_as_given(values, positions) or start_leaves_white_noise(start, values):
         return (ListedFit(positions, weights, start, problem.fit(positions, weights, start), None),)
     stretched, its_start = problem.stretched(positions, weights, start)
     if stretched is not problem and start_leaves_white_noise(its_start, values):

@@ -31,6 +31,11 @@ class Suspicion(Enum):
     CLEAR = "clear"
 
 
+def is_taken_as_given(values: NDArray[np.float32], positions: Array) -> bool:
+    """Say whether a list is too short to be doubted, or list or map too large to be repaired."""
+    return not LEAST_DEFECTS <= len(positions) <= MOST_DEFECTS or values.size > MOST_PIXELS
+
+
 def suspect_list(values: NDArray[np.float32], first: HarmonicModel, positions: Array, weights: Array) -> tuple[Suspicion, float]:
     """Say whether a map contradicts a list; first is the model of fit_harmonics(extended=False) for it.
 
@@ -38,8 +43,7 @@ def suspect_list(values: NDArray[np.float32], first: HarmonicModel, positions: A
         The suspicion, and the gain in log likelihood that moved defects promise; 0 where that was not asked.
     """
     explained = first.fit.evidence.variance < _WHITE_FLOORS * first.floor
-    crowded = len(positions) > MOST_DEFECTS or values.size > MOST_PIXELS
-    if len(positions) < LEAST_DEFECTS or crowded or explained or pattern_gain(first) < LEAST_GAIN:
+    if is_taken_as_given(values, positions) or explained or pattern_gain(first) < LEAST_GAIN:
         return Suspicion.NONE, 0.0
     score = score_moves(first)
     if is_incomplete(values, first, positions, weights, score) or score.blurred:
