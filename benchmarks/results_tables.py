@@ -40,6 +40,7 @@ def main() -> int:
     folder = Path(sys.argv[1])
     # Every call of the command summarises its own plan only; the records hold all of them.
     records = list({record.key: record for record in read_records(folder / RECORDS)}.values())
+    records.sort(key=lambda record: list(VARIANTS).index(record.variant))
     cells = as_json(records)
     settings = {
         **json.loads((folder / "summary.json").read_text("utf-8"))["benchmark"],

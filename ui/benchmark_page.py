@@ -23,7 +23,7 @@ from ui.workspace import workspace
 _BY_NOISE, _BY_DEFECTS, _BY_KIND = "Noise", "Number of defects", "Kind of scene"
 _REFERENCES = {
     CEILING: "Decoder ceiling: Decoder_K(Encoder_K(A)).",
-    LIMIT: "Formula limit: the least error of whoever knows Eq. 7, the true positions, the noise and the symmetry order (Cramér-Rao).",
+    LIMIT: "Formula limit: the least error, about, of whoever knows Eq. 7, the positions, the noise and the symmetry order (Cramér-Rao).",
 }
 _PAPER_SCALE = "MAE, MSE and RMSE on the paper's scale: twice (MSE: four times) the error on [0, 1]."
 

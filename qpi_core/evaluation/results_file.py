@@ -16,6 +16,7 @@ from typing import Any
 
 from qpi_core.errors import InputError
 from qpi_core.evaluation.protocol import PUBLISHED, PUBLISHED_WITHOUT_SYMMETRY_LOSS, SETTINGS
+from qpi_core.evaluation.scenes import VARIANTS
 from qpi_core.evaluation.summary import Cell
 from qpi_core.synthesis.dataset_files import OUT_OF_DOMAIN
 
@@ -89,8 +90,9 @@ class Results:
     paper_protocol: PaperTables | None = None
 
     def variants(self) -> list[str]:
-        """Return the kinds of scenes, in the order of the file."""
-        return _distinct(cell.variant for cell in self.cells)
+        """Return the kinds of scenes, the protocol's own first, in whatever order the file has them."""
+        found = _distinct(cell.variant for cell in self.cells)
+        return [*(name for name in VARIANTS if name in found), *(name for name in found if name not in VARIANTS)]
 
     def noise_levels(self, variant: str | None = None) -> list[float]:
         """Return the noise levels, of one variant or of all."""

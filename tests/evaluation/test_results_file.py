@@ -1,6 +1,7 @@
 """Results files: what the commands write is read back, parts may be missing, and what is no result is told."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -87,3 +88,8 @@ def test_missing_measures_are_none_and_new_ones_are_left_out():
 def test_what_is_no_results_file_is_told(content):
     with pytest.raises(InputError, match=r"odd\.json"):
         read_results(content, "odd.json")
+
+
+def test_the_protocol_s_own_scenes_come_first_whatever_the_file_begins_with():
+    results = results_from({**SUMMARY, "cells": summary.as_json([replace(BENCHMARK[0], variant="band"), *BENCHMARK])}, "mine")
+    assert results.variants()[0] == "on-grid" and "band" in results.variants()
