@@ -131,7 +131,7 @@ def superposition(model: HarmonicModel, shape: tuple[int, int]) -> NDArray[np.fl
     image = np.zeros(shape, dtype=np.float32)
     coefficients = model.fit.evidence.profiles @ model.splines.interpolation.T
     samples = model.samples
-    columns, rows = np.rint(model.frame.pixels(np.stack([samples.x, samples.y], axis=1))).astype(np.intp).T
+    rows, columns = model.frame.indices(samples)
     for part, design in design_tiles(samples, model.splines, model.fit.hyperparameters.orders):
         image[rows[part], columns[part]] = np.einsum("apk,ak->p", design, coefficients)
     return image

@@ -14,8 +14,7 @@ from qpi_core.solvers.harmonic_search import Fit, refine, without_dephasing
 from qpi_core.solvers.harmonic_selection import Selection, log_evidence
 from qpi_core.solvers.harmonic_shape import shape_profiles
 from qpi_core.solvers.harmonic_start import HarmonicStart, start_harmonics
-from qpi_core.solvers.harmonic_stretch import Stretch, describe_stretch, may_be_stretched, stretched_start
-from qpi_core.solvers.harmonic_surprise import DOUBTFUL
+from qpi_core.solvers.harmonic_stretch import Stretch, describe_stretch, find_stretch
 from qpi_core.solvers.normal_equations import NormalEquations, accumulate_equations
 from qpi_core.solvers.solver_frame import SolverFrame, stretch_matrix
 
@@ -108,25 +107,6 @@ def fit_harmonics(
     if begun.stretch is not None:
         stretch = describe_stretch(begun, fit, equations.pixels) if extended else Stretch.known(begun.stretch, fit.evidence.profiles)
     return HarmonicModel(samples, splines, equations, fit, chosen.selection, aspect, floor, chosen.excess, stretch)
-
-
-def find_stretch(
-    values: NDArray[np.float32],
-    positions: Array,
-    kernel_size: int,
-    weights: Array,
-    pixel_size_nm: tuple[float, float] | None,
-    symmetry_orders: tuple[int, ...],
-    begun: HarmonicStart,
-    probability: float = DOUBTFUL,
-) -> HarmonicStart | None:
-    """Return the first stage in stretched coordinates where the residual asks for a stretch and the evidence pays for it; else None.
-
-    A start that is stretched already gets a better stretch. Probability: that of white noise below which a residual is looked at.
-    """
-    if begun.stretch is None and not may_be_stretched(begun, doubtful_orders(begun, symmetry_orders, probability)):
-        return None
-    return stretched_start(values, positions, kernel_size, weights, pixel_size_nm, symmetry_orders, begun)
 
 
 def pattern_gain(model: HarmonicModel) -> float:

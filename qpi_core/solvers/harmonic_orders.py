@@ -33,10 +33,15 @@ class ChosenOrders:
     excess: float
 
 
+def is_explained(fit: Fit, floor: float) -> bool:
+    """Say whether a fit leaves no more than the error of the radial splines, floor being the least noise variance."""
+    return fit.evidence.variance <= _EXPLAINED_FLOORS * floor
+
+
 def doubtful_orders(begun: HarmonicStart, symmetry_orders: tuple[int, ...], probability: float = DOUBTFUL) -> dict[int, float]:
     """Return the orders that make the start's own choice doubtful, as unexplained_orders does, strongest first."""
     fit = begun.selection.best
-    if fit.evidence.variance <= _EXPLAINED_FLOORS * begun.floor:
+    if is_explained(fit, begun.floor):
         return {}
     return unexplained_orders(begun.design, begun.splines.nodes, fit, _checked(begun, symmetry_orders), probability)
 

@@ -8,20 +8,21 @@ Only lattices and bands whose contours are ellipses become round in this way; wa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
 from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, defects_near, take_samples
-from qpi_core.solvers.harmonic_evidence import RadialPrior, evaluate, posterior_factor
+from qpi_core.solvers.harmonic_evidence import evaluate, posterior_factor
+from qpi_core.solvers.harmonic_orders import doubtful_orders
 from qpi_core.solvers.harmonic_posterior import KernelGrid, Renderer
 from qpi_core.solvers.harmonic_search import Fit, refine
 from qpi_core.solvers.harmonic_selection import log_evidence
 from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
 from qpi_core.solvers.harmonic_start import HarmonicStart, start_harmonics
-from qpi_core.solvers.harmonic_surprise import WIDE_REACH
+from qpi_core.solvers.harmonic_surprise import DOUBTFUL, widened
 from qpi_core.solvers.normal_equations import StoredDesign, accumulate_equations
 from qpi_core.solvers.solver_frame import stretch_matrix
 
@@ -91,7 +92,7 @@ def may_be_stretched(begun: HarmonicStart, surprising: dict[int, float]) -> bool
     return next(iter(surprising)) % 2 == 0 if order % 2 == 0 else 2 in surprising or abs(order - 2) in surprising
 
 
-def stretched_start(
+def find_stretch(
     values: NDArray[np.float32],
     positions: Array,
     kernel_size: int,
@@ -99,12 +100,14 @@ def stretched_start(
     pixel_size_nm: tuple[float, float] | None,
     symmetry_orders: tuple[int, ...],
     begun: HarmonicStart,
+    probability: float = DOUBTFUL,
 ) -> HarmonicStart | None:
-    """Return the first stage in the most probable stretched coordinates; None where a stretch does not pay.
+    """Return the first stage in the most probable stretched coordinates; None where nothing asks for a stretch or it does not pay.
 
     Args:
         values, positions, kernel_size, weights, pixel_size_nm, symmetry_orders: as for fit_harmonics.
         begun: the first stage without a stretch, or with one that is to be improved.
+        probability: of white noise below which what the first stage leaves is looked at.
     """
     pixels = begun.samples.values.size
     problem = (values, positions, kernel_size, weights, pixel_size_nm, symmetry_orders)
@@ -112,6 +115,8 @@ def stretched_start(
         plain = begun.samples.stretched(stretch_matrix(-begun.stretch))
         better = _polished(plain, begun.splines, begun.selection.best, begun.stretch, begun.floor)[0]
         return start_harmonics(*problem, better) if np.hypot(*better) <= _MOST_STRETCH else None
+    if not may_be_stretched(begun, doubtful_orders(begun, symmetry_orders, probability)):
+        return None
     promising = _promising(values, positions, weights, begun)
     coarse = [start_harmonics(*problem, numbers, _GRID_PIXELS).selection.best for numbers in promising]
     lowest = min(fit.cost for fit in coarse)
@@ -165,8 +170,7 @@ def _promising(values: NDArray[np.float32], positions: Array, weights: Array, be
     samples = take_samples(values, positions, weights, begun.aspect, most=pixels)
     nodes, fit = begun.splines.nodes, begun.selection.best
     point = fit.hyperparameters.radial
-    decay = -2 * float(np.log(WIDE_REACH * nodes[-1]))
-    wide = RadialPrior(decay, float(np.log(_COHERENCE_PX)), point.wavenumbers, point.logits, 0.0)
+    wide = widened(replace(point, log_coherence=float(np.log(_COHERENCE_PX))), nodes)
     strength = np.array([[float(np.abs(fit.evidence.profiles).max()) / np.sqrt(fit.evidence.variance)]])
     steps = _GRID_STEP * np.arange(-5, 6)
     grid = [np.array([a, b]) for a in steps for b in steps if np.hypot(a, b) <= _GRID_RADIUS + 1e-9]

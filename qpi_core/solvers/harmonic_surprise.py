@@ -24,7 +24,7 @@ DOUBTFUL, CERTAIN = 3e-3, 1e-4
 """Probability under white noise below which the simple model is in doubt, and structure in a residual is beyond doubt; some ten
 orders are looked at."""
 _LONGEST_LOG_COHERENCE = float(np.log(4.0))
-WIDE_REACH = 1 / 6
+_WIDE_REACH = 1 / 6
 """Radius where the wide envelope, an exponential, has fallen to 1 / e, in units of the largest radius."""
 
 
@@ -51,7 +51,12 @@ def unexplained_orders(
 def _envelopes(radial: RadialPrior, nodes: Array) -> tuple[RadialPrior, RadialPrior]:
     """Return the priors within which is searched: the fit's own, and a wide one; both follow any profile."""
     own = replace(radial, log_coherence=min(radial.log_coherence, _LONGEST_LOG_COHERENCE))
-    return own, replace(own, log_decay=-2 * float(np.log(WIDE_REACH * nodes[-1])), log_power=0.0)
+    return own, widened(own, nodes)
+
+
+def widened(radial: RadialPrior, nodes: Array) -> RadialPrior:
+    """Return the prior with a wide exponential envelope."""
+    return replace(radial, log_decay=-2 * float(np.log(_WIDE_REACH * nodes[-1])), log_power=0.0)
 
 
 def _power(projection: Array, gram: Array) -> tuple[float, float]:

@@ -19,12 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, cholesky
 
-from qpi_core.solvers.harmonic_basis import defects_near, design_tiles
+from qpi_core.solvers.harmonic_basis import design_tiles
 from qpi_core.solvers.harmonic_evidence import posterior_factor
 from qpi_core.solvers.harmonic_model import HarmonicModel
 from qpi_core.solvers.harmonic_posterior import Renderer
-from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
-from qpi_core.solvers.position_sensitivities import solve_again
+from qpi_core.solvers.position_sensitivities import defect_slopes, solve_again
 
 Array = NDArray[np.float64]
 
@@ -63,17 +62,10 @@ def joint_system(model: HarmonicModel) -> JointSystem:
     information, pull, sums = np.zeros((3 * count, 3 * count)), np.zeros(3 * count), np.zeros(3 * count)
     onto, basis_sum, squares = np.zeros((*coefficients.shape, 3 * count)), np.zeros(coefficients.shape), 0.0
     for part, design in design_tiles(samples, splines, point.orders):
-        x, y = samples.x[part], samples.y[part]
         residual = samples.values[part] - background - np.einsum("apk,ak->p", design, coefficients)
         squares += float(residual @ residual)
         basis_sum += design.sum(axis=1)
-        near = defects_near(x, y, samples.positions, splines.radius)
-        if not near.size:
-            continue
-        dx, dy = x[:, None] - samples.positions[near, 0], y[:, None] - samples.positions[near, 1]
-        value, by_x, by_y = kernel_with_slopes(splines, point.orders, profiles, dx, dy)
-        amplitudes, (by_x, by_y) = samples.weights[near], model.frame.by_pixel(by_x, by_y)
-        jacobian = np.concatenate([-by_x * amplitudes, -by_y * amplitudes, value], axis=1)
+        near, _, jacobian = defect_slopes(model, samples, part)
         columns = np.concatenate([near, near + count, near + 2 * count])
         information[np.ix_(columns, columns)] += jacobian.T @ jacobian
         pull[columns] += jacobian.T @ residual

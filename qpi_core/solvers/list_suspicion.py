@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.solvers.harmonic_model import LEAST_GAIN, HarmonicModel, pattern_gain
+from qpi_core.solvers.harmonic_orders import is_explained
 from qpi_core.solvers.moves_score import MovesScore, score_moves
 from qpi_core.solvers.unlisted_defects import absent_defects, missing_defects
 
@@ -20,7 +21,6 @@ MOST_DEFECTS, MOST_PIXELS = 200, 40_000
 PEAK_GAIN = 14.0
 """Log likelihood that a missing defect must gain at its place: chance gives 9 somewhere on a map of 64 x 64 pixels."""
 ABSENT_GAIN = 10.0
-_WHITE_FLOORS = 10.0
 
 
 class Suspicion(Enum):
@@ -42,8 +42,7 @@ def suspect_list(values: NDArray[np.float32], first: HarmonicModel, positions: A
     Returns:
         The suspicion, and the gain in log likelihood that moved defects promise; 0 where that was not asked.
     """
-    explained = first.fit.evidence.variance < _WHITE_FLOORS * first.floor
-    if is_taken_as_given(values, positions) or explained or pattern_gain(first) < LEAST_GAIN:
+    if is_taken_as_given(values, positions) or is_explained(first.fit, first.floor) or pattern_gain(first) < LEAST_GAIN:
         return Suspicion.NONE, 0.0
     score = score_moves(first)
     if is_incomplete(values, first, positions, weights, score) or score.blurred:

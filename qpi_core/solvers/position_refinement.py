@@ -17,10 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.errors import InputError
 from qpi_core.solvers.harmonic import is_constant
-from qpi_core.solvers.harmonic_model import LEAST_GAIN, HarmonicModel, find_stretch, fit_harmonics, pattern_gain
+from qpi_core.solvers.harmonic_model import LEAST_GAIN, HarmonicModel, pattern_gain
+from qpi_core.solvers.harmonic_problem import HarmonicProblem
 from qpi_core.solvers.harmonic_selection import log_evidence
-from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS, HarmonicStart, start_harmonics
-from qpi_core.solvers.harmonic_surprise import CERTAIN
+from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS
 from qpi_core.solvers.joint_positions import converged, joint_system, position_covariance
 from qpi_core.solvers.position_search import ValleySearch
 from qpi_core.solvers.position_sensitivities import sensitivities, solve_again
@@ -105,12 +105,13 @@ def refine(
     points, sizes, deviation = clicked, amplitudes, np.full(len(clicked), float(position_sigma_px))
     unsupported = np.zeros(len(clicked), dtype=bool)
     if not is_constant(values):
-        sigma, move, resize = position_sigma_px, refine_positions, refine_weights
-        rounds = _Rounds(values, size, pitch, symmetry_orders, clicked, amplitudes, sigma, move, resize, stretch)
+        problem = HarmonicProblem(values, size, pitch, stretch, symmetry_orders)
+        rounds = _Rounds(problem, clicked, amplitudes, position_sigma_px, refine_positions, refine_weights)
         points, sizes, model = rounds.run(_part_of(report, 0.0, _FIRST_SHARE))
-        if refine_positions and stretch is None and (numbers := rounds.stretch_of(points, sizes)) is not None:
+        stretched = rounds.stretched(points, sizes) if refine_positions and stretch is None else problem
+        if stretched is not problem:
             # A round kernel for a stretched one has drawn the defects towards where the two differ least.
-            other = replace(rounds, stretch=numbers)
+            other = replace(rounds, problem=stretched)
             again = other.run(_part_of(report, _FIRST_SHARE, 1.0), points, sizes)
             if other.worth(*again) > rounds.worth(points, sizes, model):
                 rounds, (points, sizes, model) = other, again
@@ -129,23 +130,24 @@ def _part_of(report: Callable[[float, str], None] | None, first: float, last: fl
 class _Rounds:
     """The alternation, with what stays the same during it."""
 
-    values: NDArray[np.float32]
-    kernel_size: int
-    pitch: tuple[float, float] | None
-    symmetry_orders: tuple[int, ...]
+    problem: HarmonicProblem
     clicked: Array
     given: Array
     sigma: float
     move: bool
     resize: bool
-    stretch: Array | None = None
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """The map."""
+        return self.problem.values
 
     def run(
         self, report: Callable[[float, str], None] | None = None, points: Array | None = None, weights: Array | None = None
     ) -> tuple[Array, Array, HarmonicModel]:
         """Return positions, amplitudes, and the last model; the rounds begin at points with weights, or at what was given."""
         points, weights = self.clicked if points is None else points, self.given if weights is None else weights
-        model = self._select(points, weights)
+        model = self.problem.simple_fit(points, weights)
         if pattern_gain(model) < LEAST_GAIN:
             return points, weights, model
         pace, last = np.ones(len(points)), np.zeros_like(points)
@@ -159,7 +161,10 @@ class _Rounds:
             points = points + last
             if attempt > _RESELECT_AFTER and np.abs(last).max() < _SETTLED_PX:
                 break
-            model = self._select(points, weights) if attempt == _RESELECT_AFTER else solve_again(self.values, model, points, weights)
+            if attempt == _RESELECT_AFTER:
+                model = self.problem.simple_fit(points, weights)
+            else:
+                model = solve_again(self.values, model, points, weights)
         if self.move and not self.resize and self.values.size <= MOST_JOINT_PIXELS:
             model = solve_again(self.values, model, points, weights, most=None)
             points, model = converged(self.values, model, points, weights, np.full(len(points), self.sigma), self.clicked, _JOINT_STEPS)
@@ -170,20 +175,11 @@ class _Rounds:
         same = solve_again(self.values, model, points, weights)
         pixels = same.equations.pixels
         price = 0.5 * float(np.sum((points - self.clicked) ** 2)) / self.sigma**2
-        return log_evidence(same.fit, pixels) - price - (float(np.log(pixels)) if self.stretch is not None else 0.0)
+        return log_evidence(same.fit, pixels) - price - (float(np.log(pixels)) if self.problem.stretch is not None else 0.0)
 
-    def stretch_of(self, points: Array, weights: Array) -> Array | None:
-        """Return the numbers of the stretch, (2,), that the kernel has; None where it has none."""
-        problem = (self.values, points, self.kernel_size, weights, self.pitch, self.symmetry_orders)
-        found = find_stretch(*problem, self._start(points, weights), CERTAIN)
-        return None if found is None else found.stretch
-
-    def _start(self, points: Array, weights: Array) -> HarmonicStart:
-        return start_harmonics(self.values, points, self.kernel_size, weights, self.pitch, self.symmetry_orders, self.stretch)
-
-    def _select(self, points: Array, weights: Array) -> HarmonicModel:
-        problem = (self.values, points, self.kernel_size, weights, self.pitch, self.symmetry_orders)
-        return fit_harmonics(*problem, extended=False, start=self._start(points, weights))
+    def stretched(self, points: Array, weights: Array) -> HarmonicProblem:
+        """Return the problem with the stretch that the kernel has; the same one where it has none."""
+        return self.problem.stretched(points, weights, self.problem.start(points, weights))[0]
 
     def _step(self, model: HarmonicModel, points: Array, weights: Array, search: bool) -> tuple[Array, Array]:
         """Return positions and amplitudes after one Gauss-Newton step, or with search after moves to better valleys."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.harmonic_basis import defects_near, take_samples
+from qpi_core.solvers.harmonic_basis import MapSamples, defects_near, take_samples
 from qpi_core.solvers.harmonic_model import HarmonicModel
 from qpi_core.solvers.harmonic_search import refine as refine_hyperparameters
 from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
@@ -48,26 +48,33 @@ def sensitivities(values: NDArray[np.float32], model: HarmonicModel, points: Arr
     """Return the Gauss-Newton system of the defects; pixels count up to where the kernel's envelope has fallen to 0.2."""
     count = len(points)
     samples = take_samples(values, points, weights, model.aspect, stretch=model.frame.stretch)
-    profiles = model.fit.evidence.profiles
-    orders = model.fit.hyperparameters.orders
-    background = model.equations.background(profiles)
+    background = model.equations.background(model.fit.evidence.profiles)
     reach = float(np.clip(np.sqrt(1.6 / np.exp(model.fit.hyperparameters.vector[0])), 6.0, model.splines.radius))
     information, pull, squares, pixels = np.zeros((3 * count, 3 * count)), np.zeros(3 * count), 0.0, 0
     for part in samples.tiles:
-        x, y = samples.x[part], samples.y[part]
-        near = defects_near(x, y, samples.positions, model.splines.radius)
+        near, distance, jacobian = defect_slopes(model, samples, part)
         if not near.size:
             continue
-        dx, dy = x[:, None] - samples.positions[near, 0], y[:, None] - samples.positions[near, 1]
-        value, by_x, by_y = kernel_with_slopes(model.splines, orders, profiles, dx, dy)
-        residual = samples.values[part] - background - value @ weights[near]
+        residual = samples.values[part] - background - jacobian[:, 2 * near.size :] @ weights[near]
         squares += float(residual @ residual)
         pixels += residual.size
-        close = np.hypot(dx, dy) <= reach
-        # A defect that moves one way moves the kernel's offsets the other way.
-        by_x, by_y = model.frame.by_pixel(by_x, by_y)
-        jacobian = np.concatenate([-by_x * close * weights[near], -by_y * close * weights[near], value * close], axis=1)
+        jacobian = jacobian * np.tile(distance <= reach, 3)
         columns = np.concatenate([near, near + count, near + 2 * count])
         information[np.ix_(columns, columns)] += jacobian.T @ jacobian
         pull[columns] += jacobian.T @ residual
     return Sensitivities(information, pull, squares / max(pixels, 1) + model.floor)
+
+
+def defect_slopes(model: HarmonicModel, samples: MapSamples, part: slice) -> tuple[NDArray[np.intp], Array, Array]:
+    """Return the defects near a tile of samples in the model's coordinates, and how its pixels depend on them.
+
+    Returns:
+        (n,) defects; (pixels, n) their distances in solver units; (pixels, 3 n) derivatives by all x, all y (px), all amplitudes.
+    """
+    x, y = samples.x[part], samples.y[part]
+    near = defects_near(x, y, samples.positions, model.splines.radius)
+    dx, dy = x[:, None] - samples.positions[near, 0], y[:, None] - samples.positions[near, 1]
+    value, *slopes = kernel_with_slopes(model.splines, model.fit.hyperparameters.orders, model.fit.evidence.profiles, dx, dy)
+    # A defect that moves one way moves the kernel's offsets the other way.
+    by_x, by_y = (-slope * samples.weights[near] for slope in model.frame.by_pixel(*slopes))
+    return near, np.hypot(dx, dy), np.concatenate([by_x, by_y, value], axis=1)

@@ -21,10 +21,9 @@ def start_leaves_white_noise(start: HarmonicStart, values: NDArray[np.float32]) 
     """Say whether neighbouring pixels of what the first stage leaves of a map are unrelated; False where it took not all pixels."""
     if start.samples.values.size < int(np.isfinite(values).sum()):
         return False
-    fit, samples = start.selection.best, start.samples
+    fit = start.selection.best
     left = np.full(values.shape, np.nan, dtype=np.float32)
-    columns, rows = np.rint(start.frame.pixels(np.stack([samples.x, samples.y], axis=1))).astype(np.intp).T
-    left[rows, columns] = start.design.residual(fit.hyperparameters.orders, fit.evidence.profiles)
+    left[start.frame.indices(start.samples)] = start.design.residual(fit.hyperparameters.orders, fit.evidence.profiles)
     return _is_white(left)
 
 

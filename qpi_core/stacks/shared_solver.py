@@ -16,6 +16,7 @@ from qpi_core.solvers.harmonic import is_constant
 from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, furthest_offset, take_samples
 from qpi_core.solvers.harmonic_model import LEAST_GAIN
 from qpi_core.solvers.refined import NO_LONGER_SYMMETRIC, SYMMETRY_LOST
+from qpi_core.solvers.solver_frame import SolverFrame
 from qpi_core.stacks.estimate import LayerKernel
 from qpi_core.stacks.layer_solver import NO_PATTERN, HarmonicLayer, LayerSolver
 from qpi_core.stacks.pilots import ModelKind, Pilot, choose_pilots, kinds_of_model, solve_pilot
@@ -154,10 +155,8 @@ class SharedSolver:
 
     def _values(self, samples: MapSamples, layers: list[int]) -> NDArray[np.float32]:
         """Return the measured pixels of layers, (layers, pixels), in the order of the samples."""
-        aspect = self.problem.aspect
-        columns = np.rint(samples.x / aspect[1]).astype(np.intp)
-        rows = np.rint(samples.y / aspect[0]).astype(np.intp)
-        return np.stack([self.problem.layer(index)[rows, columns] for index in layers])
+        places = SolverFrame(self.problem.aspect).indices(samples)
+        return np.stack([self.problem.layer(index)[places] for index in layers])
 
     def _plan(self, solver: LayerSolver, chunk: list[int]) -> SharedCorrection | None:
         problem = self.problem

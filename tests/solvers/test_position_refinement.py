@@ -11,6 +11,7 @@ from qpi_core.errors import InputError
 from qpi_core.solvers.harmonic import solve_harmonic
 from qpi_core.solvers.harmonic_basis import RadialSplines, angular_functions
 from qpi_core.solvers.harmonic_model import fit_harmonics
+from qpi_core.solvers.harmonic_problem import HarmonicProblem
 from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
 from qpi_core.solvers.harmonic_start import start_harmonics
 from qpi_core.solvers.position_refinement import _Rounds, refine
@@ -145,8 +146,8 @@ def test_a_stretch_is_judged_alike_in_every_unit():
     points = np.random.default_rng(3).uniform(2, 18, (5, 2))
     worths = []
     for unit in (1.0, 1e6):
-        round_one = _Rounds(unit * observation, 12, None, ORDERS, points, np.ones(5), 0.7, True, False)
-        other = replace(round_one, stretch=np.array([0.1, 0.0]))
-        models = [rounds._select(points, np.ones(5)) for rounds in (round_one, other)]
+        round_one = _Rounds(HarmonicProblem(unit * observation, 12, None, None, ORDERS), points, np.ones(5), 0.7, True, False)
+        other = replace(round_one, problem=replace(round_one.problem, stretch=np.array([0.1, 0.0])))
+        models = [rounds.problem.simple_fit(points, np.ones(5)) for rounds in (round_one, other)]
         worths.append(other.worth(points, np.ones(5), models[1]) - round_one.worth(points, np.ones(5), models[0]))
     assert worths[0] == pytest.approx(worths[1], abs=0.5)
