@@ -107,7 +107,7 @@ def fit_components(
     fit = _optimised(model, parameters, strengths, options)
     while True:
         trials = []
-        for name, needed in TERMS.items():
+        for needed in TERMS.values():
             if getattr(fit.parameters, needed[0]) > 0:
                 trials.append((replace(fit.parameters, **{needed[0]: 0.0}), fit.strengths))
         for index in range(fixed, len(fit.strengths)):

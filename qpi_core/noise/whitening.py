@@ -27,7 +27,11 @@ class Whitener:
     """
 
     def __init__(
-        self, measured: NDArray[np.bool_], parameters: StationaryParameters, effects: Sequence[Array] = (), aspect: tuple[float, float] = (1.0, 1.0)
+        self,
+        measured: NDArray[np.bool_],
+        parameters: StationaryParameters,
+        effects: Sequence[Array] = (),
+        aspect: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         """Prepare the projections.
 
