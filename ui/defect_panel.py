@@ -8,6 +8,7 @@ import streamlit as st
 
 from qpi_core.errors import InputError
 from ui import texts
+from ui.bounded_controls import bounded_slider
 from ui.defect_search import collect_search, start_search
 from ui.defect_table import show_defect_table
 from ui.guide import plain
@@ -112,7 +113,7 @@ def _show_detection(space: Workspace, view: MapView) -> None:
 
     collect_search(space, view.layer.sha256)
     like_kernel = _choose_target(space, view)
-    st.slider("Sensitivity", 0.0, 1.0, 0.5, 0.05, key="sensitivity", help=texts.SENSITIVITY, persist_state="session")
+    bounded_slider("Sensitivity", 0.0, 1.0, usual=0.5, step=0.05, key="sensitivity", help=texts.SENSITIVITY, persist_state="session")
     searching = space.search_job is not None
     st.button(
         "Propose defects",
