@@ -133,3 +133,31 @@ def _without_gaps(covariance: StationaryCovariance, measured: NDArray[np.bool_],
     freed = flat - lost @ solve_triangular(lower, flat[missing], lower=True, check_finite=False)
     log_determinant = covariance.log_determinant + 2 * float(np.log(lower.diagonal()).sum())
     return freed.reshape(solved.shape), log_determinant, lost.reshape(*measured.shape, -1)
+
+
+def score_group(model: MixedModel, parameters: StationaryParameters, strengths: Sequence[float], columns: Array) -> float:
+    """Return by how many deviations the map asks for one more group of random effects (score test at strength zero).
+
+    Under the model as it is, g = X^T P y / sigma is N(0, X^T P X) for the new columns X, so |g|^2 has the mean tr(M) and the variance
+    2 tr(M^2), M = X^T P X.
+
+    Args:
+        model, parameters, strengths: the model without the group.
+        columns: (height, width, k), X.
+    """
+    shape = (model.values.shape[0], model.values.shape[1])
+    covariance = StationaryCovariance(shape, parameters, model.aspect)
+    measured = np.isfinite(model.values)
+    constant = np.where(measured, np.sqrt(_FLAT), 0.0)[..., None]
+    known = np.concatenate([*(np.sqrt(v) * g for v, g in zip(strengths, model.groups, strict=True)), constant], axis=2)
+    known, new = np.where(measured[..., None], known, 0.0), np.where(measured[..., None], columns, 0.0)
+    found = evaluate_components(model, parameters, strengths)
+    solved, _, _ = _without_gaps(covariance, measured, covariance.solve(np.concatenate([known, new], axis=2)))
+    flat, count = solved.reshape(measured.size, -1), known.shape[2]
+    known_rows, new_rows = known.reshape(measured.size, -1), new.reshape(measured.size, -1)
+    across = known_rows.T @ flat[:, count:]
+    system = known_rows.T @ flat[:, :count] + np.eye(count)
+    information = new_rows.T @ flat[:, count:] - across.T @ np.linalg.solve(system, across)
+    pull = new_rows.T @ found.scaled_residual.ravel() / np.sqrt(found.variance)
+    deviation = float(np.sqrt(2 * np.sum(information * information.T)))
+    return (float(pull @ pull) - float(np.trace(information))) / deviation if deviation > 0 else 0.0
