@@ -203,7 +203,7 @@ def _with_stability(estimate: KernelEstimate, inputs: MapInputs, extractor: Extr
 def describe(inputs: MapInputs, options: ExtractionOptions, estimate: KernelEstimate | ClassEstimates) -> list[str]:
     """Return plain sentences on what was read, which layer was taken, what to beware of, and what was found."""
     return [
-        *inputs.scan.notes,
+        *inputs.scan.sentences,
         _layer_sentence(inputs.scan, options),
         inputs.positions.description,
         *_preparation_sentences(inputs, options),

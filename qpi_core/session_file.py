@@ -155,6 +155,7 @@ def _map_text(scan: ScanMap, writer: ArchiveWriter) -> dict[str, Any]:
         "angle_deg": json_ready(scan.angle_deg),
         "metadata": json_ready(scan.metadata),
         "notes": list(scan.notes),
+        "warnings": list(scan.warnings),
     }
 
 
@@ -178,6 +179,7 @@ def _read_map(text: dict[str, Any], reader: ArchiveReader) -> ScanMap:
         angle_deg=float(text["angle_deg"]),
         metadata={str(key): str(value) for key, value in text["metadata"].items()},
         notes=tuple(str(note) for note in text["notes"]),
+        warnings=tuple(str(warning) for warning in text.get("warnings", [])),
     )
 
 

@@ -145,7 +145,7 @@ def _scan_map(
     measured = {channel: stack for channel, stack in values.items() if np.isfinite(stack).any()}
     if not measured:
         raise InputError(f"{name} holds no measured value: all are NaN or infinite.")
-    notes = list(found.notes)
+    notes = [*found.warnings, *found.notes]
     if len(measured) < len(values):
         notes.append(f"{len(values) - len(measured)} of {len(values)} channels hold no measured value and were left out.")
     notes += _say_how_much_is_there(measured)
@@ -162,6 +162,7 @@ def _scan_map(
         angle_deg=found.angle_deg,
         metadata=found.metadata,
         notes=tuple(notes),
+        warnings=found.warnings,
     )
 
 

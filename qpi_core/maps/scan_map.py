@@ -44,6 +44,7 @@ class MapContent:
         angle_deg: rotation of the scan frame as the instrument wrote it, degrees clockwise.
         metadata: what else the header says, as text.
         notes: plain sentences on how the file was read.
+        warnings: plain sentences on what to beware of: the file disagrees with itself, or does not say what it should.
     """
 
     values: Mapping[str, MapArray]
@@ -53,6 +54,7 @@ class MapContent:
     angle_deg: float = 0.0
     metadata: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +74,8 @@ class ScanMap:
         pixel_size_known: whether the pixel size came from the file or from the user.
         angle_deg: rotation of the scan frame, degrees clockwise; the arrays are in the frame, not rotated back.
         metadata: header entries as text.
-        notes: plain sentences on how the file was read.
+        notes: plain sentences on how the file was read, the warnings first.
+        warnings: those of the notes that the user should act on: the file disagrees with itself, or does not say what it should.
     """
 
     name: str
@@ -86,6 +89,7 @@ class ScanMap:
     angle_deg: float = 0.0
     metadata: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -107,6 +111,11 @@ class ScanMap:
     def complete(self) -> float:
         """Return the fraction of points of the default channel that were measured, in (0, 1]."""
         return float(np.mean(np.isfinite(self.values[self.default_channel])))
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Return the notes as lines to print, the warnings marked as such."""
+        return tuple(f"Warning: {note}" if note in self.warnings else note for note in self.notes)
 
     def unit(self, channel: str | None = None) -> str:
         """Return the unit of a channel, "" where the file has none."""
