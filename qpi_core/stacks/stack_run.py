@@ -24,7 +24,7 @@ from qpi_core.stacks.estimate import StackEstimate
 from qpi_core.stacks.extraction import extract_stack
 from qpi_core.stacks.files import stack_files
 from qpi_core.stacks.layer_folder import LayerFolder
-from qpi_core.stacks.prepared_stack import PreparedStack, prepare_stack
+from qpi_core.stacks.prepared_stack import PreparedStack, prepare_stack, require_one_class
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,11 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
     stack = prepare_stack(scan, options.channel, options.preparation)
     height, width = stack.values.shape[1:]
     moved = stack.coordinates.forward(positions.positions_px)
-    moved = moved[inside(moved, (height, width))]
+    there = inside(moved, (height, width))
+    moved = moved[there]
     if not len(moved):
         raise InputError(f"None of the {len(positions.positions_px)} positions lies on the prepared layers; crop less, or mark others.")
+    require_one_class(None if positions.labels is None else [label for label, stays in zip(positions.labels, there, strict=True) if stays])
     size = min(DEFAULT_KERNEL_SIZE, height, width) if options.kernel_size is None else options.kernel_size
     settings = {
         "qpi_core": qpi_core.__version__,
