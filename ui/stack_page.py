@@ -133,8 +133,8 @@ def _show_steps(space: Workspace, question: StackQuestion | None) -> None:
 
 def _describe(space: Workspace, channel: str) -> str:
     scan = space.loaded.scan
-    count, energies = len(scan.stack(channel)), scan.bias_mv
-    known = len(energies) == count and bool(np.isfinite(energies).all())
+    count, energies = len(scan.stack(channel)), scan.energies(channel)
+    known = bool(np.isfinite(energies).all())
     span = f" from {energies.min():.4g} to {energies.max():.4g} mV" if known else ", energies not known"
     defects = len(space.defects.points)
     listed = f"{defects} {'defect' if defects == 1 else 'defects'}."

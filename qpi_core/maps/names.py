@@ -1,8 +1,16 @@
-"""Channel names that do not collide."""
+"""Names and other text out of files: decoded whatever the encoding, and channel names that do not collide."""
 
 from __future__ import annotations
 
 from collections.abc import Container
+
+
+def decoded(text: bytes) -> str:
+    """Return text that is UTF-8, or else Latin-1, in which older programs write their micro signs."""
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
 
 
 def unique_name(name: str, taken: Container[str]) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
+from qpi_core.maps.header_entries import HeaderEntries, read_entries
 from qpi_core.maps.limits import require_plausible_size
-from qpi_core.maps.names import unique_name
+from qpi_core.maps.names import decoded, unique_name
 from qpi_core.maps.nanonis_sweep import SweptData, sweep_energies
 from qpi_core.maps.scan_map import MapArray, MapContent
 
@@ -32,7 +34,8 @@ def read_3ds(content: bytes, name: str) -> MapContent:
     Raises:
         InputError: a header that is incomplete or contradicts itself, or not one measured point.
     """
-    header, start = _header(content, name)
+    entries, start = _header(content, name)
+    header = entries.values
     width, height = _dimensions(header, name)
     points = _whole(header, "Points", name)
     parameter_count = _whole(header, "# Parameters (4 byte)", name)
@@ -76,19 +79,34 @@ def read_3ds(content: bytes, name: str) -> MapContent:
         angle_deg=settings[4] if np.isfinite(settings[4]) else 0.0,
         metadata=header,
         notes=tuple(notes),
-        warnings=sweep.warnings,
+        warnings=(*entries.contradictions(("Grid dim", "Grid settings", "Points", "Filetype", "Channels")), *sweep.warnings),
     )
 
 
-def _header(content: bytes, name: str) -> tuple[dict[str, str], int]:
+def is_grid(content: bytes) -> bool:
+    """Say whether the content is a grid, whatever the order of its header."""
+    end = _HEADER_END.search(content, 0, 2**20)
+    return end is not None and re.search(rb"^Grid dim=", content[: end.start()], re.MULTILINE) is not None
+
+
+def _header(content: bytes, name: str) -> tuple[HeaderEntries, int]:
     end = _HEADER_END.search(content, 0, 2**20)
     if end is None:
         raise InputError(f"{name} begins as a Nanonis grid, but its header does not end; the file is cut off or damaged, so copy it again.")
-    entries: dict[str, str] = {}
-    for line in content[: end.start()].decode("latin-1").splitlines():
-        key, _, value = line.partition("=")
-        entries[key.strip()] = value.strip().strip('"')
-    return entries, end.end()
+    return read_entries(_pairs(decoded(content[: end.start()]))), end.end()
+
+
+def _pairs(header: str) -> Iterator[tuple[str, str]]:
+    """Yield key and value of each line; the lines of a comment in quotes belong to it up to the one that ends with a quote."""
+    inside = False
+    for line in header.splitlines():
+        text = line.strip()
+        if inside:
+            inside = not text.endswith('"')
+            continue
+        key, _, value = text.partition("=")
+        inside = key.strip().lower() == "comment" and value.startswith('"') and (len(value) == 1 or not value.endswith('"'))
+        yield key.strip(), value.strip().strip('"')
 
 
 def _dimensions(header: dict[str, str], name: str) -> tuple[int, int]:

@@ -165,7 +165,8 @@ def _segments(header: Mapping[str, str], points: int) -> _Source | None:
         return None
     if table.ndim != 2 or table.shape[1] != 3 or not np.isfinite(table).all() or (table[:, 2] != np.round(table[:, 2])).any():
         return None
-    words = f"{_range(table[0, 0] * 1e3, table[-1, 1] * 1e3)} in {len(table)} segments of {int(table[:, 2].sum())} points together"
+    parts = "one segment" if len(table) == 1 else f"{len(table)} segments"
+    words = f"{_range(table[0, 0] * 1e3, table[-1, 1] * 1e3)} in {parts} of {int(table[:, 2].sum())} points"
     return _Source("the header's table of segments", _joined(table, points), words)
 
 

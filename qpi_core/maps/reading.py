@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
 from qpi_core.maps.arrays import read_npy, read_npz
+from qpi_core.maps.channel_choice import ChannelChoice, choose_channel, doubt_about
 from qpi_core.maps.createc import CREATEC_MAGICS, read_createc
 from qpi_core.maps.gwyddion import GWY_MAGIC, read_gwy
 from qpi_core.maps.hdf5 import HDF5_MAGIC, read_hdf5
@@ -21,10 +22,10 @@ from qpi_core.maps.limits import MIN_SIDE
 from qpi_core.maps.matlab import MAT_5_MAGIC, MAT_73_MAGIC, read_mat
 from qpi_core.maps.matrix import is_matrix_archive, read_matrix, read_matrix_archive, with_neighbours
 from qpi_core.maps.matrix_parameters import MATRIX_MAGIC
-from qpi_core.maps.nanonis_3ds import GRID_MAGIC, read_3ds
-from qpi_core.maps.nanonis_sxm import SXM_MAGIC, read_sxm
+from qpi_core.maps.nanonis_3ds import GRID_MAGIC, is_grid, read_3ds
+from qpi_core.maps.nanonis_sxm import SXM_MAGIC, is_sxm, read_sxm
 from qpi_core.maps.rhk import is_rhk, read_rhk
-from qpi_core.maps.scan_map import SIZE_UNKNOWN, MapArray, MapContent, ScanMap, default_channel
+from qpi_core.maps.scan_map import SIZE_UNKNOWN, MapArray, MapContent, ScanMap
 from qpi_core.maps.source import FileSource, read_source
 from qpi_core.maps.text_grid import read_text
 from qpi_core.maps.tiff import read_tiff
@@ -118,6 +119,8 @@ def _recognise(content: bytes, name: str) -> _Format:
             return _MATRIX_ARCHIVE if kind.read is read_npz and is_matrix_archive(content) else kind
     if is_rhk(content):
         return _RHK
+    if is_sxm(content) or is_grid(content):
+        return next(kind for kind in _FORMATS if kind.read is (read_sxm if is_sxm(content) else read_3ds))
     for magic, description in _UNREADABLE.items():
         if content.startswith(magic) or (magic == _RHK_MARK and content[2 : 2 + len(magic)] == magic):
             raise InputError(f"{name} is {description}.")
@@ -145,10 +148,13 @@ def _scan_map(
     measured = {channel: stack for channel, stack in values.items() if np.isfinite(stack).any()}
     if not measured:
         raise InputError(f"{name} holds no measured value: all are NaN or infinite.")
-    notes = [*found.warnings, *found.notes]
+    choice = choose_channel(measured)
+    doubt = doubt_about(choice, tuple(measured))
+    warnings = (*found.warnings, doubt) if doubt else found.warnings
+    notes = [*warnings, *found.notes]
     if len(measured) < len(values):
         notes.append(f"{len(values) - len(measured)} of {len(values)} channels hold no measured value and were left out.")
-    notes += _say_how_much_is_there(measured)
+    notes += _say_how_much_is_there(measured, choice)
     pixel_size, known = _chosen_pixel_size(found.pixel_size_nm, pixel_size_nm, notes)
     return ScanMap(
         name=name,
@@ -156,13 +162,14 @@ def _scan_map(
         sha256=sha256,
         values=measured,
         units={channel: found.units.get(channel, "") for channel in measured},
-        bias_mv=_energies(found.bias_mv, measured, bias_mv, name),
+        bias_mv=_energies(found, measured, choice, bias_mv, name),
         pixel_size_nm=pixel_size,
         pixel_size_known=known,
         angle_deg=found.angle_deg,
         metadata=found.metadata,
         notes=tuple(notes),
-        warnings=found.warnings,
+        warnings=warnings,
+        channel_bias_mv={channel: own for channel, own in found.channel_bias_mv.items() if channel in measured and bias_mv is None},
     )
 
 
@@ -173,9 +180,9 @@ def _finite_or_nan(stack: MapArray) -> MapArray:
     return stack
 
 
-def _say_how_much_is_there(values: Mapping[str, MapArray]) -> list[str]:
+def _say_how_much_is_there(values: Mapping[str, MapArray], choice: ChannelChoice) -> list[str]:
     """Return a sentence for the user where points are missing from the channel that is shown first."""
-    channel = default_channel(tuple(values))
+    channel = choice.name
     share = float(np.isfinite(values[channel]).mean())
     if share == 1.0:
         return []
@@ -194,13 +201,16 @@ def _chosen_pixel_size(
 
 
 def _energies(
-    from_file: NDArray[np.float64] | None, values: Mapping[str, MapArray], from_user: float | None, name: str
+    found: MapContent, values: Mapping[str, MapArray], choice: ChannelChoice, from_user: float | None, name: str
 ) -> NDArray[np.float64]:
+    """Return the energies of the channel that is shown first and of all that have none of their own."""
     count = max(len(stack) for stack in values.values())
     if from_user is not None:
         if count != 1:
             raise InputError(f"bias_mv is one number, but {name} has {count} layers; leave it out.")
         return np.array([float(from_user)])
-    if from_file is not None and len(from_file) == count:
-        return np.asarray(from_file, dtype=np.float64)
+    if choice.name in found.channel_bias_mv:
+        return found.channel_bias_mv[choice.name]
+    if found.bias_mv is not None and len(found.bias_mv) == count:
+        return np.asarray(found.bias_mv, dtype=np.float64)
     return np.full(count, np.nan)

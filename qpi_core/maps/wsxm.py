@@ -7,7 +7,9 @@ import re
 import numpy as np
 
 from qpi_core.errors import InputError
+from qpi_core.maps.header_entries import read_entries
 from qpi_core.maps.limits import require_plausible_size
+from qpi_core.maps.names import decoded
 from qpi_core.maps.scan_map import MapArray, MapContent
 
 WSXM_MAGIC = b"WSxM file copyright"
@@ -25,7 +27,7 @@ def read_wsxm(content: bytes, name: str) -> MapContent:
     end = re.search(rb"\[Header end\]\r?\n", content[: 2**20])
     if end is None or b"SxM Image file" not in content[:200]:
         raise InputError(f"{name} is a WSxM file but not a complete image; open it in WSxM and save it as an image (.stp).")
-    header = _entries(_decoded(content[: end.end()]))
+    header = _entries(decoded(content[: end.end()]))
     height, width = (_whole(header, key, name) for key in ("Number of rows", "Number of columns"))
     require_plausible_size(name, (height, width), len(content))
     dtype = np.dtype(_TYPES.get(header.get("Image Data Type", "short").lower(), "<i2"))
@@ -48,16 +50,9 @@ def read_wsxm(content: bytes, name: str) -> MapContent:
     )
 
 
-def _decoded(text: bytes) -> str:
-    try:
-        return text.decode("utf-8")
-    except UnicodeDecodeError:
-        return text.decode("latin-1")
-
-
 def _entries(text: str) -> dict[str, str]:
     pairs = (line.partition(":") for line in text.splitlines())
-    return {key.strip(): value.strip() for key, colon, value in pairs if colon}
+    return read_entries((key.strip(), value.strip()) for key, colon, value in pairs if colon).values
 
 
 def _pixel_size(header: dict[str, str], height: int, width: int) -> tuple[float, float] | None:

@@ -97,6 +97,5 @@ def prepare_stack(
         raise InputError("Nothing of this stack was measured.")
     blank = np.full(last.values.shape, np.nan, dtype=np.float32)
     values = np.stack([prepared.get(index, blank) for index in range(count)])
-    bias = scan.bias_mv if len(scan.bias_mv) == count else np.full(count, np.nan)
     pitch = last.pixel_size_nm if scan.pixel_size_known else None
-    return PreparedStack(values, np.asarray(bias, dtype=np.float64), pitch, last.unit, last.coordinates)
+    return PreparedStack(values, np.asarray(scan.energies(channel), dtype=np.float64), pitch, last.unit, last.coordinates)

@@ -89,7 +89,7 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
         "positions_sha256": bytes_sha256(listed),
     }
     lost = len(positions.positions_px) - len(moved)
-    sentences = [*scan.sentences, positions.description]
+    sentences = [*scan.sentences(options.channel), positions.description]
     if lost:
         sentences.append(f"{lost} of the positions lie outside of the prepared layers and were left out.")
     return StackInputs(scan, stack, moved, size, dict(json_ready(settings)), tuple(sentences))
