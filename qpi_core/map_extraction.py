@@ -128,7 +128,7 @@ def read_inputs(files: MapFiles, options: ExtractionOptions) -> MapInputs:
     Raises:
         InputError: whatever is wrong with the files or the options, in one sentence.
     """
-    scan = load_map(files.scan, files.scan_name, pixel_size_nm=options.pixel_size_nm)
+    scan = load_map(files.scan, files.scan_name, pixel_size_nm=options.pixel_size_nm, channel=options.channel)
     pitch = scan.pixel_size_nm if scan.pixel_size_known else None
     listed, name = read_source(files.positions, files.positions_name)
     positions = load_positions(listed, name, pixel_size_nm=pitch, shape=scan.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container
 
 
@@ -11,6 +12,12 @@ def decoded(text: bytes) -> str:
         return text.decode("utf-8")
     except UnicodeDecodeError:
         return text.decode("latin-1")
+
+
+def is_companion(member: str) -> bool:
+    """Say whether a file in an archive only holds what the macOS Finder remembers of another one (__MACOSX/._name, .DS_Store)."""
+    folders = re.split(r"[\\/]", member)
+    return "__MACOSX" in folders or folders[-1].startswith("._") or folders[-1] == ".DS_Store"
 
 
 def unique_name(name: str, taken: Container[str]) -> str:

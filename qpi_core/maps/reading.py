@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from qpi_core.errors import InputError
 from qpi_core.maps.arrays import read_npy, read_npz
 from qpi_core.maps.channel_choice import ChannelChoice, choose_channel, doubt_about
+from qpi_core.maps.channel_parts import say_what_else_there_is, with_channel
 from qpi_core.maps.createc import CREATEC_MAGICS, read_createc
 from qpi_core.maps.gwyddion import GWY_MAGIC, read_gwy
 from qpi_core.maps.hdf5 import HDF5_MAGIC, read_hdf5
-from qpi_core.maps.igor import IGOR_MAGICS, is_igor_wave, read_igor
+from qpi_core.maps.igor import IGOR_MAGICS, is_igor_wave, old_igor_version, read_igor
 from qpi_core.maps.images import read_png
 from qpi_core.maps.limits import MIN_SIDE
 from qpi_core.maps.matlab import MAT_5_MAGIC, MAT_73_MAGIC, read_mat
@@ -78,6 +79,7 @@ _UNREADABLE = {
     b"7z\xbc\xaf": "a 7-Zip archive; unpack it first",
     b"Experiment\t": "a Nanonis spectrum at one point, not a map; choose the scan (.sxm) or the grid (.3ds)",
     _RHK_MARK: "an RHK file older than .sm4; open it in Gwyddion and save it as .gwy",
+    b"GWYO": "a file of Gwyddion 1.x; open it in Gwyddion 2 and save it again",
     b"Rar!": "a RAR archive; unpack it first",
 }
 
@@ -88,6 +90,7 @@ def load_map(
     *,
     pixel_size_nm: float | tuple[float, float] | None = None,
     bias_mv: float | None = None,
+    channel: str | None = None,
 ) -> ScanMap:
     """Read a map from a path or from bytes; the content decides which format it is, the extension only where the content is plain text.
 
@@ -96,6 +99,7 @@ def load_map(
         filename: the name that goes with bytes.
         pixel_size_nm: (dy, dx) in nm, or one number for both; overrides the file. Where neither says, lengths count pixels.
         bias_mv: bias of a map of one layer, for files that do not say; overrides the file.
+        channel: where the channels of a file differ in size, one of those that are wanted; None takes the largest stack or image.
 
     Raises:
         InputError: one plain sentence on what is wrong with the file and what would be right.
@@ -110,7 +114,7 @@ def load_map(
                 found = kind.read(content, name)
     except (MemoryError, RecursionError) as error:
         raise InputError(f"{name} needs more memory than there is; crop or resample it first.") from error
-    return _scan_map(found, name, kind.title, hashlib.sha256(content).hexdigest(), pixel_size_nm, bias_mv)
+    return _scan_map(with_channel(found, channel), name, kind.title, hashlib.sha256(content).hexdigest(), pixel_size_nm, bias_mv)
 
 
 def _recognise(content: bytes, name: str) -> _Format:
@@ -124,6 +128,10 @@ def _recognise(content: bytes, name: str) -> _Format:
     for magic, description in _UNREADABLE.items():
         if content.startswith(magic) or (magic == _RHK_MARK and content[2 : 2 + len(magic)] == magic):
             raise InputError(f"{name} is {description}.")
+    if (version := old_igor_version(content)) and name.lower().endswith(".ibw"):
+        raise InputError(
+            f"{name} is a binary wave of Igor in version {version}, which holds a curve and not a map; load the image's wave (version 5)."
+        )
     if is_igor_wave(content) or (content.startswith(IGOR_MAGICS) and name.lower().endswith(".ibw")):
         return _IGOR
     extension = "." + name.rpartition(".")[2].lower() if "." in name else ""
@@ -149,8 +157,9 @@ def _scan_map(
     if not measured:
         raise InputError(f"{name} holds no measured value: all are NaN or infinite.")
     choice = choose_channel(measured)
+    elsewhere = say_what_else_there_is(found)
     doubt = doubt_about(choice, tuple(measured))
-    warnings = (*found.warnings, doubt) if doubt else found.warnings
+    warnings = (*found.warnings, *(sentence for sentence in (elsewhere, doubt) if sentence))
     notes = [*warnings, *found.notes]
     if len(measured) < len(values):
         notes.append(f"{len(values) - len(measured)} of {len(values)} channels hold no measured value and were left out.")

@@ -28,12 +28,13 @@ class MapContent:
         values: channel name to array (energies, height, width); a channel measured once has one energy. NaN = not measured.
         units: channel name to unit, "" where the file has none.
         bias_mv: (energies,), NaN where the file does not say.
-        channel_bias_mv: channel name to (layers,) energies of its own, where channels were measured at different ones.
         pixel_size_nm: (dy, dx), or None where the file does not say.
         angle_deg: rotation of the scan frame as the instrument wrote it, degrees clockwise.
         metadata: what else the header says, as text.
         notes: plain sentences on how the file was read.
         warnings: plain sentences on what to beware of: the file disagrees with itself, or does not say what it should.
+        channel_bias_mv: channel name to (layers,) energies of its own, where channels were measured at different ones.
+        others: channels of other sizes, which do not fit into the same map.
     """
 
     values: Mapping[str, MapArray]
@@ -45,6 +46,7 @@ class MapContent:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     channel_bias_mv: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    others: tuple[MapContent, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,11 +11,10 @@ from qpi_core.maps.header_entries import read_entries
 from qpi_core.maps.limits import require_plausible_size
 from qpi_core.maps.names import decoded
 from qpi_core.maps.scan_map import MapArray, MapContent
+from qpi_core.maps.units import mv_per_unit, nm_per_unit
 
 WSXM_MAGIC = b"WSxM file copyright"
 _TYPES = {"double": "<f8", "float": "<f4", "short": "<i2", "short data": "<i2"}
-_NM_PER_UNIT = {"m": 1e9, "mm": 1e6, "um": 1e3, "µm": 1e3, "nm": 1.0, "å": 0.1, "a": 0.1, "pm": 1e-3}
-_MV_PER_UNIT = {"v": 1e3, "mv": 1.0}
 
 
 def read_wsxm(content: bytes, name: str) -> MapContent:
@@ -44,7 +43,7 @@ def read_wsxm(content: bytes, name: str) -> MapContent:
     return MapContent(
         values={channel: values},
         units={channel: unit},
-        bias_mv=np.array([volts * _MV_PER_UNIT.get(volt_unit.lower(), np.nan)]),
+        bias_mv=np.array([volts * mv_per_unit(volt_unit)]),
         pixel_size_nm=_pixel_size(header, height, width),
         metadata=header,
     )
@@ -59,7 +58,7 @@ def _pixel_size(header: dict[str, str], height: int, width: int) -> tuple[float,
     sizes = []
     for key in ("Y Amplitude", "X Amplitude"):
         value, unit = _quantity(header.get(key, ""))
-        sizes.append(value * _NM_PER_UNIT.get(unit.replace("μ", "µ").replace("\u212b", "Å").lower(), np.nan))
+        sizes.append(value * nm_per_unit(unit))
     return (sizes[0] / height, sizes[1] / width) if all(size > 0 for size in sizes) else None
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from qpi_core.errors import InputError
 from qpi_core.maps import load_map
 from tests.maps.written_files import DATA
 
@@ -34,3 +35,26 @@ def test_the_default_channel_is_neither_constant_nor_a_parameter():
 def test_a_comment_that_repeats_keys():
     scan = load_map(CASES / "comment_key.3ds")
     assert scan.shape == (8, 10) and len(scan.bias_mv) == 64
+
+
+def test_a_zip_of_the_finder_is_the_same_map():
+    finder, plain = load_map(CASES / "matrix_zipped_by_finder.zip"), load_map(CASES / "matrix_zipped_plain.zip")
+    assert finder.channels == plain.channels and finder.bias_mv == plain.bias_mv and finder.pixel_size_nm == plain.pixel_size_nm
+    for channel in plain.channels:
+        np.testing.assert_array_equal(finder.stack(channel), plain.stack(channel))
+
+
+def test_gwyddion_files():
+    scan = load_map(CASES / "gwy_small_first.gwy")
+    assert scan.channels == ("dI/dV",) and scan.shape == (8, 10)
+    assert load_map(CASES / "gwy_small_first.gwy", channel="thumb").shape == (4, 4)
+    assert load_map(CASES / "gwy_latin1_unit.gwy").pixel_size_nm == pytest.approx((1000, 1000))
+    assert load_map(CASES / "gwy_latin1_title.gwy").channels == ("dI/dV µµ",)
+    with pytest.raises(InputError, match=r"Gwyddion 1\.x"):
+        load_map(CASES / "gwyddion_1x_head.gwy")
+
+
+def test_labelled_layers_are_channels():
+    scan = load_map(CASES / "asylum_layer_labels.ibw")
+    labels = ("HeightRetrace", "AmplitudeRetrace", "DeflectionRetrace", "PhaseRetrace")
+    assert scan.channels == labels and [scan.unit(label) for label in labels] == ["m", "m", "m", "deg"] and scan.shape == (16, 16)
