@@ -63,9 +63,7 @@ _MATRIX = _Format("Omicron Matrix measurement", (), (MATRIX_MAGIC,), lambda cont
 _MATRIX_ARCHIVE = _Format("Omicron Matrix measurement", (), (), read_matrix_archive)
 _TEXT = _Format("text", (".csv", ".txt", ".asc", ".dat", ".xyz", ".tsv"), (), read_text)
 
-READABLE_EXTENSIONS = tuple(
-    extension.lstrip(".") for kind in (*_FORMATS, _IGOR, _RHK, _TEXT) for extension in kind.extensions if extension != ".xyz"
-)
+READABLE_EXTENSIONS = tuple(extension.lstrip(".") for kind in (*_FORMATS, _IGOR, _RHK, _TEXT) for extension in kind.extensions)
 """Extensions of the readable formats, without the dot, for file choosers."""
 
 _RHK_MARK = "STiMage".encode("utf-16-le")

@@ -58,3 +58,9 @@ def test_labelled_layers_are_channels():
     scan = load_map(CASES / "asylum_layer_labels.ibw")
     labels = ("HeightRetrace", "AmplitudeRetrace", "DeflectionRetrace", "PhaseRetrace")
     assert scan.channels == labels and [scan.unit(label) for label in labels] == ["m", "m", "m", "deg"] and scan.shape == (16, 16)
+
+
+def test_a_list_of_points_is_a_map_on_its_grid():
+    scan, table = load_map(CASES / "xyz4.txt"), np.loadtxt(CASES / "xyz4.txt")
+    assert scan.shape == (8, 10) and scan.pixel_size_nm == pytest.approx((1.0, 1.0)) and scan.default_channel == "dIdV (S)"
+    np.testing.assert_array_equal(scan.layer(), table[:, 3].reshape(8, 10)[::-1])
