@@ -123,7 +123,7 @@ def without_direction(name: str) -> str:
 
 def _lock_in_signal(words: list[str]) -> Signal:
     if _any(words, "x"):
-        numbers = {word for word in words if word.isdigit() and len(word) < 3} - {"1"}
+        numbers = {word for word in words if word.isdecimal() and len(word) < 3} - {"1"}
         return Signal.ANOTHER_LOCK_IN_X if numbers else Signal.LOCK_IN_X
     if _any(words, "y"):
         return Signal.LOCK_IN_Y
@@ -135,7 +135,7 @@ def _lock_in_signal(words: list[str]) -> Signal:
 def _is_higher_harmonic(words: list[str]) -> bool:
     """Say whether the name speaks of the second harmonic or a higher one, which is d2I/dV2 and not dI/dV."""
     pairs = list(zip(words, words[1:], strict=False))
-    numbered = any(number.isdigit() and int(number) > 1 and word in WORDS["harmonic"] for number, word in pairs)
+    numbered = any(number.isdecimal() and number not in ("0", "1") and word in WORDS["harmonic"] for number, word in pairs)
     return numbered or bool(_HIGHER & set(words)) or ("d", "2") in pairs
 
 
@@ -159,4 +159,5 @@ def _words(name: str) -> list[str]:
 def _varies(stack: _Stack) -> bool:
     """Say whether a layer changes from pixel to pixel by more than rounding."""
     with np.errstate(over="ignore", invalid="ignore"):  # values of a damaged file may be too large for their squares
-        return any(np.isfinite(layer).any() and not is_constant(layer) for layer in stack)
+        measured = (layer[np.isfinite(layer)] for layer in stack)
+        return any(values.size and not is_constant(values) for values in measured)

@@ -20,6 +20,7 @@ from qpi_core.maps.units import mv_per_unit, nm_per_unit
 _HEADING = re.compile(r"([^\s()\[\],;]+)(?:[ _]*[(\[]([^)\]]*)[)\]])?")
 _WHOLE_HEADING = re.compile(r"([^()\[\]]+?)[ _]*(?:[(\[]([^)\]]*)[)\]])?")
 _UNIT_SUFFIX = re.compile(r"(.+)[_/]([a-zµμåÅ]{1,3})", re.IGNORECASE)
+_LONGEST_HEADING = 1000
 _LEAST_POINTS = 16
 _MOST_COLUMNS = 12
 _ON_GRID = 0.1
@@ -36,6 +37,8 @@ class _Column:
 def headings(line: str, columns: int) -> list[tuple[str, str]]:
     """Return (name, unit) of each column from a line such as "x (m), y (m), dI/dV (S)" or "x_nm,y_nm,z", [] where it has others."""
     text = line.strip("#%/ ")
+    if len(text) > _LONGEST_HEADING:
+        return []
     cells = [match for cell in re.split(r"[\t;,]", text) if (match := _WHOLE_HEADING.fullmatch(cell.strip()))]
     found = [(match[1].strip(), match[2] or "") for match in cells] if len(cells) == columns else _HEADING.findall(text)
     return [_with_unit(name, unit.strip()) for name, unit in found] if len(found) == columns else []
