@@ -13,6 +13,7 @@ from ui.jobs import Job
 from ui.loaders import extractor
 from ui.map_panel import MapView
 from ui.network_view import start_network_view
+from ui.usual_controls import USUAL_KERNEL_SIZE
 from ui.workspace import Workspace
 
 _LARGEST_KERNEL = 256
@@ -51,7 +52,7 @@ def choose_question(space: Workspace, view: MapView) -> Question:
         largest if fixed else 16,
         largest,
         key="kernel_size",
-        usual=64,
+        usual=USUAL_KERNEL_SIZE,
         persist_state="session",
         help=f"The map is only {shorter} pixels wide, so the kernel takes all of it." if fixed else texts.KERNEL_SIZE,
     )

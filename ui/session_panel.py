@@ -11,7 +11,7 @@ from qpi_core.session_file import SavedResult, Session, session_bytes
 from ui import texts
 from ui.kernel_panel import take_outcome
 from ui.loaders import LoadedMap
-from ui.map_panel import use_map
+from ui.map_change import standing, use_map
 from ui.preparation_state import preparation_of, restored_preparation, saved_preparation
 from ui.saved_controls import controls_of, usable_controls
 from ui.saved_outcome import outcome_of_all, question_settings
@@ -66,14 +66,15 @@ def open_session(space: Workspace, session: Session) -> None:
     """
     outcome = outcome_of_all(session.results)
     preparation = restored_preparation(session.settings.get("preparation"))
-    before = (space.loaded, space.defects.points, space.outcome, space.defects.labels)
+    before = standing(space)
     if session.scan is not None:
         simulation = session.settings.get("simulation")
         use_map(space, LoadedMap(session.scan.name, session.scan.sha256, session.scan, simulation=simulation))
         space.preparations[session.scan.sha256] = preparation
         st.session_state.update(usable_controls(session.settings.get("controls"), space.loaded))
     space.defects.replace(session.positions, "session", session.labels)
-    space.previous = space.previous if before[0] is None else before
+    space.previous = space.previous if before is None else before
+    space.carried = ""
     space.outcome, space.extract_problem = outcome, ""
     if outcome is not None:
         # The list comes from a file now, but its result was asked for with or without moving the defects.

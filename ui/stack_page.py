@@ -16,6 +16,7 @@ from ui.kernel_panel import available_methods, default_method, method_title
 from ui.loaders import extractor
 from ui.preparation_state import preparation_of
 from ui.stack_job import StackOutcome, StackQuestion, solve_stack
+from ui.usual_controls import USUAL_KERNEL_SIZE
 from ui.workspace import Workspace, page_workspace
 
 _LARGEST_KERNEL = 256
@@ -89,7 +90,7 @@ def _show_controls(space: Workspace) -> StackQuestion:
         min(16, largest),
         largest,
         key="stack_kernel_size",
-        usual=64,
+        usual=USUAL_KERNEL_SIZE,
         place=middle,
         help=texts.KERNEL_SIZE,
         persist_state="session",

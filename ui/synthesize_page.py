@@ -18,7 +18,7 @@ from ui.jobs import Job
 from ui.kernel_chart import kernel_and_spectrum
 from ui.kernel_panel import available_methods
 from ui.loaders import simulated_map
-from ui.map_panel import use_map
+from ui.map_change import use_map
 from ui.panels import PLOTLY_CONFIG
 from ui.synthesis_panel import PIXEL_SIZE_NM, choose_scene
 from ui.synthesis_texts import SEND, ZIP, family_text, scene_text

@@ -102,7 +102,8 @@ class Workspace:
         stale: whether the result below belongs to other inputs than those above it.
         shown_outcome: the outcome that the lower part of the page shows.
         whole_page: whether the whole page is being run, or only its upper part.
-        previous: (map, points, outcome, classes) before the last change of the map, so that a change loses nothing.
+        previous: the map before with all that belongs to it (ui.map_change.EarlierMap), so that a change loses nothing.
+        carried: sentence about what was kept of the map before.
         proposal: (n, 2) positions that the detection proposes and nobody has accepted yet.
         extract_problem: sentence about why the last extraction failed.
         searched: sha256 of the layer that it was made on.
@@ -131,7 +132,8 @@ class Workspace:
     stale: bool = False
     shown_outcome: Any = None
     whole_page: bool = False
-    previous: tuple[Any, NDArray[np.float64], Any, tuple[str, ...] | None] | None = None
+    previous: Any = None
+    carried: str = ""
     proposal: NDArray[np.float64] = field(default_factory=lambda: NO_POINTS)
     searched: str = ""
     extract_problem: str = ""
