@@ -18,7 +18,7 @@ from ui.bottom_bar import show_bottom_bar
 from ui.guide import plain
 from ui.loaders import current_weights_hash
 from ui.panels import PLOTLY_CONFIG
-from ui.workspace import workspace
+from ui.workspace import page_workspace
 
 _BY_NOISE, _BY_DEFECTS, _BY_KIND = "Noise", "Number of defects", "Kind of scene"
 _REFERENCES = {
@@ -30,7 +30,7 @@ _PAPER_SCALE = "MAE, MSE and RMSE on the paper's scale: twice (MSE: four times) 
 
 def show_benchmark_page() -> None:
     """Show the whole page."""
-    show_bottom_bar(workspace(), "Benchmark")
+    show_bottom_bar(page_workspace("Benchmark"), "Benchmark")
     models = list_models()
     left, right = st.columns([1, 1], gap="medium")
     with left:

@@ -106,7 +106,7 @@ def _show_detection(space: Workspace, view: MapView) -> None:
 
     like_kernel = _choose_target(space, view)
     bounded_slider("Sensitivity", 0.0, 1.0, usual=0.5, step=0.05, key="sensitivity", help=texts.SENSITIVITY, persist_state="session")
-    searching = space.search_job is not None
+    searching = space.jobs.get("search") is not None
     st.button(
         "Propose defects",
         on_click=propose,

@@ -17,9 +17,10 @@ from ui import qspace_texts as texts
 from ui.bounded_controls import bounded_number
 from ui.guide import plain
 from ui.qspace_subject import QSpaceSubject
+from ui.usual_controls import USUAL
 
 _SETTINGS = {"persist_state": "session"}
-_USUAL = {"q_window": "none", "q_padding": 1, "q_unit": "rad/nm", "q_mirror": "none"}
+_USUAL = {**{key: USUAL[key] for key in ("q_window", "q_padding", "q_mirror")}, "q_unit": "rad/nm"}
 """Set like this and not as defaults: a session file may have brought other values."""
 _TURN = {"step": 1.0, "format": "%.2f", **_SETTINGS}
 
@@ -86,13 +87,14 @@ def _choose_lattice(known: bool) -> SurfaceLattice | None:
         length = {"step": 0.001, "format": "%.4f", **_SETTINGS}
         left, right = st.columns(2)
         ends = LATTICE_CONSTANT_RANGE_NM
-        a = bounded_number("a (nm)", *ends, usual=0.4, place=left, key="q_lattice_a", help=texts.LATTICE_A, **length)
+        a = bounded_number("a (nm)", *ends, usual=USUAL["q_lattice_a"], place=left, key="q_lattice_a", help=texts.LATTICE_A, **length)
         b = angle = None
         if kind in ("rectangular", "oblique"):
-            b = bounded_number("b (nm)", *ends, usual=0.6, place=right, key="q_lattice_b", help=texts.LATTICE_B, **length)
+            b = bounded_number("b (nm)", *ends, usual=USUAL["q_lattice_b"], place=right, key="q_lattice_b", help=texts.LATTICE_B, **length)
         if kind == "oblique":
+            usual = USUAL["q_lattice_angle"]
             degrees = bounded_number(
-                "Angle γ (°)", 5.0, 175.0, usual=75.0, place=left, key="q_lattice_angle", help=texts.LATTICE_ANGLE, **_TURN
+                "Angle γ (°)", 5.0, 175.0, usual=usual, place=left, key="q_lattice_angle", help=texts.LATTICE_ANGLE, **_TURN
             )
             angle = math.radians(degrees)
         place = right if kind == "oblique" else st
