@@ -26,6 +26,9 @@ class Cell:
         symmetry_right: share of scenes with a true order in which the method names it, None where the method names none at all.
         coverage_68, coverage_95: mean shares, None without uncertainties.
         seconds: median.
+        cpu_seconds: median processor time, None where it was not recorded.
+        cpu_seconds_most: largest processor time.
+        accused: share of scenes with a right list in which a warning calls it wrong, None without such scenes.
     """
 
     scenes: int
@@ -41,6 +44,9 @@ class Cell:
     coverage_68: float | None
     coverage_95: float | None
     seconds: float | None
+    cpu_seconds: float | None = None
+    cpu_seconds_most: float | None = None
+    accused: float | None = None
 
     def on_paper_scale(self, name: str) -> float | None:
         """Return mae, mse or rmse times the factor of the [-1, 1] scale."""
@@ -57,6 +63,7 @@ def summarise(records: Sequence[Record]) -> Cell:
     names_orders = any(record.symmetry_found is not None for record in ordered)
     right = [record.symmetry_found == record.symmetry_true for record in ordered]
     times = [record.seconds for record in answered if record.seconds is not None]
+    processor = [record.cpu_seconds for record in answered if record.cpu_seconds is not None]
     return Cell(
         scenes=len(answered),
         failures=len(records) - len(answered),
@@ -71,6 +78,9 @@ def summarise(records: Sequence[Record]) -> Cell:
         coverage_68=_mean(record.coverage_68 for record in answered),
         coverage_95=_mean(record.coverage_95 for record in answered),
         seconds=float(np.median(times)) if times else None,
+        cpu_seconds=float(np.median(processor)) if processor else None,
+        cpu_seconds_most=max(processor) if processor else None,
+        accused=_mean(None if record.accused is None else float(record.accused) for record in answered),
     )
 
 

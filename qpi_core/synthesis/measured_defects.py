@@ -79,6 +79,11 @@ class Defects:
     second_kernel: SceneKernel | None
     scale: float
 
+    @property
+    def peak(self) -> float:
+        """Return the largest absolute value of the first kind's kernel on its window."""
+        return abs(self.scale) * float(np.abs(self.first_kernel.on_window()).max())
+
     def kernels(self) -> dict[str, NDArray[np.float32]]:
         """Return kind -> (64, 64) kernel of a defect of strength 1."""
         pairs = ((FIRST, self.first_kernel), (SECOND, self.second_kernel))

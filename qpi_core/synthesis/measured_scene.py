@@ -128,7 +128,7 @@ def draw_structures(
         found["step"] = step.height * spread * profile
     if cores is not None:
         heights = draw_core_heights(len(defects.positions), streams.rng("cores"))
-        found["cores"] = core_spots(cores, cores.level * spread * heights, defects.positions, frame.shape)
+        found["cores"] = core_spots(cores, cores.level * defects.peak * heights, defects.positions, frame.shape)
     return found
 
 

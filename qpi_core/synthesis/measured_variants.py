@@ -2,7 +2,7 @@
 
 A name is "plain", a mixture of MIXTURES, one nuisance with its level, or several of these joined by "+". The ending "-tmatrix" puts
 the nuisances on kernels of the T-matrix in place of Eq. 7. Levels are relative to the clean map's standard deviation, shares in
-percent, lengths in pixels.
+percent, lengths in pixels, cores relative to the kernel's largest value.
 """
 
 from __future__ import annotations

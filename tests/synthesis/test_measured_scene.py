@@ -85,6 +85,12 @@ def test_levels_are_relative_to_the_clean_map():
         assert np.sqrt(np.mean(ratios)) == pytest.approx(level, rel=0.07)
     step = draw_measured_scene("step-3", 8, 0)
     assert np.ptp(step.structures["step"]) > 3 * step.signal.std()
+    heights = []
+    for index in range(20):
+        cores = draw_measured_scene("cores-1", 8, index)
+        columns, rows = np.rint(cores.true_positions).astype(int).T
+        heights += list(cores.structures["cores"][rows, columns] / np.abs(cores.kernel).max())
+    assert np.std(heights) == pytest.approx(1.0, rel=0.15)
     spikes = draw_measured_scene("spikes", 8, 0)
     assert np.count_nonzero(spikes.noises["spikes"]) == 41
     np.testing.assert_allclose(np.abs(spikes.noises["spikes"]).max(), 10 * spikes.noise_sigma)
