@@ -9,6 +9,7 @@ import streamlit as st
 from qpi_core.errors import InputError
 from ui.bottom_bar import bottom_places, running_jobs, show_jobs, show_steps_of
 from ui.defect_panel import show_defect_panel
+from ui.defect_search import collect_search
 from ui.extraction_job import Question
 from ui.first_page import show_first_page
 from ui.guide import plain
@@ -18,6 +19,7 @@ from ui.map_panel import MapView, choose_view, show_source
 from ui.moved_positions import moved_positions, show_moved_positions
 from ui.picker import defect_picker
 from ui.preparation_state import preparation_of
+from ui.proposal_bar import show_proposal
 from ui.session_panel import show_save_session
 from ui.warm_up import warm_up_once
 from ui.workspace import Workspace, workspace
@@ -87,6 +89,7 @@ def _wait_for_map(space: Workspace) -> None:
 
 
 def _workbench(space: Workspace, view: MapView) -> Question:
+    collect_search(space, view.layer.sha256)  # before the map is drawn, so that it shows what was found
     middle, right = st.columns([2.15, 1], gap="medium")
     with middle:
         _show_picker(space, view)
@@ -120,6 +123,7 @@ def _show_picker(space: Workspace, view: MapView) -> None:
         key=_PICKER_KEY,
         on_change=lambda: _adopt_picture(workspace()),
     )
+    show_proposal(space)
     show_moved_positions(space, view.layer.sha256)
     show_map_captions(space.loaded, view)
 

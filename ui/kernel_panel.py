@@ -6,8 +6,8 @@ import streamlit as st
 
 from qpi_core.class_methods import CLASS_METHODS
 from qpi_core.methods import DEFAULT_METHOD, METHODS
-from qpi_core.validation import MIN_KERNEL_SIZE
 from ui import texts
+from ui.bounded_controls import bounded_slider
 from ui.extraction_job import Question, extract_kernel
 from ui.jobs import FINISHED, job_queue
 from ui.loaders import extractor
@@ -47,21 +47,19 @@ def choose_question(space: Workspace, view: MapView) -> Question:
     shorter = min(view.layer.values.shape)
     largest = min(shorter, _LARGEST_KERNEL)
     fixed = largest <= 16
-    st.session_state["kernel_size"] = min(int(st.session_state.get("kernel_size", min(64, largest))), largest)
-    size = st.slider(
+    size = bounded_slider(
         "Kernel size (px)",
-        min(16, MIN_KERNEL_SIZE if fixed else 16),
-        max(largest, MIN_KERNEL_SIZE + 1),
+        largest if fixed else 16,
+        largest,
         key="kernel_size",
-        disabled=fixed,
+        usual=64,
         persist_state="session",
         help=f"The map is only {shorter} pixels wide, so the kernel takes all of it." if fixed else texts.KERNEL_SIZE,
     )
     loaded = space.loaded
-    chosen_size = largest if fixed else int(size)
     refine = _choose_refinement(space.defects.source == "picture")
     return Question(
-        loaded.name, loaded.sha256, view, space.defects.points, str(method), chosen_size, loaded.simulation, refine, space.defects.labels
+        loaded.name, loaded.sha256, view, space.defects.points, str(method), int(size), loaded.simulation, refine, space.defects.labels
     )
 
 

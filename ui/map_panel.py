@@ -10,6 +10,7 @@ import streamlit as st
 
 from qpi_core.errors import InputError
 from ui import texts
+from ui.bounded_controls import bounded_number
 from ui.colours import COLOUR_MAPS, DIVERGING, TITLES, colour_limits
 from ui.guide import plain
 from ui.limits_control import Percentiles, show_limits
@@ -114,6 +115,7 @@ def show_source(space: Workspace) -> None:
     if space.previous is not None:
         st.button(
             "Back to the map before",
+            key="back_to_map",
             icon=":material/undo:",
             width="stretch",
             type="tertiary",
@@ -181,11 +183,11 @@ def _choose_pixel_size(loaded: LoadedMap) -> tuple[float, float] | None:
     scan = loaded.scan
     if scan.pixel_size_known:
         return scan.pixel_size_nm
-    width = st.number_input(
+    width = bounded_number(
         "Width of the map (nm)",
-        min_value=1e-3,
-        max_value=1e6,
-        value=None,
+        1e-3,
+        1e6,
+        usual=None,
         placeholder="not in the file",
         key=f"width_{loaded.sha256[:12]}",
         help=texts.MAP_WIDTH,

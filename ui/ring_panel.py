@@ -14,6 +14,7 @@ from qpi_core.noise_gain import RingSignal, ring_signal
 from qpi_core.qspace_profile import qspace_profile
 from qpi_core.qspace_view import Q_UNITS, QSpaceView, kernel_spectrum
 from ui import qspace_texts as texts
+from ui.bounded_controls import bounded_slider
 from ui.extraction_job import Outcome
 from ui.guide import plain
 from ui.jobs import FINISHED, Job, job_queue, show_running_job
@@ -86,11 +87,13 @@ def _choose_ring(subject: QSpaceSubject, view: QSpaceView, q_unit: str, factor: 
     high = min(max(chosen[1], 2 * subject.q_step), subject.nyquist)
     low = min(chosen[0], high - subject.q_step)
     ends = (max(low, 0.0) * factor, high * factor)
-    st.session_state["q_ring_slider"] = ends
-    st.slider(
+    if st.session_state.get("q_ring_slider") != ends:
+        st.session_state["q_ring_slider"] = ends
+    bounded_slider(
         f"Ring of q ({q_unit}, 2π included)",
         0.0,
         subject.nyquist * factor,
+        usual=ends,
         step=subject.nyquist * factor / _RING_STEPS,
         format="%.3f" if factor < 1 else "%.2f",
         key="q_ring_slider",

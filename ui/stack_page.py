@@ -7,9 +7,9 @@ import streamlit as st
 
 from qpi_core.errors import InputError
 from qpi_core.methods import METHODS
-from qpi_core.validation import MIN_KERNEL_SIZE
 from ui import texts
 from ui.bottom_bar import bottom_places, show_jobs
+from ui.bounded_controls import bounded_slider
 from ui.guide import plain, show_steps
 from ui.jobs import FINISHED, job_queue
 from ui.kernel_panel import available_methods, default_method, method_title
@@ -90,11 +90,17 @@ def _show_controls(space: Workspace) -> StackQuestion:
     method = str(
         left.selectbox("Method", methods, format_func=method_title, key="stack_method", help=texts.STACK_METHOD, persist_state="session")
     )
-    shorter = min(scan.shape)
-    largest = max(min(shorter, _LARGEST_KERNEL), MIN_KERNEL_SIZE + 1)
-    least = min(16, largest - 1)
-    st.session_state["stack_kernel_size"] = min(int(st.session_state.get("stack_kernel_size", min(64, shorter))), largest)
-    size = middle.slider("Kernel size (px)", least, largest, key="stack_kernel_size", help=texts.KERNEL_SIZE, persist_state="session")
+    largest = min(*scan.shape, _LARGEST_KERNEL)
+    size = bounded_slider(
+        "Kernel size (px)",
+        min(16, largest),
+        largest,
+        key="stack_kernel_size",
+        usual=64,
+        place=middle,
+        help=texts.KERNEL_SIZE,
+        persist_state="session",
+    )
     question = _question(space, channel, method, int(size))
     before = _unfinished(space, question)
     reason = _why_not(space, method)
