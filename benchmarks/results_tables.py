@@ -194,12 +194,13 @@ def said_of_nuisances(cells: Sequence[Cell]) -> str:
             share(cell["coverage_95"]),
             share(cell["symmetry_right"]),
             share(cell["accused"]),
+            share(cell["named"]),
             "-" if cell["cpu_seconds"] is None else f"{cell['cpu_seconds']:.1f} / {cell['cpu_seconds_most']:.1f}",
         ]
         for cell in cells
         if cell["coverage_68"] is not None
     ]
-    judged = ["within 1 s.d.", "within 1.96 s.d.", "right order", "right lists accused"]
+    judged = ["within 1 s.d.", "within 1.96 s.d.", "right order", "right lists accused", "nuisances named"]
     return markdown(["scenes", "method", *judged, "CPU s, median / most"], rows)
 
 

@@ -107,12 +107,13 @@ def by_nuisance(records: Sequence[Record]) -> str:
             percent(cell.coverage_95),
             percent(cell.symmetry_right),
             percent(cell.accused),
+            percent(cell.named),
             number(cell.cpu_seconds, 1),
             number(cell.cpu_seconds_most, 1),
         ]
         for (variant, level, method), cell in group(records, lambda r: (r.variant, r.noise_level, r.method)).items()
     ]
-    judged = ["within 1 s.d.", "within 1.96 s.d.", "right order", "right lists accused"]
+    judged = ["within 1 s.d.", "within 1.96 s.d.", "right order", "right lists accused", "nuisances named"]
     return markdown(["scenes", "noise", "method", "RMSE", *judged, "CPU s", "at most"], rows)
 
 

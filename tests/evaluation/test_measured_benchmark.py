@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from qpi_core.defect_refinement import Refinement
 from qpi_core.evaluation import benchmark
 from qpi_core.evaluation.benchmark import BenchmarkPlan, environment, run_benchmark
 from qpi_core.evaluation.list_blame import blames_list
+from qpi_core.evaluation.nuisance_words import WORDS, share_named
 from qpi_core.evaluation.plots import write_plots
 from qpi_core.evaluation.records import Record, append_records, read_records
 from qpi_core.evaluation.scenes import NOISE_LEVELS, VARIANTS
@@ -18,7 +20,7 @@ from qpi_core.evaluation.summary import as_json, summarise
 from qpi_core.evaluation.tables import by_nuisance, report
 from qpi_core.extraction import Extractor
 from qpi_core.solvers.repaired_list import RepairedList
-from qpi_core.synthesis.measured_variants import MEASURED_VARIANTS
+from qpi_core.synthesis.measured_variants import MEASURED_VARIANTS, NUISANCES, parse_variant
 
 REPAIR = RepairedList(np.zeros((3, 2)), np.ones(3), 1, (), np.array([0.4, 0.0]), np.zeros(3), 20.0, 5.0)
 
@@ -55,13 +57,14 @@ def test_older_records_have_neither_warnings_nor_accusations(tmp_path):
     assert read_records(path)[1].warnings == ("a", "b")
 
 
-def test_each_variant_has_its_own_noise_levels():
+def test_each_variant_has_its_own_noise_levels(monkeypatch):
     plan = BenchmarkPlan(variants=("on-grid", "background-1"), scenes=2)
     keys = plan.scene_keys()
     assert [level for variant, level, index in keys if variant == "on-grid" and index == 1] == list(NOISE_LEVELS)
     assert [key[1:] for key in keys if key[0] == "background-1"] == [(0.2, 0), (0.2, 1)]
     assert replace(plan, noise_levels=(0.5,)).noise_levels_of("background-1") == (0.5,)
-    assert environment(replace(plan, variants=("plain",), model=None, methods=("tikhonov",)))["noise_levels"] == [0.2]
+    monkeypatch.setattr(benchmark, "_extractor", lambda *_: SimpleNamespace(has_model=False))
+    assert environment(replace(plan, variants=("plain",)))["noise_levels"] == [0.2]
 
 
 def test_names_of_groups():
@@ -70,6 +73,19 @@ def test_names_of_groups():
         *MEASURED_VARIANTS,
         *(f"{name}-tmatrix" for name in MEASURED_VARIANTS),
     )
+
+
+def test_sentences_that_name_a_nuisance_and_guesses_that_do_not():
+    weak = parse_variant("background-1+spikes-1").nuisances
+    guess = "The residual is not white noise: something is not one kernel, such as missing defects, steps or a background."
+    assert share_named([guess], weak) == 0
+    assert share_named([guess, "A smooth background of 0.8 of the signal's spread was modelled."], weak) == 0.5
+    assert share_named(["A background and 40 outliers were left out."], weak) == 1
+    assert share_named([guess], ()) is None
+    assert set(WORDS) == {type(make(1.0)) for make in NUISANCES.values()}
+    told = found("background-1", "refined", 0.1, warnings=("The Background was modelled.",))
+    assert summarise([told, found("background-1", "refined", 0.2)]).named == 0.5
+    assert summarise([found("plain", "refined", 0.1)]).named is summarise([found("clicks-1", "refined", 0.1)]).named is None
 
 
 def found(variant, method, rmse, **values):
@@ -86,8 +102,8 @@ def test_the_table_holds_means_shares_and_the_largest_time(tmp_path):
     cell = summarise(records[:2])
     assert (cell.accused, cell.cpu_seconds, cell.cpu_seconds_most) == (0.5, 3.5, 5.0)
     rows = by_nuisance(records[:3]).splitlines()
-    assert rows[2] == "| step-1 | 0.2 | `refined` | 0.0155 (0.0100-0.0210) | 70 % | 95 % | 50 % | 50 % | 3.5 | 5.0 |"
-    assert rows[3].endswith("| - | - | - | - | 0.1 | 0.1 |")
+    assert rows[2] == "| step-1 | 0.2 | `refined` | 0.0155 (0.0100-0.0210) | 70 % | 95 % | 50 % | 50 % | 0 % | 3.5 | 5.0 |"
+    assert rows[3].endswith("| - | - | - | - | 0 % | 0.1 | 0.1 |")
     text = report(records)
     assert text.index("What measured maps add") < text.index("## on-grid") and "## step-1" not in text
     json.dumps(as_json(records), allow_nan=False)

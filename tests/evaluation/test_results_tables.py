@@ -88,7 +88,7 @@ def test_nuisances_have_their_own_tables_and_touch_no_others():
     assert rows[2] == ["`step-1`", "1", "-", "0.0200", "-", "**0.0180**", "-"]
     assert rows[3] == ["`step-1`", "0.2", "0.00800", "-", "-", "**0.00360**", "1.0"]
     said = made["nuisances_said"].splitlines()
-    assert "| `plain` | `refined` | 70 % | 94 % | 100 % | - | - |" in said
+    assert "| `plain` | `refined` | 70 % | 94 % | 100 % | - | - | - |" in said
     assert not any("`tikhonov`" in line for line in said)
 
 
