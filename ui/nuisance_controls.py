@@ -18,8 +18,8 @@ WHAT = (
 MIXTURE = "Sets all of these controls to a mixture; change them afterwards as you like."
 SITES = "Puts every defect on a site of the lattice, where it sees the same phase of every wave."
 LISTED = "Lists the defects of the second kind as if they were of the first; otherwise the list leaves them out."
-_MIXTURES = {"Weak mixture": "all-weak", "Medium mixture": "all-medium"}
-_SPREAD = "in standard deviations of the clean map"
+_MIXTURES = {"All weak": "all-weak", "Medium": "all-medium"}
+_SPREAD = "std of the clean map"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ CONTROLS: Mapping[str, NuisanceControl] = MappingProxyType(
         "second": NuisanceControl("Second kind of defect", "% of the defects", "Defects with a kernel of their own.", 40.0, 10.0, 5.0),
         "step": NuisanceControl("Step edge", _SPREAD, "A step of this height across the map, with standing waves.", 4.0, 1.0, 0.1),
         "cores": NuisanceControl(
-            "Cores not alike", "of the kernel's largest value", "A spot of radius 2 px and random height at each defect.", 4.0, 1.0, 0.1
+            "Cores not alike", "of the kernel's peak", "A spot of radius 2 px and random height at each defect.", 4.0, 1.0, 0.1
         ),
         "spikes": NuisanceControl("Spikes", "% of the pixels", "Pixels off by ten standard deviations of the noise.", 5.0, 1.0, 0.1),
         "signal-noise": NuisanceControl("Noise that follows the signal", _SPREAD, "On top of the white noise.", 2.0, 0.3, 0.05),
