@@ -18,7 +18,7 @@ WHAT = (
 MIXTURE = "Sets all of these controls to a mixture; change them afterwards as you like."
 SITES = "Puts every defect on a site of the lattice, where it sees the same phase of every wave."
 LISTED = "Lists the defects of the second kind as if they were of the first; otherwise the list leaves them out."
-_MIXTURES = {"All weak": "all-weak", "Medium": "all-medium"}
+_MIXTURES = {"Weak": "all-weak", "Medium": "all-medium"}
 _SPREAD = "std of the clean map"
 
 
