@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.errors import InputError
 from qpi_core.grid import DEFAULT_PIXEL_SIZE_NM
 from qpi_core.synthesis.measured_recipe import MeasuredRecipe
 from qpi_core.synthesis.nuisances.atomic_lattice import AtomicLattice, LatticeGeometry, draw_lattice, draw_sites, lattice_sites
@@ -18,6 +20,8 @@ from qpi_core.synthesis.scene_kernels import SceneKernel, draw_scene_kernel
 from qpi_core.synthesis.scenes import draw_positions
 
 FIRST, SECOND = "A", "B"
+LEAST_MEAN = 0.05
+"""Mean strength over the mean of its absolute value, below which strengths are said to cancel."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +83,17 @@ class Defects:
     second_kernel: SceneKernel | None
     scale: float
 
+    @property
+    def peak(self) -> float:
+        """Return the largest absolute value of the first kind's kernel on its window."""
+        return abs(self.scale) * float(np.abs(self.first_kernel.on_window()).max())
+
     def kernels(self) -> dict[str, NDArray[np.float32]]:
         """Return kind -> (64, 64) kernel of a defect of strength 1."""
         pairs = ((FIRST, self.first_kernel), (SECOND, self.second_kernel))
         return {name: (self.scale * kernel.on_window()).astype(np.float32) for name, kernel in pairs if kernel is not None}
 
-    def symmetry_orders(self) -> dict[str, int]:
+    def symmetry_orders(self) -> dict[str, int | None]:
         """Return kind -> symmetry order."""
         pairs = ((FIRST, self.first_kernel), (SECOND, self.second_kernel))
         return {name: kernel.symmetry_order for name, kernel in pairs if kernel is not None}
@@ -113,11 +122,40 @@ def draw_defects(recipe: MeasuredRecipe, streams: SceneStreams, frame: Frame) ->
     """Draw number, places, kinds, strengths and kernels.
 
     Raises:
-        InputError: more defects than the lattice has sites within the map.
+        InputError: as `dress_defects`.
     """
     rng = streams.rng("defects")
     count = int(rng.integers(recipe.defects[0], recipe.defects[1] + 1))
     positions = draw_positions(rng, count, frame.shape, on_grid=False)
+    kernel = draw_scene_kernel(streams.key("kernel"), recipe.source, streams.index)
+
+    def draw_other() -> SceneKernel:
+        turn = int(streams.rng("second-order").integers(1000))
+        return draw_scene_kernel(streams.key("second-kernel"), recipe.source, turn)
+
+    return dress_defects(recipe, streams, frame, positions, kernel, draw_other)
+
+
+def dress_defects(
+    recipe: MeasuredRecipe,
+    streams: SceneStreams,
+    frame: Frame,
+    positions: NDArray[np.float64],
+    kernel: SceneKernel,
+    draw_other: Callable[[], SceneKernel],
+) -> Defects:
+    """Give defects of one kernel the strengths and kinds of a recipe, and put them on the lattice's sites where it says so.
+
+    Args:
+        recipe, streams, frame: of the scene.
+        positions: (n, 2) where the map shows the defects, px.
+        kernel: of the first kind.
+        draw_other: makes the kernel of the second kind, where there is one.
+
+    Raises:
+        InputError: more defects than the lattice has sites within the map, or strengths that cancel.
+    """
+    count = len(positions)
     lattice = recipe.get(AtomicLattice)
     if lattice is not None and lattice.on_sites:
         positions = _positions_on_sites(frame, count, streams.rng("sites"))
@@ -131,11 +169,12 @@ def draw_defects(recipe: MeasuredRecipe, streams: SceneStreams, frame: Frame) ->
     if second is not None:
         of_second = draw_second_kind(second, count, streams.rng("second"))
     scale = float(weights[~of_second].mean())
-    other = None
-    if of_second.any():
-        turn = int(streams.rng("second-order").integers(1000))
-        other = draw_scene_kernel(streams.key("second-kernel"), recipe.source, turn)
-    kernel = draw_scene_kernel(streams.key("kernel"), recipe.source, streams.index)
+    if abs(scale) < LEAST_MEAN * np.abs(weights).mean():
+        raise InputError(
+            "the strengths of the defects nearly cancel, so there is no kernel of a mean strength; ask for fewer flips, a smaller "
+            "spread, more defects or another seed."
+        )
+    other = draw_other() if of_second.any() else None
     return Defects(positions, weights / scale, of_second, kernel, other, scale)
 
 

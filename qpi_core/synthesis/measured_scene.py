@@ -43,7 +43,7 @@ class MeasuredScene:
         true_positions: (m, 2) where the map shows all defects, listed or not, the listed ones first.
         true_weights, true_classes: (m,) of all of them.
         kernels: kind -> (64, 64) float32, the pattern of a defect of strength 1, centre at index 32.
-        symmetry_orders: kind -> 0, 2, 3, 4 or 6.
+        symmetry_orders: kind -> 0, 2, 3, 4, 6, or None for a kernel without symmetry.
         noise_sigma: standard deviation of the white (or blurred) noise, units of the observation.
         signal: (height, width) the sum of all kernels, without noise and structures.
         structures: name -> (height, width), of "background", "lattice", "step" and "cores" those that there are.
@@ -60,7 +60,7 @@ class MeasuredScene:
     true_weights: NDArray[np.float64]
     true_classes: tuple[str, ...]
     kernels: Mapping[str, NDArray[np.float32]]
-    symmetry_orders: Mapping[str, int]
+    symmetry_orders: Mapping[str, int | None]
     noise_sigma: float
     signal: NDArray[np.float64]
     structures: Mapping[str, NDArray[np.float64]]
@@ -73,7 +73,7 @@ class MeasuredScene:
         return self.kernels[FIRST]
 
     @property
-    def symmetry_order(self) -> int:
+    def symmetry_order(self) -> int | None:
         """Return the symmetry order of the first kind."""
         return self.symmetry_orders[FIRST]
 
@@ -100,11 +100,22 @@ def draw_measured_scene(
     recipe = parse_variant(variant) if isinstance(variant, str) else variant
     streams = SceneStreams(seed, index)
     frame = draw_frame(recipe, streams, shape)
-    defects = draw_defects(recipe, streams, frame)
+    return compose_scene(recipe, streams, frame, draw_defects(recipe, streams, frame))
+
+
+def compose_scene(
+    recipe: MeasuredRecipe, streams: SceneStreams, frame: Frame, defects: Defects, white: NDArray[np.float64] | None = None
+) -> MeasuredScene:
+    """Return the map of defects that are at hand already.
+
+    Args:
+        recipe, streams, frame, defects: of the scene.
+        white: (height, width) white noise of unit standard deviation; None draws it from the streams.
+    """
     signal = defects.signal(frame)
     spread = float(signal.std())
     structures = draw_structures(recipe, streams, frame, defects, spread)
-    sigma, noises = draw_noises(recipe, streams, signal)
+    sigma, noises = draw_noises(recipe, streams, signal, white)
     observation = signal + sum(structures.values()) + sum(noises.values())
     return _scene(recipe, streams, defects, observation, sigma, signal, structures, noises)
 
@@ -128,12 +139,12 @@ def draw_structures(
         found["step"] = step.height * spread * profile
     if cores is not None:
         heights = draw_core_heights(len(defects.positions), streams.rng("cores"))
-        found["cores"] = core_spots(cores, cores.level * spread * heights, defects.positions, frame.shape)
+        found["cores"] = core_spots(cores, cores.level * defects.peak * heights, defects.positions, frame.shape)
     return found
 
 
 def draw_noises(
-    recipe: MeasuredRecipe, streams: SceneStreams, signal: NDArray[np.float64]
+    recipe: MeasuredRecipe, streams: SceneStreams, signal: NDArray[np.float64], white: NDArray[np.float64] | None = None
 ) -> tuple[float, dict[str, NDArray[np.float64]]]:
     """Return the standard deviation of the white or blurred noise, and name -> map of every noise."""
     shape, spread = (signal.shape[0], signal.shape[1]), float(signal.std())
@@ -142,7 +153,7 @@ def draw_noises(
     found = {}
     if blurred is None:
         sigma = recipe.white_noise * spread
-        found["white"] = sigma * streams.rng("white").standard_normal(shape)
+        found["white"] = sigma * (streams.rng("white").standard_normal(shape) if white is None else white)
     else:
         sigma = blurred.level * spread
         found["blurred"] = sigma * draw_blurred_noise(blurred, shape, streams.rng("blurred"))

@@ -2,7 +2,7 @@
 
 A name is "plain", a mixture of MIXTURES, one nuisance with its level, or several of these joined by "+". The ending "-tmatrix" puts
 the nuisances on kernels of the T-matrix in place of Eq. 7. Levels are relative to the clean map's standard deviation, shares in
-percent, lengths in pixels.
+percent, lengths in pixels, cores relative to the kernel's largest value.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from qpi_core.synthesis.scene_kernels import EQUATION_7, T_MATRIX
 PLAIN = "plain"
 T_MATRIX_ENDING = "-tmatrix"
 
-_KINDS: Mapping[str, Callable[[float], Nuisance]] = MappingProxyType(
+NUISANCES: Mapping[str, Callable[[float], Nuisance]] = MappingProxyType(
     {
         "streaks": Streaks,
         "blur2": BlurredNoise,
@@ -100,9 +100,19 @@ def parse_variant(name: str) -> MeasuredRecipe:
     Raises:
         InputError: a name that is not understood, a level outside its range, or one nuisance twice.
     """
-    source, stem = (T_MATRIX, name.removesuffix(T_MATRIX_ENDING)) if name.endswith(T_MATRIX_ENDING) else (EQUATION_7, name)
-    parts = [part for piece in stem.split("+") for part in MIXTURES.get(piece, piece).split("+")]
-    return MeasuredRecipe(tuple(_nuisance(part, name) for part in parts if part != PLAIN), source=source)
+    source = T_MATRIX if name.endswith(T_MATRIX_ENDING) else EQUATION_7
+    return MeasuredRecipe(tuple(NUISANCES[kind](level) for kind, level in named_levels(name)), source=source)
+
+
+def named_levels(name: str) -> list[tuple[str, float]]:
+    """Return (key of NUISANCES, level) of every nuisance in a name.
+
+    Raises:
+        InputError: a name that is not understood.
+    """
+    pieces = name.removesuffix(T_MATRIX_ENDING).split("+")
+    parts = [part for piece in pieces for part in MIXTURES.get(piece, piece).split("+")]
+    return [_named_level(part, name) for part in parts if part != PLAIN]
 
 
 def is_measured_variant(name: str) -> bool:
@@ -121,10 +131,10 @@ def describe_variant(name: str) -> str:
     return f"{words}; kernels of the T-matrix" if stem != name else words
 
 
-def _nuisance(part: str, name: str) -> Nuisance:
+def _named_level(part: str, name: str) -> tuple[str, float]:
     found = _NAME.fullmatch(part)
     kind = "" if found is None else "-".join(word for word in (found["kind"], found["ending"]) if word)
-    if found is None or kind not in _KINDS:
-        known = ", ".join([PLAIN, *MIXTURES, *(f"{start}-LEVEL" for start in _KINDS)])
+    if found is None or kind not in NUISANCES:
+        known = ", ".join([PLAIN, *MIXTURES, *(f"{start}-LEVEL" for start in NUISANCES)])
         raise InputError(f"variant {name!r} holds {part!r}, which is no nuisance with a level; known are {known}, also joined by +.")
-    return _KINDS[kind](float(found["level"]))
+    return kind, float(found["level"])

@@ -30,12 +30,12 @@ class SceneKernel:
     Attributes:
         pattern: values at offsets (dx, dy) in nm; the largest absolute value on the 64 x 64 window is 1 for the T-matrix, and what
             the formula says for Eq. 7, at most 1.
-        symmetry_order: 0, 2, 3, 4, 6.
+        symmetry_order: 0, 2, 3, 4, 6, or None for a kernel without symmetry.
         wave_vector: q of its waves, rad/nm.
     """
 
     pattern: Pattern
-    symmetry_order: int
+    symmetry_order: int | None
     wave_vector: float
 
     def on_window(self) -> NDArray[np.float64]:

@@ -28,13 +28,13 @@ def chunk_path(folder: Path, chunk: int) -> Path:
     return folder / f"chunk-{chunk:05d}.npy"
 
 
-def build_chunk(folder: Path, seed: int, chunk: int, shares: KernelShares, size: int = CHUNK) -> None:
+def build_chunk(folder: Path, seed: int, chunk: int, shares: KernelShares, size: int = CHUNK, nuisance_share: float = 0.0) -> None:
     """Draw, solve and write one chunk, (size, CHANNELS + 1, FRAME_SIZE, FRAME_SIZE) float16, the kernel last; skip if it is there."""
     path = chunk_path(folder, chunk)
     if path.exists():
         return
     shape = MAP_SHAPES[int(np.random.default_rng([seed, 10**6 + chunk]).integers(len(MAP_SHAPES)))]
-    scenes = [draw_training_scene(seed, chunk * CHUNK + i, shape, shares) for i in range(size)]
+    scenes = [draw_training_scene(seed, chunk * CHUNK + i, shape, shares, nuisance_share=nuisance_share) for i in range(size)]
     parts = []
     for start in range(0, size, 16):
         some = scenes[start : start + 16]
@@ -50,13 +50,20 @@ def build_chunk(folder: Path, seed: int, chunk: int, shares: KernelShares, size:
     os.replace(temporary, path)
 
 
-def build_pool(folder: Path, seed: int, scenes: int, shares: KernelShares, cancelled: Callable[[], bool] = lambda: False) -> None:
+def build_pool(
+    folder: Path,
+    seed: int,
+    scenes: int,
+    shares: KernelShares,
+    cancelled: Callable[[], bool] = lambda: False,
+    nuisance_share: float = 0.0,
+) -> None:
     """Write every chunk that is missing, with a progress bar; stop between two chunks when cancelled."""
     chunks = -(-scenes // CHUNK)
     for chunk in tqdm(range(chunks), desc="pool", unit="chunk", mininterval=5):
         if cancelled():
             return
-        build_chunk(folder, seed, chunk, shares, min(CHUNK, scenes - chunk * CHUNK))
+        build_chunk(folder, seed, chunk, shares, min(CHUNK, scenes - chunk * CHUNK), nuisance_share)
 
 
 class PoolSource:

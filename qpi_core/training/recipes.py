@@ -67,6 +67,7 @@ class Recipe:
         input_kind: what Encoder_Y reads: the paper's (Y, M) "map", or the "kernel_frame" evidence.
         kernel_loss_weight: weight of the decoded kernel's error beside the latent distance in step 2.
         pool_scenes: scenes prepared for step 2 with kernel-frame inputs (each is used in eight orientations).
+        nuisance_share: share of those scenes that have what measured maps add, at random levels.
     """
 
     name: str
@@ -81,7 +82,12 @@ class Recipe:
     input_kind: Literal["map", "kernel_frame"] = "map"
     kernel_loss_weight: float = 0.0
     pool_scenes: int = 0
+    nuisance_share: float = 0.0
     notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.nuisance_share <= 1:
+            raise InputError(f"nuisance_share must be from 0 to 1, but it is {self.nuisance_share!r}.")
 
     def stage(self, name: Stage) -> StageRecipe:
         """Return the recipe of one stage."""

@@ -1,8 +1,8 @@
 """Cores that are not alike: each defect adds a spot of its own, for the atoms that it is made of are not those of the next one.
 
-    b(p) = sum_j c_j exp(-(|p - r_j| / R)^4),   c_j ~ N(0, level^2),   sum_j c_j = 0
+    b(p) = sum_j c_j exp(-(|p - r_j| / R)^4),   c_j ~ N(0, (level peak)^2),   sum_j c_j = 0
 
-The mean core belongs to the kernel, so the c_j sum to zero.
+The mean core belongs to the kernel, so the c_j sum to zero; peak is the largest absolute value of the kernel.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class UnlikeCores:
     """A spot of a random height at every defect.
 
     Attributes:
-        level: standard deviation of the heights, relative to that of the clean map.
+        level: standard deviation of the heights, relative to the kernel's largest absolute value.
         radius_px: R, where a spot has fallen to 1 / e.
 
     Raises:
@@ -31,7 +31,7 @@ class UnlikeCores:
     radius_px: float = 2.0
 
     def __post_init__(self) -> None:
-        require_in_range("level", self.level, 0.0, 1e3, "of the clean map's standard deviation")
+        require_in_range("level", self.level, 0.0, 1e3, "of the kernel's largest value")
         require_in_range("radius_px", self.radius_px, 0.3, 100.0, "px")
 
 
