@@ -12,7 +12,8 @@ Write the paper's data set, train the two-step networks with and without the sym
 training kernels, and print Tables 1 and 2, published and measured, with the case studies (Fig. 4) and the latent space (Fig. 5).
 
 The preset `paper` is the published recipe and needs a GPU; `paper-small` is a stated fraction of it with small networks, about an hour
-of one CPU core. An interrupted command goes on where it stopped.
+of one CPU core; `paper-long` trains the small networks as long as the paper, from a codec trained on photographs and from random
+weights, and once with noise: about half a day of one core. An interrupted command goes on where it stopped.
 """
 
 
@@ -22,14 +23,20 @@ def add_parser(subparsers: Any) -> None:
         "paper", help="repeat the paper's experiment", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="of the experiment, outside the repository")
-    parser.add_argument("--preset", default="paper-small", help="paper or paper-small (default paper-small)")
+    parser.add_argument("--preset", default="paper-small", help="paper, paper-long or paper-small (default paper-small)")
     parser.add_argument("--kernels", type=int, default=100, help="of the data set (default 100)")
     parser.add_argument("--observations", type=int, default=500, help="of each kernel (default 500)")
     parser.add_argument("--scenes", type=int, default=100, help="test observations of each setting (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="of the data set and the training (default 0)")
     parser.add_argument("--steps", type=int, help="optimiser steps of each stage, instead of the preset's")
     parser.add_argument("--pretrained", type=Path, help="start from a local AutoencoderKL folder (madebyollin/sdxl-vae-fp16-fix)")
-    parser.add_argument("--precision", choices=["no", "bf16", "fp16"], default="bf16", help="of the convolutions (default bf16)")
+    parser.add_argument(
+        "--precision",
+        choices=["auto", "no", "bf16", "fp16"],
+        default="auto",
+        help="of the convolutions (auto: bf16 where the device has it)",
+    )
+    parser.add_argument("--threads", type=int, help="CPU threads (default: what torch chooses)")
     parser.add_argument("--cpu", action="store_true", help="stay on the CPU although there is a GPU")
     parser.set_defaults(run=run)
 
@@ -38,8 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, measure, print; 3 when it was interrupted with its state saved."""
     from dataclasses import replace
 
+    import torch
     from accelerate import Accelerator
 
+    from qpi_core.devices import training_precision
     from qpi_core.errors import InputError
     from qpi_core.evaluation.paper_experiment import PaperExperiment, train_networks
     from qpi_core.synthesis.dataset import DatasetPlan
@@ -48,14 +57,16 @@ def run(arguments: argparse.Namespace) -> int:
     recipe = get_preset(arguments.preset)
     if recipe.input_kind != "map":
         raise InputError(f"--preset {arguments.preset} reads no (Y, M) maps; choose paper or paper-small.")
-    for option in ("steps", "scenes"):
+    for option in ("steps", "scenes", "threads"):
         if (value := getattr(arguments, option)) is not None and value < 1:
             raise InputError(f"--{option} is {value}; it must be at least 1.")
     for stage in STAGES if arguments.steps else ():
         recipe = recipe.with_stage(stage, replace(recipe.stage(stage), steps=arguments.steps))
     plan = DatasetPlan(kernels=arguments.kernels, observations=arguments.observations, seed=arguments.seed)
     experiment = PaperExperiment(arguments.out, recipe, plan, arguments.scenes, arguments.pretrained)
-    accelerator = Accelerator(cpu=arguments.cpu, mixed_precision=arguments.precision)
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    accelerator = Accelerator(cpu=arguments.cpu, mixed_precision=training_precision(arguments.precision, arguments.cpu))
     interrupted: list[int] = []
     previous = signal.signal(signal.SIGINT, lambda number, _frame: interrupted.append(number))
     try:

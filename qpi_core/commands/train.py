@@ -39,7 +39,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--learning-rate", type=float, help="at the start, instead of the preset's; its end is scaled with it")
     parser.add_argument("--symmetry-weight", type=float, help="alpha of Eq. 4 throughout; 0 leaves the symmetry loss out")
     parser.add_argument("--stop-after", type=int, help="stop each stage after this many steps, with its state saved")
-    parser.add_argument("--precision", choices=["no", "bf16", "fp16"], default="bf16", help="of the convolutions (default bf16)")
+    parser.add_argument(
+        "--precision",
+        choices=["auto", "no", "bf16", "fp16"],
+        default="auto",
+        help="of the convolutions (auto: bf16 where the device has it)",
+    )
     parser.add_argument("--threads", type=int, help="CPU threads (default: what torch chooses)")
     parser.add_argument("--cpu", action="store_true", help="stay on the CPU although there is a GPU")
     parser.set_defaults(run=run)
@@ -51,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     from accelerate import Accelerator
 
     from qpi_core.checkpoints import resolve_model
+    from qpi_core.devices import training_precision
     from qpi_core.training.recipes import STAGES
     from qpi_core.training.stages import Run, describe, run_stage
 
@@ -68,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     _require_same_run(arguments.out, describe(settings))
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    accelerator = Accelerator(cpu=arguments.cpu, mixed_precision=arguments.precision)
+    accelerator = Accelerator(cpu=arguments.cpu, mixed_precision=training_precision(arguments.precision, arguments.cpu))
     if accelerator.is_main_process:
         (arguments.out / "run.json").write_text(json.dumps(describe(settings), indent=2), encoding="utf-8")
     interrupted: list[int] = []

@@ -2,14 +2,17 @@
 
 One folder holds everything, and the same call goes on where it stopped:
 
-    dataset/                                kernels x observations, split 80/20 by kernel
-    with-symmetry/ without-symmetry/        training runs; the one-step baseline is in the first
+    dataset/                             kernels x observations, split 80/20 by kernel
+    photographs/                         the codec that the other networks start from, where the recipe trains one
+    with-symmetry/ without-symmetry/     training runs; the one-step baseline is in the first
+    random-start/ with-noise/            the same from random weights; Encoder_Y trained with noise (both in `paper-long` only)
     results.json, tables.md, *.png
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -27,14 +30,31 @@ from qpi_core.synthesis.dataset import DatasetPlan, write_dataset
 from qpi_core.synthesis.dataset_files import OUT_OF_DOMAIN
 from qpi_core.synthesis.dataset_reader import KernelDataset
 from qpi_core.training.recipes import STAGES, Recipe, Stage
-from qpi_core.training.stages import Run, run_stage
+from qpi_core.training.stages import PHOTOGRAPH_CODEC, Run, run_stage, train_on_photographs
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from qpi_core.extraction import Extractor
 
-WITH, WITHOUT = "with-symmetry", "without-symmetry"
+WITH, WITHOUT, RANDOM, NOISE = "with-symmetry", "without-symmetry", "random-start", "with-noise"
+PHOTOGRAPHS = "photographs"
+VAE, ENCODER, BASELINE = STAGES
+SHORT_QUEUE: tuple[tuple[str, Stage], ...] = ((WITH, VAE), (WITH, ENCODER), (WITH, BASELINE), (WITHOUT, VAE), (WITHOUT, ENCODER))
+LONG_QUEUE: tuple[tuple[str, Stage], ...] = (
+    (WITH, VAE),
+    (WITH, ENCODER),
+    (RANDOM, VAE),
+    (WITH, BASELINE),
+    (WITHOUT, VAE),
+    (WITHOUT, ENCODER),
+    (RANDOM, ENCODER),
+    (NOISE, ENCODER),
+    (RANDOM, BASELINE),
+)
+"""What is trained, in the order of its value: a run that is stopped early has the paper's own comparison first."""
+MAP_NOISE = 0.5
+"""Noise of the row that is trained with noise, relative to the standard deviation of the map."""
 CLASSICAL = ("defect_average", "tikhonov", "harmonic")
 ALPHA = 0.75
 """Weight of the symmetry loss in the paper, Sec. 4."""
@@ -59,25 +79,45 @@ class PaperExperiment:
     scenes: int = 100
     pretrained: Path | None = None
 
+    @property
+    def queue(self) -> tuple[tuple[str, Stage], ...]:
+        """Return what is trained, in order."""
+        return SHORT_QUEUE if self.recipe.photographs is None else LONG_QUEUE
+
     def training(self, name: str) -> Run:
-        """Return the training run with or without the symmetry loss."""
-        weight = ALPHA if name == WITH else 0.0
-        recipe = replace(self.recipe, symmetry_weight=weight, final_symmetry_weight=weight)
-        return Run(self.folder / name, recipe, self.plan.seed, self.folder / "dataset", self.pretrained)
+        """Return one of the training runs: with or without the symmetry loss, from random weights, or with noise."""
+        weight = 0.0 if name == WITHOUT else ALPHA
+        noise = MAP_NOISE if name == NOISE else 0.0
+        recipe = replace(self.recipe, symmetry_weight=weight, final_symmetry_weight=weight, map_noise=noise)
+        start = self.pretrained
+        if start is None and self.recipe.photographs is not None:
+            start = self.folder / PHOTOGRAPHS / PHOTOGRAPH_CODEC
+        return Run(self.folder / name, recipe, self.plan.seed, self.folder / "dataset", None if name == RANDOM else start)
 
 
 def train_networks(experiment: PaperExperiment, accelerator: Accelerator, cancelled: Callable[[], bool]) -> bool:
-    """Write the data set and train what is not trained yet; false when cancelled."""
+    """Write the data set and train what is not trained yet, in the order of the queue; false when cancelled."""
     if accelerator.is_main_process:
         write_dataset(experiment.plan, experiment.folder / "dataset")
     accelerator.wait_for_everyone()
-    stages: list[tuple[str, Stage]] = [(WITH, stage) for stage in STAGES]
-    stages += [(WITHOUT, stage) for stage in STAGES if stage != "one-step"]
-    for name, stage in stages:
+    recipe, photographs = experiment.recipe, experiment.folder / PHOTOGRAPHS
+    wanted = recipe.photographs is not None and experiment.pretrained is None and not (photographs / PHOTOGRAPH_CODEC).is_dir()
+    if wanted and not train_on_photographs(recipe, photographs, experiment.plan.seed, accelerator, cancelled):
+        return False
+    for name, stage in experiment.queue:
         run = experiment.training(name)
+        if name == NOISE and accelerator.is_main_process:
+            _share_codec(experiment.training(WITH), run)
+        accelerator.wait_for_everyone()
         if not (run.model_folder / stage.replace("-", "_")).is_dir() and not run_stage(run, stage, accelerator, cancelled):
             return False
     return True
+
+
+def _share_codec(owner: Run, run: Run) -> None:
+    """Give a run the codec of another one."""
+    if not (run.model_folder / "kernel_vae").is_dir():
+        shutil.copytree(owner.model_folder / "kernel_vae", run.model_folder / "kernel_vae")
 
 
 def measure_networks(experiment: PaperExperiment, extractors: dict[str, Extractor], progress: bool = True) -> list[Record]:
@@ -130,7 +170,7 @@ def table_2(records: Sequence[Record]) -> str:
 def loss_curves(experiment: PaperExperiment) -> dict[str, list[dict[str, float]]]:
     """Return the logged losses of every stage by "run/stage"."""
     found = {}
-    for name in (WITH, WITHOUT):
+    for name in (WITH, WITHOUT, RANDOM, NOISE):
         for stage in STAGES:
             path = experiment.folder / name / stage / "loss.jsonl"
             if path.is_file():

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +25,22 @@ from qpi_core.training.recipes import StageRecipe
 from qpi_core.training.state import load_state, save_state
 
 Batch = tuple[Tensor, ...]
+COOL_DOWN = 0.2
+"""Share of a run with the schedule "hold" in which the learning rate falls."""
+LOSS_NAME, HELD_OUT_NAME = "loss.jsonl", "held-out.jsonl"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What is measured while a network is trained, on samples that it is not trained on.
+
+    Attributes:
+        every: steps between two measurements; the last step is measured too.
+        measure: network to keep -> figures by name.
+    """
+
+    every: int
+    measure: Callable[[nn.Module], dict[str, float]]
 
 
 class Task(Protocol):
@@ -42,6 +61,9 @@ def learning_rate(recipe: StageRecipe, step: int) -> float:
     """Return the learning rate of a step: linear warm-up, then the recipe's schedule."""
     warmup = min(1.0, (step + 1) / recipe.warmup_steps) if recipe.warmup_steps else 1.0
     progress = step / max(1, recipe.steps)
+    if recipe.schedule == "hold":
+        left = min(1.0, (1 - progress) / COOL_DOWN)
+        return warmup * (recipe.final_learning_rate + (recipe.learning_rate - recipe.final_learning_rate) * left)
     if recipe.schedule == "step":
         return warmup * recipe.learning_rate * 0.97 ** int(100 * progress)
     cosine = 0.5 * (1 + math.cos(math.pi * progress))
@@ -64,8 +86,9 @@ def train(
     accelerator: Accelerator,
     resume: bool = True,
     stop_after: int | None = None,
-    save_every: int = 500,
+    save_every: int = 300,
     log_every: int = 50,
+    held_out: HeldOut | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> nn.Module:
     """Train a task and return the network to keep (averaged weights where the recipe averages).
@@ -73,11 +96,12 @@ def train(
     Args:
         task: network, batches and loss.
         recipe: numbers of this stage.
-        folder: receives state.safetensors, state.json and loss.jsonl; written atomically.
+        folder: receives state.safetensors, written atomically, and the logs loss.jsonl and held-out.jsonl.
         accelerator: device, precision and processes.
         resume: continue from the folder's state where there is one.
         stop_after: stop (with the state saved) when this many steps are done in all; None runs to the end.
         save_every, log_every: in steps.
+        held_out: measured on the network to keep and logged.
         cancelled: asked once a step; true saves the state and stops.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,6 +111,9 @@ def train(
     averaged = _averaged(task.model, recipe.ema_decay)
     kept = task.model if averaged is None else averaged.module
     step = load_state(folder, task.model, kept, optimiser) if resume else 0
+    if accelerator.is_main_process:
+        for name in (LOSS_NAME, HELD_OUT_NAME):
+            _forget_after(folder / name, step)
     if averaged is not None and step:
         averaged.n_averaged.fill_(step)
     model, optimiser = accelerator.prepare(task.model, optimiser)
@@ -100,7 +127,7 @@ def train(
             group["lr"] = learning_rate(recipe, step)
         first = (step * accelerator.num_processes + accelerator.process_index) * share
         batch = tuple(part.to(accelerator.device) for part in task.batch(first, share))
-        with accelerator.autocast():
+        with nullcontext() if recipe.full_precision else accelerator.autocast():
             loss, figures = task.loss(model, batch, step / recipe.steps, step)
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(parameters, recipe.clip_norm)
@@ -115,9 +142,10 @@ def train(
         if (step % log_every == 0 or step == last) and accelerator.is_main_process:
             line = {"step": step, "seconds": round(time.perf_counter() - started, 1), "learning_rate": learning_rate(recipe, step - 1)}
             line |= {name: float(f"{float(value) / counted:.6g}") for name, value in sums.items()}
-            with (folder / "loss.jsonl").open("a") as log:
-                log.write(json.dumps(line) + "\n")
+            _append(folder / LOSS_NAME, line)
             sums, counted = {}, 0
+        if held_out is not None and (step % held_out.every == 0 or step == last) and accelerator.is_main_process:
+            _append(folder / HELD_OUT_NAME, {"step": step, **held_out.measure(kept)})
         if step % save_every == 0 and step < last and accelerator.is_main_process:
             save_state(folder, accelerator.unwrap_model(model), kept, optimiser, step)
     bar.close()
@@ -125,3 +153,27 @@ def train(
         save_state(folder, accelerator.unwrap_model(model), kept, optimiser, step)
     accelerator.wait_for_everyone()
     return kept
+
+
+def _append(path: Path, line: dict[str, float]) -> None:
+    with path.open("a", encoding="utf-8") as log:
+        log.write(json.dumps(line) + "\n")
+
+
+def _forget_after(path: Path, step: int) -> None:
+    """Drop what was logged after a step: a run that was killed goes on from its last saved state and logs it again."""
+    if not path.is_file():
+        return
+    lines = path.read_text(encoding="utf-8").splitlines()
+    kept = []
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            break  # the line that was being written when the run was killed
+        if entry["step"] <= step:
+            kept.append(line)
+    if len(kept) < len(lines):
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        os.replace(temporary, path)

@@ -33,22 +33,25 @@ class StageRecipe:
         steps: optimiser steps.
         batch_size: samples a step, over all processes.
         learning_rate, final_learning_rate: start and end of the schedule.
-        schedule: "cosine" decays by a half cosine; "step" multiplies by 0.97 a hundredth of the run, as the authors' StepLR does.
+        schedule: "cosine" decays by a half cosine; "step" multiplies by 0.97 a hundredth of the run, as the authors' StepLR does;
+            "hold" stays at the start's rate and falls on a straight line in the last fifth.
         warmup_steps: linear warm-up.
         weight_decay: AdamW; 0 makes it Adam.
         clip_norm: largest gradient norm.
         ema_decay: decay of the averaged weights, which are the ones kept; 0 keeps the last ones.
+        full_precision: float32 throughout, whatever precision the run is made in.
     """
 
     steps: int
     batch_size: int
     learning_rate: float
     final_learning_rate: float
-    schedule: Literal["cosine", "step"] = "cosine"
+    schedule: Literal["cosine", "step", "hold"] = "cosine"
     warmup_steps: int = 200
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
     ema_decay: float = 0.999
+    full_precision: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,9 @@ class Recipe:
         input_kind: what Encoder_Y reads: the paper's (Y, M) "map", or the "kernel_frame" evidence.
         kernel_loss_weight: weight of the decoded kernel's error beside the latent distance in step 2.
         pool_scenes: scenes prepared for step 2 with kernel-frame inputs (each is used in eight orientations).
+        map_noise: noise that is added to the (Y, M) maps of a stored data set, anew in every epoch: its standard deviation, relative to
+            that of the map, is uniform between 0 and this.
+        photographs: training of the codec on photographs that the paper's experiment starts from where no pretrained one is given.
     """
 
     name: str
@@ -81,6 +87,8 @@ class Recipe:
     input_kind: Literal["map", "kernel_frame"] = "map"
     kernel_loss_weight: float = 0.0
     pool_scenes: int = 0
+    map_noise: float = 0.0
+    photographs: StageRecipe | None = None
     notes: tuple[str, ...] = field(default=())
 
     def stage(self, name: Stage) -> StageRecipe:
@@ -99,6 +107,9 @@ def _paper_stage(epochs: int, samples: int, learning_rate: float) -> StageRecipe
     return StageRecipe(steps, 8, learning_rate, learning_rate, "step", warmup_steps=0, weight_decay=0.0, ema_decay=0.0)
 
 
+SMALL = Architecture((16, 32, 64, 128), 1, 8)
+"""2.7 million parameters."""
+
 PRESETS: dict[str, Recipe] = {
     # 80 training kernels x 500 observations; 350 and 40 epochs, Adam 1e-4, batch 8 (paper, Sec. 4).
     "paper": Recipe(
@@ -114,15 +125,26 @@ PRESETS: dict[str, Recipe] = {
     # average over 1,000 steps would still hold a fifth of the random weights at the end of so short a run.
     "paper-small": Recipe(
         "paper-small",
-        Architecture((16, 32, 64, 128), 1, 8),
+        SMALL,
         kernel_vae=StageRecipe(1_500, 8, 6e-4, 6e-6, ema_decay=0.0),
         observation_encoder=StageRecipe(2_500, 8, 4e-4, 4e-6, ema_decay=0.0),
         one_step=StageRecipe(2_500, 8, 4e-4, 4e-6, ema_decay=0.0),
         notes=("Needs --dataset: the paper's fixed kernels.", "About an hour of one CPU core."),
     ),
+    # The paper's own length (350 epochs of the 80 kernels, 400,000 pairs) with the small networks; batches of 16 because half as many
+    # optimiser steps cost less than the samples of a batch, and averaged weights.
+    "paper-long": Recipe(
+        "paper-long",
+        SMALL,
+        kernel_vae=StageRecipe(3_500, 8, 6e-4, 6e-6, ema_decay=0.998, full_precision=True),
+        observation_encoder=StageRecipe(25_000, 16, 5e-4, 5e-6, "hold"),
+        one_step=StageRecipe(25_000, 16, 5e-4, 5e-6, "hold"),
+        photographs=StageRecipe(6_000, 8, 1e-3, 1e-5),
+        notes=("Needs --dataset: the paper's fixed kernels.", "About an hour of one CPU core for each Encoder_Y, four for the baseline."),
+    ),
     "compact": Recipe(
         "compact",
-        Architecture((16, 32, 64, 128), 1, 8),
+        SMALL,
         kernel_vae=StageRecipe(14_000, 8, 6e-4, 5e-6),
         observation_encoder=StageRecipe(6_000, 12, 4e-4, 4e-6),
         one_step=StageRecipe(3_000, 8, 5e-4, 5e-6),
