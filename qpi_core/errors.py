@@ -1,5 +1,6 @@
 """The one error class for what a user can put right."""
 
+
 LONGEST_SENTENCE = 500
 
 

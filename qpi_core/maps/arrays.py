@@ -177,7 +177,9 @@ def _read_members(content: bytes, name: str) -> tuple[dict[str, NDArray[Any]], l
                 raise InputError(f"{name} unpacks to more than {MAX_VALUES} values; save fewer or smaller arrays.")
             require_plausible_packing(name, sum(member.file_size for member in members), len(content))
             if not members:
-                raise InputError(f"{name} is a ZIP archive without any .npy array or Omicron Matrix file in it; load the map's own file.")
+                raise InputError(
+                    f"{name} is a ZIP archive without any .npy array or Omicron Matrix file in it; load the map's own file."
+                )
             for member in members:
                 try:
                     arrays[member.filename[:-4]] = read_npy_array(archive.read(member), f"{member.filename} in {name}")
