@@ -16,6 +16,9 @@ of one CPU core; `paper-long` trains the small networks as long as the paper, fr
 weights, and once with noise: about half a day of one core. An interrupted command goes on where it stopped.
 """
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl+C, and what a machine that is shut down sends: the state is saved before the command ends."""
+
 
 def add_parser(subparsers: Any) -> None:
     """Declare the sub-command."""
@@ -68,11 +71,12 @@ def run(arguments: argparse.Namespace) -> int:
         torch.set_num_threads(arguments.threads)
     accelerator = Accelerator(cpu=arguments.cpu, mixed_precision=training_precision(arguments.precision, arguments.cpu))
     interrupted: list[int] = []
-    previous = signal.signal(signal.SIGINT, lambda number, _frame: interrupted.append(number))
+    previous = {number: signal.signal(number, lambda number, _frame: interrupted.append(number)) for number in STOPPING}
     try:
         finished = train_networks(experiment, accelerator, lambda: bool(interrupted))
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     if not finished:
         print("Stopped; the same command goes on from here.")
         return 3

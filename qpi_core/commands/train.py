@@ -21,6 +21,9 @@ The run folder keeps the state: the same command goes on where it stopped, after
 sub-folder model/, which `extract --model FOLDER` and `evaluate --model FOLDER` read. Several GPUs: accelerate launch -m qpi_core train ...
 """
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl+C, and what a machine that is shut down sends: the state is saved before the command ends."""
+
 
 def add_parser(subparsers: Any) -> None:
     """Declare the sub-command."""
@@ -78,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     if accelerator.is_main_process:
         (arguments.out / "run.json").write_text(json.dumps(describe(settings), indent=2), encoding="utf-8")
     interrupted: list[int] = []
-    previous = signal.signal(signal.SIGINT, lambda number, _frame: interrupted.append(number))
+    previous = {number: signal.signal(number, lambda number, _frame: interrupted.append(number)) for number in STOPPING}
     try:
         for stage in stages:
             run_stage(settings, stage, accelerator, lambda: bool(interrupted))
@@ -86,7 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
                 print(f"Stopped in stage {stage}; the same command goes on from here.")
                 return 3
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     accelerator.print(f"Finished. The networks are in {settings.model_folder}.")
     return 0
 
