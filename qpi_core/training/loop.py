@@ -10,13 +10,13 @@ import math
 import os
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import AutocastKwargs
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
@@ -105,6 +105,7 @@ def train(
         cancelled: asked once a step; true saves the state and stops.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    accelerator.autocast_handler = AutocastKwargs(enabled=not recipe.full_precision)
     parameters = [p for p in task.model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     task.model.to(accelerator.device)
@@ -127,7 +128,7 @@ def train(
             group["lr"] = learning_rate(recipe, step)
         first = (step * accelerator.num_processes + accelerator.process_index) * share
         batch = tuple(part.to(accelerator.device) for part in task.batch(first, share))
-        with nullcontext() if recipe.full_precision else accelerator.autocast():
+        with accelerator.autocast():
             loss, figures = task.loss(model, batch, step / recipe.steps, step)
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(parameters, recipe.clip_norm)

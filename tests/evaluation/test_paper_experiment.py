@@ -5,11 +5,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from accelerate import Accelerator
+from safetensors.torch import load_file
 
 from qpi_core.__main__ import main
+from qpi_core.checkpoints import WEIGHTS_NAME, load_network
 from qpi_core.evaluation.paper_experiment import (
+    ALPHA,
+    LONG_QUEUE,
+    MAP_NOISE,
     NEIGHBOURS,
+    NOISE,
+    PHOTOGRAPHS,
+    RANDOM,
     WITH,
     WITHOUT,
     PaperExperiment,
@@ -23,9 +32,12 @@ from qpi_core.evaluation.paper_experiment import (
 from qpi_core.evaluation.paper_figures import case_studies, loss_figure
 from qpi_core.evaluation.protocol import choose_samples
 from qpi_core.extraction import load_extractor
+from qpi_core.networks.kernel_vae import KernelVAE
 from qpi_core.synthesis.dataset import DatasetPlan
 from qpi_core.synthesis.dataset_reader import KernelDataset
-from qpi_core.training.recipes import get_preset
+from qpi_core.training.loop import HELD_OUT_NAME
+from qpi_core.training.recipes import STAGES, get_preset
+from qpi_core.training.stages import PHOTOGRAPH_CODEC
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +81,30 @@ def test_figures_show_every_symmetry_order(experiment, extractors):
     figure = case_studies(samples, extractors)
     assert len([axis for axis in figure.axes if axis.get_ylabel()]) == len({sample.symmetry_order for sample in samples})
     assert len(loss_figure(loss_curves(experiment)).axes[0].lines) == 5
+
+
+@pytest.mark.slow
+def test_the_long_queue_starts_from_photographs_and_from_random_weights(tmp_path):
+    smoke = get_preset("smoke")
+    recipe = replace(smoke, name="paper-long", input_kind="map", pool_scenes=0, kernel_loss_weight=0.0, photographs=smoke.kernel_vae)
+    # Rates of zero: what comes out of a stage is what it started from.
+    still = {name: replace(recipe.stage(name), learning_rate=0.0, final_learning_rate=0.0, weight_decay=0.0, steps=1) for name in STAGES}
+    for name, stage in still.items():
+        recipe = recipe.with_stage(name, stage)
+    long = PaperExperiment(tmp_path, recipe, DatasetPlan(kernels=5, observations=100, max_defects=6), scenes=2)
+    assert train_networks(long, Accelerator(cpu=True), lambda: False)
+    codec = load_file(tmp_path / PHOTOGRAPHS / PHOTOGRAPH_CODEC / WEIGHTS_NAME)
+    started = {name: load_network(KernelVAE, tmp_path / name / "model" / "kernel_vae") for name in (WITH, WITHOUT, RANDOM, NOISE)}
+    same = {name: torch.equal(vae.autoencoder.decoder.conv_in.weight, codec["decoder.conv_in.weight"]) for name, vae in started.items()}
+    assert same == {WITH: True, WITHOUT: True, RANDOM: False, NOISE: True}
+    assert {name for name, stage in LONG_QUEUE if stage == "observation-encoder"} == set(started)
+    assert (tmp_path / RANDOM / "model" / "one_step").is_dir() and not (tmp_path / NOISE / "model" / "one_step").exists()
+    runs = {name: long.training(name).recipe for name in started}
+    assert {name: (run.symmetry_weight, run.map_noise) for name, run in runs.items()} == {
+        WITH: (ALPHA, 0.0), WITHOUT: (0.0, 0.0), RANDOM: (ALPHA, 0.0), NOISE: (ALPHA, MAP_NOISE)
+    }  # fmt: skip
+    held_out = [json.loads(line) for line in (tmp_path / WITH / "observation-encoder" / HELD_OUT_NAME).read_text().splitlines()]
+    assert held_out[-1]["step"] == 1 and held_out[-1]["latent"] > 0 and 0 < held_out[-1]["rmse"] < 1
 
 
 def test_neighbourhood_tells_an_ordered_latent_space_from_a_random_one():

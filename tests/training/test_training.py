@@ -1,6 +1,7 @@
 """Training: one batch overfits, a resumed run equals an uninterrupted one, the streams depend on their seed alone."""
 
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from safetensors import safe_open
 
 from qpi_core.__main__ import main
@@ -16,7 +18,7 @@ from qpi_core.errors import InputError
 from qpi_core.networks.kernel_frame import CHANNELS
 from qpi_core.training.dataset_source import _shuffled
 from qpi_core.training.kernel_vae_task import KernelVAETask
-from qpi_core.training.loop import learning_rate, train
+from qpi_core.training.loop import HELD_OUT_NAME, LOSS_NAME, HeldOut, learning_rate, train
 from qpi_core.training.pool import PoolSource, build_pool
 from qpi_core.training.recipes import PRESETS, STAGES, StageRecipe, get_preset
 from qpi_core.training.scene_stream import draw_training_scene
@@ -154,3 +156,69 @@ def test_a_run_folder_is_not_continued_with_other_options(tmp_path, capsys, chan
     (tmp_path / "run.json").write_text(json.dumps(describe(Run(tmp_path, SMOKE))))
     assert main(["train", "--preset", "smoke", "--out", str(tmp_path), *change]) == 2
     assert word in capsys.readouterr().err
+
+
+@contextmanager
+def fresh_accelerator_state():
+    """Let an Accelerator choose its own precision: it is one for the whole process otherwise."""
+    AcceleratorState._reset_state(True)
+    try:
+        yield
+    finally:
+        AcceleratorState._reset_state(True)
+
+
+class CountingTask:
+    """One weight, and a loss whose gradient is 1 at every step."""
+
+    def __init__(self):
+        self.model = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.zeros_(self.model.weight)
+
+    def batch(self, first, count):
+        return (torch.ones(count, 1),)
+
+    def loss(self, model, batch, progress, step):
+        value = model(batch[0]).mean()
+        return value, {"value": value}
+
+
+def test_a_held_rate_falls_in_the_last_fifth_alone():
+    recipe = StageRecipe(100, 1, 1.0, 0.1, "hold", warmup_steps=0)
+    rates = [learning_rate(recipe, step) for step in range(101)]
+    assert rates[:81] == pytest.approx([1.0] * 81) and rates[90] == pytest.approx(0.55) and rates[100] == pytest.approx(0.1)
+
+
+def test_held_out_figures_are_of_the_network_that_is_kept(tmp_path, accelerator):
+    recipe = StageRecipe(6, 1, 0.1, 0.1, "hold", warmup_steps=0, weight_decay=0.0, ema_decay=0.9)
+    task = CountingTask()
+    measured = HeldOut(2, lambda network: {"weight": network.weight.item()})
+    kept = train(task, recipe, tmp_path, accelerator=accelerator, held_out=measured)
+    lines = [json.loads(line) for line in (tmp_path / HELD_OUT_NAME).read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4, 6]
+    assert lines[-1]["weight"] == kept.weight.item() != task.model.weight.item()
+
+
+def test_what_was_logged_after_the_saved_state_is_logged_once(tmp_path, accelerator):
+    recipe = StageRecipe(8, 1, 0.1, 0.1, warmup_steps=0, ema_decay=0.0)
+    whole = train(CountingTask(), recipe, tmp_path / "whole", accelerator=accelerator, log_every=2)
+    folder = tmp_path / "killed"
+    train(CountingTask(), recipe, folder, accelerator=accelerator, log_every=2, stop_after=3)
+    with (folder / LOSS_NAME).open("a") as log:
+        log.write('{"step": 4, "value": 1.0}\n{"step": 6, "val')  # two lines beyond the state, the second cut off
+    resumed = train(CountingTask(), recipe, folder, accelerator=accelerator, log_every=2)
+    steps = [json.loads(line)["step"] for line in (folder / LOSS_NAME).read_text().splitlines()]
+    assert steps == [2, 3, 4, 6, 8]
+    torch.testing.assert_close(resumed.weight, whole.weight)
+
+
+@pytest.mark.parametrize(("precise", "kind"), [(True, torch.float32), (False, torch.bfloat16)])
+def test_a_stage_in_full_precision_is_not_cast(tmp_path, precise, kind):
+    seen = []
+    task = CountingTask()
+    task.model = torch.nn.Sequential(task.model)
+    task.model[0].register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    recipe = StageRecipe(1, 1, 0.1, 0.1, warmup_steps=0, ema_decay=0.0, full_precision=precise)
+    with fresh_accelerator_state():
+        train(task, recipe, tmp_path, accelerator=Accelerator(cpu=True, mixed_precision="bf16"))
+    assert seen == [kind]
