@@ -39,6 +39,7 @@ def add_parser(subparsers: Any) -> None:
         default="auto",
         help="of the convolutions (auto: bf16 where the device has it)",
     )
+    parser.add_argument("--measure-only", action="store_true", help="train nothing: measure the networks that are finished")
     parser.add_argument("--threads", type=int, help="CPU threads (default: what torch chooses)")
     parser.add_argument("--cpu", action="store_true", help="stay on the CPU although there is a GPU")
     parser.set_defaults(run=run)
@@ -69,6 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
     experiment = PaperExperiment(arguments.out, recipe, plan, arguments.scenes, arguments.pretrained)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    if arguments.measure_only:
+        _measure(experiment)
+        return 0
     accelerator = Accelerator(cpu=arguments.cpu, mixed_precision=training_precision(arguments.precision, arguments.cpu))
     interrupted: list[int] = []
     previous = {number: signal.signal(number, lambda number, _frame: interrupted.append(number)) for number in STOPPING}
@@ -88,7 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _measure(experiment: Any) -> None:
     import json
 
-    from qpi_core.evaluation import paper_experiment as paper
+    from qpi_core.evaluation import paper_results as found
+    from qpi_core.evaluation.paper_experiment import WITH, loss_curves
     from qpi_core.evaluation.paper_figures import case_studies, latent_map, loss_figure
     from qpi_core.evaluation.protocol import choose_samples
     from qpi_core.export import write_atomically
@@ -97,25 +102,30 @@ def _measure(experiment: Any) -> None:
     from qpi_core.provenance import versions
     from qpi_core.synthesis.dataset_files import OUT_OF_DOMAIN
     from qpi_core.synthesis.dataset_reader import KernelDataset
+    from qpi_core.training.loop import HELD_OUT_NAME
 
     folder = experiment.folder
-    extractors = {name: load_extractor(experiment.training(name).model_folder, "cpu") for name in (paper.WITH, paper.WITHOUT)}
-    records = paper.measure_networks(experiment, extractors)
+    finished = found.finished_runs(experiment)
+    if WITH not in finished:
+        print("Nothing is measured yet: the two-step networks are not trained to their end.")
+        return
+    extractors = {name: load_extractor(experiment.training(name).model_folder, "cpu") for name in finished}
+    records = found.measure_networks(experiment, extractors)
     dataset = KernelDataset(folder / "dataset")
     shards = dataset.kernels(test=False) + dataset.kernels(test=True)
     orders = [int(shard.symmetry_order or 0) for shard in shards]
     wavenumbers = [shard.parameters.wavenumber for shard in shards if shard.parameters is not None]
-    latents = encode_kernels(extractors[paper.WITH].models(), _stacked(shards))
-    neighbourhood = paper.latent_neighbourhood(latents, orders, wavenumbers)
-    found = {**paper.results(experiment, records, neighbourhood), "versions": versions()}
-    write_atomically(folder / "results.json", json.dumps(found, indent=1, allow_nan=False).encode())
-    text = paper.tables(records)
+    latents = encode_kernels(extractors[WITH].models(), _stacked(shards))
+    neighbourhood = found.latent_neighbourhood(latents, orders, wavenumbers)
+    content = {**found.results(experiment, records, neighbourhood), "versions": versions()}
+    write_atomically(folder / "results.json", json.dumps(content, indent=1, allow_nan=False).encode())
+    text = found.tables(records)
     write_atomically(folder / "tables.md", text.encode())
     samples = choose_samples(dataset, OUT_OF_DOMAIN, 10 * experiment.scenes, experiment.plan.seed)
     figures = {
         "case-studies.png": case_studies(samples, extractors),
         "latent-space.png": latent_map(embed(latents, experiment.plan.seed), orders, wavenumbers),
-        "losses.png": loss_figure(paper.loss_curves(experiment)),
+        "losses.png": loss_figure(loss_curves(experiment), loss_curves(experiment, HELD_OUT_NAME)),
     }
     for name, figure in figures.items():
         figure.savefig(folder / name)

@@ -27,6 +27,7 @@ class Record:
         coverage_68, coverage_95: share of pixels within 1 and 1.96 standard deviations, None without uncertainty.
         noise_ratio: estimated over true noise, None without noise.
         failure: the sentence that the method refused with, None where it answered.
+        kernel: number of the kernel where several scenes share one, as in a data set; None where every scene has its own.
     """
 
     variant: str
@@ -46,6 +47,7 @@ class Record:
     coverage_95: float | None = None
     noise_ratio: float | None = None
     failure: str | None = None
+    kernel: int | None = None
 
     @property
     def key(self) -> tuple[str, float, int, str]:

@@ -139,7 +139,7 @@ PRESETS: dict[str, Recipe] = {
         kernel_vae=StageRecipe(3_500, 8, 6e-4, 6e-6, ema_decay=0.998, full_precision=True),
         observation_encoder=StageRecipe(25_000, 16, 5e-4, 5e-6, "hold"),
         one_step=StageRecipe(25_000, 16, 5e-4, 5e-6, "hold"),
-        photographs=StageRecipe(4_000, 8, 1e-3, 1e-5),
+        photographs=StageRecipe(3_000, 8, 1e-3, 1e-5),
         notes=("Needs --dataset: the paper's fixed kernels.", "About an hour of one CPU core for each Encoder_Y, four for the baseline."),
     ),
     "compact": Recipe(
