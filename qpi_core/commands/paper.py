@@ -39,6 +39,7 @@ def add_parser(subparsers: Any) -> None:
         default="auto",
         help="of the convolutions (auto: bf16 where the device has it)",
     )
+    parser.add_argument("--only", nargs="+", default=[], metavar="RUN", help="with-symmetry, without-symmetry, random-start, with-noise")
     parser.add_argument("--measure-only", action="store_true", help="train nothing: measure the networks that are finished")
     parser.add_argument("--threads", type=int, help="CPU threads (default: what torch chooses)")
     parser.add_argument("--cpu", action="store_true", help="stay on the CPU although there is a GPU")
@@ -67,11 +68,11 @@ def run(arguments: argparse.Namespace) -> int:
     for stage in STAGES if arguments.steps else ():
         recipe = recipe.with_stage(stage, replace(recipe.stage(stage), steps=arguments.steps))
     plan = DatasetPlan(kernels=arguments.kernels, observations=arguments.observations, seed=arguments.seed)
-    experiment = PaperExperiment(arguments.out, recipe, plan, arguments.scenes, arguments.pretrained)
+    experiment = PaperExperiment(arguments.out, recipe, plan, arguments.scenes, arguments.pretrained, tuple(arguments.only))
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     if arguments.measure_only:
-        _measure(experiment)
+        _measure(experiment, "cpu" if arguments.cpu else "auto")
         return 0
     accelerator = Accelerator(cpu=arguments.cpu, mixed_precision=training_precision(arguments.precision, arguments.cpu))
     interrupted: list[int] = []
@@ -85,11 +86,11 @@ def run(arguments: argparse.Namespace) -> int:
         print("Stopped; the same command goes on from here.")
         return 3
     if accelerator.is_main_process:
-        _measure(experiment)
+        _measure(experiment, "cpu" if arguments.cpu else "auto")
     return 0
 
 
-def _measure(experiment: Any) -> None:
+def _measure(experiment: Any, device: str) -> None:
     import json
 
     from qpi_core.evaluation import paper_results as found
@@ -109,7 +110,7 @@ def _measure(experiment: Any) -> None:
     if WITH not in finished:
         print("Nothing is measured yet: the two-step networks are not trained to their end.")
         return
-    extractors = {name: load_extractor(experiment.training(name).model_folder, "cpu") for name in finished}
+    extractors = {name: load_extractor(experiment.training(name).model_folder, device) for name in finished}
     records = found.measure_networks(experiment, extractors)
     dataset = KernelDataset(folder / "dataset")
     shards = dataset.kernels(test=False) + dataset.kernels(test=True)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qpi_core.errors import InputError
 from qpi_core.synthesis.dataset import DatasetPlan, write_dataset
 from qpi_core.training.loop import LOSS_NAME
 from qpi_core.training.recipes import STAGES, Recipe, Stage
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 WITH, WITHOUT, RANDOM, NOISE = "with-symmetry", "without-symmetry", "random-start", "with-noise"
+RUNS = (WITH, WITHOUT, RANDOM, NOISE)
 PHOTOGRAPHS = "photographs"
 VAE, ENCODER, BASELINE = STAGES
 SHORT_QUEUE: tuple[tuple[str, Stage], ...] = ((WITH, VAE), (WITH, ENCODER), (WITH, BASELINE), (WITHOUT, VAE), (WITHOUT, ENCODER))
@@ -58,6 +60,7 @@ class PaperExperiment:
         plan: the data set.
         scenes: test observations of each setting, the same for all methods.
         pretrained: folder of the pretrained AutoencoderKL that the paper starts from; None starts from random weights.
+        only: names of the training runs to make; empty makes all.
     """
 
     folder: Path
@@ -65,11 +68,18 @@ class PaperExperiment:
     plan: DatasetPlan = DatasetPlan()
     scenes: int = 100
     pretrained: Path | None = None
+    only: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.only if name not in RUNS]
+        if unknown:
+            raise InputError(f"the paper's experiment has no run {unknown[0]!r}; choose from {', '.join(RUNS)}.")
 
     @property
     def queue(self) -> tuple[tuple[str, Stage], ...]:
         """Return what is trained, in order."""
-        return SHORT_QUEUE if self.recipe.photographs is None else LONG_QUEUE
+        queue = SHORT_QUEUE if self.recipe.photographs is None else LONG_QUEUE
+        return tuple((name, stage) for name, stage in queue if not self.only or name in self.only)
 
     def training(self, name: str) -> Run:
         """Return one of the training runs: with or without the symmetry loss, from random weights, or with noise."""
@@ -110,7 +120,7 @@ def _share_codec(owner: Run, run: Run) -> None:
 def loss_curves(experiment: PaperExperiment, log: str = LOSS_NAME) -> dict[str, list[dict[str, float]]]:
     """Return the logged losses of every stage by "run/stage"; with HELD_OUT_NAME those on pairs that are kept back from training."""
     found = {}
-    for name in (WITH, WITHOUT, RANDOM, NOISE):
+    for name in RUNS:
         for stage in STAGES:
             path = experiment.folder / name / stage / log
             if path.is_file():

@@ -30,6 +30,7 @@ class NumberedPairs(Protocol):
 @torch.no_grad()
 def latents_of(vae: KernelVAE, kernels: Tensor) -> Tensor:
     """Return Encoder_K's standardised latents (n, 4, 8, 8) of kernels (n, 1, 64, 64)."""
+    vae.to(kernels.device)
     return torch.cat([vae.encode_kernel(part) for part in torch.split(kernels, 64)])
 
 
@@ -56,6 +57,7 @@ class AlignmentTask:
         if self.targets is None or not isinstance(self.source, NumberedPairs):
             return self.source(first, count)
         inputs, rows = self.source.numbered(first, count)
+        self.targets = self.targets.to(rows.device)
         return inputs, self.targets[rows]
 
     def loss(self, model: nn.Module, batch: tuple[Tensor, ...], progress: float, step: int) -> tuple[Tensor, dict[str, Tensor]]:

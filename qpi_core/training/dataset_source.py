@@ -51,13 +51,20 @@ class DatasetPairs:
     neither test part is touched for that.
     """
 
-    def __init__(self, dataset: KernelDataset, seed: int, noise: float = 0.0) -> None:
+    def __init__(self, dataset: KernelDataset, seed: int, noise: float = 0.0, device: torch.device | None = None) -> None:
+        """Open the training part; with a device, all its maps are read at once and stay there."""
         self.dataset, self.seed, self.noise = dataset, seed, noise
         self.indices, self.held_out = _training_parts(dataset)
         _require_network_size(dataset[self.indices[0]].observation.shape)
         self.kernels = DatasetKernels(dataset, seed).kernels
         numbers = [k for k in range(dataset.kernel_count) if dataset.shard(k).splits[0] != OUT_OF_DOMAIN]
         self._row = {kernel: row for row, kernel in enumerate(numbers)}
+        self._held: tuple[Tensor, Tensor] | None = None
+        if device is not None and not noise:
+            parts = [[self.dataset[index] for index in self.indices[k : k + 512]] for k in range(0, len(self.indices), 512)]
+            maps = torch.cat([map_pairs(part).to(device) for part in parts])
+            self._held = maps, torch.cat([self._rows(part) for part in parts]).to(device)
+            self.kernels = self.kernels.to(device)
 
     def samples(self, first: int, count: int) -> list[DatasetSample]:
         """Return samples first ... of the run."""
@@ -70,6 +77,10 @@ class DatasetPairs:
 
     def numbered(self, first: int, count: int) -> tuple[Tensor, Tensor]:
         """Return inputs and, in place of the kernels, their places (count,) in `kernels`."""
+        if self._held is not None:
+            chosen = [_shuffled(self.seed, index, len(self.indices)) for index in range(first, first + count)]
+            places = torch.tensor(chosen, device=self._held[0].device)
+            return self._held[0][places], self._held[1][places]
         samples = self.samples(first, count)
         inputs = map_pairs(samples)
         if self.noise:

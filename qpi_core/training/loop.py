@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +27,8 @@ from qpi_core.training.state import load_state, save_state
 Batch = tuple[Tensor, ...]
 COOL_DOWN = 0.2
 """Share of a run with the schedule "hold" in which the learning rate falls."""
+FIRST_TIMED, LAST_TIMED = 5, 20
+"""Steps by which a stage with limited time judges how many it can make; the first ones of a process are slower."""
 LOSS_NAME, HELD_OUT_NAME = "loss.jsonl", "held-out.jsonl"
 
 
@@ -70,6 +72,21 @@ def learning_rate(recipe: StageRecipe, step: int) -> float:
     return warmup * (recipe.final_learning_rate + (recipe.learning_rate - recipe.final_learning_rate) * cosine)
 
 
+def fitted(recipe: StageRecipe, done: int, clock: dict[int, float]) -> StageRecipe:
+    """Return the recipe with as many steps as fit into its seconds.
+
+    Args:
+        recipe: with `seconds`.
+        done: steps made.
+        clock: seconds since the start after FIRST_TIMED and LAST_TIMED steps; unchanged until both are known.
+    """
+    if LAST_TIMED not in clock:
+        return recipe
+    a_step = (clock[LAST_TIMED] - clock[FIRST_TIMED]) / (LAST_TIMED - FIRST_TIMED)
+    possible = done + int((recipe.seconds - clock[LAST_TIMED]) / max(a_step, 1e-9))
+    return replace(recipe, steps=max(done, min(recipe.steps, possible)))
+
+
 def _averaged(model: nn.Module, decay: float) -> AveragedModel | None:
     """Return the exponential moving average of a model's weights, or None where the recipe keeps the last ones."""
     if not decay:
@@ -100,7 +117,7 @@ def train(
         accelerator: device, precision and processes.
         resume: continue from the folder's state where there is one.
         stop_after: stop (with the state saved) when this many steps are done in all; None runs to the end.
-        save_every, log_every: in steps.
+        save_every, log_every: in steps; a stage with limited time is saved at its end only.
         held_out: measured on the network to keep and logged.
         cancelled: asked once a step; true saves the state and stops.
     """
@@ -117,10 +134,13 @@ def train(
             _forget_after(folder / name, step)
     if averaged is not None and step:
         averaged.n_averaged.fill_(step)
+    if accelerator.device.type == "cuda":
+        task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model, optimiser = accelerator.prepare(task.model, optimiser)
     share = max(1, recipe.batch_size // accelerator.num_processes)
     last = recipe.steps if stop_after is None else min(recipe.steps, stop_after)
-    started, counted = time.perf_counter(), 0
+    started, counted, begun = time.perf_counter(), 0, step
+    clock: dict[int, float] = {}
     sums: dict[str, Tensor] = {}
     bar = tqdm(total=recipe.steps, initial=step, desc=folder.name, unit="step", disable=not accelerator.is_main_process, mininterval=5)
     while step < last and not cancelled():
@@ -137,6 +157,10 @@ def train(
         if averaged is not None:
             averaged.update_parameters(accelerator.unwrap_model(model))
         step, counted = step + 1, counted + 1
+        if recipe.seconds and step - begun in (FIRST_TIMED, LAST_TIMED):
+            clock[step - begun] = time.perf_counter() - started
+            recipe = fitted(recipe, step, clock)
+            last, bar.total = min(last, recipe.steps), recipe.steps
         bar.update()
         for name, value in figures.items():
             sums[name] = sums.get(name, torch.zeros(())) + value.detach().float().cpu()
@@ -147,7 +171,7 @@ def train(
             sums, counted = {}, 0
         if held_out is not None and (step % held_out.every == 0 or step == last) and accelerator.is_main_process:
             _append(folder / HELD_OUT_NAME, {"step": step, **held_out.measure(kept)})
-        if step % save_every == 0 and step < last and accelerator.is_main_process:
+        if step % save_every == 0 and step < last and not recipe.seconds and accelerator.is_main_process:
             save_state(folder, accelerator.unwrap_model(model), kept, optimiser, step)
     bar.close()
     if accelerator.is_main_process:

@@ -40,6 +40,7 @@ class StageRecipe:
         clip_norm: largest gradient norm.
         ema_decay: decay of the averaged weights, which are the ones kept; 0 keeps the last ones.
         full_precision: float32 throughout, whatever precision the run is made in.
+        seconds: wall time that the schedule is fitted into: `steps` is cut to what the first steps say is possible; 0 is no limit.
     """
 
     steps: int
@@ -52,6 +53,7 @@ class StageRecipe:
     clip_norm: float = 1.0
     ema_decay: float = 0.999
     full_precision: bool = False
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Recipe:
         pool_scenes: scenes prepared for step 2 with kernel-frame inputs (each is used in eight orientations).
         map_noise: noise that is added to the (Y, M) maps of a stored data set, anew in every epoch: its standard deviation, relative to
             that of the map, is uniform between 0 and this.
+        on_device: draw kernels and maps on the device that trains, instead of on the CPU (what needs a solver still comes from the pool).
+        half_weights: save the finished networks in half precision; they are read back as float32.
         photographs: training of the codec on photographs that the paper's experiment starts from where no pretrained one is given.
     """
 
@@ -88,6 +92,8 @@ class Recipe:
     kernel_loss_weight: float = 0.0
     pool_scenes: int = 0
     map_noise: float = 0.0
+    on_device: bool = False
+    half_weights: bool = False
     photographs: StageRecipe | None = None
     notes: tuple[str, ...] = field(default=())
 
@@ -156,6 +162,33 @@ PRESETS: dict[str, Recipe] = {
         pool_scenes=2_560,
         notes=("Kernels are drawn afresh for every batch; about two hours on two CPU cores.",),
     ),
+    # What ten minutes of one GPU carry, see benchmarks/train_on_gpu.sh; larger batches, so larger rates than the paper's 1e-4.
+    "paper-gpu": Recipe(
+        "paper-gpu",
+        Architecture((128, 256, 512, 512), 2, 32),
+        kernel_vae=StageRecipe(1_750, 16, 2e-4, 2e-6, seconds=50, full_precision=True),
+        observation_encoder=StageRecipe(1_600, 256, 4e-4, 4e-6, "hold", ema_decay=0.99, seconds=90),
+        one_step=StageRecipe(1_600, 256, 4e-4, 4e-6, "hold", ema_decay=0.99, seconds=150),
+        on_device=True,
+        photographs=StageRecipe(2_000, 128, 4e-4, 4e-6, ema_decay=0.99, seconds=40),
+        notes=("Needs --dataset: the paper's fixed kernels.", "Needs a GPU."),
+    ),
+    "base": Recipe(
+        "base",
+        Architecture((32, 64, 96, 192), 1, 8),
+        kernel_vae=StageRecipe(20_000, 256, 2e-3, 1e-5, seconds=80),
+        observation_encoder=StageRecipe(6_000, 256, 1e-3, 5e-6, seconds=50),
+        one_step=StageRecipe(3_000, 256, 1e-3, 1e-5, seconds=20),
+        final_symmetry_weight=0.0,
+        divergence_weight=1e-8,
+        shares=KernelShares(equation_7=0.6, splines=0.1, bands=0.15),
+        input_kind="kernel_frame",
+        kernel_loss_weight=1.0,
+        pool_scenes=8_192,
+        on_device=True,
+        half_weights=True,
+        notes=("Needs a GPU; its pool of scenes needs many cores.",),
+    ),
     "smoke": Recipe(
         "smoke",
         Architecture((8, 8, 16, 16), 1, 4),
@@ -171,6 +204,22 @@ PRESETS: dict[str, Recipe] = {
         notes=("Seconds; for tests.",),
     ),
 }
+
+
+def _smoke_of(name: str) -> Recipe:
+    """Return a preset with the networks and the few steps of `smoke`, to try its command to the end anywhere."""
+    recipe, smoke = PRESETS[name], PRESETS["smoke"]
+    for stage in STAGES:
+        own, short = recipe.stage(stage), smoke.stage(stage)
+        shortened = replace(own, steps=4 * short.steps, batch_size=short.batch_size, warmup_steps=2, seconds=own.seconds and 20.0)
+        recipe = recipe.with_stage(stage, shortened)
+    photographs = recipe.photographs and replace(recipe.photographs, steps=6, batch_size=4, warmup_steps=2)
+    scenes = smoke.pool_scenes if recipe.pool_scenes else 0
+    label = f"{name}-smoke"
+    return replace(recipe, name=label, architecture=smoke.architecture, pool_scenes=scenes, photographs=photographs, notes=smoke.notes)
+
+
+PRESETS |= {recipe.name: recipe for recipe in map(_smoke_of, ("paper-long", "paper-gpu", "base"))}
 
 
 def get_preset(name: str) -> Recipe:

@@ -23,6 +23,7 @@ from qpi_core.networks.kernel_vae import KernelVAE, make_autoencoder
 from qpi_core.synthesis.dataset_reader import KernelDataset
 from qpi_core.training.alignment_task import AlignmentTask, PairSource
 from qpi_core.training.dataset_source import DatasetFrames, DatasetKernels, DatasetPairs
+from qpi_core.training.device_streams import DeviceKernels, DevicePairs
 from qpi_core.training.kernel_vae_task import KernelSource, KernelVAETask
 from qpi_core.training.loop import HeldOut, train
 from qpi_core.training.one_step_task import OneStepTask, fresh_map_pairs
@@ -33,6 +34,8 @@ from qpi_core.training.recipes import Recipe, Stage, StageRecipe
 from qpi_core.training.streams import kernel_batch
 
 STATISTICS_KERNELS = 2048
+STOCK_KERNELS = 8192
+"""Kernels of the families other than Eq. 7 that are drawn beforehand where training draws on its own device."""
 PHOTOGRAPH_CODEC = "autoencoder"
 HELD_OUT_TIMES = 25
 """How often a stage is measured on pairs that are kept back from it."""
@@ -50,6 +53,7 @@ class Run:
         pretrained: folder of a pretrained AutoencoderKL to start from; None starts from random weights.
         start_from: folder of a model (ours, same architecture) whose networks the stages go on from with a new schedule.
         stop_after: stop each stage after this many steps, with its state saved; None runs to the end.
+        processes: that draw kernels and scenes on the CPU.
     """
 
     folder: Path
@@ -59,6 +63,7 @@ class Run:
     pretrained: Path | None = None
     start_from: Path | None = None
     stop_after: int | None = None
+    processes: int = 1
 
     def __post_init__(self) -> None:
         if self.recipe.name.startswith("paper") and self.dataset is None:
@@ -110,15 +115,7 @@ def train_on_photographs(
 
 
 def _kernel_vae(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool]) -> None:
-    source: KernelSource
-    if run.dataset is not None:
-        source = DatasetKernels(KernelDataset(run.dataset), run.seed)
-    else:
-        shares = run.recipe.shares
-
-        def source(first: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-            return kernel_batch(run.seed, first, count, shares)
-
+    source = _kernels(run, accelerator)
     task = KernelVAETask(run.recipe, source, run.seed)
     if run.pretrained is not None:
         load_pretrained(run.pretrained, task.model.autoencoder)
@@ -130,8 +127,8 @@ def _kernel_vae(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool
     if accelerator.is_main_process and not cancelled():
         vae = kept.cpu().eval()
         assert isinstance(vae, KernelVAE)
-        vae.store_latent_statistics(source(0, min(STATISTICS_KERNELS, 64 * run.recipe.kernel_vae.steps))[0])
-        save_network(vae, run.model_folder / "kernel_vae")
+        vae.store_latent_statistics(source(0, min(STATISTICS_KERNELS, 64 * run.recipe.kernel_vae.steps))[0].cpu())
+        _save(vae, run, "kernel_vae")
     accelerator.wait_for_everyone()
 
 
@@ -139,10 +136,10 @@ def _observation_encoder(run: Run, accelerator: Accelerator, cancelled: Callable
     if not (run.model_folder / "kernel_vae").is_dir():
         raise InputError(f"step 2 needs the kernel VAE, which is not in {run.folder}; train the stage kernel-vae first.")
     vae = load_network(KernelVAE, run.model_folder / "kernel_vae")
-    _prepare_pool(run, accelerator, cancelled)
+    prepare_pool(run, accelerator, cancelled)
     if cancelled():
         return
-    task = AlignmentTask(run.recipe, _pairs(run), vae, run.seed)
+    task = AlignmentTask(run.recipe, _pairs(run, accelerator), vae, run.seed)
     if run.pretrained is not None and run.recipe.input_kind == "map":
         _start_encoder(run.pretrained, task, vae)
     if run.start_from is not None:
@@ -157,14 +154,17 @@ def _observation_encoder(run: Run, accelerator: Accelerator, cancelled: Callable
         cancelled=cancelled,
     )
     if accelerator.is_main_process and not cancelled():
-        save_network(kept.cpu(), run.model_folder / "observation_encoder")
+        _save(kept, run, "observation_encoder")
     accelerator.wait_for_everyone()
 
 
 def _one_step(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool]) -> None:
+    device = _device(run, accelerator)
     source: PairSource
     if run.dataset is not None:
-        source = DatasetPairs(KernelDataset(run.dataset), run.seed + 6, run.recipe.map_noise)
+        source = DatasetPairs(KernelDataset(run.dataset), run.seed + 6, run.recipe.map_noise, device)
+    elif device is not None:
+        source = DevicePairs(run.seed + 6, device)
     else:
         source = fresh_map_pairs(run.seed + 6, run.recipe.shares)
     task = OneStepTask(run.recipe, source, run.seed + 6)
@@ -182,25 +182,47 @@ def _one_step(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool])
         cancelled=cancelled,
     )
     if accelerator.is_main_process and not cancelled():
-        save_network(kept.cpu(), run.model_folder / "one_step")
+        _save(kept, run, "one_step")
     accelerator.wait_for_everyone()
 
 
-def _prepare_pool(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool]) -> None:
+def prepare_pool(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool]) -> None:
     """Write the kernel-frame evidence of fresh scenes, where step 2 trains on it."""
     if run.dataset is None and run.recipe.input_kind == "kernel_frame" and accelerator.is_main_process:
-        build_pool(run.folder / "pool", run.seed + 4, run.recipe.pool_scenes, run.recipe.shares, cancelled)
+        build_pool(run.folder / "pool", run.seed + 4, run.recipe.pool_scenes, run.recipe.shares, cancelled, run.processes)
     accelerator.wait_for_everyone()
 
 
-def _pairs(run: Run) -> PairSource:
-    kernel_frame = run.recipe.input_kind == "kernel_frame"
+def _device(run: Run, accelerator: Accelerator) -> torch.device | None:
+    """Return where samples are drawn; None is the CPU, one by one."""
+    device: torch.device = accelerator.device
+    return device if run.recipe.on_device else None
+
+
+def _kernels(run: Run, accelerator: Accelerator) -> KernelSource:
+    if run.dataset is not None:
+        return DatasetKernels(KernelDataset(run.dataset), run.seed)
+    shares, device = run.recipe.shares, _device(run, accelerator)
+    if device is not None:
+        stock = min(STOCK_KERNELS, run.recipe.kernel_vae.steps * run.recipe.kernel_vae.batch_size)
+        return DeviceKernels(run.seed, shares, device, stock, run.processes)
+    return lambda first, count: kernel_batch(run.seed, first, count, shares)
+
+
+def _pairs(run: Run, accelerator: Accelerator) -> PairSource:
+    kernel_frame, device = run.recipe.input_kind == "kernel_frame", _device(run, accelerator)
     if run.dataset is not None:
         dataset = KernelDataset(run.dataset)
-        return DatasetFrames(dataset, run.seed) if kernel_frame else DatasetPairs(dataset, run.seed, run.recipe.map_noise)
+        return DatasetFrames(dataset, run.seed) if kernel_frame else DatasetPairs(dataset, run.seed, run.recipe.map_noise, device)
     if not kernel_frame:
         return fresh_map_pairs(run.seed + 4, run.recipe.shares)
-    return PoolSource(run.folder / "pool", run.recipe.pool_scenes, run.seed)
+    return PoolSource(run.folder / "pool", run.recipe.pool_scenes, run.seed, device)
+
+
+def _save(network: nn.Module, run: Run, name: str) -> None:
+    """Write a finished network into the model folder."""
+    finished = network.cpu()
+    save_network(finished.half() if run.recipe.half_weights else finished, run.model_folder / name)
 
 
 def _start_encoder(pretrained: Path, task: AlignmentTask, vae: KernelVAE) -> None:

@@ -77,3 +77,9 @@ def test_latents_known_beforehand_give_the_same_loss(dataset):
     plain = AlignmentTask(recipe, lambda first, count: pairs(first, count), vae, 1)
     known, computed = (t.loss(t.model, t.batch(0, 6), 0.0, 0)[0] for t in (task, plain))
     torch.testing.assert_close(known, computed, atol=1e-6, rtol=1e-5)
+
+
+def test_maps_that_are_held_on_the_device_are_the_same(dataset):
+    plain, held = DatasetPairs(dataset, 3), DatasetPairs(dataset, 3, device=torch.device("cpu"))
+    for mine, other in zip(plain.numbered(390, 20), held.numbered(390, 20), strict=True):
+        assert torch.equal(mine, other)

@@ -16,9 +16,12 @@ from qpi_core.__main__ import main
 from qpi_core.checkpoints import load_models
 from qpi_core.errors import InputError
 from qpi_core.networks.kernel_frame import CHANNELS
+from qpi_core.networks.kernel_vae import KernelVAE
+from qpi_core.networks.observation_encoder import ObservationEncoder
+from qpi_core.networks.one_step import OneStepNetwork
 from qpi_core.training.dataset_source import _shuffled
 from qpi_core.training.kernel_vae_task import KernelVAETask
-from qpi_core.training.loop import HELD_OUT_NAME, LOSS_NAME, HeldOut, learning_rate, train
+from qpi_core.training.loop import HELD_OUT_NAME, LAST_TIMED, LOSS_NAME, HeldOut, fitted, learning_rate, train
 from qpi_core.training.pool import PoolSource, build_pool
 from qpi_core.training.recipes import PRESETS, STAGES, StageRecipe, get_preset
 from qpi_core.training.scene_stream import draw_training_scene
@@ -125,7 +128,7 @@ def test_every_epoch_sees_every_sample_once():
 def test_schedules_rise_and_fall(name):
     for stage in STAGES:
         recipe = PRESETS[name].stage(stage)
-        rates = [learning_rate(recipe, step) for step in np.linspace(0, recipe.steps - 1, 50).astype(int)]
+        rates = [learning_rate(recipe, step) for step in np.linspace(0, recipe.steps, 50).astype(int)]
         assert max(rates) <= recipe.learning_rate + 1e-12
         assert rates[-1] < 0.3 * recipe.learning_rate
 
@@ -222,3 +225,46 @@ def test_a_stage_in_full_precision_is_not_cast(tmp_path, precise, kind):
     with fresh_accelerator_state():
         train(task, recipe, tmp_path, accelerator=Accelerator(cpu=True, mixed_precision="bf16"))
     assert seen == [kind]
+
+
+def test_a_schedule_is_fitted_into_its_seconds():
+    recipe = StageRecipe(1000, 1, 0.1, 0.1, seconds=10.0)
+    # Slow first steps, then 0.1 s each: 8 s are left after 20 steps.
+    assert fitted(recipe, 5, {5: 0.5}) == recipe
+    assert fitted(recipe, 20, {5: 0.5, 20: 2.0}).steps == 20 + 80
+    assert fitted(recipe, 20, {5: 0.5, 20: 0.6}).steps == 1000, "never more than the recipe's"
+    assert fitted(recipe, 20, {5: 0.5, 20: 30.0}).steps == 20
+
+
+def test_a_stage_with_limited_time_ends_its_schedule_with_it(tmp_path, accelerator):
+    recipe = StageRecipe(10**6, 1, 0.1, 0.0, "hold", warmup_steps=0, ema_decay=0.0, seconds=0.5)
+    train(CountingTask(), recipe, tmp_path, accelerator=accelerator, log_every=1)
+    last = json.loads((tmp_path / LOSS_NAME).read_text().splitlines()[-1])
+    assert LAST_TIMED <= last["step"] < 10**6
+    assert last["learning_rate"] == pytest.approx(learning_rate(replace(recipe, steps=last["step"]), last["step"] - 1))
+
+
+@pytest.mark.slow
+def test_half_weights_are_read_back_as_the_networks_that_were_trained(tmp_path, accelerator):
+    recipe = get_preset("base-smoke")
+    for stage in STAGES:
+        assert run_stage(Run(tmp_path, recipe), stage, accelerator)
+    models = load_models(tmp_path / "model")
+    with safe_open(tmp_path / "model" / "kernel_vae" / "diffusion_pytorch_model.safetensors", framework="pt") as file:
+        assert all(file.get_tensor(name).dtype == torch.float16 for name in file.keys())  # noqa: SIM118
+        kept = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    assert all(value.dtype == torch.float32 for value in models.vae.state_dict().values())
+    with safe_open(tmp_path / "kernel-vae" / STATE_NAME, framework="pt") as file:
+        for name, value in kept.items():
+            if not name.startswith("latent_"):
+                torch.testing.assert_close(value, file.get_tensor(f"kept/{name}"), atol=1e-6, rtol=1e-3)
+    assert float(models.vae.latent_std.min()) > 0
+
+
+def test_the_base_model_fits_into_its_folder():
+    shape = get_preset("base").architecture
+    sizes = [shape.block_out_channels, shape.layers_per_block, shape.norm_num_groups]
+    networks = KernelVAE(*sizes), ObservationEncoder(CHANNELS, "kernel_frame", *sizes), OneStepNetwork(*sizes)
+    halves = 2 * sum(parameter.numel() for network in networks for parameter in network.parameters())
+    # Two MiB for the atlas of the latent space, half a one for results and card.
+    assert halves < (32 - 2.5) * 2**20
