@@ -30,6 +30,7 @@ class Record:
         warnings: what the estimate warned of.
         accused: whether a right list of defects was called wrong, None where the list is not right.
         failure: the sentence that the method refused with, None where it answered.
+        kernel: number of the kernel where several scenes share one, as in a data set; None where every scene has its own.
     """
 
     variant: str
@@ -52,6 +53,7 @@ class Record:
     warnings: tuple[str, ...] = ()
     accused: bool | None = None
     failure: str | None = None
+    kernel: int | None = None
 
     @property
     def key(self) -> tuple[str, float, int, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from qpi_core.evaluation.metrics import PAPER_SCALE, bootstrap_interval
+from qpi_core.evaluation.metrics import PAPER_SCALE, bootstrap_interval, grouped_bootstrap_interval
 from qpi_core.evaluation.nuisance_words import share_named
 from qpi_core.evaluation.records import Record
 from qpi_core.evaluation.scenes import VARIANTS, defect_bin
@@ -24,7 +24,7 @@ class Cell:
         scenes: how many it answered.
         failures: how many it refused.
         mae, mse, rmse, cosine, fft_correlation: means over the answered scenes, errors on the [0, 1] scale; None without any.
-        rmse_low, rmse_high: 95 % bootstrap interval of the mean RMSE, None below two scenes.
+        rmse_low, rmse_high: 95 % bootstrap interval of the mean RMSE, None below two scenes; over kernels where scenes share them.
         symmetry_right: share of scenes with a true order in which the method names it, None where the method names none at all.
         coverage_68, coverage_95: mean shares, None without uncertainties.
         seconds: median.
@@ -61,8 +61,15 @@ class Cell:
 def summarise(records: Sequence[Record]) -> Cell:
     """Return the cell of a group of records of one method."""
     answered = [record for record in records if record.failure is None]
-    errors = [record.rmse for record in answered if record.rmse is not None]
-    low, high = bootstrap_interval(errors) if len(errors) >= 2 else (None, None)
+    measured = [record for record in answered if record.rmse is not None]
+    errors = [float(record.rmse or 0.0) for record in measured]
+    kernels = [record.kernel for record in measured]
+    low: float | None
+    high: float | None
+    if None not in kernels and len(set(kernels)) >= 2:
+        low, high = grouped_bootstrap_interval(errors, np.array(kernels))
+    else:
+        low, high = bootstrap_interval(errors) if len(errors) >= 2 else (None, None)
     ordered = [record for record in answered if record.symmetry_true is not None]
     names_orders = any(record.symmetry_found is not None for record in ordered)
     right = [record.symmetry_found == record.symmetry_true for record in ordered]

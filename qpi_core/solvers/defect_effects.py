@@ -44,4 +44,4 @@ def core_columns(samples: MapSamples) -> Array:
 
 def may_be_unequal(count: int) -> bool:
     """Say whether there are enough defects to tell their spread, and not more than the algebra has room for."""
-    return 3 <= count and 3 * count <= _MOST_COLUMNS
+    return count >= 3 and 3 * count <= _MOST_COLUMNS

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.noise.components import MixedModel, evaluate_components, score_group
+from qpi_core.noise.components import MixedModel, score_group
 from qpi_core.noise.lattice_waves import LatticeWave, find_lattice_waves
 from qpi_core.noise.outliers import find_outliers
 from qpi_core.noise.selection import NoiseFit, SelectionOptions, fit_components, score_white_noise
