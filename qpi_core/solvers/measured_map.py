@@ -31,6 +31,9 @@ from qpi_core.solvers.list_suspicion import Suspicion, is_taken_as_given, suspec
 Array = NDArray[np.float64]
 
 _DIFFERENCE = 1e-2
+_STRONG, _WEAK = 0.5, 0.05
+"""Standard deviation of a background, in units of the signal's, from which on a list can only be repaired without it, and below which it
+does no harm."""
 
 
 @dataclass(frozen=True)
@@ -82,35 +85,51 @@ def explain_map(
         return None
     tell(0.5, "Solving for the kernel under the noise model")
     found = _explained(problem, positions, noisy, white)
+    if mend_list and not is_taken_as_given(problem.values, positions):
+        tell(0.7, "Comparing the list of defects with the map")
+        mended = _with_a_right_list(problem, positions, found, noisy, white)
+        if mended is not found:
+            return mended
     if found.may_be_the_kernel and _worth(problem.fit(positions, weights, begun)) > found.evidence:
         return None
-    if not mend_list or is_taken_as_given(problem.values, positions):
-        return found
-    tell(0.7, "Comparing the list of defects with the map")
-    return _with_a_right_list(problem, positions, found, noisy, white)
+    return found
 
 
 def _with_a_right_list(
     problem: HarmonicProblem, positions: Array, found: ExplainedMap, noisy: NoisyStart, white: float
 ) -> ExplainedMap | None:
-    """Return the map explained by the list as given, or by a repaired one that is decidedly better; None where that leaves white noise."""
+    """Return the map explained by the list as given, or by a repaired one that is decidedly better; None where that leaves white noise.
+
+    The list is repaired on the map as it is, unless its background is strong, and on the map without it.
+    """
     weights = noisy.start.samples.weights
     first = replace(problem, values=noisy.values).simple_fit(positions, weights, noisy.start)
     suspicion, _ = suspect_list(found.cleaned, first, positions, weights)
     if suspicion is Suspicion.NONE:
         return found
-    repaired = fit_with_list(found.cleaned, positions, problem.kernel_size, weights, problem.pixel_size_nm)[-1]
-    if repaired.repair is None:
-        return found
-    mended, price = problem.start(repaired.positions, repaired.weights), repaired.repair.price
-    again = find_noise(problem, repaired.positions, repaired.weights, mended)
-    if again is None:
-        plain = log_evidence(mended.selection.best, mended.samples.values.size) - price
-        return None if plain > found.evidence + DECISIVE else found
-    other = _explained(problem, repaired.positions, again, white)
-    if other.evidence - price < found.evidence + DECISIVE:
-        return found
-    return replace(other, listed=replace(other.listed, repair=repaired.repair))
+    removed = float(found.noise.removable().std())
+    best: ExplainedMap | None = found
+    evidence = found.evidence + DECISIVE
+    for values, tried in (
+        (problem.values, removed < _STRONG * found.noise.signal),
+        (found.cleaned, removed > _WEAK * found.noise.signal),
+    ):
+        if not tried or best is None:
+            continue
+        repaired = fit_with_list(values, positions, problem.kernel_size, weights, problem.pixel_size_nm)[-1]
+        if repaired.repair is None:
+            continue
+        start, price = problem.start(repaired.positions, repaired.weights), repaired.repair.price
+        again = find_noise(problem, repaired.positions, repaired.weights, start)
+        if again is None:
+            plain = log_evidence(start.selection.best, start.samples.values.size) - price
+            if plain > evidence:
+                best, evidence = None, plain
+            continue
+        other = _explained(problem, repaired.positions, again, white)
+        if other.evidence - price > evidence:
+            best, evidence = replace(other, listed=replace(other.listed, repair=repaired.repair)), other.evidence - price
+    return best
 
 
 def _worth(model: HarmonicModel) -> float:
