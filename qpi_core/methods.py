@@ -123,18 +123,20 @@ def _tikhonov(request: Request) -> Answer:
 
 def _harmonic(request: Request) -> Answer:
     from qpi_core.solvers.harmonic import solve_harmonic
+    from qpi_core.solvers.harmonic_problem import HarmonicProblem
 
-    explained, start = _explained(request, mend_list=False)
+    image, pitch = request.observation, request.pixel_size_nm
+    start = None if is_constant(image) else HarmonicProblem(image, request.kernel_size, pitch).start(request.positions, request.weights)
+    explained = _explained(request, start)
     if explained is not None:
         return _under_noise(request, explained, _harmonic_prior(request, explained.listed))
-    image, pitch = request.observation, request.pixel_size_nm
     return Answer(solve_harmonic(image, request.positions, request.kernel_size, weights=request.weights, pixel_size_nm=pitch, start=start))
 
 
 def _parametric(request: Request) -> Answer:
     from qpi_core.solvers.parametric import solve_parametric
 
-    explained, _ = _explained(request, mend_list=False)
+    explained = _explained(request)
     image, pitch, weights = request.observation, request.pixel_size_nm, request.weights
     if explained is not None:
         image, weights = explained.cleaned, explained.listed.weights
@@ -142,16 +144,15 @@ def _parametric(request: Request) -> Answer:
     return Answer(solution) if explained is None else _under_noise(request, explained, solution)
 
 
-def _explained(request: Request, mend_list: bool) -> tuple[ExplainedMap | None, HarmonicStart | None]:
-    """Return the map with its noise model where it asks for one, and the first stage of the harmonic solver under white noise."""
+def _explained(request: Request, start: HarmonicStart | None = None, mend_list: bool = False) -> ExplainedMap | None:
+    """Return the map with its noise model where it asks for one; start is the first stage under white noise, where it was made."""
     from qpi_core.solvers.harmonic_problem import HarmonicProblem
     from qpi_core.solvers.measured_map import explain_map
 
     if request.noise_model == "white" or is_constant(request.observation):
-        return None, None
+        return None
     problem = HarmonicProblem(request.observation, request.kernel_size, request.pixel_size_nm)
-    start = problem.start(request.positions, request.weights)
-    return explain_map(problem, request.positions, request.weights, start, mend_list, request.report), start
+    return explain_map(problem, request.positions, request.weights, start, mend_list, request.report)
 
 
 def _under_noise(request: Request, explained: ExplainedMap, solution: KernelSolution) -> Answer:
@@ -199,18 +200,23 @@ def _as_solution(request: Request, network: NetworkKernel) -> KernelSolution:
 def _refined(request: Request) -> Answer:
     """Correct the harmonic posterior, the network's kernel or nothing, whichever the data prefer; repair the list where it is wrong."""
     from qpi_core.solvers.harmonic import nothing_to_see
+    from qpi_core.solvers.harmonic_problem import HarmonicProblem
     from qpi_core.solvers.list_choice import fit_with_list, prefer_repaired
+    from qpi_core.solvers.measured_map import mended_under_white_noise
 
     image, size = request.observation, request.kernel_size
     if is_constant(image):
         return Answer(nothing_to_see(image, size))
-    explained, start = _explained(request, mend_list=True)
+    problem = HarmonicProblem(image, size, request.pixel_size_nm)
+    start = problem.start(request.positions, request.weights)
+    mended = mended_under_white_noise(problem, request.positions, request.weights, start) if request.noise_model == "auto" else None
+    explained = _explained(request, start, mend_list=True) if mended is None else None
     if explained is not None:
         listed = explained.listed
         cleaned = replace(request, observation=explained.cleaned, positions=listed.positions, weights=listed.weights)
         under_noise = _refined_with(cleaned, listed)
         return replace(_under_noise(request, explained, under_noise.solution), network=under_noise.network)
-    fits = fit_with_list(image, request.positions, size, request.weights, request.pixel_size_nm, start)
+    fits = mended or fit_with_list(image, request.positions, size, request.weights, request.pixel_size_nm, start)
     answers = [_refined_with(replace(request, positions=listed.positions, weights=listed.weights), listed) for listed in fits]
     given, last = answers[0], answers[-1]
     if len(answers) == 1 or last.repair is None:

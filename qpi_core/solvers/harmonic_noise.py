@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from scipy.stats import binom
 
-from qpi_core.noise.components import MixedModel, score_group
+from qpi_core.noise.components import MixedModel, evaluate_components, score_group
 from qpi_core.noise.lattice_waves import LatticeWave, find_lattice_waves
 from qpi_core.noise.outliers import find_outliers
 from qpi_core.noise.selection import NoiseFit, SelectionOptions, fit_components, score_white_noise
@@ -42,6 +44,10 @@ _SETTLED = 0.5
 _KERNEL_RANK = 1e-5
 _START_SPREAD = 0.3
 _OUTLIER_ROUNDS = 3
+_CORE_PX, _ACCIDENT = 3.0, 1e-3
+"""Radius of a core, and the probability below which outliers lie there for a reason."""
+_STRONG_WAVE = 0.3
+"""Amplitude in units of the map's standard deviation that a lattice has and the speckle of a wrong list has not."""
 _LEAST_MEAN = 0.2
 """Mean strength, in units of the mean size, below which the sign of a kernel is a matter of taste and the size is kept."""
 
@@ -102,8 +108,19 @@ def find_noise(
     problem, begun = _without_outliers(problem, positions, weights, begun)
     search = _Search(problem, positions, weights, begun, chosen)
     search.look_for_waves()
-    asked = int(np.isfinite(problem.values).sum()) < measured or bool(search.waves) or min(search.chances().values()) < chosen.probability
-    return search.run() if asked else None
+    asked = bool(search.waves) or min(search.chances().values()) < chosen.probability
+    found = search.run() if asked else None
+    return search.white() if found is None and int(np.isfinite(problem.values).sum()) < measured else found
+
+
+def chances_of_white_noise(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart) -> dict[str, float]:
+    """Return how probable white noise makes what the first stage leaves, term by term; empty where it leaves nothing to look at."""
+    if begun.stretch is not None or int(np.isfinite(problem.values).sum()) > MOST_PIXELS or is_explained(begun.selection.best, begun.floor):
+        return {}
+    search = _Search(problem, positions, weights, begun, SelectionOptions())
+    search.look_for_waves()
+    strongest = max((wave.amplitude for wave in search.waves), default=0.0)
+    return {**search.chances(), LATTICE: 0.0 if strongest > _STRONG_WAVE * float(np.nanstd(problem.values)) else 1.0}
 
 
 def _without_outliers(
@@ -111,12 +128,26 @@ def _without_outliers(
 ) -> tuple[HarmonicProblem, HarmonicStart]:
     """Return the problem with NaN at single pixels that do not belong, and its first stage."""
     for _ in range(_OUTLIER_ROUNDS):
-        found = find_outliers(_residual(problem.values, begun))
+        found = _away_from_defects(find_outliers(_residual(problem.values, begun)), positions)
         if not found.any():
             break
         problem = replace(problem, values=np.where(found, np.float32(np.nan), problem.values))
         begun = problem.start(positions, weights)
     return problem, begun
+
+
+def _away_from_defects(found: NDArray[np.bool_], positions: Array) -> NDArray[np.bool_]:
+    """Return the outliers without those at defects, where so many lie there that they are a misfit of the kernel and no accident."""
+    rows, columns = np.nonzero(found)
+    near, _ = cKDTree(positions).query(np.stack([columns, rows], axis=1), distance_upper_bound=_CORE_PX) if rows.size else (rows, rows)
+    height, width = found.shape
+    every = np.stack([grid.ravel() for grid in np.meshgrid(np.arange(width), np.arange(height))], axis=1)
+    share = float(np.isfinite(cKDTree(positions).query(every, distance_upper_bound=_CORE_PX)[0]).mean())
+    at_defects = np.isfinite(near)
+    if rows.size and binom.sf(int(at_defects.sum()) - 1, rows.size, share) < _ACCIDENT:
+        found = found.copy()
+        found[rows[at_defects], columns[at_defects]] = False
+    return found
 
 
 def _residual(values: NDArray[np.float32], begun: HarmonicStart) -> Array:
@@ -167,6 +198,14 @@ class _Search:
                 found[name] = score_group(model, white, (1.0,), columns)
         return found
 
+    def white(self) -> NoisyStart:
+        """Return the first stage under white noise, on the map without its outliers."""
+        fit, parameters = self.begun.selection.best, StationaryParameters()
+        model = replace(self.model, groups=(self._kernel_columns(fit),))
+        noise = NoiseFit(parameters, (1.0,), evaluate_components(model, parameters, (1.0,)), 1)
+        evidence = log_evidence(fit, self.model.pixels)
+        return NoisyStart(self.problem.values, self.begun, noise, Effects((), ()), (), evidence)
+
     def run(self) -> NoisyStart | None:
         """Return the best first stage; None where white noise is as good."""
         pixels = self.model.pixels
@@ -181,7 +220,7 @@ class _Search:
                 break
             best = found
         white = log_evidence(self.begun.selection.best, pixels)
-        nothing = best.noise.parameters.white and not any(best.noise.strengths[1:]) and self.measured.all()
+        nothing = best.noise.parameters.white and not any(best.noise.strengths[1:])
         return best if not nothing and best.evidence > white else None
 
     def _improved(self, best: NoisyStart) -> NoisyStart:
@@ -222,8 +261,8 @@ class _Search:
         if noise.strengths[1 + index] == 0:
             return
         change, now = noise.components.effects[1 + index], self.samples.weights
-        # The columns leave out the common factor, which is the kernel's.
-        weights = self.given + change - now * float(now @ change) / float(now @ now)
+        # The columns leave out the common factor, which is the kernel's: along the weights in use everything stays.
+        weights = self.given + change + now * float(now @ (now - self.given - change)) / float(now @ now)
         self.samples = replace(self.samples, weights=_on_the_scale_of(weights, self.given))
 
     def _first_strength(self, name: str, fit: Fit) -> float:

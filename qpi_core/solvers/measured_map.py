@@ -15,22 +15,25 @@ from numpy.typing import NDArray
 
 from qpi_core.noise.components import Components, MixedModel, evaluate_components
 from qpi_core.noise.model import CORES, LATTICE, LONG_PX, ROWS, SMOOTH, STREAKS, MapNoise, stationary_parameters
-from qpi_core.noise.selection import TERMS
+from qpi_core.noise.selection import TERMS, SelectionOptions
 from qpi_core.noise.stationary import StationaryCovariance, StationaryParameters
 from qpi_core.solvers import harmonic_noise
 from qpi_core.solvers.harmonic_answer import superposition
 from qpi_core.solvers.harmonic_model import HarmonicModel
-from qpi_core.solvers.harmonic_noise import NoisyStart, find_noise
+from qpi_core.solvers.harmonic_noise import NoisyStart, chances_of_white_noise, find_noise
 from qpi_core.solvers.harmonic_problem import HarmonicProblem
 from qpi_core.solvers.harmonic_selection import log_evidence
 from qpi_core.solvers.harmonic_start import HarmonicStart
 from qpi_core.solvers.list_choice import ListedFit, fit_with_list
 from qpi_core.solvers.list_repair import DECISIVE
 from qpi_core.solvers.list_suspicion import Suspicion, is_taken_as_given, suspect_list
+from qpi_core.solvers.whiteness import model_leaves_white_noise
 
 Array = NDArray[np.float64]
 
 _DIFFERENCE = 1e-2
+_NO_LIST_ERRORS = ("background 16", harmonic_noise.LATTICE)
+"""What errors of positions hardly feed."""
 _STRONG, _WEAK = 0.5, 0.05
 """Standard deviation of a background, in units of the signal's, from which on a list can only be repaired without it, and below which it
 does no harm."""
@@ -93,6 +96,26 @@ def explain_map(
     if found.may_be_the_kernel and _worth(problem.fit(positions, weights, begun)) > found.evidence:
         return None
     return found
+
+
+def mended_under_white_noise(
+    problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart
+) -> tuple[ListedFit, ...] | None:
+    """Return the fits of a repaired list where that alone explains a map whose residual has no long waves and no lattice.
+
+    Defects that are a little off leave patterns with the grain of the kernel, which a noise model could take up, but hardly anything
+    long. So there the list is looked at first. None: the list is right, or repairing it does not explain the map.
+    """
+    if is_taken_as_given(problem.values, positions):
+        return None
+    limit = SelectionOptions().probability
+    chances = chances_of_white_noise(problem, positions, weights, begun)
+    asked = [name for name, chance in chances.items() if chance < limit]
+    if not asked or any(name in _NO_LIST_ERRORS for name in asked):
+        return None
+    fits = fit_with_list(problem.values, positions, problem.kernel_size, weights, problem.pixel_size_nm, begun)
+    last = fits[-1]
+    return fits if last.repair is not None and model_leaves_white_noise(last.model, problem.values) else None
 
 
 def _with_a_right_list(
