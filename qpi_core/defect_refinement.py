@@ -86,7 +86,7 @@ def _refined(
     with the background that goes with the first one's positions, and the evidence under a noise model of its own decides.
     """
     from qpi_core.solvers.harmonic_problem import HarmonicProblem
-    from qpi_core.solvers.measured_map import ExplainedMap, explain_map
+    from qpi_core.solvers.measured_map import WEAK, ExplainedMap, explain_map
     from qpi_core.solvers.position_refinement import refine
 
     def refined(values: NDArray[np.float32]) -> RefinedDefects:
@@ -113,7 +113,7 @@ def _refined(
     if request.noise_model == "white":
         return first
     as_it_is = explained(first)
-    if as_it_is is None or as_it_is.may_be_the_kernel:
+    if as_it_is is None or as_it_is.may_be_the_kernel(WEAK):
         return first
     second = refined(as_it_is.cleaned)
     without = explained(second)

@@ -22,7 +22,9 @@ class PeakOptions:
 
     Attributes:
         padding: zero-padding of the spectrum.
-        contrast: power of a peak over the mean of its ring; by chance exp(-contrast) for each independent wave vector.
+        contrast: power of a peak over the mean of its ring, and of its neighbourhood (bands that are not round have rings that are no
+            circles); by chance exp(-contrast) for each independent wave vector.
+        neighbourhood: its radius in units of the map's resolution.
         shortest: wave vector in rad/px below which a wave is no lattice but a slope or a background.
         most: number of waves.
         share: least amplitude in units of the map's standard deviation.
@@ -30,6 +32,7 @@ class PeakOptions:
 
     padding: int = 4
     contrast: float = 16.0
+    neighbourhood: float = 6.0
     shortest: float = 0.35
     most: int = 8
     share: float = 0.05
@@ -100,7 +103,8 @@ def _strongest_peak(left: Array, measured: NDArray[np.bool_], options: PeakOptio
     apart = np.hypot(q_x - at[0], q_y - at[1])
     resolution = 2 * np.pi / min(height, width)
     ring = allowed & (np.abs(radius - radius[peak]) < 3 * resolution) & (apart > 3 * resolution)
-    if not ring.any() or power[peak] < options.contrast * float(power[ring].mean()):
+    around = (apart > 2 * resolution) & (apart < options.neighbourhood * resolution)
+    if not ring.any() or power[peak] < options.contrast * max(float(power[ring].mean()), float(power[around].mean())):
         return None
     y, x = np.indices(left.shape)
 

@@ -250,10 +250,9 @@ class _Search:
         return self._start(noise, effects)
 
     def _look_again(self, fit: Fit) -> None:
-        """Find the waves of the lattice again, in the map without the kernel's part: their wave vectors come out sharper."""
-        if self.waves:
-            left = self._image(self.raw.residual(fit.hyperparameters.orders, fit.evidence.profiles)[:, None])[..., 0]
-            self.waves = find_lattice_waves(np.where(self.measured, left, np.nan)) or self.waves
+        """Find the waves of the lattice again, in the map without the kernel's part: weak ones show, and wave vectors are sharper."""
+        left = self._image(self.raw.residual(fit.hyperparameters.orders, fit.evidence.profiles)[:, None])[..., 0]
+        self.waves = find_lattice_waves(np.where(self.measured, left, np.nan)) or self.waves
 
     def _reweigh(self, noise: NoiseFit, effects: Effects) -> None:
         """Give the defects the strengths that the model finds most probable, and make the design afresh."""

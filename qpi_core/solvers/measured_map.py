@@ -34,7 +34,7 @@ Array = NDArray[np.float64]
 _DIFFERENCE = 1e-2
 _NO_LIST_ERRORS = ("background 16", harmonic_noise.LATTICE)
 """What errors of positions hardly feed."""
-_STRONG, _WEAK = 0.5, 0.05
+STRONG, WEAK = 0.5, 0.05
 """Standard deviation of a background, in units of the signal's, from which on a list can only be repaired without it, and below which it
 does no harm."""
 
@@ -55,10 +55,12 @@ class ExplainedMap:
     noise: MapNoise
     evidence: float
 
-    @property
-    def may_be_the_kernel(self) -> bool:
-        """Say whether all that was found besides the kernel is of a kind that a kernel of another shape would leave, too."""
-        return set(self.noise.parts) <= {CORES}
+    def may_be_the_kernel(self, share: float) -> bool:
+        """Say whether what was found besides the kernel is no more than a kernel of another shape could leave, too.
+
+        That is: the background varies by less than this share of what the kernel's pattern does.
+        """
+        return float(self.noise.removable().std()) < share * self.noise.signal
 
 
 def explain_map(
@@ -90,10 +92,10 @@ def explain_map(
     found = _explained(problem, positions, noisy, white)
     if mend_list and not is_taken_as_given(problem.values, positions):
         tell(0.7, "Comparing the list of defects with the map")
-        mended = _with_a_right_list(problem, positions, found, noisy, white)
+        mended = _with_a_right_list(problem, ListedFit(positions, weights, begun, found.listed.model, None), found, noisy, white)
         if mended is not found:
             return mended
-    if found.may_be_the_kernel and _worth(problem.fit(positions, weights, begun)) > found.evidence:
+    if found.may_be_the_kernel(STRONG) and _worth(problem.fit(positions, weights, begun)) > found.evidence:
         return None
     return found
 
@@ -119,23 +121,23 @@ def mended_under_white_noise(
 
 
 def _with_a_right_list(
-    problem: HarmonicProblem, positions: Array, found: ExplainedMap, noisy: NoisyStart, white: float
+    problem: HarmonicProblem, given: ListedFit, found: ExplainedMap, noisy: NoisyStart, white: float
 ) -> ExplainedMap | None:
     """Return the map explained by the list as given, or by a repaired one that is decidedly better; None where that leaves white noise.
 
     The list is repaired on the map as it is, unless its background is strong, and on the map without it.
     """
-    weights = noisy.start.samples.weights
-    first = replace(problem, values=noisy.values).simple_fit(positions, weights, noisy.start)
-    suspicion, _ = suspect_list(found.cleaned, first, positions, weights)
+    positions, own = given.positions, noisy.start.samples.weights
+    first = replace(problem, values=noisy.values).simple_fit(positions, own, noisy.start)
+    suspicion, _ = suspect_list(found.cleaned, first, positions, own)
     if suspicion is Suspicion.NONE:
         return found
     removed = float(found.noise.removable().std())
     best: ExplainedMap | None = found
     evidence = found.evidence + DECISIVE
-    for values, tried in (
-        (problem.values, removed < _STRONG * found.noise.signal),
-        (found.cleaned, removed > _WEAK * found.noise.signal),
+    for values, weights, tried in (
+        (problem.values, given.weights, removed < STRONG * found.noise.signal),
+        (found.cleaned, own, removed > WEAK * found.noise.signal),
     ):
         if not tried or best is None:
             continue
