@@ -21,7 +21,7 @@ from qpi_core.synthesis.nuisances.unlike_cores import UnlikeCores
 WORDS: Mapping[type[Nuisance], tuple[str, ...]] = MappingProxyType(
     {
         Streaks: ("row", "streak", "scan line"),
-        BlurredNoise: ("blur", "smoothed noise", "noise is correlated", "correlated noise", "coloured noise"),
+        BlurredNoise: ("blur", "the noise is not white", "correlated noise", "coloured noise"),
         SmoothBackground: ("background",),
         AtomicLattice: ("lattice", "bragg"),
         UnequalStrengths: ("strength", "amplitude"),
