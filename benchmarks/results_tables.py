@@ -175,8 +175,9 @@ def with_nuisances(cells: Sequence[Cell], methods: Sequence[str]) -> str:
         keys = (DEFAULT_METHOD, plain, level)
         base = next((cell["rmse"] for cell in cells if (cell["method"], cell["variant"], cell["noise_level"]) == keys), None)
         own = found[DEFAULT_METHOD]["rmse"] if DEFAULT_METHOD in found else None
-        rows.append([f"`{variant}`", f"{level:g}", *errors(found, columns), f"{own / base:.1f}" if own and base else "-"])
-    header = ["scenes", "white noise", *(f"`{method}`" for method in columns), f"`{DEFAULT_METHOD}` / plain"]
+        count = max(cell["scenes"] + cell["failures"] for cell in found.values())
+        rows.append([f"`{variant}`", str(count), f"{level:g}", *errors(found, columns), f"{own / base:.1f}" if own and base else "-"])
+    header = ["kind", "scenes", "white noise", *(f"`{method}`" for method in columns), f"`{DEFAULT_METHOD}` / plain"]
     return markdown(header, rows)
 
 
@@ -201,7 +202,7 @@ def said_of_nuisances(cells: Sequence[Cell]) -> str:
         if cell["coverage_68"] is not None
     ]
     judged = ["within 1 s.d.", "within 1.96 s.d.", "right order", "right lists accused", "nuisances named"]
-    return markdown(["scenes", "method", *judged, "CPU s, median / most"], rows)
+    return markdown(["kind", "method", *judged, "CPU s, median / most"], rows)
 
 
 def inside_and_seconds(cell: Cell | None) -> tuple[str, str]:

@@ -1,7 +1,8 @@
-"""Whether warnings name what is in a map: each nuisance by the words that a person would look for."""
+"""Whether warnings name what is in a map: each nuisance by the beginnings of words that a person would look for."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -20,15 +21,15 @@ from qpi_core.synthesis.nuisances.unlike_cores import UnlikeCores
 
 WORDS: Mapping[type[Nuisance], tuple[str, ...]] = MappingProxyType(
     {
-        Streaks: ("row", "streak", "scan line"),
-        BlurredNoise: ("blur", "smoothed noise", "noise is correlated", "correlated noise", "coloured noise"),
+        Streaks: ("rows", "row offset", "streak", "scan line"),
+        BlurredNoise: ("blur", "the noise is not white", "correlated noise", "coloured noise"),
         SmoothBackground: ("background",),
         AtomicLattice: ("lattice", "bragg"),
-        UnequalStrengths: ("strength", "amplitude"),
-        FlippedSigns: ("sign",),
+        UnequalStrengths: ("differ in strength", "strengths", "unequal"),
+        FlippedSigns: ("other sign", "opposite sign", "signs", "negative"),
         SecondKind: ("second kind", "another kind", "two kinds", "several kinds", "other kind"),
-        StepEdge: ("step",),
-        UnlikeCores: ("core",),
+        StepEdge: ("a step", "step edge", "steps"),
+        UnlikeCores: ("cores",),
         Spikes: ("outlier", "spike", "single pixel"),
         SignalNoise: ("follows the signal", "proportional to the signal", "with the signal"),
         Creep: ("creep", "drift", "distort", "stretch"),
@@ -45,4 +46,5 @@ def share_named(warnings: Iterable[str], nuisances: tuple[Nuisance, ...]) -> flo
     if not nuisances:
         return None
     text = "\n".join(sentence for sentence in warnings if not sentence.startswith(GUESSES)).lower()
-    return sum(any(word in text for word in WORDS[type(nuisance)]) for nuisance in nuisances) / len(nuisances)
+    said = [any(re.search(rf"\b{word}", text) for word in WORDS[type(nuisance)]) for nuisance in nuisances]
+    return sum(said) / len(said)

@@ -82,6 +82,10 @@ def test_sentences_that_name_a_nuisance_and_guesses_that_do_not():
     assert share_named([guess, "A smooth background of 0.8 of the signal's spread was modelled."], weak) == 0.5
     assert share_named(["A background and 40 outliers were left out."], weak) == 1
     assert share_named([guess], ()) is None
+    # Whole words of other sentences do not count: "double strength" of two defects in one place, "signal", "narrow".
+    others = ["They count as one defect of double strength.", "A narrow part of the signal scores."]
+    assert share_named(others, parse_variant("amplitudes-20+streaks-1+cores-1").nuisances) == 0
+    assert share_named(others, parse_variant("flips-20").nuisances) == 0
     assert set(WORDS) == {type(make(1.0)) for make in NUISANCES.values()}
     told = found("background-1", "refined", 0.1, warnings=("The Background was modelled.",))
     assert summarise([told, found("background-1", "refined", 0.2)]).named == 0.5

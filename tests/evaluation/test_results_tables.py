@@ -82,11 +82,11 @@ def test_nuisances_have_their_own_tables_and_touch_no_others():
     made = tables(as_json([*plain, *step]), METHODS)
     assert set(made) == {"nuisances", "nuisances_said"}
     rows = [line.strip("| ").split(" | ") for line in made["nuisances"].splitlines()[2:]]
-    assert rows[0] == ["`plain`", "0.2", "0.00800", "0.00400", "0.00240", "**0.00360**", "1.0"]
-    assert rows[1][:2] == ["`plain-tmatrix`", "0.1"] and rows[1][-1] == "1.0"
+    assert rows[0] == ["`plain`", "2", "0.2", "0.00800", "0.00400", "0.00240", "**0.00360**", "1.0"]
+    assert rows[1][:3] == ["`plain-tmatrix`", "2", "0.1"] and rows[1][-1] == "1.0"
     # Each noise level is compared with the plain scenes of its own noise, where there are some.
-    assert rows[2] == ["`step-1`", "1", "-", "0.0200", "-", "**0.0180**", "-"]
-    assert rows[3] == ["`step-1`", "0.2", "0.00800", "-", "-", "**0.00360**", "1.0"]
+    assert rows[2] == ["`step-1`", "2", "1", "-", "0.0200", "-", "**0.0180**", "-"]
+    assert rows[3] == ["`step-1`", "2", "0.2", "0.00800", "-", "-", "**0.00360**", "1.0"]
     said = made["nuisances_said"].splitlines()
     assert "| `plain` | `refined` | 70 % | 94 % | 100 % | - | - | - |" in said
     assert not any("`tikhonov`" in line for line in said)
