@@ -14,8 +14,8 @@ from scipy import fft
 
 Array = NDArray[np.float64]
 
-_PX_AN_ORDER = 1 / 3
-"""Radius in px that each angular order needs: a ring of radius r has about 2 pi r pixels."""
+_PX_AN_ORDER, _ALWAYS = 1 / 3, 6
+"""Radius in px that each angular order needs, for a ring of radius r has about 2 pi r pixels; the lowest orders keep their centre."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,14 @@ class BankShape:
         radius: of the outermost spline's centre, px.
         step: distance of the splines' centres, px.
         multiples: the angular orders are 0, n, ..., multiples n.
+        spot: also the defect's own pixel, and all that is close to it: what a kernel has there need not go on smoothly.
     """
 
     symmetry_order: int
     radius: float
     step: float
     multiples: int
+    spot: bool = False
 
     @property
     def orders(self) -> tuple[int, ...]:
@@ -125,10 +127,14 @@ def _evaluate(bank: BankShape, half: int) -> tuple[NDArray[np.float32], Array, N
         for number, function in enumerate(angular):
             # Only the constant is defined at the centre itself.
             shaped = function if order == 0 else np.where(radius == 0, 0.0, function)
-            kept = centres >= order * _PX_AN_ORDER
+            kept = centres >= (order * _PX_AN_ORDER if order > _ALWAYS or not bank.spot else 0)
             filters.append((splines[kept] * shaped).astype(np.float32))
             radii.append(centres[kept])
             profiles.append(np.full(int(kept.sum()), 2 * order + number))
+    if bank.spot:
+        filters.append((radius == 0).astype(np.float32)[None])
+        radii.append(np.zeros(1))
+        profiles.append(np.array([-1]))
     return np.concatenate(filters), np.concatenate(radii), np.concatenate(profiles)
 
 

@@ -38,6 +38,8 @@ class KernelFit:
         offsets: (energies,) the constants b.
         variances: (energies,) of the residuals.
         log_likelihood: of the layers, the coefficients integrated out.
+        precisions: (energies,) of the coefficients' prior K, in units of 1 / variance: 1 / a.
+        roots: the Cholesky factor of K that each layer prefers.
     """
 
     kernels: NDArray[np.float32]
@@ -45,6 +47,8 @@ class KernelFit:
     offsets: Array
     variances: Array
     log_likelihood: float
+    precisions: Array
+    roots: tuple[Array, ...]
 
 
 class KernelStep:
@@ -55,32 +59,39 @@ class KernelStep:
         self.bank, self.layers = bank, layers
         self._inside = np.flatnonzero(layers.measured)
         self._data = layers.values.reshape(len(layers.values), -1)[:, self._inside].astype(np.float64)
-        self._roots = [_prior_root(bank, width) for width in widths]
+        self._roots = [prior_root(bank, width) for width in widths]
 
     def solve(self, activation: NDArray[np.float32]) -> KernelFit:
         """Return the fit of an activation map of any amplitudes, (height, width)."""
-        return self._solve(self.bank.superpositions(activation))
+        return self._solve(self._design(self.bank.superpositions(activation)))
 
     def solve_at(self, positions: Array, weights: Array) -> KernelFit:
         """Return the fit of defects between pixels: positions (n, 2) as (x, y) in px, amplitudes (n,)."""
-        return self._solve(self.bank.superpositions_at(positions, weights))
+        return self._solve(self.design_at(positions, weights))
 
-    def _solve(self, superpositions: NDArray[np.float32]) -> KernelFit:
-        design = superpositions[:, self._inside].astype(np.float64)
+    def design_at(self, positions: Array, weights: Array) -> Array:
+        """Return X for defects between pixels, (filters, measured pixels)."""
+        return self._design(self.bank.superpositions_at(positions, weights))
+
+    def _design(self, superpositions: NDArray[np.float32]) -> Array:
+        return superpositions[:, self._inside].astype(np.float64)
+
+    def _solve(self, design: Array) -> KernelFit:
         means = design.mean(axis=1)
         design -= means[:, None]
         gram, projected = design @ design.T, design @ self._data.T
         found = [_most_likely(gram, one, float(data @ data), data.size, self._roots) for one, data in zip(projected.T, self._data, strict=True)]
-        coefficients = np.stack([one for one, _ in found])
+        coefficients = np.stack([one.coefficients for one in found])
         left = self._data - coefficients @ design
         residuals = np.zeros(self.layers.values.shape, dtype=np.float32)
         residuals.reshape(len(residuals), -1)[:, self._inside] = left
         kernels = self.bank.kernel(coefficients).astype(np.float32)
         variances = np.mean(left**2, axis=1) + _ROUNDING
-        return KernelFit(kernels, residuals, -(coefficients @ means), variances, sum(likelihood for _, likelihood in found))
+        likelihood, precisions = sum(one.likelihood for one in found), np.array([one.precision for one in found])
+        return KernelFit(kernels, residuals, -(coefficients @ means), variances, likelihood, precisions, tuple(one.root for one in found))
 
 
-def _prior_root(bank: FilterBank, width: float) -> Array:
+def prior_root(bank: FilterBank, width: float) -> Array:
     """Return the Cholesky factor of K for an envelope exp(-r^2 / 2 width^2)."""
     envelope = np.exp(-(bank.radii**2) / (2 * width**2)) + _ENVELOPE_FLOOR
     apart = bank.radii[:, None] - bank.radii
@@ -89,9 +100,19 @@ def _prior_root(bank: FilterBank, width: float) -> Array:
     return np.linalg.cholesky(covariance + _ROUNDING * np.eye(bank.count))
 
 
-def _most_likely(gram: Array, projected: Array, total: float, pixels: int, roots: list[Array]) -> tuple[Array, float]:
-    """Return coefficients and log likelihood at the best strength and width."""
-    best: tuple[Array, float] | None = None
+@dataclass(frozen=True, eq=False)
+class _Posterior:
+    """The coefficients of one layer at the best strength and width."""
+
+    coefficients: Array
+    likelihood: float
+    precision: float
+    root: Array
+
+
+def _most_likely(gram: Array, projected: Array, total: float, pixels: int, roots: list[Array]) -> _Posterior:
+    """Return what the marginal likelihood prefers."""
+    best: _Posterior | None = None
     for root in roots:
         values, vectors = np.linalg.eigh(root.T @ gram @ root)
         rotated = vectors.T @ (root.T @ projected)
@@ -100,7 +121,7 @@ def _most_likely(gram: Array, projected: Array, total: float, pixels: int, roots
         left = np.maximum(total - shrunk @ rotated, _ROUNDING * total)
         likelihood = -0.5 * pixels * np.log(left / pixels) - 0.5 * np.log(spread).sum(axis=1)
         index = int(np.argmax(likelihood))
-        if best is None or likelihood[index] > best[1]:
-            best = root @ (vectors @ shrunk[index]), float(likelihood[index])
+        if best is None or likelihood[index] > best.likelihood:
+            best = _Posterior(root @ (vectors @ shrunk[index]), float(likelihood[index]), float(1 / _STRENGTHS[index]), root)
     assert best is not None
     return best

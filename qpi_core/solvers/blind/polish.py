@@ -73,6 +73,18 @@ def with_flips(start: Candidate, rounds: int, sweeps: int = 1) -> Candidate:
     return best
 
 
+def with_moves(start: Candidate, rounds: int) -> Candidate:
+    """Return the candidate after rounds in which defects only move, the kernels following: none is added or removed."""
+    current = start
+    for _ in range(rounds):
+        flips = ActivationFlips(Convolution(current.fit, current.step.layers.measured), in_noise(current.step.layers, current.fit), current.activation)
+        flips.move()
+        if not flips.changes:
+            break
+        current = scored(current.step, flips.activation)
+    return current
+
+
 def from_nothing(candidate: Candidate) -> Candidate:
     """Return the candidate that a candidate's kernels lead to when the activation map is built anew, defect by defect."""
     step, fit = candidate.step, candidate.fit

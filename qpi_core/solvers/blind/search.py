@@ -9,39 +9,22 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from qpi_core.solvers.blind.filter_bank import BankShape, FilterBank
-from qpi_core.solvers.blind.kernel_step import KernelStep
+from qpi_core.solvers.blind.finish import Finding, finish, with_richer_kernels
+from qpi_core.solvers.blind.kernel_step import WIDTHS, KernelStep
 from qpi_core.solvers.blind.layers import Layers
-from qpi_core.solvers.blind.polish import cut, from_nothing, with_amplitudes, with_flips
+from qpi_core.solvers.blind.polish import cut, with_amplitudes, with_flips
 from qpi_core.solvers.blind.score import Candidate
+from qpi_core.solvers.blind.spectral_start import SpectralStarts
 from qpi_core.solvers.blind.starts import Starts
 
 ORDERS = (0, 2, 3, 4, 6)
 _TWINS = 0.8
 """Correlation of two activation maps from which on they are the same start."""
 _ONE_ORDER = 4
-_POLISHED, _FINISHED = 6, 2
-_HOPELESS = 800.0
-_LEAST_GAIN = 1.0
-
-
-@dataclass(frozen=True)
-class PolishRule:
-    """One more way from the best list so far: from "list", "amplitudes" or "nothing"."""
-
-    origin: str
-    threshold: float
-    steps: int
-    rounds: int
-
-
-VARIATIONS = (
-    PolishRule("list", 3.0, 50, 4),
-    PolishRule("amplitudes", 2.0, 25, 3),
-    PolishRule("list", 4.0, 60, 4),
-    PolishRule("amplitudes", 3.0, 80, 6),
-    PolishRule("nothing", 2.0, 50, 4),
-    PolishRule("list", 3.0, 50, 4),
-)
+_POLISHED, _FINISHED = 8, 3
+_RICH = 3
+_DENSEST, _LEAST_MOST = 0.0366, 20
+"""Largest share of the pixels that the starts take for defects, and the smallest number that is always allowed."""
 
 
 @dataclass(frozen=True)
@@ -67,32 +50,39 @@ class BlindSearch:
 
     layers: Layers
     rule: SearchRule
-    accepts: Callable[[Candidate], bool]
+    accepts: Callable[[Finding], bool]
     report: Callable[[float, str], None]
-    finished: list[Candidate] = field(default_factory=list)
+    finished: list[Finding] = field(default_factory=list)
+    _richer: dict[int, KernelStep] = field(default_factory=dict)
 
-    def run(self) -> list[Candidate]:
-        """Return the finished candidates, the best first."""
+    def run(self) -> list[Finding]:
+        """Return the findings, the best first."""
         self._begun = time.monotonic()
-        starts = [Starts(self.layers, order, self._step(order)) for order in self.rule.orders]
+        most = max(_LEAST_MOST, int(_DENSEST * self.layers.pixels))
+        steps = {order: self._step(order) for order in self.rule.orders}
+        skewed = [Starts(self.layers, order, step) for order, step in steps.items()]
+        spectral: list[SpectralStarts] = []
         number = 0
         while not self._late() or not self.finished:
             rng = np.random.default_rng([self.rule.seed, number])
-            if self._round(starts, rng):
+            if number % 2:
+                spectral = spectral or [SpectralStarts(self.layers, order, step) for order, step in steps.items()]
+                drawn = [candidate for one in spectral for candidate in one.draw(rng, 4 * most // 3, 6)]
+            else:
+                drawn = [candidate for one in skewed for candidate in one.draw(rng, most)]
+            if self._round(drawn, most):
                 break
             number += 1
-        return sorted(self.finished, key=lambda one: -one.score)
+        return sorted(self.finished, key=lambda one: -one.evidence)
 
     def _step(self, order: int) -> KernelStep:
-        return KernelStep(FilterBank(BankShape(order, self.rule.kernel_radius, 1.0, 1), self.layers.shape), self.layers)
+        return KernelStep(FilterBank(BankShape(order, self.rule.kernel_radius, 1.0, 1, spot=True), self.layers.shape), self.layers)
 
     def _late(self) -> bool:
         return time.monotonic() - self._begun > self.rule.time_limit_s
 
-    def _round(self, starts: list[Starts], rng: np.random.Generator) -> bool:
-        """Draw starts and follow the best ones; say whether one was accepted."""
-        most = max(20, int(0.0366 * self.layers.pixels))
-        drawn = [candidate for one in starts for candidate in one.draw(rng, most)]
+    def _round(self, drawn: list[Candidate], most: int) -> bool:
+        """Follow the best of the starts; say whether one was accepted."""
         rough = distinct_candidates(drawn)[:_POLISHED]
         polished = []
         for candidate in rough:
@@ -100,37 +90,22 @@ class BlindSearch:
             again = cut(amplitudes, 4 * most // 3)
             polished.append((max(candidate.score, -np.inf if again is None else again.score), amplitudes))
         polished.sort(key=lambda pair: -pair[0])
-        best: Candidate | None = None
         for _, candidate in polished[:_FINISHED]:
-            found = self._finish(candidate, best, 4 * most // 3)
+            listed = cut(with_amplitudes(candidate, 8, 50, 3.0), 4 * most // 3)
+            if listed is None:
+                continue
+            found = finish(with_flips(listed, 5))
+            found = with_richer_kernels(found, self._rich(found.symmetry_order))
             self.finished.append(found)
-            if best is None or found.score > best.score:
-                best = found
             if self.accepts(found):
                 return True
         return False
 
-    def _finish(self, amplitudes: Candidate, rival: Candidate | None, most: int) -> Candidate:
-        amplitudes = with_amplitudes(amplitudes, 8, 50, 3.0)
-        listed = cut(amplitudes, most)
-        best = with_flips(listed, 5) if listed is not None else amplitudes
-        if rival is not None and rival.score > best.score + _HOPELESS:
-            return best
-        failures = 0
-        for rule in VARIATIONS:
-            if self.accepts(best) or self._late():
-                break
-            origin = amplitudes if rule.origin == "amplitudes" else from_nothing(best) if rule.origin == "nothing" else best
-            varied = with_amplitudes(origin, rule.rounds, rule.steps, rule.threshold)
-            listed = cut(varied, most)
-            new = with_flips(listed, 4) if listed is not None else best
-            if rule.origin == "amplitudes":
-                amplitudes = varied
-            if new.score > best.score + _LEAST_GAIN:
-                best, failures, amplitudes = new, 0, varied
-            else:
-                failures += 1
-        return best
+    def _rich(self, order: int) -> KernelStep:
+        if order not in self._richer:
+            bank = BankShape(order, self.rule.kernel_radius, 1.0, _RICH, spot=True)
+            self._richer[order] = KernelStep(FilterBank(bank, self.layers.shape), self.layers, WIDTHS)
+        return self._richer[order]
 
 
 def distinct_candidates(candidates: list[Candidate]) -> list[Candidate]:
