@@ -97,6 +97,9 @@ class ActivationFlips:
             return (slice(None), slice(None)), self.convolution.overlap(row, column)
         reach = len(self._whole) // 2
         height, width = self.activation.shape
-        down, across = slice(max(0, row - reach), min(height, row + reach + 1)), slice(max(0, column - reach), min(width, column + reach + 1))
+        down, across = (
+            slice(max(0, row - reach), min(height, row + reach + 1)),
+            slice(max(0, column - reach), min(width, column + reach + 1)),
+        )
         part = self._whole[down.start - row + reach : down.stop - row + reach, across.start - column + reach : across.stop - column + reach]
         return (down, across), part

@@ -55,7 +55,9 @@ class Convolution:
         top, bottom = max(0, row - half), min(height, row + half + 1)
         left, right = max(0, column - half), min(width, column + half + 1)
         shown = np.zeros((len(self.kernels), height, width), dtype=np.float32)
-        shown[:, top:bottom, left:right] = self.kernels[:, top - row + half : bottom - row + half, left - column + half : right - column + half]
+        shown[:, top:bottom, left:right] = self.kernels[
+            :, top - row + half : bottom - row + half, left - column + half : right - column + half
+        ]
         return self.adjoint(shown * self.measured)
 
     def autocorrelation(self) -> Image:

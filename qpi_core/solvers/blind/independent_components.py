@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Image = NDArray[np.float32]
 
 _TWINS = 0.9
 """Correlation from which on two components are the same one."""
@@ -31,20 +32,18 @@ class FixedPoint:
     only_positive: bool = False
 
 
-def skewed_directions(whitened: NDArray[np.float32], rule: FixedPoint, rng: np.random.Generator) -> tuple[Array, Array]:
+def skewed_directions(whitened: Image, rule: FixedPoint, rng: np.random.Generator) -> tuple[Image, Array]:
     """Return unit directions (starts, dimensions) of whitened data (dimensions, samples), and the skewness of each, positive."""
-    directions = rng.standard_normal((rule.starts, len(whitened))).astype(np.float32)
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    directions = _normalised(rng.standard_normal((rule.starts, len(whitened))).astype(np.float32))
     for _ in range(rule.steps):
         projected = directions @ whitened
         shaped = np.maximum(projected, 0) ** 3 if rule.only_positive else projected**2
-        directions = shaped @ whitened.T
-        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    skewness = np.mean((directions @ whitened).astype(np.float64) ** 3, axis=1)
-    return directions * np.where(skewness < 0, -1.0, 1.0)[:, None], np.abs(skewness)
+        directions = _normalised(np.asarray(shaped @ whitened.T, dtype=np.float32))
+    skewness: Array = np.mean((directions @ whitened).astype(np.float64) ** 3, axis=1)
+    return directions * np.where(skewness < 0, np.float32(-1), np.float32(1))[:, None], np.abs(skewness)
 
 
-def distinct(components: Array, worth: Array, most: int) -> list[int]:
+def distinct(components: Image, worth: Array, most: int) -> list[int]:
     """Return the numbers of the most worthy components (count, pixels) that are not the same as a better one."""
     centred = components - components.mean(axis=1, keepdims=True)
     centred = centred / (np.linalg.norm(centred, axis=1, keepdims=True) + 1e-30)
@@ -53,3 +52,7 @@ def distinct(components: Array, worth: Array, most: int) -> list[int]:
         if len(found) < most and all(float(centred[number] @ centred[other]) < _TWINS for other in found):
             found.append(int(number))
     return found
+
+
+def _normalised(directions: Image) -> Image:
+    return np.asarray(directions / np.linalg.norm(directions, axis=1, keepdims=True), dtype=np.float32)

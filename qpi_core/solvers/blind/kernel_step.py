@@ -80,7 +80,9 @@ class KernelStep:
         means = design.mean(axis=1)
         design -= means[:, None]
         gram, projected = design @ design.T, design @ self._data.T
-        found = [_most_likely(gram, one, float(data @ data), data.size, self._roots) for one, data in zip(projected.T, self._data, strict=True)]
+        found = [
+            _most_likely(gram, one, float(data @ data), data.size, self._roots) for one, data in zip(projected.T, self._data, strict=True)
+        ]
         coefficients = np.stack([one.coefficients for one in found])
         left = self._data - coefficients @ design
         residuals = np.zeros(self.layers.values.shape, dtype=np.float32)

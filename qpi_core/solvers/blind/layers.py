@@ -40,7 +40,7 @@ class Layers:
 
 def prepare_layers(stack: NDArray[np.float32]) -> Layers:
     """Return the layers of a stack, (energies, height, width) with NaN where not measured; no layer may be constant."""
-    measured = np.isfinite(stack).all(axis=0)
+    measured: NDArray[np.bool_] = np.asarray(np.isfinite(stack).all(axis=0))
     inside = stack[:, measured].astype(np.float64)
     means, scales = inside.mean(axis=1), inside.std(axis=1)
     values = np.zeros(stack.shape, dtype=np.float32)

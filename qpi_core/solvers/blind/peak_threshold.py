@@ -22,8 +22,8 @@ def cut_peaks(response: NDArray[np.float32], most: int, fewest: int = FEWEST) ->
     heights = np.sort(response[peaks].astype(np.float64))[::-1]
     count = _kept(heights, fewest, min(most, len(heights) - _BACKGROUND))
     if count is None:
-        return peaks.astype(np.float32)
-    return (peaks & (response > 0.5 * (heights[count - 1] + heights[count]))).astype(np.float32)
+        return np.asarray(peaks, dtype=np.float32)
+    return np.asarray(peaks & (response > 0.5 * (heights[count - 1] + heights[count])), dtype=np.float32)
 
 
 def cut_activation(activation: NDArray[np.float32], most: int) -> NDArray[np.float32]:

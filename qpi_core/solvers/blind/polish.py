@@ -59,7 +59,9 @@ def with_flips(start: Candidate, rounds: int, sweeps: int = 1) -> Candidate:
     best = current = start
     stalled = 0
     for _ in range(rounds):
-        flips = ActivationFlips(Convolution(current.fit, current.step.layers.measured), in_noise(current.step.layers, current.fit), current.activation)
+        flips = ActivationFlips(
+            Convolution(current.fit, current.step.layers.measured), in_noise(current.step.layers, current.fit), current.activation
+        )
         activation = flips.improve(sweeps)
         if not flips.changes or not activation.any():
             break
@@ -77,7 +79,9 @@ def with_moves(start: Candidate, rounds: int) -> Candidate:
     """Return the candidate after rounds in which defects only move, the kernels following: none is added or removed."""
     current = start
     for _ in range(rounds):
-        flips = ActivationFlips(Convolution(current.fit, current.step.layers.measured), in_noise(current.step.layers, current.fit), current.activation)
+        flips = ActivationFlips(
+            Convolution(current.fit, current.step.layers.measured), in_noise(current.step.layers, current.fit), current.activation
+        )
         flips.move()
         if not flips.changes:
             break

@@ -1,6 +1,6 @@
 """How well an activation map explains the layers: one number for maps with any number of defects and kernels of any symmetry.
 
-    score = log marginal likelihood of the layers - log (pixels choose defects) - log pixels
+score = log marginal likelihood of the layers - log (pixels choose defects) - log pixels
 """
 
 from __future__ import annotations

@@ -13,9 +13,10 @@ from qpi_core.solvers.blind.finish import Finding, finish, with_richer_kernels
 from qpi_core.solvers.blind.kernel_step import WIDTHS, KernelStep
 from qpi_core.solvers.blind.layers import Layers
 from qpi_core.solvers.blind.polish import cut, with_amplitudes, with_flips
-from qpi_core.solvers.blind.score import Candidate
+from qpi_core.solvers.blind.score import Candidate, nothing_score
 from qpi_core.solvers.blind.spectral_start import SpectralStarts
 from qpi_core.solvers.blind.starts import Starts
+from qpi_core.solvers.blind.trust import LEAST_GAIN
 
 ORDERS = (0, 2, 3, 4, 6)
 _TWINS = 0.8
@@ -23,6 +24,8 @@ _TWINS = 0.8
 _ONE_ORDER = 4
 _POLISHED, _FINISHED = 8, 3
 _RICH = 3
+_GIVE_UP = 2
+"""Rounds, one of each kind of start, after which a map that shows no pattern at all is left alone."""
 _DENSEST, _LEAST_MOST = 0.0366, 20
 """Largest share of the pixels that the starts take for defects, and the smallest number that is always allowed."""
 
@@ -65,21 +68,31 @@ class BlindSearch:
         number = 0
         while not self._late() or not self.finished:
             rng = np.random.default_rng([self.rule.seed, number])
+            self.report(min(0.8, 0.8 * self._seconds() / self.rule.time_limit_s), f"Round {number + 1}: rough starts")
             if number % 2:
                 spectral = spectral or [SpectralStarts(self.layers, order, step) for order, step in steps.items()]
                 drawn = [candidate for one in spectral for candidate in one.draw(rng, 4 * most // 3, 6)]
             else:
                 drawn = [candidate for one in skewed for candidate in one.draw(rng, most)]
+            self.report(min(0.8, 0.8 * self._seconds() / self.rule.time_limit_s), f"Round {number + 1}: polishing the best of {len(drawn)}")
             if self._round(drawn, most):
                 break
             number += 1
+            if number == _GIVE_UP and (not self.finished or max(one.evidence for one in self.finished) < self._nothing()):
+                break
         return sorted(self.finished, key=lambda one: -one.evidence)
 
     def _step(self, order: int) -> KernelStep:
         return KernelStep(FilterBank(BankShape(order, self.rule.kernel_radius, 1.0, 1, spot=True), self.layers.shape), self.layers)
 
+    def _seconds(self) -> float:
+        return time.monotonic() - self._begun
+
     def _late(self) -> bool:
-        return time.monotonic() - self._begun > self.rule.time_limit_s
+        return self._seconds() > self.rule.time_limit_s
+
+    def _nothing(self) -> float:
+        return nothing_score(self.layers.pixels) + LEAST_GAIN
 
     def _round(self, drawn: list[Candidate], most: int) -> bool:
         """Follow the best of the starts; say whether one was accepted."""

@@ -87,8 +87,8 @@ class _Separation:
         inside[_EDGE:-_EDGE, _EDGE:-_EDGE] = layers.measured[_EDGE:-_EDGE, _EDGE:-_EDGE]
         taken = responses[:, inside.ravel()]
         taken = taken - taken.mean(axis=1, keepdims=True)
-        covariance = (taken @ taken.T).astype(np.float64) / taken.shape[1]
-        noise = np.kron(np.eye(len(layers.values)), bank.gram())
+        covariance = np.asarray(taken @ taken.T, dtype=np.float64) / taken.shape[1]
+        noise = np.asarray(np.kron(np.eye(len(layers.values)), bank.gram()), dtype=np.float64)
         self._matrix = whitening_matrix(covariance, noise, WhiteningRule(floor=rule.floor)).astype(np.float32)
         self._whitened = self._matrix.T @ taken
         self._all = self._matrix.T @ responses
@@ -102,7 +102,7 @@ class _Separation:
 def _responses(bank: FilterBank, layers: Layers) -> NDArray[np.float32]:
     """Return the responses of all layers, (energies * count, height * width), each of mean zero."""
     found = np.concatenate([bank.responses(layer) for layer in layers.values])
-    return found - found.mean(axis=1, keepdims=True)
+    return np.asarray(found - found.mean(axis=1, keepdims=True), dtype=np.float32)
 
 
 def _alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:

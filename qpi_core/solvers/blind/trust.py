@@ -23,6 +23,9 @@ MOST_UNEXPLAINED, NOTHING_LEFT = 0.02, 0.002
 """Shares of the map's variance beyond its noise: above the first a finding is wrong, below the second nothing can be left to be white."""
 MOST_CORRELATED = 2.0
 """Squared correlation between near pixels of what is left, as a multiple of that of white noise."""
+TRUSTED = "What the kernel at the defects found leaves of the map is the map's own noise."
+_REFINED_MARGIN = 1.5
+"""How much more than MOST_UNEXPLAINED the final kernel may leave: it knows less of the places than the search."""
 _LAGS = 4
 
 
@@ -35,7 +38,6 @@ class Evidence:
         defects: how many were found.
         unexplained: share of the variance that is left beyond the noise.
         correlated: mean squared correlation of what is left at lags of up to 4 px, as a multiple of that of white noise.
-        crystalline: share of the map's power in its sharp lines, as a lattice has them.
     """
 
     gain: float
@@ -51,7 +53,9 @@ class Evidence:
             found = "one defect was" if self.defects == 1 else f"{self.defects} defects were"
             return f"Only {found} found, which is too few to tell the kernel from where the defects are."
         if self.unexplained > MOST_UNEXPLAINED:
-            return f"{100 * self.unexplained:.0f} % of the map's variance is neither noise nor explained by the kernel at the defects found."
+            return (
+                f"{100 * self.unexplained:.0f} % of the map's variance is neither noise nor explained by the kernel at the defects found."
+            )
         if self.correlated > MOST_CORRELATED and self.unexplained > NOTHING_LEFT:
             return "What the kernel at the defects found leaves of the map is not white noise, so defects are wrong or missing."
         return None
@@ -80,6 +84,10 @@ def residual_correlation(residuals: NDArray[np.float32], measured: NDArray[np.bo
     return float(np.mean(found))
 
 
-def noise_share(layers: Layers) -> float:
-    """Return the share of the layers' variance that is noise."""
-    return float(np.mean(layers.noise))
+def doubt_about_residual(residual: NDArray[np.float32], layers: Layers) -> str | None:
+    """Return why the final residual of a single layer, in units of the observation, contradicts the finding; None where it does not."""
+    left = np.where(layers.measured, np.nan_to_num(residual), 0).astype(np.float64) / layers.scales[0]
+    beyond = float(np.mean(left[layers.measured] ** 2)) - float(layers.noise[0])
+    if beyond > _REFINED_MARGIN * MOST_UNEXPLAINED:
+        return f"{100 * beyond:.0f} % of the map's variance is neither noise nor explained by the final kernel at the defects found."
+    return None
