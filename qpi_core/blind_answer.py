@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from qpi_core.grid import central_crop
 from qpi_core.methods import find_method, solve_refined_as_listed
 from qpi_core.provenance import array_sha256, json_ready, versions
 from qpi_core.solvers.blind.finish import Finding
-from qpi_core.solvers.blind.trust import TRUSTED, Evidence, doubt_about_residual
+from qpi_core.solvers.blind.trust import TRUSTED, Evidence, doubt_about_residual, weigh
 from qpi_core.stacks.estimate import StackEstimate
 
 if TYPE_CHECKING:
@@ -64,13 +64,31 @@ class BlindProblem:
     original: NDArray[Any]
     options: BlindOptions
     size: int
+    _solved: dict[int, tuple[Finding, KernelEstimate]] = field(default_factory=dict)
 
-    def answer(
-        self, findings: Sequence[Finding], evidence: Evidence, doubt: str | None, seconds: float
-    ) -> BlindEstimate | BlindStackEstimate:
-        """Return the estimate at the defects of the best finding; doubt says why it is not to be trusted, or None."""
+    def doubt_about(self, finding: Finding) -> str | None:
+        """Return why a finding is not to be trusted; None where it is.
+
+        What it leaves of the map is judged with the kernels of the search; where that is not white, with the final kernel.
+        """
+        evidence = weigh(finding)
+        doubt = evidence.doubt()
+        rest = evidence.doubt_about_rest()
+        if doubt is not None or rest is None or evidence.hopeless or self.original.ndim == 3:
+            return doubt or rest
+        return doubt_about_residual(self._single(finding).residual, finding.step.layers)
+
+    def answer(self, findings: Sequence[Finding], doubt: str | None, seconds: float) -> BlindEstimate | BlindStackEstimate:
+        """Return the estimate at the defects of the best finding.
+
+        Args:
+            findings: the best first, at least one.
+            doubt: why nothing found on this map is to be trusted, or None.
+            seconds: that the search took.
+        """
         best = findings[0]
-        record = self._record(best, evidence, seconds)
+        doubt = doubt or self.doubt_about(best)
+        record = self._record(best, weigh(best), seconds)
         alternatives = _alternatives(findings, self.size)
         if self.original.ndim == 3:
             return _stack_verdict(self._all_energies(best), doubt, alternatives, record)
@@ -101,12 +119,15 @@ class BlindProblem:
 
     def _single(self, best: Finding) -> KernelEstimate:
         """Return what `refined` makes of the map at the defects found; the networks take no part that it does not ask for."""
-        request = replace(
-            self.extractor.request(self.stack[0], best.positions, self.size, self.options.pixel_size_nm, best.weights),
-            position_sigma=best.deviations if best.deviations.any() else None,
-            latent_wanted=False,
-        )
-        return self.extractor.assemble(find_method(METHOD), request, solve_refined_as_listed(request), self.original)
+        if id(best) not in self._solved:
+            request = replace(
+                self.extractor.request(self.stack[0], best.positions, self.size, self.options.pixel_size_nm, best.weights),
+                position_sigma=best.deviations if best.deviations.any() else None,
+                latent_wanted=False,
+            )
+            answer = solve_refined_as_listed(request)
+            self._solved[id(best)] = best, self.extractor.assemble(find_method(METHOD), request, answer, self.original)
+        return self._solved[id(best)][1]
 
     def _all_energies(self, best: Finding) -> StackEstimate:
         """Return the kernels of all energies at the defects found."""

@@ -15,9 +15,8 @@ from qpi_core.blind_estimate import BlindEstimate, BlindStackEstimate
 from qpi_core.errors import InputError
 from qpi_core.solvers.blind.finish import Finding
 from qpi_core.solvers.blind.lattice_check import repeats_itself
-from qpi_core.solvers.blind.layers import Layers, prepare_layers
+from qpi_core.solvers.blind.layers import prepare_layers
 from qpi_core.solvers.blind.search import BlindSearch, SearchRule
-from qpi_core.solvers.blind.trust import weigh
 from qpi_core.validation import MIN_KERNEL_SIZE, require_observation, require_pixel_size
 
 if TYPE_CHECKING:
@@ -78,20 +77,14 @@ def extract_blind(
         if len(usable) and min(height, width) >= LEAST_SIDE:
             layers = prepare_layers(usable)
             doubt = doubt or repeats_itself(layers)
-            findings = _search(layers, options, size, report)
+            radius = min(_LARGEST_RADIUS, _REACH * size)
+            # Where nothing found can be trusted, the best of one round is enough to look at.
+            rule = SearchRule(radius, SEARCH_SHARE * options.time_limit_s, options.seed, most_rounds=None if doubt is None else 1)
+            findings = BlindSearch(layers, rule, lambda finding: doubt is None and problem.doubt_about(finding) is None, report).run()
         if not findings:
             return problem.nothing_found(doubt or NOTHING_FOUND)
         report(SEARCH_SHARE, "Solving for the kernel at the defects found")
-        evidence = weigh(findings[0])
-        return problem.answer(findings, evidence, doubt or evidence.doubt(), time.monotonic() - begun)
-
-
-def _search(layers: Layers, options: BlindOptions, size: int, report: Report) -> list[Finding]:
-    """Return what the search finds, the best first."""
-    radius = min(_LARGEST_RADIUS, _REACH * size)
-    rule = SearchRule(radius, SEARCH_SHARE * options.time_limit_s, options.seed)
-    search = BlindSearch(layers, rule, lambda finding: weigh(finding).doubt() is None, report)
-    return search.run()
+        return problem.answer(findings, doubt, time.monotonic() - begun)
 
 
 def _require_stack(observation: ArrayLike) -> NDArray[np.float32]:

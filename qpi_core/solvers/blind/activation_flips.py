@@ -12,6 +12,8 @@ _LEAST_GAIN = 1e-6
 _SMALL_KERNEL = 4
 """Share of the map's side below which overlaps are taken as those of whole patterns, which needs no transform of the map."""
 
+_WHOLE = 0.999
+
 Window = tuple[tuple[slice, slice], Image]
 
 
@@ -31,6 +33,8 @@ class ActivationFlips:
         self._half_energy = convolution.energy / 2
         small = convolution.kernels.shape[-1] * _SMALL_KERNEL <= min(activation.shape)
         self._whole = convolution.autocorrelation() if small else None
+        # A pattern that is cut by the border or by a gap overlaps with itself by less.
+        self._shown_whole = convolution.energy > _WHOLE * convolution.strength**2
         self._refresh()
 
     def improve(self, sweeps: int) -> Image:
@@ -93,7 +97,7 @@ class ActivationFlips:
         self.activation[row, column] = 0 if sign > 0 else 1
 
     def _overlap(self, row: int, column: int) -> Window:
-        if self._whole is None:
+        if self._whole is None or not self._shown_whole[row, column]:
             return (slice(None), slice(None)), self.convolution.overlap(row, column)
         reach = len(self._whole) // 2
         height, width = self.activation.shape

@@ -87,13 +87,3 @@ def with_moves(start: Candidate, rounds: int) -> Candidate:
             break
         current = scored(current.step, flips.activation)
     return current
-
-
-def from_nothing(candidate: Candidate) -> Candidate:
-    """Return the candidate that a candidate's kernels lead to when the activation map is built anew, defect by defect."""
-    step, fit = candidate.step, candidate.fit
-    flips = ActivationFlips(Convolution(fit, step.layers.measured), in_noise(step.layers, fit), np.zeros_like(candidate.activation))
-    flips.add_and_remove()
-    flips.move()
-    flips.add_and_remove()
-    return scored(step, flips.activation) if flips.activation.any() else candidate

@@ -21,11 +21,11 @@ LEAST_GAIN = 30.0
 FEWEST_DEFECTS = 3
 MOST_UNEXPLAINED, NOTHING_LEFT = 0.02, 0.002
 """Shares of the map's variance beyond its noise: above the first a finding is wrong, below the second nothing can be left to be white."""
+MOST_LEFT = 0.05
+"""Share that the search's kernels may leave where the final one, which is richer, explains the rest."""
 MOST_CORRELATED = 2.0
 """Squared correlation between near pixels of what is left, as a multiple of that of white noise."""
 TRUSTED = "What the kernel at the defects found leaves of the map is the map's own noise."
-_REFINED_MARGIN = 1.5
-"""How much more than MOST_UNEXPLAINED the final kernel may leave: it knows less of the places than the search."""
 _LAGS = 4
 
 
@@ -46,19 +46,22 @@ class Evidence:
     correlated: float
 
     def doubt(self) -> str | None:
-        """Return why the finding is not trusted, in words; None where it is."""
+        """Return why the finding says nothing, whatever it leaves of the map, in words; None where it does."""
         if self.gain < LEAST_GAIN:
             return "No pattern stands out of the noise: nothing in the map repeats itself."
         if self.defects < FEWEST_DEFECTS:
             found = "one defect was" if self.defects == 1 else f"{self.defects} defects were"
             return f"Only {found} found, which is too few to tell the kernel from where the defects are."
-        if self.unexplained > MOST_UNEXPLAINED:
-            return (
-                f"{100 * self.unexplained:.0f} % of the map's variance is neither noise nor explained by the kernel at the defects found."
-            )
-        if self.correlated > MOST_CORRELATED and self.unexplained > NOTHING_LEFT:
-            return "What the kernel at the defects found leaves of the map is not white noise, so defects are wrong or missing."
         return None
+
+    def doubt_about_rest(self) -> str | None:
+        """Return what speaks against the finding in what it leaves of the map, in words; None where nothing does."""
+        return _doubt_about_rest(self.unexplained, self.correlated)
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether so much is left that no richer kernel could explain it."""
+        return self.unexplained > MOST_LEFT
 
 
 def weigh(finding: Finding) -> Evidence:
@@ -86,8 +89,15 @@ def residual_correlation(residuals: NDArray[np.float32], measured: NDArray[np.bo
 
 def doubt_about_residual(residual: NDArray[np.float32], layers: Layers) -> str | None:
     """Return why the final residual of a single layer, in units of the observation, contradicts the finding; None where it does not."""
-    left = np.where(layers.measured, np.nan_to_num(residual), 0).astype(np.float64) / layers.scales[0]
-    beyond = float(np.mean(left[layers.measured] ** 2)) - float(layers.noise[0])
-    if beyond > _REFINED_MARGIN * MOST_UNEXPLAINED:
-        return f"{100 * beyond:.0f} % of the map's variance is neither noise nor explained by the final kernel at the defects found."
+    left = np.where(layers.measured, np.nan_to_num(residual), 0) / layers.scales[0]
+    beyond = float(np.mean(left[layers.measured].astype(np.float64) ** 2)) - float(layers.noise[0])
+    correlated = residual_correlation(left[None].astype(np.float32), layers.measured)
+    return _doubt_about_rest(beyond, correlated)
+
+
+def _doubt_about_rest(unexplained: float, correlated: float) -> str | None:
+    if unexplained > MOST_UNEXPLAINED:
+        return f"{100 * unexplained:.1f} % of the map's variance is neither noise nor explained by the kernel at the defects found."
+    if correlated > MOST_CORRELATED and unexplained > NOTHING_LEFT:
+        return "What the kernel at the defects found leaves of the map is not white noise, so defects may be wrong or missing."
     return None
