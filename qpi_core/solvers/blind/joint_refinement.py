@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 POSITION_SIGMA_PX = 12**-0.5
 """Prior of a defect's place about its pixel: anywhere within it."""
 WEIGHT_SIGMA = 0.3
+_UNKNOWN_WEIGHT = 10.0
 _STEPS = 8
 _LONGEST_STEP_PX = 0.5
 _SETTLED = 0.02
@@ -39,6 +40,7 @@ class PointList:
         fit: of the kernels.
         evidence: comparable with the score of an activation map.
         deviations: (n,) standard deviation of a position in each direction, px; 0 where none was moved.
+        support: (n,) log likelihood that the map would lose without the defect; infinite where strengths are equal by assumption.
     """
 
     positions: Array
@@ -46,6 +48,7 @@ class PointList:
     fit: KernelFit
     evidence: float
     deviations: Array
+    support: Array
 
 
 def fits_in_memory(step: KernelStep, defects: int) -> bool:
@@ -101,8 +104,12 @@ class _Step:
         if self.own_weights:
             occam += 0.5 * float(np.sum((self.weights - 1) ** 2)) / WEIGHT_SIGMA**2
         covariance = np.diag(np.linalg.inv(information + prior))[: 2 * count].reshape(2, count)
+        support = np.full(count, np.inf)
+        if self.own_weights:
+            free = np.diag(np.concatenate([np.diag(prior)[: 2 * count], np.full(count, _UNKNOWN_WEIGHT**-2.0)]))
+            support = 0.5 * self.weights**2 / np.diag(np.linalg.inv(information + free))[2 * count :]
         evidence = self.fit.log_likelihood - list_cost(count, self.step.layers.pixels) - occam
-        return PointList(self.positions, self.weights, self.fit, float(evidence), np.sqrt(covariance.mean(axis=0)))
+        return PointList(self.positions, self.weights, self.fit, float(evidence), np.sqrt(covariance.mean(axis=0)), support)
 
     def _prior(self) -> Array:
         count = len(self.positions)

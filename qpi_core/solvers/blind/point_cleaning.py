@@ -16,7 +16,8 @@ Array = NDArray[np.float64]
 
 _DOUBLE_PX = 1.3
 """Distance below which two found defects are taken for one that lies between them."""
-_FAINT, _STRONG = 0.35, 2.5
+_FAINT, _STRONG, _STRONG_SHARE = 0.3, 2.5, 0.8
+"""Amplitudes as shares of that of the strong ones: below it, and above what one missing defect can have."""
 _ROUNDS = 3
 _BEYOND_CHANCE = 4.0
 """Log likelihood that a missing defect gains beyond the log of the number of pixels where chance could have put it."""
@@ -28,7 +29,7 @@ def clean_points(candidate: Candidate) -> PointList:
     step = candidate.step
     best = current = refine_points(step, positions, weights, own_weights=True)
     for _ in range(_ROUNDS):
-        positions, weights = _with_missing(step, current, *_without_faint(*_merged(current.positions, current.weights)))
+        positions, weights = _with_missing(step, current, *_merged(*_without_faint(step, current)))
         if len(positions) == len(current.positions) and np.allclose(positions, current.positions):
             break
         current = refine_points(step, positions, weights / weights.mean(), own_weights=True)
@@ -68,9 +69,11 @@ def _merged(positions: Array, weights: Array) -> tuple[Array, Array]:
     return positions, weights
 
 
-def _without_faint(positions: Array, weights: Array) -> tuple[Array, Array]:
-    kept = weights >= _FAINT * float(np.median(weights))
-    return positions[kept], weights[kept]
+def _without_faint(step: KernelStep, current: PointList) -> tuple[Array, Array]:
+    """Return the list without defects that are far weaker than the strong ones, or that chance could have made."""
+    strong = float(np.quantile(current.weights, _STRONG_SHARE))
+    kept = (current.weights >= _FAINT * strong) & (current.support >= np.log(step.layers.pixels))
+    return (current.positions[kept], current.weights[kept]) if kept.any() else (current.positions, current.weights)
 
 
 def _with_missing(step: KernelStep, current: PointList, positions: Array, weights: Array) -> tuple[Array, Array]:
