@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MOST_PIXELS = 2**17
 """Largest map that is searched, 362 x 362 pixels: memory and time grow with it."""
 LEAST_SIDE = 24
-SEARCH_SHARE = 0.8
+SEARCH_SHARE = 0.7
 """Share of the time limit that the search may use; what is left is for the solve with the list that it found."""
 _REACH = 0.56
 """Radius of the kernels that the search knows, as a share of the kernel window: a little beyond it."""

@@ -18,7 +18,7 @@ _DOUBLE_PX = 1.3
 """Distance below which two found defects are taken for one that lies between them."""
 _FAINT, _STRONG, _STRONG_SHARE = 0.3, 2.5, 0.8
 """Amplitudes as shares of that of the strong ones: below it, and above what one missing defect can have."""
-_ROUNDS = 3
+_ROUNDS = 5
 _BEYOND_CHANCE = 4.0
 """Log likelihood that a missing defect gains beyond the log of the number of pixels where chance could have put it."""
 

@@ -27,7 +27,7 @@ _POLISHED, _FINISHED = 8, 3
 _BEGINNINGS = 6
 _THRESHOLD = 3.0
 _RICH = 3
-_SHARE = 0.8
+_SHARE = 0.7
 """Share of the whole work that the search is, for its reports."""
 _GIVE_UP = 2
 """Rounds, one of each kind of start, after which a map that shows no pattern at all is left alone."""

@@ -19,8 +19,10 @@ Array = NDArray[np.float64]
 
 LEAST_GAIN = 30.0
 FEWEST_DEFECTS = 3
-MOST_UNEXPLAINED, NOTHING_LEFT = 0.02, 0.002
-"""Shares of the map's variance beyond its noise: above the first a finding is wrong, below the second nothing can be left to be white."""
+MOST_UNEXPLAINED, NOTHING_LEFT = 0.02, 0.005
+"""Shares of the map's variance beyond its noise: above the first a finding is wrong, below the second too little is left to be judged."""
+LITTLE_NOISE = 0.1
+"""Share of noise above which a fit takes up so much of it that little left says nothing: there the rest has to be white in any case."""
 MOST_LEFT = 0.05
 """Share that the search's kernels may leave where the final one, which is richer, explains the rest."""
 MOST_CORRELATED = 2.0
@@ -38,12 +40,14 @@ class Evidence:
         defects: how many were found.
         unexplained: share of the variance that is left beyond the noise.
         correlated: mean squared correlation of what is left at lags of up to 4 px, as a multiple of that of white noise.
+        noise: share of the variance that is noise.
     """
 
     gain: float
     defects: int
     unexplained: float
     correlated: float
+    noise: float
 
     def doubt(self) -> str | None:
         """Return why the finding says nothing, whatever it leaves of the map, in words; None where it does."""
@@ -56,7 +60,7 @@ class Evidence:
 
     def doubt_about_rest(self) -> str | None:
         """Return what speaks against the finding in what it leaves of the map, in words; None where nothing does."""
-        return _doubt_about_rest(self.unexplained, self.correlated)
+        return _doubt_about_rest(self.unexplained, self.correlated, self.noise)
 
     @property
     def hopeless(self) -> bool:
@@ -68,7 +72,8 @@ def weigh(finding: Finding) -> Evidence:
     """Return what speaks for and against a finding."""
     layers = finding.step.layers
     gain = finding.evidence - nothing_score(layers.pixels)
-    return Evidence(gain, len(finding.positions), finding.unexplained, residual_correlation(finding.fit.residuals, layers.measured))
+    correlated = residual_correlation(finding.fit.residuals, layers.measured)
+    return Evidence(gain, len(finding.positions), finding.unexplained, correlated, float(np.mean(layers.noise)))
 
 
 def residual_correlation(residuals: NDArray[np.float32], measured: NDArray[np.bool_]) -> float:
@@ -92,12 +97,12 @@ def doubt_about_residual(residual: NDArray[np.float32], layers: Layers) -> str |
     left = np.where(layers.measured, np.nan_to_num(residual), 0) / layers.scales[0]
     beyond = float(np.mean(left[layers.measured].astype(np.float64) ** 2)) - float(layers.noise[0])
     correlated = residual_correlation(left[None].astype(np.float32), layers.measured)
-    return _doubt_about_rest(beyond, correlated)
+    return _doubt_about_rest(beyond, correlated, float(layers.noise[0]))
 
 
-def _doubt_about_rest(unexplained: float, correlated: float) -> str | None:
+def _doubt_about_rest(unexplained: float, correlated: float, noise: float) -> str | None:
     if unexplained > MOST_UNEXPLAINED:
         return f"{100 * unexplained:.1f} % of the map's variance is neither noise nor explained by the kernel at the defects found."
-    if correlated > MOST_CORRELATED and unexplained > NOTHING_LEFT:
+    if correlated > MOST_CORRELATED and (unexplained > NOTHING_LEFT or noise > LITTLE_NOISE):
         return "What the kernel at the defects found leaves of the map is not white noise, so defects may be wrong or missing."
     return None

@@ -7,7 +7,7 @@ from qpi_core.solvers.blind.lattice_check import far_correlation, repeats_itself
 from qpi_core.solvers.blind.layers import noise_in_corners, prepare_layers
 from qpi_core.solvers.blind.trust import Evidence, residual_correlation
 
-GOOD = Evidence(gain=500.0, defects=20, unexplained=0.001, correlated=1.1)
+GOOD = Evidence(gain=500.0, defects=20, unexplained=0.001, correlated=1.1, noise=0.03)
 
 
 def test_the_correlation_of_a_residual_is_its_written_out_sum():
@@ -61,7 +61,8 @@ def test_each_doubt_is_said_in_words(change, words):
 
 
 def test_what_is_almost_nothing_need_not_be_white():
-    assert Evidence(500.0, 20, 0.0005, 300.0).doubt_about_rest() is None
+    assert Evidence(500.0, 20, 0.0005, 300.0, noise=0.0).doubt_about_rest() is None
+    assert Evidence(500.0, 20, 0.0005, 300.0, noise=0.5).doubt_about_rest() is not None
 
 
 def test_a_lattice_is_one_and_scattered_defects_are_none():
