@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +64,7 @@ def extract_blind(
     Raises:
         InputError: an observation that is neither, or too large.
     """
-    begun = time.monotonic()
+    begun = options.clock()
     stack = _require_stack(observation)
     height, width = stack.shape[1:]
     size = min(options.kernel_size, height, width)
@@ -79,12 +78,14 @@ def extract_blind(
             doubt = doubt or repeats_itself(layers)
             radius = min(_LARGEST_RADIUS, _REACH * size)
             # Where nothing found can be trusted, the best of one round is enough to look at.
-            rule = SearchRule(radius, SEARCH_SHARE * options.time_limit_s, options.seed, most_rounds=None if doubt is None else 1)
+            rule = SearchRule(
+                radius, SEARCH_SHARE * options.time_limit_s, options.seed, most_rounds=None if doubt is None else 1, clock=options.clock
+            )
             findings = BlindSearch(layers, rule, lambda finding: doubt is None and problem.doubt_about(finding) is None, report).run()
         if not findings:
             return problem.nothing_found(doubt or NOTHING_FOUND)
         report(SEARCH_SHARE, "Solving for the kernel at the defects found")
-        return problem.answer(findings, doubt, time.monotonic() - begun)
+        return problem.answer(findings, doubt, options.clock() - begun)
 
 
 def _require_stack(observation: ArrayLike) -> NDArray[np.float32]:
