@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import qpi_core
+from qpi_core.blind_map import describe_blind, extract_blind_map, read_blind_map
 from qpi_core.class_export import result_files
 from qpi_core.errors import InputError
 from qpi_core.executor import Executor, Outcome
@@ -68,8 +69,13 @@ def extract_map(job: MapJob) -> MapResult:
         InputError: whatever is wrong with the map, its positions or the options.
     """
     with _one_torch_thread():
+        extractor = _extractor(job.options.model, job.options.device)
+        if job.options.blind:
+            searched = read_blind_map(job.files, job.options)
+            found = extract_blind_map(searched, job.options, extractor)
+            return MapResult(result_files(found), tuple(describe_blind(searched, job.options, found)))
         inputs = read_inputs(job.files, job.options)
-        estimate = extract_inputs(inputs, job.options, _extractor(job.options.model, job.options.device))
+        estimate = extract_inputs(inputs, job.options, extractor)
         return MapResult(result_files(estimate), tuple(describe(inputs, job.options, estimate)))
 
 
@@ -98,7 +104,7 @@ def extract_batch(
     _claim(folder, options)
     waiting: list[ListedMap] = []
     for entry in maps:
-        report = _before_the_work(folder, entry)
+        report = _before_the_work(folder, entry, options.blind)
         if report is None:
             waiting.append(entry)
         else:
@@ -135,10 +141,10 @@ def _answer(job: MapJob | str) -> MapResult:
     return extract_map(job)
 
 
-def _before_the_work(folder: Path, entry: ListedMap) -> MapReport | None:
-    """Return a report where there is nothing to do, or where nothing can be done."""
+def _before_the_work(folder: Path, entry: ListedMap, blind: bool) -> MapReport | None:
+    """Return a report where there is nothing to do, or where nothing can be done; blind says that no list is needed."""
     target = folder / entry.name
-    if entry.positions is None:
+    if entry.positions is None and not blind:
         wanted = f"{entry.scan.stem}.csv (or .txt, .json, .npy)"
         return MapReport(
             entry.name, "failed", (f"{entry.scan.name} has no list of positions: {wanted} is not in the folder of positions.",)
@@ -147,7 +153,7 @@ def _before_the_work(folder: Path, entry: ListedMap) -> MapReport | None:
         return None
     try:
         found = load_sidecar(target / SIDECAR_NAME)["provenance"]["input"]
-        if _hashes(entry) == (found["sha256"], found["positions_sha256"]):
+        if _hashes(entry) == (found["sha256"], found.get("positions_sha256")):
             return MapReport(entry.name, "there already")
         if holds_only_results(target):
             return None
@@ -158,9 +164,10 @@ def _before_the_work(folder: Path, entry: ListedMap) -> MapReport | None:
     )
 
 
-def _hashes(entry: ListedMap) -> tuple[str, str]:
-    assert entry.positions is not None
-    scan, positions = (bytes_sha256(read_source(path)[0]) for path in (entry.scan, entry.positions))
+def _hashes(entry: ListedMap) -> tuple[str, str | None]:
+    """Return the hashes of a map and of its list, None without one."""
+    scan, positions = (None if path is None else bytes_sha256(read_source(path)[0]) for path in (entry.scan, entry.positions))
+    assert scan is not None
     return scan, positions
 
 

@@ -31,6 +31,7 @@ from qpi_core.validation import (
 )
 
 if TYPE_CHECKING:
+    from qpi_core.blind_estimate import BlindEstimate, BlindStackEstimate
     from qpi_core.checkpoints import LoadedModels
     from qpi_core.class_estimate import ClassEstimates
     from qpi_core.networks.inference import NetworkKernel
@@ -222,6 +223,45 @@ class Extractor:
         options = ClassOptions(find_method(method), kernel_size, refine_positions, refine_weights, pixel_size_nm, with_latent)
         tell = report if report is not None else keep_quiet
         return extract_classes(self, observation, positions, classes, weights, options, tell)
+
+    def extract_blind(
+        self,
+        observation: ArrayLike,
+        kernel_size: int = 64,
+        classes: int = 1,
+        bias_mv: ArrayLike | None = None,
+        pixel_size_nm: float | tuple[float, float] | None = None,
+        report: Callable[[float, str], None] | None = None,
+        *,
+        time_limit_s: float = 60.0,
+        seed: int = 0,
+    ) -> BlindEstimate | BlindStackEstimate:
+        """Find the defects and their kernel from the map alone, and say whether the answer is to be trusted.
+
+        Starts for kernels of two-, three-, four- and six-fold symmetry and for round ones are polished until one of them explains the
+        map; then `refined` solves for the kernel at the defects found. The answer has everything that `extract` gives, and `trusted`,
+        `reason` and `alternatives`; where it is not trusted, a warning says so.
+
+        Args:
+            observation: (height, width), or (energies, height, width) with the same defects at every energy; NaN where not measured.
+            kernel_size: side of the kernel in pixels; a map that is smaller gets the largest kernel that fits, and is not trusted.
+            classes: kinds of defects; only 1 is found from the map alone.
+            bias_mv: (energies,) of a stack; None where it is not known.
+            pixel_size_nm: pitch, one number or (dy, dx); None where it is not known.
+            report: called with the share that is done, roughly, and a few words; what it raises stops the work.
+            time_limit_s: the search ends by then, with the best that it has.
+            seed: of the random starts; the same seed gives the same answer where time is not what ends the search.
+
+        Returns:
+            A BlindEstimate for a map; for a stack a BlindStackEstimate, with one list for all energies.
+
+        Raises:
+            InputError: a bad observation or option, more classes than one, or a map too large to be searched.
+        """
+        from qpi_core.blind_extraction import blind_options, extract_blind
+
+        options = blind_options(kernel_size, classes, bias_mv, pixel_size_nm, time_limit_s, seed)
+        return extract_blind(self, observation, options, report if report is not None else keep_quiet)
 
     def request(
         self,

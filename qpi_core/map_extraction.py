@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.assessment import assess, require_enough_defects
+from qpi_core.blind_answer import DEFAULT_TIME_LIMIT_S
 from qpi_core.class_estimate import ClassEstimates
 from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
@@ -38,6 +39,8 @@ class ExtractionOptions:
         model, device: the networks, and where they run.
         stability: compare the kernels of two halves of the defects, and say in the side-car how far they agree.
         noise_model: "auto" or "white", as for Extractor.extract.
+        blind: find the defects in the map itself; there is no list, and no method is chosen.
+        time_limit_s: of the search for them.
     """
 
     method: str | None = None
@@ -54,10 +57,15 @@ class ExtractionOptions:
     device: str = "auto"
     stability: bool = False
     noise_model: str = "auto"
+    blind: bool = False
+    time_limit_s: float = DEFAULT_TIME_LIMIT_S
 
     def record(self) -> dict[str, Any]:
-        """Return the options in strict JSON types."""
-        return dict(json_ready({**asdict(self), "prepare": self.prepare.to_json()}))
+        """Return the options in strict JSON types; those of the blind extraction only where it is asked for."""
+        values = {**asdict(self), "prepare": self.prepare.to_json()}
+        if not self.blind:
+            del values["blind"], values["time_limit_s"]
+        return dict(json_ready(values))
 
     def preparation(self) -> Preparation:
         """Return the steps that level or prepare ask for.
@@ -92,7 +100,9 @@ class MapFiles:
         Raises:
             InputError: one of them cannot be read.
         """
-        scan, positions = (source if isinstance(source, bytes) else read_source(source)[0] for source in (self.scan, self.positions))
+        # Without a list there is nothing to read in its place.
+        sources = (self.scan, self.positions or b"")
+        scan, positions = (source if isinstance(source, bytes) else read_source(source)[0] for source in sources)
         return MapFiles(scan, positions, self.scan_name, self.positions_name)
 
 
@@ -207,9 +217,10 @@ def describe(inputs: MapInputs, options: ExtractionOptions, estimate: KernelEsti
     """Return plain sentences on what was read, which layer was taken, what to beware of, and what was found."""
     return [
         *inputs.scan.sentences(options.channel),
-        _layer_sentence(inputs.scan, options),
+        layer_sentence(inputs.scan, options),
         inputs.positions.description,
-        *_preparation_sentences(inputs, options),
+        *preparation_sentences(inputs.prepared, options),
+        *_lost_sentences(inputs),
         *(f"Warning: {warning}" for warning in _warnings(estimate)),
         *_verdict(estimate),
         f"Noise {estimate.noise_sigma:.4g}, background {estimate.background:.4g}, method {estimate.method}.",
@@ -227,7 +238,7 @@ def _verdict(estimate: KernelEstimate | ClassEstimates) -> list[str]:
     return [estimate.provenance["stability"]["verdict"]]
 
 
-def _layer_sentence(scan: ScanMap, options: ExtractionOptions) -> str:
+def layer_sentence(scan: ScanMap, options: ExtractionOptions) -> str:
     """Say which channel and layer were taken, and out of how many."""
     channel = options.channel or scan.default_channel
     index, count = scan.layer_index(options.channel, options.bias_mv, options.layer), len(scan.stack(channel))
@@ -239,17 +250,25 @@ def _layer_sentence(scan: ScanMap, options: ExtractionOptions) -> str:
     return f"Channel {channel}{others}, layer {index}{energy} of the layers 0 to {count - 1}."
 
 
-def _preparation_sentences(inputs: MapInputs, options: ExtractionOptions) -> list[str]:
-    """Say which steps were applied, what they report, and how many positions lie outside afterwards."""
-    steps = zip(options.preparation().steps, inputs.prepared.results, strict=True)
-    sentences = [f"Preparation: {step.name}.{f' {result.note}' if result.note else ''}" for step, result in steps]
+def preparation_sentences(prepared: Prepared, options: ExtractionOptions) -> list[str]:
+    """Say which steps were applied, and what they report."""
+    steps = zip(options.preparation().steps, prepared.results, strict=True)
+    return [f"Preparation: {step.name}.{f' {result.note}' if result.note else ''}" for step, result in steps]
+
+
+def _lost_sentences(inputs: MapInputs) -> list[str]:
+    """Say how many positions lie outside of the prepared layer."""
     lost = len(inputs.positions.positions_px) - len(inputs.positions_px)
-    return [*sentences, f"{lost} of the positions lie outside of the prepared layer and were left out."] if lost else sentences
+    return [f"{lost} of the positions lie outside of the prepared layer and were left out."] if lost else []
 
 
 def _source(inputs: MapInputs, options: ExtractionOptions) -> dict[str, Any]:
+    """Return where the observation and the list came from, for the side-car."""
+    return {**layer_source(inputs.scan, inputs.prepared, options), "positions_sha256": inputs.positions_sha256}
+
+
+def layer_source(scan: ScanMap, prepared: Prepared, options: ExtractionOptions) -> dict[str, Any]:
     """Return where the observation came from, for the side-car."""
-    scan = inputs.scan
     channel = options.channel or scan.default_channel
     index = scan.layer_index(options.channel, options.bias_mv, options.layer)
     energy = float(scan.energies(channel)[index])
@@ -259,9 +278,8 @@ def _source(inputs: MapInputs, options: ExtractionOptions) -> dict[str, Any]:
         "channel": channel,
         "layer_index": index,
         "bias_mv": energy if np.isfinite(energy) else None,
-        "unit": inputs.prepared.unit,
+        "unit": prepared.unit,
         # Of the file; that of the estimate is the one after the steps.
         "pixel_size_nm": scan.pixel_size_nm if scan.pixel_size_known else None,
         "steps": options.preparation().to_json(),
-        "positions_sha256": inputs.positions_sha256,
     }

@@ -33,19 +33,19 @@ class ListedMap:
     positions: Path | None
 
 
-def list_maps(paths: Sequence[str | Path], list_file: str | Path | None, positions: str | Path) -> list[ListedMap]:
+def list_maps(paths: Sequence[str | Path], list_file: str | Path | None, positions: str | Path | None) -> list[ListedMap]:
     """Return the maps with their positions and names, each map once, in the order given and by name within folders.
 
     Args:
         paths: files, and folders of which every file with a map's extension counts that is no list of positions.
         list_file: a text file with one path a line, relative to its own folder; # begins a comment.
-        positions: one list for all maps, or a folder with a list of the same stem for each.
+        positions: one list for all maps, or a folder with a list of the same stem for each; None where no map has one.
 
     Raises:
         InputError: nothing found, a path that is not there, or no positions where they are said to be.
     """
-    chosen = Path(positions)
-    if not str(positions) or not chosen.exists():
+    chosen = None if positions is None else Path(positions)
+    if chosen is not None and (not str(positions) or not chosen.exists()):
         raise InputError(f"there is no file or folder of positions named {chosen.name!r}; check the path.")
     found: dict[Path, Path] = {}
     for path in (*map(Path, paths), *_listed(list_file)):
@@ -54,7 +54,7 @@ def list_maps(paths: Sequence[str | Path], list_file: str | Path | None, positio
     if not found:
         raise InputError("no map was found: give files, folders that hold maps, or a list with one path a line.")
     files = list(found.values())
-    own_lists = _lists_by_stem(chosen) if chosen.is_dir() else None
+    own_lists = _lists_by_stem(chosen) if chosen is not None and chosen.is_dir() else None
     return [
         ListedMap(name, file, chosen if own_lists is None else _other_than(file, own_lists.get(file.stem)))
         for name, file in zip(_names(files), files, strict=True)
@@ -81,11 +81,11 @@ def _listed(list_file: str | Path | None) -> list[Path]:
     return wanted
 
 
-def _maps_in(folder: Path, positions: Path) -> list[Path]:
+def _maps_in(folder: Path, positions: Path | None) -> list[Path]:
     """Return the files of a folder that are maps by their extension, without lists of positions and hidden files."""
     files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
-    lists = {positions.resolve()}
-    if positions.is_dir() and positions.samefile(folder):
+    lists = set() if positions is None else {positions.resolve()}
+    if positions is not None and positions.is_dir() and positions.samefile(folder):
         stems = [file.stem for file in files]
         # A list lies beside its map under the same stem.
         lists = {file.resolve() for stem, file in _lists_by_stem(folder).items() if stems.count(stem) > 1}

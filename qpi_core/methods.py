@@ -225,6 +225,21 @@ def _refined(request: Request) -> Answer:
     return last if prefer_repaired(given.solution, last.solution, last.repair.price, pixels) else given
 
 
+def solve_refined_as_listed(request: Request) -> Answer:
+    """Return the answer of `refined` for a list that the map itself has chosen: it is not doubted again.
+
+    Args:
+        request: checked; its map is not constant.
+    """
+    from qpi_core.solvers.harmonic_problem import HarmonicProblem
+    from qpi_core.solvers.list_choice import ListedFit
+
+    points, weights = request.positions, request.weights
+    problem = HarmonicProblem(request.observation, request.kernel_size, request.pixel_size_nm)
+    start = problem.start(points, weights)
+    return _refined_with(request, ListedFit(points, weights, start, problem.fit(points, weights, start), None))
+
+
 def _refined_with(request: Request, listed: ListedFit) -> Answer:
     """Return the answer of `refined` for one list; the request's defects are those of the list."""
     from qpi_core.solvers.harmonic_answer import kernel_without

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from qpi_core.map_extraction import ExtractionOptions
 
 DEFAULT_KERNEL_SIZE = 64
+DEFAULT_TIME_LIMIT_S = 60.0
 
 METHOD_LINES = "\n".join(
     f"  {method.name:<16}{method.summary}{' (needs a model)' if method.needs_model else ''}" for method in METHODS.values()
@@ -28,6 +29,9 @@ all solved together (methods defect_average, tikhonov, harmonic, refined, one_st
 
 methods:
 {METHOD_LINES}
+
+Without a list: --blind finds defects of one kind and their kernel in the map alone, solves by refined, and says whether the answer is to
+be trusted; --time-limit says how long it may search.
 
 Written into DIR: kernel.npy, kernel.png, fft.npy (complex, zero wave vector in the middle, phase origin at the kernel's
 centre), fft.png, fit.png, reconstruction.npy, residual.npy, uncertainty.npy and latent.npy where the method gives them, and
@@ -50,8 +54,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("map", metavar="MAP", nargs="*", help="the map's file; several files, or folders of maps")
     parser.add_argument("--list", metavar="FILE", help="text file with the path of one map (or folder) a line, relative to its own folder")
+    parser.add_argument("--positions", metavar="FILE", help="where the defects are: a list, or a folder with a list of each map's stem")
+    parser.add_argument("--blind", action="store_true", help="no list: find the defects in the map itself, and say whether to trust it")
     parser.add_argument(
-        "--positions", required=True, metavar="FILE", help="where the defects are: a list, or a folder with a list of each map's stem"
+        "--time-limit", type=float, default=DEFAULT_TIME_LIMIT_S, metavar="S", help="seconds for --blind to search a map (default 60)"
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results; those of an earlier extraction are replaced")
     parser.add_argument("--method", metavar="NAME", help=f"one of the methods above (default {DEFAULT_METHOD})")
@@ -101,9 +107,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Extract one kernel, or one for each of many maps."""
+    from qpi_core.errors import InputError
     from qpi_core.methods import find_method
 
     find_method(args.method)
+    if args.positions is None and not args.blind:
+        raise InputError("give --positions FILE with the defects, or --blind to find them in the map itself.")
     options = _options(args)
     if len(args.map) == 1 and args.list is None and not Path(args.map[0]).is_dir():
         return _extract_one(args, options)
@@ -112,6 +121,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _extract_one(args: argparse.Namespace, options: ExtractionOptions) -> int:
     """Extract one kernel, write its files and say what was found."""
+    from qpi_core.blind_map import BlindMap, describe_blind, extract_blind_map, read_blind_map
     from qpi_core.class_export import write_result
     from qpi_core.errors import InputError
     from qpi_core.export import prepare_folder, require_replaceable
@@ -127,13 +137,18 @@ def _extract_one(args: argparse.Namespace, options: ExtractionOptions) -> int:
         if positions is None:
             raise InputError(f"{Path(args.map[0]).stem}.csv (or .txt, .json, .npy) is not in the folder of positions.")
     extractor = load_extractor(args.model, args.device)
-    inputs = read_inputs(MapFiles.at(args.map[0], positions), options)
+    files = MapFiles.at(args.map[0], positions or "")
+    inputs = read_blind_map(files, options) if options.blind else read_inputs(files, options)
     # Before the work, not after it.
     prepare_folder(args.out)
-    require_replaceable(args.out, (args.map[0], positions))
-    estimate = extract_inputs(inputs, options, extractor)
-    paths = write_result(estimate, args.out)
-    for sentence in describe(inputs, options, estimate):
+    require_replaceable(args.out, (args.map[0], *([positions] if positions else [])))
+    if isinstance(inputs, BlindMap):
+        found = extract_blind_map(inputs, options, extractor)
+        paths, sentences = write_result(found, args.out), describe_blind(inputs, options, found)
+    else:
+        estimate = extract_inputs(inputs, options, extractor)
+        paths, sentences = write_result(estimate, args.out), describe(inputs, options, estimate)
+    for sentence in sentences:
         print(sentence)
     print(f"{len(paths)} files in {args.out}")
     return 0
@@ -192,6 +207,8 @@ def _options(args: argparse.Namespace) -> ExtractionOptions:
         device=args.device,
         stability=args.stability,
         noise_model=args.noise_model,
+        blind=args.blind,
+        time_limit_s=args.time_limit,
     )
 
 

@@ -1,0 +1,80 @@
+"""From a polished activation map to a finished answer: on pixels or between them, with equal or own strengths, as the evidence has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.solvers.blind.joint_refinement import fits_in_memory, refine_points
+from qpi_core.solvers.blind.kernel_step import KernelFit, KernelStep
+from qpi_core.solvers.blind.point_cleaning import clean_points, on_pixels, points_of
+from qpi_core.solvers.blind.polish import with_flips, with_moves
+from qpi_core.solvers.blind.score import Candidate
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """A list of defects with the kernels that it leads to.
+
+    Attributes:
+        step: the symmetry and the layers that it was solved with.
+        positions: (n, 2) columns (x, y) in px.
+        weights: (n,) amplitudes, of mean 1.
+        deviations: (n,) standard deviation of each position in each direction, px; 0 where all lie on pixels.
+        fit: the kernels.
+        evidence: comparable between findings of one map.
+    """
+
+    step: KernelStep
+    positions: Array
+    weights: Array
+    deviations: Array
+    fit: KernelFit
+    evidence: float
+
+    @property
+    def symmetry_order(self) -> int:
+        """Order of the bank's symmetry."""
+        return self.step.bank.bank.symmetry_order
+
+    @property
+    def unexplained(self) -> float:
+        """Share of the layers' variance that is left beyond their noise."""
+        return float(np.mean(self.fit.variances - self.step.layers.noise))
+
+
+def on_grid(candidate: Candidate) -> Finding:
+    """Return the finding of an activation map of 0 and 1."""
+    positions, weights = points_of(candidate)
+    return Finding(candidate.step, positions, weights, np.zeros(len(weights)), candidate.fit, candidate.score)
+
+
+def finish(candidate: Candidate) -> Finding:
+    """Return the finding with the most evidence that a candidate leads to."""
+    step = candidate.step
+    if not fits_in_memory(step, int(candidate.activation.sum())):
+        return on_grid(candidate)
+    found = clean_points(candidate)
+    rounded = on_pixels(step, found.positions)
+    rounded = max(rounded, with_flips(with_moves(rounded, 4), 4), candidate, key=lambda one: one.score)
+    choices = [
+        on_grid(rounded),
+        Finding(step, found.positions, found.weights, found.deviations, found.fit, found.evidence),
+    ]
+    if found.evidence > rounded.score:
+        equal = refine_points(step, found.positions, np.ones(len(found.positions)), own_weights=False)
+        choices.append(Finding(step, equal.positions, equal.weights, equal.deviations, equal.fit, equal.evidence))
+    return max(choices, key=lambda one: one.evidence)
+
+
+def with_richer_kernels(finding: Finding, rich: KernelStep) -> Finding:
+    """Return the finding with kernels of more angular orders where the evidence prefers them."""
+    fit = rich.solve_at(finding.positions, finding.weights)
+    gain = fit.log_likelihood - finding.fit.log_likelihood
+    if gain <= 0:
+        return finding
+    return Finding(rich, finding.positions, finding.weights, finding.deviations, fit, finding.evidence + gain)

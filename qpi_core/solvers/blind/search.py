@@ -1,0 +1,168 @@
+"""The search: many rough starts, thinned by their scores while they are polished, until one explains the map or time is up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+
+import numpy as np
+
+from qpi_core.solvers.blind.filter_bank import BankShape, FilterBank
+from qpi_core.solvers.blind.finish import Finding, finish, with_richer_kernels
+from qpi_core.solvers.blind.kernel_step import WIDTHS, KernelStep
+from qpi_core.solvers.blind.layers import Layers
+from qpi_core.solvers.blind.polish import cut, with_amplitudes, with_flips
+from qpi_core.solvers.blind.score import Candidate, nothing_score
+from qpi_core.solvers.blind.spectral_start import SpectralStarts
+from qpi_core.solvers.blind.starts import Starts
+from qpi_core.solvers.blind.trust import LEAST_GAIN
+
+ORDERS = (0, 2, 3, 4, 6)
+_TWINS = 0.8
+"""Correlation of two activation maps from which on they are the same start."""
+_ONE_ORDER = 4
+_POLISHED, _FINISHED = 8, 3
+_BEGINNINGS = 6
+_THRESHOLD = 3.0
+_RICH = 3
+_SHARE = 0.7
+"""Share of the whole work that the search is, for its reports."""
+_GIVE_UP = 2
+"""Rounds, one of each kind of start, after which a map that shows no pattern at all is left alone."""
+_DENSEST, _LEAST_MOST = 0.0366, 20
+"""Largest share of the pixels that the starts take for defects, and the smallest number that is always allowed."""
+
+
+@dataclass(frozen=True)
+class SearchRule:
+    """What the search is told.
+
+    Attributes:
+        kernel_radius: of the kernels, px.
+        time_limit_s: after so many seconds the best candidates so far are returned.
+        seed: of the random starts.
+        orders: of symmetry that are tried.
+        most_rounds: of starts; None is as many as there is time for.
+        clock: what the time is read from.
+    """
+
+    kernel_radius: float = 36.0
+    time_limit_s: float = 60.0
+    seed: int = 0
+    orders: tuple[int, ...] = ORDERS
+    most_rounds: int | None = None
+    clock: Callable[[], float] = time.monotonic
+
+
+@dataclass
+class BlindSearch:
+    """A search on one map."""
+
+    layers: Layers
+    rule: SearchRule
+    accepts: Callable[[Finding], bool]
+    report: Callable[[float, str], None]
+    finished: list[Finding] = field(default_factory=list)
+    _richer: dict[int, KernelStep] = field(default_factory=dict)
+
+    def run(self) -> list[Finding]:
+        """Return the findings: one that was accepted, then by their evidence."""
+        self._begun = self.rule.clock()
+        self._most = max(_LEAST_MOST, int(_DENSEST * self.layers.pixels))
+        steps = {order: self._step(order) for order in self.rule.orders}
+        skewed = [Starts(self.layers, order, step) for order, step in steps.items()]
+        spectral: list[SpectralStarts] = []
+        number = 0
+        while number != self.rule.most_rounds and not (self.finished and self._late()):
+            rng = np.random.default_rng([self.rule.seed, number])
+            self._tell(f"Round {number + 1}: rough starts")
+            if number % 2:
+                spectral = spectral or [SpectralStarts(self.layers, order, step) for order, step in steps.items()]
+                drawn = self._in_time(one.draw(rng, self._densest, _BEGINNINGS) for one in spectral)
+            else:
+                drawn = self._in_time(one.draw(rng, self._most) for one in skewed)
+            self._tell(f"Round {number + 1}: polishing the best of {len(drawn)} starts")
+            number += 1
+            accepted = self._round(drawn)
+            if accepted is not None:
+                return [accepted, *sorted((one for one in self.finished if one is not accepted), key=lambda one: -one.evidence)]
+            if (not self.finished and self._late()) or (number == _GIVE_UP and self._shows_nothing()):
+                break
+        return sorted(self.finished, key=lambda one: -one.evidence)
+
+    @property
+    def _densest(self) -> int:
+        """Largest number of defects of a list that is polished already."""
+        return 4 * self._most // 3
+
+    def _tell(self, words: str) -> None:
+        self.report(_SHARE * min(1.0, self._seconds() / self.rule.time_limit_s), words)
+
+    def _in_time(self, sources: Iterable[Iterator[Candidate]]) -> list[Candidate]:
+        """Return what the sources yield, or the part of it that there was time for."""
+        drawn = []
+        for candidate in chain.from_iterable(sources):
+            drawn.append(candidate)
+            if self._late():
+                break
+        return drawn
+
+    def _shows_nothing(self) -> bool:
+        """Say whether no finding is better than noise alone."""
+        least = nothing_score(self.layers.pixels) + LEAST_GAIN
+        return all(one.evidence < least for one in self.finished)
+
+    def _step(self, order: int) -> KernelStep:
+        return KernelStep(FilterBank(BankShape(order, self.rule.kernel_radius, 1.0, 1, spot=True), self.layers.shape), self.layers)
+
+    def _seconds(self) -> float:
+        return self.rule.clock() - self._begun
+
+    def _late(self) -> bool:
+        return self._seconds() > self.rule.time_limit_s
+
+    def _round(self, drawn: list[Candidate]) -> Finding | None:
+        """Follow the best of the starts until one is accepted; return that one, or None."""
+        polished: list[tuple[float, Candidate]] = []
+        for candidate in distinct_candidates(drawn)[:_POLISHED]:
+            if polished and self._late():
+                break
+            amplitudes = with_amplitudes(candidate, 3, 25, _THRESHOLD)
+            again = cut(amplitudes, self._densest)
+            polished.append((max(candidate.score, -np.inf if again is None else again.score), amplitudes))
+        for _, candidate in sorted(polished, key=lambda pair: -pair[0])[:_FINISHED]:
+            if self.finished and self._late():
+                break
+            listed = cut(with_amplitudes(candidate, 8, 50, _THRESHOLD), self._densest)
+            if listed is None:
+                continue
+            found = finish(with_flips(listed, 5))
+            found = with_richer_kernels(found, self._rich(found.symmetry_order))
+            self.finished.append(found)
+            if self.accepts(found):
+                return found
+        return None
+
+    def _rich(self, order: int) -> KernelStep:
+        if order not in self._richer:
+            bank = BankShape(order, self.rule.kernel_radius, 1.0, _RICH, spot=True)
+            self._richer[order] = KernelStep(FilterBank(bank, self.layers.shape), self.layers, WIDTHS)
+        return self._richer[order]
+
+
+def distinct_candidates(candidates: list[Candidate]) -> list[Candidate]:
+    """Return the best candidates that differ in symmetry or in their activation maps, the best first; few of one symmetry."""
+    found: list[Candidate] = []
+    for candidate in sorted(candidates, key=lambda one: -one.score):
+        order = candidate.symmetry_order
+        same = [other for other in found if other.symmetry_order == order]
+        if len(same) < _ONE_ORDER and all(_correlation(candidate, other) < _TWINS for other in same):
+            found.append(candidate)
+    return found
+
+
+def _correlation(one: Candidate, other: Candidate) -> float:
+    first, second = (candidate.activation - candidate.activation.mean() for candidate in (one, other))
+    return float(np.vdot(first, second) / (np.linalg.norm(first) * np.linalg.norm(second) + 1e-30))
