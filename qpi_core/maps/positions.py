@@ -17,17 +17,24 @@ from numpy.typing import ArrayLike, NDArray
 from qpi_core.errors import InputError
 from qpi_core.grid import nm_to_px, px_to_nm
 from qpi_core.maps.arrays import read_npy_array
+from qpi_core.maps.scanner_frame import ScannerFrame
 from qpi_core.maps.source import FileSource, read_source
 from qpi_core.maps.text_grid import decode
 from qpi_core.validation import require_positions
 
 _MAX_POSITIONS = 1_000_000
-_UNITS = ("px", "nm")
-_HEADING = re.compile(r"^(x|y)[\s_]*[\[(]?\s*(px|nm|pixels?)\s*[\])]?$", re.IGNORECASE)
+_UNITS = ("px", "nm", "scanner_nm")
+_HEADING = re.compile(r"^(x|y)[\s_]*(scanner)?[\s_]*[\[(]?\s*(px|nm|pixels?)\s*[\])]?$", re.IGNORECASE)
 _CLASS_HEADINGS = ("class", "classes", "label")
 _MOST_CLASSES = 64
 _LONGEST_CLASS = 40
-_HOW_TO_HEAD = "begin the file with the line x_px,y_px or x_nm,y_nm"
+_HOW_TO_HEAD = "begin the file with the line x_px,y_px or x_nm,y_nm (or x_scanner_nm,y_scanner_nm)"
+
+_HOW_READ = {
+    "px": "in pixels, 0 at the centre of the first pixel",
+    "nm": "in nm, turned into pixels with the map's pixel size",
+    "scanner_nm": "in the scanner's coordinates, turned into pixels with the frame's offset and angle",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +58,9 @@ def load_positions(
     pixel_size_nm: float | tuple[float, float] | None = None,
     shape: tuple[int, int] | None = None,
     units: str | None = None,
+    frame: ScannerFrame | None = None,
 ) -> LoadedPositions:
-    """Read a list of positions: CSV or TXT with a heading x_px,y_px or x_nm,y_nm; NPY (pixels); JSON.
+    """Read a list of positions: CSV or TXT with a heading x_px,y_px or x_nm,y_nm or x_scanner_nm,y_scanner_nm; NPY (pixels); JSON.
 
     JSON is {"positions_px": [[x, y], ...]}, {"x_px": [...], "y_px": [...]} or [{"x_px": x, "y_px": y}, ...], each also with nm.
     A third column "class" in a table, "class" beside a position or as a list in JSON, names the kind of each defect.
@@ -62,13 +70,14 @@ def load_positions(
         filename: the name that goes with bytes.
         pixel_size_nm: (dy, dx) of the map, needed for positions in nm.
         shape: (height, width) of the map; with it, positions outside the map are refused.
-        units: "px" or "nm" for a list without a heading; columns are then x, y. It must agree with a heading that is there.
+        units: "px", "nm" or "scanner_nm" for a list without a heading; columns are then x, y. It must agree with a heading that is there.
+        frame: where the map lies (`ScanMap.scanner_frame`), needed for positions in the scanner's coordinates.
 
     Raises:
         InputError: one plain sentence on what is wrong with the list and what would be right.
     """
     if units is not None and units not in _UNITS:
-        raise InputError(f"units must be 'px' or 'nm', but it is {units!r}.")
+        raise InputError(f"units must be 'px', 'nm' or 'scanner_nm', but it is {units!r}.")
     content, name = read_source(source, filename, unnamed="the list of positions")
     numbers, found_units, kind, labels = _read(content, name, units)
     if units is not None and found_units != units:
@@ -84,11 +93,16 @@ def load_positions(
             )
         positions = nm_to_px(numbers, pixel_size_nm)
         _require_pairs(positions, name)
+    elif found_units == "scanner_nm":
+        if frame is None:
+            raise InputError(f"{name} holds positions in the scanner's coordinates, but the map's file does not say where its frame lies.")
+        positions = frame.to_pixels(numbers)
+        _require_pairs(positions, name)
     else:
         positions = numbers
     if shape is not None:
         _require_inside(positions, numbers, found_units, shape, name)
-    how = "in nm, turned into pixels with the map's pixel size" if found_units == "nm" else "in pixels, 0 at the centre of the first pixel"
+    how = _HOW_READ[found_units]
     counts = "" if labels is None else " Classes: " + ", ".join(f"{label} ({n})" for label, n in Counter(labels).items()) + "."
     return LoadedPositions(positions, f"{len(positions)} positions (x, y) from {name}, {kind}, {how}.{counts}", labels)
 
@@ -98,6 +112,7 @@ def save_positions(
     path: str | PathLike[str] | None = None,
     pixel_size_nm: float | tuple[float, float] | None = None,
     labels: Sequence[object] | None = None,
+    frame: ScannerFrame | None = None,
 ) -> str:
     """Return a CSV list of positions that load_positions reads, and write it where a path is given.
 
@@ -106,6 +121,7 @@ def save_positions(
         path: file to write, or None.
         pixel_size_nm: (dy, dx); with it the list is in nm (x_nm,y_nm), without it in pixels (x_px,y_px).
         labels: the class of each defect; None leaves the column out.
+        frame: where the map lies; with it the list is in the scanner's coordinates (x_scanner_nm,y_scanner_nm).
 
     Raises:
         InputError: positions that are not (n, 2) finite numbers, or labels that a list cannot hold.
@@ -116,7 +132,9 @@ def save_positions(
     if numbers.ndim != 2 or numbers.shape[1] != 2 or not np.isfinite(numbers).all():
         raise InputError(f"positions must be finite numbers of shape (n, 2), but they have shape {numbers.shape}.")
     unit = "px" if pixel_size_nm is None else "nm"
-    if pixel_size_nm is not None:
+    if frame is not None:
+        numbers, unit = frame.to_scanner(numbers), "scanner_nm"
+    elif pixel_size_nm is not None:
         numbers = px_to_nm(numbers, pixel_size_nm)
     lines = [f"x_{unit},y_{unit}", *(f"{float(x)!r},{float(y)!r}" for x, y in numbers)]
     if labels is not None:
@@ -239,8 +257,8 @@ def _heading_units(heading: list[str], name: str, units: str | None) -> tuple[st
     matches = [_HEADING.match(cell) for cell in heading]
     if len(heading) == 2 and matches[0] and matches[1]:
         axes = [match[1].lower() for match in matches if match]
-        found = {"nm" if match[2].lower() == "nm" else "px" for match in matches if match}
-        if len(found) == 1 and sorted(axes) == ["x", "y"]:
+        found = {_heading_unit(match) for match in matches if match}
+        if len(found) == 1 and found <= set(_UNITS) and sorted(axes) == ["x", "y"]:
             return found.pop(), axes == ["y", "x"]
     shown = ", ".join(heading)[:60]
     if len(heading) != 2:
@@ -248,6 +266,11 @@ def _heading_units(heading: list[str], name: str, units: str | None) -> tuple[st
     if {cell.lower() for cell in heading} & {"row", "col", "column", "i", "j"}:
         raise InputError(f"{name} is headed {shown!r}; rows and columns are y and x here, so {_HOW_TO_HEAD} with x (the column) first.")
     raise InputError(f"{name} is headed {shown!r}, which does not say pixels or nm; {_HOW_TO_HEAD}.")
+
+
+def _heading_unit(match: re.Match[str]) -> str:
+    unit = "nm" if match[3].lower() == "nm" else "px"
+    return f"scanner_{unit}" if match[2] else unit
 
 
 def _cells(line: str) -> list[str]:
@@ -316,5 +339,9 @@ def _require_inside(positions: NDArray[np.float64], numbers: NDArray[np.float64]
         x, y = numbers[outside.argmax()]
         raise InputError(
             f"{name} holds {int(outside.sum())} of {len(positions)} positions outside the map of {width} x {height} pixels, "
-            f"the first at x = {x:.6g} {unit}, y = {y:.6g} {unit}; check the units and the order of the columns."
+            f"the first at x = {x:.6g} {_spoken(unit)}, y = {y:.6g} {_spoken(unit)}; check the units and the order of the columns."
         ) from None
+
+
+def _spoken(unit: str) -> str:
+    return "nm in the scanner" if unit == "scanner_nm" else unit

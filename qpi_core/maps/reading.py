@@ -173,6 +173,7 @@ def _scan_map(
         pixel_size_nm=pixel_size,
         pixel_size_known=known,
         angle_deg=found.angle_deg,
+        centre_nm=found.centre_nm if found.centre_nm is not None and np.isfinite(found.centre_nm).all() else None,
         metadata=found.metadata,
         notes=tuple(notes),
         warnings=warnings,
