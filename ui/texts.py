@@ -1,7 +1,8 @@
 """Sentences of the pages: what each control means. Kept apart from the code that shows them."""
 
 MAP_FILE = (
-    "npy, npz, csv, txt, png, tif, mat, HDF5, Nanonis sxm and 3ds, Createc dat, Gwyddion gwy, Igor ibw, RHK sm4, WSxM stp; of Omicron "
+    "npy, npz, csv, txt, png, tif, mat, HDF5, Nanonis sxm and 3ds, Createc dat, Gwyddion gwy and gsf, Igor ibw, RHK sm4, Nanosurf nid, "
+    "Gxsm nc, Aarhus mul, WSxM stp and gsi, lists of points x, y, z; of Omicron "
     "Matrix, a ZIP of the images and their result file (_0001.mtrx). The content is checked, whatever the name says; nothing leaves this "
     "computer. A saved session opens here too."
 )

@@ -95,19 +95,23 @@ def _header(content: bytes, name: str) -> tuple[HeaderEntries, int]:
     end = _HEADER_END.search(content, 0, 2**20)
     if end is None:
         raise InputError(f"{name} begins as a Nanonis grid, but its header does not end; the file is cut off or damaged, so copy it again.")
-    return read_entries(_pairs(decoded(content[: end.start()]))), end.end()
+    lines = decoded(content[: end.start()]).splitlines()
+    entries = read_entries(_pairs(lines))
+    if "Grid dim" not in entries.values or "Points" not in entries.values:  # a comment whose quote never ends
+        entries = read_entries(_pairs(lines, comments=False))
+    return entries, end.end()
 
 
-def _pairs(header: str) -> Iterator[tuple[str, str]]:
+def _pairs(lines: list[str], comments: bool = True) -> Iterator[tuple[str, str]]:
     """Yield key and value of each line; the lines of a comment in quotes belong to it up to the one that ends with a quote."""
     inside = False
-    for line in header.splitlines():
+    for line in lines:
         text = line.strip()
         if inside:
             inside = not text.endswith('"')
             continue
         key, _, value = text.partition("=")
-        inside = key.strip().lower() == "comment" and value.startswith('"') and (len(value) == 1 or not value.endswith('"'))
+        inside = comments and key.strip().lower() == "comment" and value.startswith('"') and (len(value) == 1 or not value.endswith('"'))
         yield key.strip(), value.strip().strip('"')
 
 

@@ -102,6 +102,12 @@ def test_a_comment_does_not_change_what_a_grid_says(place, closing):
     np.testing.assert_array_equal(scan.bias_mv, plain.bias_mv)
 
 
+def test_a_comment_whose_quote_never_ends():
+    content = written.grid_3ds(np.random.default_rng(1).normal(size=(5, 4, 2, 7)).astype(np.float32))
+    scan = load_map(content.replace(b"# Parameters", b'Comment="5" wide, bad tip\r\n# Parameters').replace(b'"\r\n', b"\r\n"), "grid.3ds")
+    assert scan.shape == (5, 4) and len(scan.bias_mv) == 7
+
+
 def test_a_header_that_gives_a_size_twice_names_both():
     spectra = np.zeros((5, 4, 2, 7), np.float32) + np.arange(7)
     content = written.grid_3ds(spectra).replace(b"Points=7", b"Points=7\r\nGrid settings=0;0;9e-9;9e-9;0")
