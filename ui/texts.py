@@ -82,6 +82,7 @@ KERNEL_LIMITS = "Percentiles of the values at the two ends of the colours, for k
 SNIPPET = "Lines that give the same kernel to the last bit."
 NPZ = "Kernel, uncertainty, FFT, observation, reconstruction, residual, positions and axes as named arrays."
 KERNEL_NPY = "float32, centre at index k // 2, units of the map."
+NEXUS = "Kernel with its errors, Fourier transform, map, defects and side-car, signals and axes named as NeXus names them."
 KERNEL_CSV = "One pixel a line: x, y from the centre, kernel, standard deviation."
 GWYDDION = "Kernel, uncertainty, map, reconstruction and residual as channels of a .gwy file."
 LOG_FFT = "Logarithmic: log10 of the magnitude, over four decades."
