@@ -1,8 +1,11 @@
 """Nanonis headers in other orders, with comments that repeat their keys, and with several passes at different biases."""
 
+import json
+
 import numpy as np
 import pytest
 
+from qpi_core.__main__ import main
 from qpi_core.errors import InputError
 from qpi_core.maps import load_map
 from tests.maps import written_files as written
@@ -114,3 +117,16 @@ def test_a_header_that_gives_a_size_twice_names_both():
     scan = load_map(content, "grid.3ds")
     assert any("Grid settings more than once" in warning and "9e-9" in warning for warning in scan.warnings)
     assert scan.pixel_size_nm == pytest.approx((4.0, 7.5))
+
+
+def test_the_command_records_the_bias_of_the_pass(tmp_path):
+    rows = [override("TRUE", "3E-2")] * 2 + [override("TRUE", "-8E-2")] * 2
+    (tmp_path / "scan.sxm").write_bytes(multipass(rows))
+    (tmp_path / "p.csv").write_text("x_px,y_px\n4,3\n")
+    for channel, extra, bias, number in (("[P2] LI X (A)", [], -80, 0), (None, ["--bias-mv", "-80"], -80, 1), (None, [], 30, 0)):
+        out = tmp_path / f"out{bias}{len(extra)}{channel is None}"
+        chosen = ["--channel", channel] if channel else []
+        command = ["extract", str(tmp_path / "scan.sxm"), "--positions", str(tmp_path / "p.csv"), "--out", str(out), *chosen, *extra]
+        assert main([*command, "--method", "defect_average", "--kernel-size", "5"]) == 0
+        source = json.loads((out / "estimate.json").read_text())["provenance"]["input"]
+        assert source["bias_mv"] == pytest.approx(bias) and source["layer_index"] == number
