@@ -13,6 +13,7 @@ from qpi_core.estimate import KernelEstimate
 
 if TYPE_CHECKING:
     from qpi_core.methods import Request
+    from qpi_core.solvers.position_refinement import RefinedDefects
 
 
 @dataclass(frozen=True)
@@ -66,22 +67,54 @@ def refine_defects(
         report: as for `qpi_core.solvers.position_refinement.refine`.
     """
     from qpi_core.solvers.moves_score import POSITION_SIGMA_PX
-    from qpi_core.solvers.position_refinement import refine
 
-    found = refine(
-        request.observation,
-        request.positions,
-        request.kernel_size,
-        request.weights,
-        positions,
-        weights,
-        position_sigma_px=POSITION_SIGMA_PX,
-        pixel_size_nm=request.pixel_size_nm,
-        report=report,
-    )
+    found = _refined(request, positions, weights, POSITION_SIGMA_PX, report)
     height, width = request.observation.shape
     kept = np.clip(found.positions, -0.5, [width - 0.5, height - 0.5])
     moved = np.hypot(*(kept - request.positions).T)
     record = Refinement(request.positions, moved, found.deviation_px, tuple(int(i) for i in np.flatnonzero(found.unsupported)), weights)
     sigma = np.full(len(kept), POSITION_SIGMA_PX) if positions else None
     return replace(request, positions=kept, weights=found.weights, position_sigma=sigma), record
+
+
+def _refined(
+    request: Request, positions: bool, weights: bool, sigma_px: float, report: Callable[[float, str], None] | None
+) -> RefinedDefects:
+    """Return the defects where the map has them: refined on the map as it is, and where that has a background, on the map without it.
+
+    Clicks that are off leave a residual that passes for a background, and a background moves defects. So both are tried, the second one
+    with the background that goes with the first one's positions, and the evidence under a noise model of its own decides.
+    """
+    from qpi_core.solvers.harmonic_problem import HarmonicProblem
+    from qpi_core.solvers.measured_map import ExplainedMap, explain_map
+    from qpi_core.solvers.position_refinement import refine
+
+    def refined(values: NDArray[np.float32]) -> RefinedDefects:
+        return refine(
+            values,
+            request.positions,
+            request.kernel_size,
+            request.weights,
+            positions,
+            weights,
+            position_sigma_px=sigma_px,
+            pixel_size_nm=request.pixel_size_nm,
+            report=report,
+        )
+
+    def explained(defects: RefinedDefects) -> ExplainedMap | None:
+        problem = HarmonicProblem(request.observation, request.kernel_size, request.pixel_size_nm)
+        return explain_map(problem, defects.positions, defects.weights, mend_list=False)
+
+    def worth(defects: RefinedDefects, map_: ExplainedMap) -> float:
+        return map_.evidence - 0.5 * float(np.sum((defects.positions - request.positions) ** 2)) / sigma_px**2
+
+    first = refined(request.observation)
+    if request.noise_model == "white":
+        return first
+    as_it_is = explained(first)
+    if as_it_is is None or as_it_is.may_be_the_kernel:
+        return first
+    second = refined(as_it_is.cleaned)
+    without = explained(second)
+    return second if without is None or worth(second, without) > worth(first, as_it_is) else first

@@ -76,8 +76,17 @@ def coverage(positions: NDArray[np.float64], shape: tuple[int, int], kernel_size
     return np.asarray(on_rows.T @ on_columns)
 
 
-def warn_about_fit(observation: NDArray[np.float32], residual: NDArray[np.float32], noise_sigma: float) -> list[str]:
-    """Return how far the reconstruction explains the map."""
+def warn_about_fit(
+    observation: NDArray[np.float32], residual: NDArray[np.float32], noise_sigma: float, whitened: NDArray[np.float64] | None = None
+) -> list[str]:
+    """Return how far the reconstruction explains the map.
+
+    Args:
+        observation: (height, width), without the background where that is modelled.
+        residual: (height, width), what the reconstruction leaves.
+        noise_sigma: standard deviation of the noise.
+        whitened: the residual as a noise model leaves it, to be judged in its place; None: the noise is taken for white.
+    """
     spread = float(np.nanstd(observation, dtype=np.float64))
     left = float(np.nanstd(residual, dtype=np.float64))
     if left <= NEGLIGIBLE_RESIDUAL * spread:
@@ -92,7 +101,7 @@ def warn_about_fit(observation: NDArray[np.float32], residual: NDArray[np.float3
         sentences.append(
             "Hardly any of the map's variation is explained by this kernel at the marked defects: what is shown may be noise, or wrong."
         )
-    correlation = neighbour_correlation(residual)
+    correlation = neighbour_correlation(residual if whitened is None else whitened)
     if correlation > STRUCTURED_CORRELATION:
         sentences.append(
             f"The residual is not white noise (neighbouring pixels correlate by {correlation:.2f}): something in the map is not one kernel "
@@ -101,7 +110,7 @@ def warn_about_fit(observation: NDArray[np.float32], residual: NDArray[np.float3
     return sentences
 
 
-def neighbour_correlation(image: NDArray[np.float32]) -> float:
+def neighbour_correlation(image: NDArray[np.floating]) -> float:
     """Return the smaller of the correlations between neighbours along x and along y; NaN pixels are left out, 0 for a constant.
 
     The smaller one, because a scan line's noise is correlated along the line without any structure in the map.

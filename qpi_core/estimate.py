@@ -22,7 +22,7 @@ class KernelEstimate:
         kernel: (k, k) float32, units of the observation, centre at index k // 2.
         method: the method's name, as in the interface and the tables.
         kernel_size: k.
-        reconstruction: A*M + background, shape of the observation, without gaps.
+        reconstruction: A*M + background_map, shape of the observation, without gaps.
         residual: observation - reconstruction; NaN where the map was not measured.
         background: the constant b.
         noise_sigma: estimated standard deviation of the noise, units of the observation.
@@ -37,6 +37,8 @@ class KernelEstimate:
         parameters: name with its unit -> (value, standard deviation).
         warnings: plain sentences.
         provenance: strict JSON values: versions, model, method, input hash, every parameter.
+        background_map: (height, width) float32, all that is neither kernel nor noise: a constant, and what the noise model adds to it.
+        noise_model: name with its unit -> (value, standard deviation) of white noise and of every term that the map asked for.
     """
 
     kernel: NDArray[np.float32]
@@ -57,6 +59,8 @@ class KernelEstimate:
     parameters: dict[str, tuple[float, float]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
+    background_map: NDArray[np.float32] | None = None
+    noise_model: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def with_source(self, source: Mapping[str, Any]) -> KernelEstimate:
         """Return a copy whose provenance says where the observation came from.
@@ -84,6 +88,10 @@ class KernelEstimate:
             "parameters": {
                 name: {"value": json_ready(value), "standard_deviation": json_ready(deviation)}
                 for name, (value, deviation) in self.parameters.items()
+            },
+            "noise_model": {
+                name: {"value": json_ready(value), "standard_deviation": json_ready(deviation)}
+                for name, (value, deviation) in self.noise_model.items()
             },
             "positions_px": json_ready(self.positions),
             "weights": json_ready(self.weights),

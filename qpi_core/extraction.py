@@ -23,6 +23,7 @@ from qpi_core.reconstruction import reconstruct
 from qpi_core.validation import (
     is_constant,
     require_kernel_size,
+    require_noise_model,
     require_observation,
     require_pixel_size,
     require_positions,
@@ -108,6 +109,7 @@ class Extractor:
         weights: ArrayLike | None = None,
         with_latent: bool | None = None,
         report: Callable[[float, str], None] | None = None,
+        noise_model: str = "auto",
     ) -> KernelEstimate:
         """Extract the kernel from a map.
 
@@ -123,16 +125,24 @@ class Extractor:
             with_latent: True: also run Encoder_Y into Decoder_K where a model is there, whatever the method. False: run them only
                 where the kernel itself needs them, and let `add_latent` follow. None: `refined` and `two_step` bring a latent.
             report: called before each stage with the share that is done, roughly, and a few words; what it raises stops the work.
+            noise_model: "auto": `harmonic`, `parametric` and `refined` model background, coloured noise and unequal defects as the map
+                asks for them (marginal likelihood); "white": a constant background and white noise.
 
         Raises:
-            InputError: bad observation, positions, kernel_size, weights, pixel size or method; no model for a method that needs one.
+            InputError: bad observation, positions, kernel_size, weights, pixel size, method or noise model; no model for a method that
+                needs one.
         """
         chosen = find_method(method)
         request = self.request(observation, positions, kernel_size, pixel_size_nm, weights)
-        request = replace(request, latent_wanted=with_latent is not False)
+        tell = report if report is not None else keep_quiet
+        request = replace(
+            request,
+            latent_wanted=with_latent is not False,
+            noise_model=require_noise_model(noise_model),
+            report=lambda share, words: tell(_MOVING + (_SOLVED - _MOVING) * share, words),
+        )
         constant = is_constant(request.observation)
         refinement = None
-        tell = report if report is not None else keep_quiet
         with one_blas_thread():
             if (refine_positions or refine_weights) and not constant:
                 request, refinement = refine_defects(
@@ -251,14 +261,19 @@ class Extractor:
         """
         solution, network = answer.solution, answer.network
         image = request.observation
+        noise, weights = answer.noise, request.weights if answer.weights is None else answer.weights
+        constant = np.full(image.shape, solution.background, dtype=np.float32)
+        background = constant if noise is None else noise.background.astype(np.float32)
         if fitted is None:
-            fitted = reconstruct(solution.wide_kernel, solution.background, request.positions, request.weights, image.shape)
+            fitted = reconstruct(solution.wide_kernel, 0.0, request.positions, weights, image.shape) + background
         residual = image - fitted
+        whitened = None if noise is None else np.where(np.isfinite(image) & ~noise.outliers, noise.whitened_residual, np.nan)
         warnings = [
             *warn_about_input(image, request.positions, request.kernel_size),
             *(answer.repair.sentences() if answer.repair is not None else []),
             *solution.warnings,
-            *warn_about_fit(image, residual, solution.noise_sigma),
+            *([] if noise is None else noise.sentences()),
+            *warn_about_fit(image - background, residual, solution.noise_sigma, whitened),
         ]
         used_models = self._models if method.needs_model or network is not None else None
         provenance = {
@@ -266,9 +281,10 @@ class Extractor:
             "method": method.name,
             "model": None if used_models is None else _describe_models(used_models),
             "input": {"observation_sha256": array_sha256(original), "shape": image.shape, "measured": float(np.isfinite(image).mean())},
-            "options": {"kernel_size": request.kernel_size, "pixel_size_nm": request.pixel_size_nm},
+            "options": {"kernel_size": request.kernel_size, "pixel_size_nm": request.pixel_size_nm, "noise_model": request.noise_model},
             "solver": solution.details,
             **({} if answer.repair is None else {"list_repair": answer.repair.record()}),
+            **({} if noise is None else {"noise_model": noise.record()}),
         }
         return KernelEstimate(
             kernel=solution.kernel,
@@ -279,7 +295,9 @@ class Extractor:
             background=solution.background,
             noise_sigma=solution.noise_sigma,
             positions=request.positions,
-            weights=request.weights,
+            weights=weights,
+            background_map=background,
+            noise_model=_white_noise(solution.noise_sigma, image) if noise is None else dict(noise.parameters),
             wide_kernel=solution.wide_kernel,
             uncertainty=solution.uncertainty,
             pixel_size_nm=request.pixel_size_nm,
@@ -313,6 +331,11 @@ def load_extractor(name: str | Path | None = None, device: str = "auto") -> Extr
 
 def keep_quiet(share: float, words: str) -> None:
     """Report to nobody."""
+
+
+def _white_noise(sigma: float, image: NDArray[np.float32]) -> dict[str, tuple[float, float]]:
+    """Return the noise model of white noise, its error that of a standard deviation of so many pixels."""
+    return {"white_noise_sigma": (sigma, sigma / float(np.sqrt(2 * np.isfinite(image).sum())))}
 
 
 def _describe_models(models: LoadedModels) -> dict[str, str]:

@@ -37,6 +37,7 @@ class ExtractionOptions:
         refine_positions, refine_weights: let the map move the defects, and give each its own amplitude.
         model, device: the networks, and where they run.
         stability: compare the kernels of two halves of the defects, and say in the side-car how far they agree.
+        noise_model: "auto" or "white", as for Extractor.extract.
     """
 
     method: str | None = None
@@ -52,6 +53,7 @@ class ExtractionOptions:
     model: str | None = None
     device: str = "auto"
     stability: bool = False
+    noise_model: str = "auto"
 
     def record(self) -> dict[str, Any]:
         """Return the options in strict JSON types."""
@@ -180,6 +182,7 @@ def extract_inputs(inputs: MapInputs, options: ExtractionOptions, extractor: Ext
         options.refine_positions,
         options.refine_weights,
         inputs.pixel_size_nm,
+        noise_model=options.noise_model,
     )
     if options.stability:
         estimate = _with_stability(estimate, inputs, extractor)

@@ -18,8 +18,10 @@ from qpi_core.validation import is_constant
 if TYPE_CHECKING:
     from qpi_core.checkpoints import LoadedModels
     from qpi_core.networks.inference import NetworkKernel
+    from qpi_core.noise.model import MapNoise
     from qpi_core.solvers.harmonic_start import HarmonicStart
     from qpi_core.solvers.list_choice import ListedFit
+    from qpi_core.solvers.measured_map import ExplainedMap
     from qpi_core.solvers.repaired_list import RepairedList
     from qpi_core.solvers.solution import KernelSolution
 
@@ -42,6 +44,8 @@ class Request:
         has_model: says whether there are networks to load.
         position_sigma: (n,) prior deviation in px of positions that the map itself has moved, None where they are as they were given.
         latent_wanted: whether a method that tries the networks only where it needs them runs them in any case.
+        noise_model: "auto": background, coloured noise and unequal defects as the map asks for them; "white": a constant and white noise.
+        report: progress; called with the share of the solve that is done and a few words.
     """
 
     observation: NDArray[np.float32]
@@ -53,15 +57,27 @@ class Request:
     has_model: Callable[[], bool]
     position_sigma: NDArray[np.float64] | None = None
     latent_wanted: bool = True
+    noise_model: str = "auto"
+    report: Callable[[float, str], None] | None = None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a method gives: a solution, the networks' own kernel where it ran Encoder_Y, and the list where it had to repair it."""
+    """What a method gives.
+
+    Attributes:
+        solution: the kernel.
+        network: the networks' own kernel where it ran Encoder_Y.
+        repair: the list where it had to be repaired.
+        noise: what else the map holds, where that is more than a constant and white noise.
+        weights: (n,) of the given defects where the map gave each its own; None: as they were given.
+    """
 
     solution: KernelSolution
     network: NetworkKernel | None = None
     repair: RepairedList | None = None
+    noise: MapNoise | None = None
+    weights: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,15 +124,42 @@ def _tikhonov(request: Request) -> Answer:
 def _harmonic(request: Request) -> Answer:
     from qpi_core.solvers.harmonic import solve_harmonic
 
+    explained, start = _explained(request, mend_list=False)
+    if explained is not None:
+        return _under_noise(request, explained, _harmonic_prior(request, explained.listed))
     image, pitch = request.observation, request.pixel_size_nm
-    return Answer(solve_harmonic(image, request.positions, request.kernel_size, weights=request.weights, pixel_size_nm=pitch))
+    return Answer(solve_harmonic(image, request.positions, request.kernel_size, weights=request.weights, pixel_size_nm=pitch, start=start))
 
 
 def _parametric(request: Request) -> Answer:
     from qpi_core.solvers.parametric import solve_parametric
 
-    image, pitch = request.observation, request.pixel_size_nm
-    return Answer(solve_parametric(image, request.positions, request.kernel_size, weights=request.weights, pixel_size_nm=pitch))
+    explained, _ = _explained(request, mend_list=False)
+    image, pitch, weights = request.observation, request.pixel_size_nm, request.weights
+    if explained is not None:
+        image, weights = explained.cleaned, explained.listed.weights
+    solution = solve_parametric(image, request.positions, request.kernel_size, weights=weights, pixel_size_nm=pitch)
+    return Answer(solution) if explained is None else _under_noise(request, explained, solution)
+
+
+def _explained(request: Request, mend_list: bool) -> tuple[ExplainedMap | None, HarmonicStart | None]:
+    """Return the map with its noise model where it asks for one, and the first stage of the harmonic solver under white noise."""
+    from qpi_core.solvers.harmonic_problem import HarmonicProblem
+    from qpi_core.solvers.measured_map import explain_map
+
+    if request.noise_model == "white" or is_constant(request.observation):
+        return None, None
+    problem = HarmonicProblem(request.observation, request.kernel_size, request.pixel_size_nm)
+    start = problem.start(request.positions, request.weights)
+    return explain_map(problem, request.positions, request.weights, start, mend_list, request.report), start
+
+
+def _under_noise(request: Request, explained: ExplainedMap, solution: KernelSolution) -> Answer:
+    """Return the answer for a map with a noise model: its background is in the model's parts, its noise the white and the coloured."""
+    noise, listed = explained.noise, explained.listed
+    sigma = float(np.hypot(solution.noise_sigma, noise.coloured_sigma))
+    weights = listed.weights if listed.repair is None and noise.strength_spread > 0 else None
+    return Answer(replace(solution, background=noise.constant, noise_sigma=sigma), None, listed.repair, noise, weights)
 
 
 def _one_step(request: Request) -> Answer:
@@ -161,7 +204,13 @@ def _refined(request: Request) -> Answer:
     image, size = request.observation, request.kernel_size
     if is_constant(image):
         return Answer(nothing_to_see(image, size))
-    fits = fit_with_list(image, request.positions, size, request.weights, request.pixel_size_nm)
+    explained, start = _explained(request, mend_list=True)
+    if explained is not None:
+        listed = explained.listed
+        cleaned = replace(request, observation=explained.cleaned, positions=listed.positions, weights=listed.weights)
+        under_noise = _refined_with(cleaned, listed)
+        return replace(_under_noise(request, explained, under_noise.solution), network=under_noise.network)
+    fits = fit_with_list(image, request.positions, size, request.weights, request.pixel_size_nm, start)
     answers = [_refined_with(replace(request, positions=listed.positions, weights=listed.weights), listed) for listed in fits]
     given, last = answers[0], answers[-1]
     if len(answers) == 1 or last.repair is None:
@@ -172,13 +221,12 @@ def _refined(request: Request) -> Answer:
 
 def _refined_with(request: Request, listed: ListedFit) -> Answer:
     """Return the answer of `refined` for one list; the request's defects are those of the list."""
-    from qpi_core.solvers.harmonic_answer import harmonic_solution, kernel_without, with_superposition
+    from qpi_core.solvers.harmonic_answer import kernel_without
     from qpi_core.solvers.refined import Prior, nothing_known, solve_refined
 
     image, points, weights = request.observation, request.positions, request.weights
-    size, pitch, model = request.kernel_size, request.pixel_size_nm, listed.model
-    doubt = _position_variance(request, listed)
-    harmonic = with_superposition(harmonic_solution(model, size, pitch, len(points), doubt), model, points, image)
+    size, model = request.kernel_size, listed.model
+    harmonic = _harmonic_prior(request, listed)
     nothing = nothing_known(image, size)
     priors = [
         Prior("harmonic", harmonic, HARMONIC_FREEDOM, lambda held: kernel_without(model, image, points, weights, size, held)),
@@ -200,6 +248,15 @@ def _refined_with(request: Request, listed: ListedFit) -> Answer:
     if network is None and wanted and request.has_model():
         network = run_two_step(request, listed.start)
     return Answer(solution, network, listed.repair)
+
+
+def _harmonic_prior(request: Request, listed: ListedFit) -> KernelSolution:
+    """Return the harmonic posterior of a list, with what its error bars owe to positions that the map itself has given."""
+    from qpi_core.solvers.harmonic_answer import harmonic_solution, with_superposition
+
+    points, doubt = listed.positions, _position_variance(request, listed)
+    solution = harmonic_solution(listed.model, request.kernel_size, request.pixel_size_nm, len(points), doubt)
+    return with_superposition(solution, listed.model, points, request.observation)
 
 
 def _position_variance(request: Request, listed: ListedFit) -> NDArray[np.float64] | None:

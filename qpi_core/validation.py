@@ -44,6 +44,20 @@ def require_observation(observation: ArrayLike) -> NDArray[np.float32]:
     return values
 
 
+NOISE_MODELS = ("auto", "white")
+
+
+def require_noise_model(name: str) -> str:
+    """Return the name of a noise model.
+
+    Raises:
+        InputError: there is no such noise model.
+    """
+    if name not in NOISE_MODELS:
+        raise InputError(f"noise_model must be one of {', '.join(NOISE_MODELS)}, but it is {name!r}.")
+    return name
+
+
 def is_constant(values: NDArray[np.float32]) -> bool:
     """Tell whether a map with at least one measured pixel varies by no more than single precision does."""
     return float(np.nanstd(values, dtype=np.float64)) <= 1e-6 * float(np.nanmax(np.abs(values)))

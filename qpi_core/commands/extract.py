@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qpi_core.methods import DEFAULT_METHOD, METHODS
+from qpi_core.validation import NOISE_MODELS
 
 if TYPE_CHECKING:
     from qpi_core.map_extraction import ExtractionOptions
@@ -79,6 +80,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--refine-positions", action="store_true", help="let the map move the defects (for positions marked by hand)")
     parser.add_argument("--refine-weights", action="store_true", help="let the map give each defect its own amplitude")
+    parser.add_argument(
+        "--noise-model",
+        choices=NOISE_MODELS,
+        default="auto",
+        help="auto: background, coloured noise and unequal defects as the map asks for them; white: a constant background and white noise",
+    )
     parser.add_argument(
         "--stability",
         action="store_true",
@@ -184,6 +191,7 @@ def _options(args: argparse.Namespace) -> ExtractionOptions:
         model=args.model,
         device=args.device,
         stability=args.stability,
+        noise_model=args.noise_model,
     )
 
 

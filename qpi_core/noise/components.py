@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.stats import gamma
 
 from qpi_core.noise.stationary import StationaryCovariance, StationaryParameters
 
@@ -136,9 +137,9 @@ def _without_gaps(covariance: StationaryCovariance, measured: NDArray[np.bool_],
 
 
 def score_group(model: MixedModel, parameters: StationaryParameters, strengths: Sequence[float], columns: Array) -> float:
-    """Return by how many deviations the map asks for one more group of random effects (score test at strength zero).
+    """Return how probable the model as it is makes what the map shows of one more group of random effects (score test at strength zero).
 
-    Under the model as it is, g = X^T P y / sigma is N(0, X^T P X) for the new columns X, so |g|^2 has the mean tr(M) and the variance
+    Under the model g = X^T P y / sigma is N(0, X^T P X) for the new columns X, so |g|^2 has the mean tr(M) and the variance
     2 tr(M^2), M = X^T P X.
 
     Args:
@@ -159,5 +160,14 @@ def score_group(model: MixedModel, parameters: StationaryParameters, strengths: 
     system = known_rows.T @ flat[:, :count] + np.eye(count)
     information = new_rows.T @ flat[:, count:] - across.T @ np.linalg.solve(system, across)
     pull = new_rows.T @ found.scaled_residual.ravel() / np.sqrt(found.variance)
-    deviation = float(np.sqrt(2 * np.sum(information * information.T)))
-    return (float(pull @ pull) - float(np.trace(information))) / deviation if deviation > 0 else 0.0
+    return chance_of(float(pull @ pull), float(np.trace(information)), 2 * float(np.sum(information * information.T)))
+
+
+def chance_of(squares: float, mean: float, variance: float) -> float:
+    """Return the probability of so large a sum of weighted squares, or a larger one: a gamma distribution of the same mean and variance.
+
+    (Satterthwaite's approximation.)
+    """
+    if mean <= 0 or variance <= 0:
+        return 1.0
+    return float(gamma.sf(squares, mean**2 / variance, scale=variance / mean))

@@ -109,5 +109,6 @@ def _strongest_peak(left: Array, measured: NDArray[np.bool_], options: PeakOptio
 
     step = 0.25 * resolution
     simplex = np.array([at, at + [step, 0], at + [0, step]])
-    refined = minimize(minus_power, at, method="Nelder-Mead", options={"initial_simplex": simplex, "xatol": 1e-4, "fatol": 0.0, "maxiter": 80})
+    limits = {"initial_simplex": simplex, "xatol": 1e-4, "fatol": 0.0, "maxiter": 80}
+    refined = minimize(minus_power, at, method="Nelder-Mead", options=limits)
     return float(refined.x[0]), float(refined.x[1])

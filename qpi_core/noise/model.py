@@ -30,6 +30,7 @@ class MapNoise:
         whitened_residual: (height, width), what neither kernel nor model explains, in units of its standard deviation.
         log_evidence_gain: over white noise on a constant background, price of all parameters taken off.
         signal: standard deviation of the kernel's part of the map.
+        constant: the constant background.
         waves: of the lattice.
         pixel_size_nm: pitch along x and y, or None.
         short: name of the term that is coloured noise, or None.
@@ -42,14 +43,21 @@ class MapNoise:
     whitened_residual: Array
     log_evidence_gain: float
     signal: float
+    constant: float
     waves: tuple[LatticeWave, ...] = ()
     pixel_size_nm: tuple[float, float] | None = None
     short: str | None = None
 
     @property
     def background(self) -> Array:
-        """The sum of all parts, (height, width)."""
-        return np.asarray(sum(self.parts.values(), np.zeros(self.outliers.shape)))
+        """The constant and all parts, (height, width)."""
+        return np.asarray(sum(self.parts.values(), np.full(self.outliers.shape, self.constant)))
+
+    @property
+    def coloured_sigma(self) -> float:
+        """Standard deviation of the coloured part of the noise, units of the map."""
+        names = {"background_length": "background_sigma", "streak_length": "streak_sigma"}
+        return self.parameters[names[self.short]][0] if self.short is not None else 0.0
 
     def removable(self) -> Array:
         """Return the parts that can be taken off before defects are looked for: all but the cores, which are theirs."""
@@ -72,7 +80,8 @@ class MapNoise:
             found.append(f"The noise is not white: neighbouring pixels share it{self._length(self.short)}; this was modelled.")
         if self.strength_spread > 0:
             found.append(
-                f"The defects differ in strength by {100 * self.strength_spread:.0f} %; each was given its own, their mean is that of the list."
+                f"The defects differ in strength by {100 * self.strength_spread:.0f} %; each was given its own, and their mean is that of "
+                "the list."
             )
         count = int(self.outliers.sum())
         if count:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.linalg import LinAlgError
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
-from qpi_core.noise.components import Components, MixedModel, evaluate_components
+from qpi_core.noise.components import Components, MixedModel, chance_of, evaluate_components
 from qpi_core.noise.stationary import StationaryCovariance, StationaryParameters
+from qpi_core.optimiser import minimise
 
 Array = NDArray[np.float64]
 
@@ -25,6 +25,8 @@ TERMS: dict[str, tuple[str, ...]] = {
     "streaks": ("streaks", "streak_length"),
 }
 """Terms of the stationary covariance with their parameters."""
+_VARIANCE_STEP, _LENGTH_STEP = 1.0, 0.4
+"""Longest steps of the logarithms."""
 
 
 @dataclass(frozen=True)
@@ -32,19 +34,19 @@ class SelectionOptions:
     """Numbers that the choice depends on.
 
     Attributes:
-        score: deviations of white noise beyond which a term may be there (the statistic has a longer tail than a Gaussian).
+        probability: of white noise below which a term may be there; some ten terms are tested.
         tried_lengths: correlation lengths in px at which a background is looked for.
         least: variance ratio at which a term is started, and below which it is nothing.
         most: largest variance ratio.
-        iterations: of one search.
+        rounds: of one search, each with a Hessian of its own.
         gain: in log likelihood at which a search ends.
     """
 
-    score: float = 5.0
+    probability: float = 1e-5
     tried_lengths: tuple[float, ...] = (3.0, 8.0, 16.0)
     least: float = 1e-3
     most: float = 1e6
-    iterations: int = 40
+    rounds: int = 4
     gain: float = 0.02
 
 
@@ -70,10 +72,10 @@ class NoiseFit:
 
 
 def score_white_noise(model: MixedModel, residual: Array, variance: float, options: SelectionOptions) -> dict[str, float]:
-    """Return by how many deviations of white noise a fit's residual asks for each term.
+    """Return how probable white noise makes what a fit's residual shows of each term.
 
-    For a term D the statistic is z^T D z / sigma^2 - tr D over sqrt(2 tr D^2), z the residual (zero where not measured). What the fit
-    itself took up makes it smaller, never larger.
+    For a term D the statistic is z^T D z / sigma^2, z the residual (zero where not measured): a sum of squares with mean tr D and
+    variance 2 tr D^2. What the fit itself took up makes it smaller, never larger.
     """
     shape = (model.values.shape[0], model.values.shape[1])
     height, width = shape
@@ -84,12 +86,12 @@ def score_white_noise(model: MixedModel, residual: Array, variance: float, optio
         down = np.exp(-0.5 * (np.subtract.outer(np.arange(height), np.arange(height)) * model.aspect[0] / length) ** 2)
         across = np.exp(-0.5 * (np.subtract.outer(np.arange(width), np.arange(width)) * model.aspect[1] / length) ** 2)
         form = float(np.sum(image[..., 0] * (down @ image[..., 0] @ across)))
-        found[f"background {length:g}"] = (form - model.pixels) / np.sqrt(2 * float(np.sum(down**2) * np.sum(across**2)))
+        found[f"background {length:g}"] = chance_of(form, model.pixels, 2 * float(np.sum(down**2) * np.sum(across**2)))
     covariance = StationaryCovariance(shape, StationaryParameters(rows=1.0, streaks=1.0), model.aspect)
     forms = dict(zip(StationaryParameters.names(), covariance.quadratic_forms(image), strict=True))
     streaky = np.exp(-np.abs(np.subtract.outer(np.arange(width), np.arange(width))) * model.aspect[1] / 6.0)
-    found["rows"] = (forms["rows"] - model.pixels) / np.sqrt(2.0 * height * width**2)
-    found["streaks"] = (forms["streaks"] - model.pixels) / np.sqrt(2.0 * height * float(np.sum(streaky**2)))
+    found["rows"] = chance_of(forms["rows"], model.pixels, 2.0 * height * width**2)
+    found["streaks"] = chance_of(forms["streaks"], model.pixels, 2.0 * height * float(np.sum(streaky**2)))
     return found
 
 
@@ -134,7 +136,7 @@ def _count(parameters: StationaryParameters, strengths: tuple[float, ...]) -> in
 
 
 def _optimised(model: MixedModel, parameters: StationaryParameters, strengths: tuple[float, ...], options: SelectionOptions) -> NoiseFit:
-    """Return the local optimum of the terms in use (L-BFGS on logarithms, with weak priors that keep lengths on the map)."""
+    """Return the local optimum of the terms in use; lengths stay on the map."""
     names = StationaryParameters.names()
     active = [k for needed in TERMS.values() if getattr(parameters, needed[0]) > 0 for k in (names.index(n) for n in needed)]
     groups = [k for k, v in enumerate(strengths) if v > 0]
@@ -162,14 +164,8 @@ def _optimised(model: MixedModel, parameters: StationaryParameters, strengths: t
 
     if not start.size:
         return NoiseFit(parameters, strengths, evaluate_components(model, parameters, strengths), 0)
-    start = np.clip(start, [b[0] for b in bounds], [b[1] for b in bounds])
-    result = minimize(
-        objective,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=bounds,
-        options={"maxiter": options.iterations, "ftol": options.gain / max(abs(objective(start)[0]), 1.0)},
-    )
-    best = unpacked(result.x)
+    lower, upper = np.array(bounds).T
+    scales = np.array([_LENGTH_STEP if names[k] in limits else _VARIANCE_STEP for k in active] + [_VARIANCE_STEP] * len(groups))
+    result = minimise(objective, start, scales, lower, upper, options.gain, options.rounds)
+    best = unpacked(result.point)
     return NoiseFit(*best, evaluate_components(model, *best), len(active) + len(groups))

@@ -102,7 +102,7 @@ def find_noise(
     problem, begun = _without_outliers(problem, positions, weights, begun)
     search = _Search(problem, positions, weights, begun, chosen)
     search.look_for_waves()
-    asked = int(np.isfinite(problem.values).sum()) < measured or bool(search.waves) or max(search.scores().values()) > chosen.score
+    asked = int(np.isfinite(problem.values).sum()) < measured or bool(search.waves) or min(search.chances().values()) < chosen.probability
     return search.run() if asked else None
 
 
@@ -155,8 +155,8 @@ class _Search:
             # The kernel has taken its share of a wave there; the map has all of it.
             self.waves = find_lattice_waves(np.where(self.measured, self.problem.values, np.nan).astype(np.float64))
 
-    def scores(self) -> dict[str, float]:
-        """Return the score test of every term for the fit under white noise."""
+    def chances(self) -> dict[str, float]:
+        """Return the probability that the score test of every term gives white noise, for the fit under white noise."""
         fit = self.begun.selection.best
         residual = self._image(self.raw.residual(fit.hyperparameters.orders, fit.evidence.profiles)[:, None])[..., 0]
         found = score_white_noise(self.model, residual, fit.evidence.variance, self.options)
@@ -197,8 +197,8 @@ class _Search:
             model = replace(self.model, groups=(kernel, *((groups | own)[name] for name in known)))
             for name, columns in own.items():
                 if name not in known:
-                    score = score_group(model, best.noise.parameters, (1.0, *(strengths[k] for k in known)), columns)
-                    if score <= self.options.score:
+                    chance = score_group(model, best.noise.parameters, (1.0, *(strengths[k] for k in known)), columns)
+                    if chance >= self.options.probability:
                         continue
                     strengths[name] = self._first_strength(name, fit)
                 groups[name] = columns

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
+from qpi_core.optimiser import minimise
 from qpi_core.solvers.harmonic_evidence import Evidence, RadialPrior, evaluate
-from qpi_core.solvers.newton import minimise
 from qpi_core.solvers.normal_equations import NormalEquations
 
 Array = NDArray[np.float64]
@@ -155,7 +155,7 @@ def cost_and_gradient(equations: NormalEquations, nodes: Array, point: Hyperpara
 
 
 def refine(equations: NormalEquations, nodes: Array, start: Hyperparameters, floor: float, rounds: int = 6) -> Fit:
-    """Return the local optimum that a quasi-Newton search reaches from start, in so many rounds at most (see newton.minimise)."""
+    """Return the local optimum that a quasi-Newton search reaches from start, in so many rounds at most (see optimiser.minimise)."""
 
     def objective(vector: Array) -> tuple[float, Array]:
         try:

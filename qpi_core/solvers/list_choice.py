@@ -47,7 +47,12 @@ class ListedFit:
 
 
 def fit_with_list(
-    values: NDArray[np.float32], positions: Array, kernel_size: int, weights: Array, pixel_size_nm: tuple[float, float] | None
+    values: NDArray[np.float32],
+    positions: Array,
+    kernel_size: int,
+    weights: Array,
+    pixel_size_nm: tuple[float, float] | None,
+    start: HarmonicStart | None = None,
 ) -> tuple[ListedFit, ...]:
     """Return the harmonic model for the list as given or, where the map contradicts it, for a repaired one; arguments as for fit_harmonics.
 
@@ -59,7 +64,7 @@ def fit_with_list(
     a round one leaves unexplained asks for a stretched one.
     """
     problem = HarmonicProblem(values, kernel_size, pixel_size_nm)
-    start = problem.start(positions, weights)
+    start = problem.start(positions, weights) if start is None else start
     if is_taken_as_given(values, positions) or start_leaves_white_noise(start, values):
         return (ListedFit(positions, weights, start, problem.fit(positions, weights, start), None),)
     stretched, its_start = problem.stretched(positions, weights, start)

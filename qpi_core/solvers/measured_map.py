@@ -31,6 +31,9 @@ from qpi_core.solvers.list_suspicion import Suspicion, is_taken_as_given, suspec
 Array = NDArray[np.float64]
 
 _DIFFERENCE = 1e-2
+_STRONG, _WEAK = 0.5, 0.05
+"""Standard deviation of a background, in units of the signal's, from which on a list can only be repaired without it, and below which it
+does no harm."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,18 @@ class ExplainedMap:
         cleaned: (height, width) the map without lattice, long waves and rows, NaN where not measured or an outlier.
         listed: the list that explains it, with the harmonic model under the noise model.
         noise: everything else.
+        evidence: log marginal likelihood of the map, the price of all parameters taken off.
     """
 
     cleaned: NDArray[np.float32]
     listed: ListedFit
     noise: MapNoise
+    evidence: float
+
+    @property
+    def may_be_the_kernel(self) -> bool:
+        """Say whether all that was found besides the kernel is of a kind that a kernel of another shape would leave, too."""
+        return set(self.noise.parts) <= {CORES}
 
 
 def explain_map(
@@ -67,30 +77,65 @@ def explain_map(
     """
     tell = report if report is not None else _no_progress
     begun = problem.start(positions, weights) if begun is None else begun
-    white = log_evidence(begun.selection.best, begun.samples.values.size)
+    pixels = begun.samples.values.size
+    white = log_evidence(begun.selection.best, pixels)
     tell(0.1, "Looking for background and coloured noise")
     noisy = find_noise(problem, positions, weights, begun)
     if noisy is None:
         return None
-    tell(0.6, "Solving for the kernel under the noise model")
+    tell(0.5, "Solving for the kernel under the noise model")
     found = _explained(problem, positions, noisy, white)
-    if not mend_list or is_taken_as_given(problem.values, positions):
-        return found
-    own = replace(problem, values=noisy.values)
-    first = own.simple_fit(positions, noisy.start.samples.weights, noisy.start)
-    suspicion, _ = suspect_list(found.cleaned, first, positions, noisy.start.samples.weights)
+    if mend_list and not is_taken_as_given(problem.values, positions):
+        tell(0.7, "Comparing the list of defects with the map")
+        mended = _with_a_right_list(problem, positions, found, noisy, white)
+        if mended is not found:
+            return mended
+    if found.may_be_the_kernel and _worth(problem.fit(positions, weights, begun)) > found.evidence:
+        return None
+    return found
+
+
+def _with_a_right_list(
+    problem: HarmonicProblem, positions: Array, found: ExplainedMap, noisy: NoisyStart, white: float
+) -> ExplainedMap | None:
+    """Return the map explained by the list as given, or by a repaired one that is decidedly better; None where that leaves white noise.
+
+    The list is repaired on the map as it is, unless its background is strong, and on the map without it.
+    """
+    weights = noisy.start.samples.weights
+    first = replace(problem, values=noisy.values).simple_fit(positions, weights, noisy.start)
+    suspicion, _ = suspect_list(found.cleaned, first, positions, weights)
     if suspicion is Suspicion.NONE:
         return found
-    tell(0.7, "Repairing the list of defects")
-    pitch = problem.pixel_size_nm
-    repaired = fit_with_list(found.cleaned, positions, problem.kernel_size, noisy.start.samples.weights, pitch)[-1]
-    if repaired.repair is None:
-        return found
-    again = find_noise(problem, repaired.positions, repaired.weights, problem.start(repaired.positions, repaired.weights))
-    if again is None or again.evidence - repaired.repair.price < noisy.evidence + DECISIVE:
-        return found
-    other = _explained(problem, repaired.positions, again, white)
-    return replace(other, listed=replace(other.listed, repair=repaired.repair))
+    removed = float(found.noise.removable().std())
+    best: ExplainedMap | None = found
+    evidence = found.evidence + DECISIVE
+    for values, tried in (
+        (problem.values, removed < _STRONG * found.noise.signal),
+        (found.cleaned, removed > _WEAK * found.noise.signal),
+    ):
+        if not tried or best is None:
+            continue
+        repaired = fit_with_list(values, positions, problem.kernel_size, weights, problem.pixel_size_nm)[-1]
+        if repaired.repair is None:
+            continue
+        start, price = problem.start(repaired.positions, repaired.weights), repaired.repair.price
+        again = find_noise(problem, repaired.positions, repaired.weights, start)
+        if again is None:
+            plain = log_evidence(start.selection.best, start.samples.values.size) - price
+            if plain > evidence:
+                best, evidence = None, plain
+            continue
+        other = _explained(problem, repaired.positions, again, white)
+        if other.evidence - price > evidence:
+            best, evidence = replace(other, listed=replace(other.listed, repair=repaired.repair)), other.evidence - price
+    return best
+
+
+def _worth(model: HarmonicModel) -> float:
+    """Return the log evidence of a model under white noise, less the price of the two numbers of a stretch."""
+    pixels = model.equations.pixels
+    return log_evidence(model.fit, pixels) - (float(np.log(pixels)) if model.stretch is not None else 0.0)
 
 
 def _no_progress(share: float, words: str) -> None:
@@ -102,14 +147,17 @@ def _explained(problem: HarmonicProblem, positions: Array, noisy: NoisyStart, wh
     model = replace(problem, values=noisy.values).fit(positions, weights, noisy.start)
     shape = (problem.values.shape[0], problem.values.shape[1])
     kernel_part = superposition(model, shape).astype(np.float64)
-    background = model.equations.background(model.fit.evidence.profiles)
-    noise = _described(problem, noisy, model, kernel_part, background, white)
+    noise = _described(problem, noisy, model, kernel_part, white)
     cleaned = np.asarray(noisy.values - noise.removable(), dtype=np.float32)
-    return ExplainedMap(cleaned, ListedFit(positions, weights, noisy.start, model, None), noise)
+    # The first stage's fit was refined since, under the same noise.
+    evidence = noisy.evidence + log_evidence(model.fit, model.equations.pixels) - log_evidence(
+        noisy.start.selection.best, model.equations.pixels
+    )
+    return ExplainedMap(cleaned, ListedFit(positions, weights, noisy.start, model, None), noise, evidence)
 
 
 def _described(
-    problem: HarmonicProblem, noisy: NoisyStart, model: HarmonicModel, kernel_part: Array, background: float, white: float
+    problem: HarmonicProblem, noisy: NoisyStart, model: HarmonicModel, kernel_part: Array, white: float
 ) -> MapNoise:
     """Return the posterior means of all parts for the kernel as it was found, and the parameters with their errors."""
     names, columns, strengths = noisy.effects.names, noisy.effects.columns, noisy.noise.strengths[1:]
@@ -140,6 +188,7 @@ def _described(
         whitened_residual=found.scaled_residual / np.sqrt(found.variance),
         log_evidence_gain=noisy.evidence - white,
         signal=float(kernel_part[measured].std()),
+        constant=found.background,
         waves=noisy.waves,
         pixel_size_nm=pitch,
         short=short[0] if short else None,

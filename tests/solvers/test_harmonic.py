@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from qpi_core.errors import InputError
+from qpi_core.optimiser import minimise
 from qpi_core.solvers.harmonic import solve_harmonic
 from qpi_core.solvers.harmonic_basis import RadialSplines, design_tiles, take_samples
 from qpi_core.solvers.harmonic_evidence import RadialPrior, evaluate, low_rank_factor, posterior_factor
 from qpi_core.solvers.harmonic_model import fit_harmonics
-from qpi_core.solvers.newton import minimise
 from qpi_core.solvers.normal_equations import StoredDesign, accumulate_equations
 
 PITCH_NM = 10 / 64
