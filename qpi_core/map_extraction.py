@@ -143,7 +143,7 @@ def read_inputs(files: MapFiles, options: ExtractionOptions) -> MapInputs:
     scan = load_map(files.scan, files.scan_name, pixel_size_nm=options.pixel_size_nm, channel=options.channel)
     pitch = scan.pixel_size_nm if scan.pixel_size_known else None
     listed, name = read_source(files.positions, files.positions_name)
-    positions = load_positions(listed, name, pixel_size_nm=pitch, shape=scan.shape)
+    positions = load_positions(listed, name, pixel_size_nm=pitch, shape=scan.shape, frame=scan.scanner_frame)
     prepared = options.preparation().apply_to_scan(scan, options.channel, options.bias_mv, options.layer)
     height, width = prepared.values.shape
     moved = prepared.coordinates.forward(positions.positions_px)
@@ -173,7 +173,7 @@ def extract_inputs(inputs: MapInputs, options: ExtractionOptions, extractor: Ext
         InputError: as Extractor.extract and Extractor.extract_classes.
     """
     if inputs.labels is not None:
-        return extractor.extract_classes(
+        classes = extractor.extract_classes(
             inputs.prepared.values,
             inputs.positions_px,
             inputs.labels,
@@ -182,7 +182,8 @@ def extract_inputs(inputs: MapInputs, options: ExtractionOptions, extractor: Ext
             options.refine_positions,
             options.refine_weights,
             inputs.pixel_size_nm,
-        ).with_source(_source(inputs, options))
+        )
+        return classes.with_source({**_source(inputs, options), **_in_the_scanner(inputs, classes.positions)})
     estimate = extractor.extract(
         inputs.prepared.values,
         inputs.positions_px,
@@ -195,7 +196,15 @@ def extract_inputs(inputs: MapInputs, options: ExtractionOptions, extractor: Ext
     )
     if options.stability:
         estimate = _with_stability(estimate, inputs, extractor)
-    return estimate.with_source(_source(inputs, options))
+    return estimate.with_source({**_source(inputs, options), **_in_the_scanner(inputs, estimate.positions)})
+
+
+def _in_the_scanner(inputs: MapInputs, positions_px: NDArray[np.float64]) -> dict[str, Any]:
+    """Return the positions as used in the scanner's coordinates, {} where the file does not say where the map lies."""
+    frame = inputs.scan.scanner_frame
+    if frame is None:
+        return {}
+    return {"positions_scanner_nm": frame.to_scanner(inputs.prepared.coordinates.backward(positions_px))}
 
 
 def _with_stability(estimate: KernelEstimate, inputs: MapInputs, extractor: Extractor) -> KernelEstimate:

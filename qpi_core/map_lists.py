@@ -13,7 +13,7 @@ from qpi_core.maps import READABLE_EXTENSIONS
 POSITION_EXTENSIONS = (".csv", ".txt", ".json", ".npy")
 """Extensions of lists of positions, in the order in which they are looked for."""
 
-_HEADING = re.compile(rb"(\xef\xbb\xbf)?\s*[#\"]?\s*x[ _\[(]*(px|nm|pixel)", re.IGNORECASE)
+_HEADING = re.compile(rb"(\xef\xbb\xbf)?\s*[#\"]?\s*x[ _\[(]*(scanner[ _\[(]*)?(px|nm|pixel)", re.IGNORECASE)
 
 MAP_EXTENSIONS = frozenset(f".{extension}" for extension in READABLE_EXTENSIONS)
 

@@ -154,6 +154,7 @@ def _map_text(scan: ScanMap, writer: ArchiveWriter) -> dict[str, Any]:
         "pixel_size_nm": list(scan.pixel_size_nm),
         "pixel_size_known": bool(scan.pixel_size_known),
         "angle_deg": json_ready(scan.angle_deg),
+        "centre_nm": None if scan.centre_nm is None else list(scan.centre_nm),
         "metadata": json_ready(scan.metadata),
         "notes": list(scan.notes),
         "warnings": list(scan.warnings),
@@ -181,11 +182,20 @@ def _read_map(text: dict[str, Any], reader: ArchiveReader) -> ScanMap:
         pixel_size_nm=require_pixel_size(tuple(text["pixel_size_nm"])),
         pixel_size_known=bool(text["pixel_size_known"]),
         angle_deg=float(text["angle_deg"]),
+        centre_nm=_centre(text.get("centre_nm"), reader.name),
         metadata={str(key): str(value) for key, value in text["metadata"].items()},
         notes=tuple(str(note) for note in text["notes"]),
         channel_bias_mv=_own_energies(own, values, reader.name),
         warnings=tuple(str(warning) for warning in text.get("warnings", [])),
     )
+
+
+def _centre(listed: Any, name: str) -> tuple[float, float] | None:
+    if listed is None:
+        return None
+    if len(listed) != 2 or not all(type(number) in (int, float) and math.isfinite(number) for number in listed):
+        raise InputError(f"{name} holds a place of the map that is no pair of numbers; it is damaged, so save the session again.")
+    return float(listed[0]), float(listed[1])
 
 
 def _own_energies(text: dict[str, Any], values: Mapping[str, NDArray[Any]], name: str) -> dict[str, NDArray[np.float64]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,18 @@ def test_notes_of_the_reader_stand_under_the_map_until_the_user_answers_them():
     width.set_value(5.0).run()
     assert "60 % of the points hold a value" in captions(app) and UNKNOWN_SIZE not in captions(app)
     assert "5 × 5 nm" in captions(app)
+
+
+def test_a_doubt_about_the_channel_stands_out_until_another_is_chosen():
+    rng = np.random.default_rng(4)
+    np.savez(content := io.BytesIO(), height=rng.standard_normal((20, 20)), second=rng.standard_normal((20, 20)))
+    app = start()
+    app.file_uploader(key="map_upload").upload("two.npz", content.getvalue()).run()
+    assert not app.exception and any("which channel is dI/dV" in warning.value for warning in app.warning)
+    channel = next(field for field in app.selectbox if field.label == "Channel")
+    assert channel.value == "height"
+    channel.set_value("second").run()
+    assert not app.exception and not any("which channel is dI/dV" in warning.value for warning in app.warning)
 
 
 @pytest.mark.parametrize(

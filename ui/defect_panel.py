@@ -84,7 +84,7 @@ def _read_list(space: Workspace, view: MapView, name: str, content: bytes, units
     from qpi_core.maps.positions import load_positions
 
     try:
-        return load_positions(content, name, view.file_pixel_size_nm, space.loaded.scan.shape)
+        return load_positions(content, name, view.file_pixel_size_nm, space.loaded.scan.shape, frame=space.loaded.scan.scanner_frame)
     except InputError:
         if units is None:
             raise

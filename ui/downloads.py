@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import streamlit as st
 
 from qpi_core.bundle import classes_zip, estimate_zip
 from qpi_core.exchange import estimate_gwy, estimate_npz, kernel_csv
+from qpi_core.exchange_igor import fft_ibw, kernel_ibw
+from qpi_core.exchange_nexus import estimate_nexus
 from qpi_core.export import npy_bytes, png_bytes, sidecar_bytes
 from qpi_core.qspace_view import QSpaceView
 from qpi_core.report import report_html
@@ -82,6 +85,7 @@ def whole_results(outcome: Outcome, view: Callable[[], QSpaceView | None] = lamb
 def single_files(outcome: Outcome) -> list[Download]:
     """Return the files that hold one thing each."""
     estimate, stem = outcome.estimate, file_stem(outcome)
+    no_hdf5 = "" if find_spec("h5py") else "HDF5 needs the package h5py (requirements-formats.txt)."
     no_uncertainty = "" if estimate.uncertainty is not None else "This method gives no uncertainty."
     no_length = "" if estimate.pixel_size_nm is not None else "Gwyddion needs the pixel size: enter the width of the map and extract again."
 
@@ -103,6 +107,9 @@ def single_files(outcome: Outcome) -> list[Download]:
             "Complex, q = 0 at index k // 2.",
         ),
         Download("kernel_csv", "Kernel CSV", f"{stem}_kernel.csv", "text/csv", lambda: kernel_csv(estimate), texts.KERNEL_CSV),
+        Download("kernel_ibw", "Kernel Igor", f"{stem}_kernel.ibw", _BINARY, lambda: kernel_ibw(estimate), "A wave with its scales in m."),
+        Download("fft_ibw", "FFT Igor", f"{stem}_fft.ibw", _BINARY, lambda: fft_ibw(estimate), "Magnitude over q in rad/nm (2π included)."),
+        Download("nexus", "HDF5 (NeXus)", f"{stem}.nxs", _BINARY, lambda: estimate_nexus(estimate), texts.NEXUS, no_hdf5),
         Download("gwy", "Gwyddion", f"{stem}.gwy", _BINARY, lambda: estimate_gwy(estimate), texts.GWYDDION, no_length),
     ]
 

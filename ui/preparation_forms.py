@@ -30,6 +30,8 @@ TITLES = {
     "mask_rectangle": "Leave out a rectangle",
     "mask_disc": "Leave out a disc",
     "mask_polygon": "Leave out a polygon",
+    "average_sweeps": "Average there and back",
+    "derive_conductance": "dI/dV from the current",
     "normalise_set_point": "Divide by the current",
 }
 ABOUT = {
@@ -43,6 +45,8 @@ ABOUT = {
     "mask_rectangle": "Pixels in it take no part in the solve.",
     "mask_disc": "Pixels in it take no part in the solve.",
     "mask_polygon": "Pixels in it take no part in the solve.",
+    "average_sweeps": "The mean of the forward and the backward channel of this signal. Comes before all other steps.",
+    "derive_conductance": "The slope of a smooth curve through neighbouring energies of I (Savitzky-Golay). Comes before all other steps.",
     "normalise_set_point": "Against the set-point effect. Near zero bias it fails, and I has a pattern of its own (arXiv 1606.07402).",
 }
 LEVELLINGS = {
@@ -99,6 +103,8 @@ def step_form(name: str, layer: FormLayer) -> dict[str, Any]:
         "mask_rectangle": _rectangle_form,
         "mask_disc": _disc_form,
         "mask_polygon": _polygon_form,
+        "average_sweeps": lambda layer: {},
+        "derive_conductance": _derivative_form,
         "normalise_set_point": _set_point_form,
     }[name]
     return {"step": name, **form(layer)}
@@ -234,6 +240,14 @@ def _polygon_form(layer: FormLayer) -> dict[str, Any]:
     )
     lines = [line for line in str(text or "").splitlines() if line.strip()]
     return {"corners": [_pair(line, "Corners") for line in lines], "keep": _keep()}
+
+
+def _derivative_form(layer: FormLayer) -> dict[str, Any]:
+    window = st.select_slider(
+        "Energies in a fit", list(range(3, 42, 2)), value=7, key="prepare_window", help="More smooth more, and blur what is narrower."
+    )
+    order = st.select_slider("Order of the curve", [1, 2, 3, 4], value=2, key="prepare_order", help="Of the polynomial in each fit.")
+    return {"window": int(window), "order": min(int(order), int(window) - 1)}
 
 
 def _set_point_form(layer: FormLayer) -> dict[str, Any]:

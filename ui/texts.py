@@ -1,7 +1,8 @@
 """Sentences of the pages: what each control means. Kept apart from the code that shows them."""
 
 MAP_FILE = (
-    "npy, npz, csv, txt, png, tif, mat, HDF5, Nanonis sxm and 3ds, Createc dat, Gwyddion gwy, Igor ibw, RHK sm4, WSxM stp; of Omicron "
+    "npy, npz, csv, txt, png, tif, mat, HDF5, Nanonis sxm and 3ds, Createc dat, Gwyddion gwy and gsf, Igor ibw, RHK sm4, Nanosurf nid, "
+    "Gxsm nc, Aarhus mul, WSxM stp and gsi, lists of points x, y, z; of Omicron "
     "Matrix, a ZIP of the images and their result file (_0001.mtrx). The content is checked, whatever the name says; nothing leaves this "
     "computer. A saved session opens here too."
 )
@@ -81,6 +82,7 @@ KERNEL_LIMITS = "Percentiles of the values at the two ends of the colours, for k
 SNIPPET = "Lines that give the same kernel to the last bit."
 NPZ = "Kernel, uncertainty, FFT, observation, reconstruction, residual, positions and axes as named arrays."
 KERNEL_NPY = "float32, centre at index k // 2, units of the map."
+NEXUS = "Kernel with its errors, Fourier transform, map, defects and side-car, signals and axes named as NeXus names them."
 KERNEL_CSV = "One pixel a line: x, y from the centre, kernel, standard deviation."
 GWYDDION = "Kernel, uncertainty, map, reconstruction and residual as channels of a .gwy file."
 LOG_FFT = "Logarithmic: log10 of the magnitude, over four decades."

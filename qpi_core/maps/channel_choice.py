@@ -37,11 +37,11 @@ class Signal(IntEnum):
 CERTAIN = frozenset({Signal.CONDUCTANCE, Signal.LOCK_IN_X, Signal.ANOTHER_LOCK_IN_X, Signal.LOCK_IN_AMPLITUDE, Signal.LOCK_IN})
 """Signals that are dI/dV by their name alone; an auxiliary input often is, as the lock-in's output is plugged in there."""
 
-CONDUCTANCE_NAMES = re.compile(r"(?<![a-z])d ?i ?/? ?d ?[vu](?![a-z])|(?<![a-z])l?dos(?![a-z])|conductance")
+CONDUCTANCE_NAMES = re.compile(r"(?<![a-z])d ?i ?/? ?d ?[vu](?![a-z])|(?<![a-z])l?dos(?![a-z])|conductance|(?<![a-z])cond(?![a-z])")
 """dI/dV by its own names, in a name in lower case with blanks for underscores."""
 
 WORDS: Mapping[str, frozenset[str]] = {
-    "lock-in": frozenset({"lockin", "lia", "li", "demod", "demodulator", "sr"}),
+    "lock-in": frozenset({"lockin", "lia", "li", "demod", "demodulator", "sr", "mfli", "uhfli"}),
     "x": frozenset({"x", "re", "real", "inphase"}),
     "y": frozenset({"y", "im", "imag", "quadrature"}),
     "phase": frozenset({"phi", "phase", "theta", "φ", "θ"}),
@@ -55,6 +55,7 @@ WORDS: Mapping[str, frozenset[str]] = {
 """Words by which signals and directions are known; LIX, LockinX, LI_Demod_1_X, Lock-in 2 X ... are taken apart into them."""
 
 _GLUED = re.compile(r"(lockin|lia|li|demod)(x|y|r|phi|phase|amp|mag)?")
+_UNIT = re.compile(r"\s+\([^()]*\)|(?<=[\w\]])\([^()]*\)\s*$")
 _PASS = re.compile(r"\[p\d+\]", re.IGNORECASE)
 _HIGHER = frozenset({"2nd", "3rd", "second", "third"})
 _MOST_LISTED = 24
@@ -123,7 +124,8 @@ def without_direction(name: str) -> str:
 
 def _lock_in_signal(words: list[str]) -> Signal:
     if _any(words, "x"):
-        numbers = {word for word in words if word.isdecimal() and len(word) < 3} - {"1"}
+        first = next(place for place, word in enumerate(words) if word in WORDS["lock-in"])
+        numbers = {word for word in words[first:] if word.isdecimal() and len(word) < 3} - {"1"}
         return Signal.ANOTHER_LOCK_IN_X if numbers else Signal.LOCK_IN_X
     if _any(words, "y"):
         return Signal.LOCK_IN_Y
@@ -145,7 +147,7 @@ def _any(words: list[str], kind: str) -> bool:
 
 def _words(name: str) -> list[str]:
     """Return the words of a name in lower case without its unit; CamelCase, digits and glued lock-in components are taken apart."""
-    bare = re.sub(r"\s*\([^()]*\)\s*$", "", name)
+    bare = _UNIT.sub(" ", name)
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", bare).lower().replace("_", " ")
     joined = re.sub(r"\block[ -]?in\b|\blockin", "lockin ", spaced)
     joined = re.sub(r"\bin[ -]phase\b", "inphase", joined)

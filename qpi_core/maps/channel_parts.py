@@ -103,4 +103,4 @@ def say_what_else_there_is(content: MapContent) -> str:
     more = f" and {len(named) - _MOST_LISTED} more" if len(named) > _MOST_LISTED else ""
     height, width = next(iter(content.values.values())).shape[1:]
     listed = ", ".join(named[:_MOST_LISTED]) + more
-    return f"Shown are the channels of {width} x {height} px; of another size, and shown when asked for by name: {listed}."
+    return f"Taken are the channels of {width} x {height} px. Of another size, and loaded when named (load_map, --channel): {listed}."

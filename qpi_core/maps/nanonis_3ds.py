@@ -14,6 +14,7 @@ from qpi_core.maps.limits import require_plausible_size
 from qpi_core.maps.names import decoded, unique_name
 from qpi_core.maps.nanonis_sweep import SweptData, sweep_energies
 from qpi_core.maps.scan_map import MapArray, MapContent
+from qpi_core.maps.scanner_frame import ScannerFrame
 
 GRID_MAGIC = b"Grid dim="
 _HEADER_END = re.compile(rb":HEADER_END:\r?\n")
@@ -77,6 +78,7 @@ def read_3ds(content: bytes, name: str) -> MapContent:
         bias_mv=sweep.bias_mv,
         pixel_size_nm=(settings[3] / height * 1e9, settings[2] / width * 1e9) if settings[2] > 0 and settings[3] > 0 else None,
         angle_deg=settings[4] if np.isfinite(settings[4]) else 0.0,
+        centre_nm=_centre_nm(settings, data, parameters),
         metadata=header,
         notes=tuple(notes),
         warnings=(*entries.contradictions(("Grid dim", "Grid settings", "Points", "Filetype", "Channels")), *sweep.warnings),
@@ -93,19 +95,23 @@ def _header(content: bytes, name: str) -> tuple[HeaderEntries, int]:
     end = _HEADER_END.search(content, 0, 2**20)
     if end is None:
         raise InputError(f"{name} begins as a Nanonis grid, but its header does not end; the file is cut off or damaged, so copy it again.")
-    return read_entries(_pairs(decoded(content[: end.start()]))), end.end()
+    lines = decoded(content[: end.start()]).splitlines()
+    entries = read_entries(_pairs(lines))
+    if "Grid dim" not in entries.values or "Points" not in entries.values:  # a comment whose quote never ends
+        entries = read_entries(_pairs(lines, comments=False))
+    return entries, end.end()
 
 
-def _pairs(header: str) -> Iterator[tuple[str, str]]:
+def _pairs(lines: list[str], comments: bool = True) -> Iterator[tuple[str, str]]:
     """Yield key and value of each line; the lines of a comment in quotes belong to it up to the one that ends with a quote."""
     inside = False
-    for line in header.splitlines():
+    for line in lines:
         text = line.strip()
         if inside:
             inside = not text.endswith('"')
             continue
         key, _, value = text.partition("=")
-        inside = key.strip().lower() == "comment" and value.startswith('"') and (len(value) == 1 or not value.endswith('"'))
+        inside = comments and key.strip().lower() == "comment" and value.startswith('"') and (len(value) == 1 or not value.endswith('"'))
         yield key.strip(), value.strip().strip('"')
 
 
@@ -159,6 +165,25 @@ def _first_row_is_bottom(data: NDArray[np.float32], parameters: list[str], angle
         along = data[:, :, parameters.index("X (m)")] * np.sin(angle) + data[:, :, parameters.index("Y (m)")] * np.cos(angle)
     rows = [float(row[np.isfinite(row)].mean()) for row in along if np.isfinite(row).any()]
     return rows[-1] > rows[0] if len(rows) > 1 and rows[-1] != rows[0] else None
+
+
+def _centre_nm(settings: tuple[float, float, float, float, float], data: NDArray[np.float32], parameters: list[str]) -> tuple[float, float]:
+    """Return the centre of the frame in nm: as set, moved by what the recorded places are off on average (rows from the top).
+
+    Nanonis measures at the corner of each pixel or at its centre, and the scanner creeps: only the recorded places tell.
+    """
+    centre = settings[0] * 1e9, settings[1] * 1e9
+    height, width = data.shape[:2]
+    if "X (m)" not in parameters or "Y (m)" not in parameters or not np.isfinite(settings).all() or min(settings[2:4]) <= 0:
+        return centre
+    frame = ScannerFrame(centre, settings[4], (height, width), (settings[3] / height * 1e9, settings[2] / width * 1e9))
+    rows, columns = np.mgrid[:height, :width].reshape(2, -1)
+    places = np.stack([data[:, :, parameters.index(name)].reshape(-1) for name in ("X (m)", "Y (m)")], axis=1).astype(np.float64) * 1e9
+    with np.errstate(over="ignore", invalid="ignore"):
+        off = places - frame.to_scanner(np.stack([columns, rows], axis=1))
+        off = off[np.isfinite(off).all(axis=1)]
+        shift = np.median(off, axis=0) if len(off) else np.zeros(2)
+    return float(centre[0] + shift[0]), float(centre[1] + shift[1])
 
 
 def _varies(values: NDArray[np.float32]) -> bool:

@@ -125,7 +125,7 @@ def _recorded_limits(data: SweptData) -> tuple[_Source | None, list[str]]:
     limits = limits[np.isfinite(limits).all(axis=1)]
     if not len(limits) or not limits.any():
         return None, []
-    start, end = (float(limit) for limit in limits[0])
+    start, end = (float(str(np.float32(limit))) for limit in limits[0])  # 0.2 V was stored in single precision: 200 mV it is
     source = _even("the sweep from start to end recorded with every point", start, end, data.points)
     different = int((np.abs(limits - limits[0]).max(axis=1) > 1e-6).sum())
     sentence = f"The sweep's limits differ between points: {different} of {len(limits)} points have others than the first."

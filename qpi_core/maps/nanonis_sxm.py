@@ -75,6 +75,7 @@ def read_sxm(content: bytes, name: str) -> MapContent:
         values[title], own[title] = stack, energies
         units[title] = next(units[name] for name, (_, its_signal, _) in passed.items() if its_signal == signal)
     size_x, size_y = ([_number(text) for text in tags.get("SCAN_RANGE", "").split()[:2]] + [float("nan")] * 2)[:2]
+    centre = ([_number(text) for text in tags.get("SCAN_OFFSET", "").split()[:2]] + [float("nan")] * 2)[:2]
     return MapContent(
         values=values,
         units=units,
@@ -82,6 +83,7 @@ def read_sxm(content: bytes, name: str) -> MapContent:
         channel_bias_mv=own,
         pixel_size_nm=(size_y / height * 1e9, size_x / width * 1e9) if size_x > 0 and size_y > 0 else None,
         angle_deg=_number(tags.get("SCAN_ANGLE", ""), missing=0.0),
+        centre_nm=(centre[0] * 1e9, centre[1] * 1e9),
         metadata=tags,
         notes=("The scan ran upwards; its rows were turned so that the first one is the top of the frame.",) if up else (),
         warnings=(*entries.contradictions(("SCAN_PIXELS", "SCAN_RANGE", "SCAN_DIR", "SCAN_ANGLE", "BIAS", "DATA_INFO")), *passes.warnings),

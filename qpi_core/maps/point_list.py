@@ -25,6 +25,8 @@ _LEAST_POINTS = 16
 _MOST_COLUMNS = 12
 _ON_GRID = 0.1
 _LEAST_FILLED_NAMED, _LEAST_FILLED_UNNAMED = 0.25, 0.9
+_LARGEST_STEP_M = 1e-6
+_METRES = "The list does not give the unit of x and y; as its steps are below a millionth, they were read as metres."
 _Y_UPWARDS = "One point a line, put on its grid of {} x {} with y upwards: the first row is that of the largest y."
 
 
@@ -97,13 +99,15 @@ def _content(table: NDArray[np.float64], columns: list[_Column], grid: RegularGr
         if number > 1 and (number != bias or energies is None):
             title = unique_name(f"{column.name} ({column.unit})" if column.unit else column.name, values)
             values[title], units[title] = _on_grid(table[:, number], layer, grid, shape), column.unit
-    pitch = [nm_per_unit(columns[axis].unit) * step for axis, step in zip((1, 0), grid.pitch, strict=True)]
+    units_of_length = [columns[axis].unit for axis in (1, 0)]
+    metres = units_of_length == ["", ""] and max(grid.pitch) < _LARGEST_STEP_M
+    pitch = [nm_per_unit("m" if metres else unit) * step for unit, step in zip(units_of_length, grid.pitch, strict=True)]
     return MapContent(
         values=values,
         units=units,
         bias_mv=None if energies is None else energies * factor,
         pixel_size_nm=(float(pitch[0]), float(pitch[1])) if np.isfinite(pitch).all() else None,
-        notes=(_Y_UPWARDS.format(grid.shape[1], grid.shape[0]),),
+        notes=(_Y_UPWARDS.format(grid.shape[1], grid.shape[0]), *([_METRES] if metres else [])),
     )
 
 

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
+from qpi_core.maps.aarhus import read_mul
 from qpi_core.maps.arrays import read_npy, read_npz
 from qpi_core.maps.channel_choice import ChannelChoice, choose_channel, doubt_about
 from qpi_core.maps.channel_parts import say_what_else_there_is, with_channel
 from qpi_core.maps.createc import CREATEC_MAGICS, read_createc
 from qpi_core.maps.gwyddion import GWY_MAGIC, read_gwy
+from qpi_core.maps.gxsm import NETCDF_MAGICS, read_gxsm
 from qpi_core.maps.hdf5 import HDF5_MAGIC, read_hdf5
 from qpi_core.maps.igor import IGOR_MAGICS, is_igor_wave, old_igor_version, read_igor
 from qpi_core.maps.images import read_png
@@ -25,8 +27,10 @@ from qpi_core.maps.matrix import is_matrix_archive, read_matrix, read_matrix_arc
 from qpi_core.maps.matrix_parameters import MATRIX_MAGIC
 from qpi_core.maps.nanonis_3ds import GRID_MAGIC, is_grid, read_3ds
 from qpi_core.maps.nanonis_sxm import SXM_MAGIC, is_sxm, read_sxm
+from qpi_core.maps.nanosurf import NID_MAGIC, read_nid
 from qpi_core.maps.rhk import is_rhk, read_rhk
 from qpi_core.maps.scan_map import SIZE_UNKNOWN, MapArray, MapContent, ScanMap
+from qpi_core.maps.simple_field import GSF_MAGIC, read_gsf
 from qpi_core.maps.source import FileSource, read_source
 from qpi_core.maps.text_grid import read_text
 from qpi_core.maps.tiff import read_tiff
@@ -55,15 +59,19 @@ _FORMATS = (
     _Format("Gwyddion file", (".gwy",), (GWY_MAGIC,), read_gwy),
     _Format("MATLAB file", (".mat",), (MAT_5_MAGIC, MAT_73_MAGIC), read_mat),
     _Format("HDF5 file", (".h5", ".hdf5", ".nxs"), (HDF5_MAGIC,), read_hdf5),
-    _Format("WSxM image", (".stp",), (WSXM_MAGIC,), read_wsxm),
+    _Format("WSxM image", (".stp", ".gsi"), (WSXM_MAGIC,), read_wsxm),
+    _Format("Gwyddion simple field", (".gsf",), (GSF_MAGIC,), read_gsf),
+    _Format("Nanosurf scan", (".nid",), (NID_MAGIC,), read_nid),
+    _Format("Gxsm scan", (".nc",), NETCDF_MAGICS, read_gxsm),
 )
 _IGOR = _Format("binary wave of Igor", (".ibw",), (), read_igor)  # two bytes prove nothing: its header's checksum does
 _RHK = _Format("scan of RHK", (".sm4",), (), read_rhk)  # its mark begins at the third byte
+_AARHUS = _Format("scan of an Aarhus STM", (".mul", ".flm"), (), read_mul)  # has no mark of its own
 _MATRIX = _Format("Omicron Matrix measurement", (), (MATRIX_MAGIC,), lambda content, name: read_matrix({name: content}, name))
 _MATRIX_ARCHIVE = _Format("Omicron Matrix measurement", (), (), read_matrix_archive)
 _TEXT = _Format("text", (".csv", ".txt", ".asc", ".dat", ".xyz", ".tsv"), (), read_text)
 
-READABLE_EXTENSIONS = tuple(extension.lstrip(".") for kind in (*_FORMATS, _IGOR, _RHK, _TEXT) for extension in kind.extensions)
+READABLE_EXTENSIONS = tuple(extension.lstrip(".") for kind in (*_FORMATS, _IGOR, _RHK, _AARHUS, _TEXT) for extension in kind.extensions)
 """Extensions of the readable formats, without the dot, for file choosers."""
 
 _RHK_MARK = "STiMage".encode("utf-16-le")
@@ -132,6 +140,8 @@ def _recognise(content: bytes, name: str) -> _Format:
         )
     if is_igor_wave(content) or (content.startswith(IGOR_MAGICS) and name.lower().endswith(".ibw")):
         return _IGOR
+    if name.lower().endswith(_AARHUS.extensions):
+        return _AARHUS
     extension = "." + name.rpartition(".")[2].lower() if "." in name else ""
     for kind in (*_FORMATS, _IGOR, _RHK):
         if extension in kind.extensions:
@@ -173,6 +183,7 @@ def _scan_map(
         pixel_size_nm=pixel_size,
         pixel_size_known=known,
         angle_deg=found.angle_deg,
+        centre_nm=found.centre_nm if found.centre_nm is not None and np.isfinite(found.centre_nm).all() else None,
         metadata=found.metadata,
         notes=tuple(notes),
         warnings=warnings,

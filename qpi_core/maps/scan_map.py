@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
 from qpi_core.maps.channel_choice import ChannelChoice, choose_channel, doubt_about
+from qpi_core.maps.scanner_frame import ScannerFrame
 from qpi_core.validation import require_pixel_size
 
 MapArray = NDArray[np.floating[Any]]
@@ -35,6 +36,7 @@ class MapContent:
         warnings: plain sentences on what to beware of: the file disagrees with itself, or does not say what it should.
         channel_bias_mv: channel name to (layers,) energies of its own, where channels were measured at different ones.
         others: channels of other sizes, which do not fit into the same map.
+        centre_nm: (x, y) of the frame's centre in the scanner's coordinates, x to the right, y upwards; None where it is not known.
     """
 
     values: Mapping[str, MapArray]
@@ -47,6 +49,7 @@ class MapContent:
     warnings: tuple[str, ...] = ()
     channel_bias_mv: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     others: tuple[MapContent, ...] = ()
+    centre_nm: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +69,7 @@ class ScanMap:
             pixels, and `notes` says so.
         pixel_size_known: whether the pixel size came from the file or from the user.
         angle_deg: rotation of the scan frame, degrees clockwise; the arrays are in the frame, not rotated back.
+        centre_nm: (x, y) of the frame's centre in the scanner's coordinates, None where the file does not say (`scanner_frame`).
         metadata: header entries as text.
         notes: plain sentences on how the file was read, the warnings first.
         warnings: those of the notes that the user should act on: the file disagrees with itself, or does not say what it should.
@@ -84,6 +88,7 @@ class ScanMap:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     channel_bias_mv: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    centre_nm: tuple[float, float] | None = None
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -95,6 +100,13 @@ class ScanMap:
         """Return (height, width) in pixels."""
         height, width = next(iter(self.values.values())).shape[-2:]
         return int(height), int(width)
+
+    @property
+    def scanner_frame(self) -> ScannerFrame | None:
+        """Return where the map lies in the scanner's coordinates, None where the file does not say."""
+        if self.centre_nm is None or not self.pixel_size_known:
+            return None
+        return ScannerFrame(self.centre_nm, self.angle_deg, self.shape, self.pixel_size_nm)
 
     @cached_property
     def channel_choice(self) -> ChannelChoice:

@@ -68,7 +68,7 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
     scan = load_map(files.scan, files.scan_name, pixel_size_nm=options.pixel_size_nm, channel=options.channel)
     pitch = scan.pixel_size_nm if scan.pixel_size_known else None
     listed, name = read_source(files.positions, files.positions_name)
-    positions = load_positions(listed, name, pixel_size_nm=pitch, shape=scan.shape)
+    positions = load_positions(listed, name, pixel_size_nm=pitch, shape=scan.shape, frame=scan.scanner_frame)
     stack = prepare_stack(scan, options.channel, options.preparation)
     height, width = stack.values.shape[1:]
     moved = stack.coordinates.forward(positions.positions_px)

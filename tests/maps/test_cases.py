@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="the folder shared/da
 @pytest.mark.parametrize("name", ["linear_leftover_same_points.3ds", "linear_leftover_other_points.3ds"])
 def test_energies_of_a_linear_sweep(name):
     scan = load_map(CASES / name)
-    np.testing.assert_allclose(scan.bias_mv, np.linspace(200, -100, 64), atol=1e-4)
+    np.testing.assert_allclose(scan.bias_mv, np.linspace(200, -100, 64), atol=1e-9)
     assert any("-1000 to 1000 mV" in warning for warning in scan.warnings)
 
 

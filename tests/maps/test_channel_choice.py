@@ -24,7 +24,7 @@ FIRST = """dI/dV (A)|dIdV|dI_dV|dI/dU (S)|FW_dIdV|LDOS|differential conductance|
 LIX 1 omega (A)|LIX1omega|Lock-in X (V)|
 LockinX (V)|Lock In X|lock-in 1 X|Lockin1X|LI Demod 1 X (A)|LI_Demod_1_X|
 [P2] LI Demod 1 X (A)|SR830 X|Trace LIX|Lock-in (V)|LIA Current (A)|
-LI R (V)|Lock-in Amplitude|LI Demod 2 X (A)|LI Demod 1 X [AVG] (A)""".replace("\n", "").split("|")
+LI R (V)|Lock-in Amplitude|HF2 Demod 1 X|MFLI X|X_Lockin|Cond (nS)|LI Demod 2 X (A)|LI Demod 1 X [AVG] (A)""".replace("\n", "").split("|")
 NOT_FIRST = """Z (m)|Current (A)|LI Y (V)|LockinY (V)|LI Demod 1 Y (A)|LI Demod 1 phase (deg)|Bias (V)|Bias_m (V)|d2I/dV2|LIX 2 omega (A)|
 Lock-in 2nd harmonic X|Input 7 (V)|Aux 1 (V)|Liquid helium|PLL Demod X|Audio|X (m)""".replace("\n", "").split("|")
 
@@ -63,6 +63,11 @@ def test_backward_names(way):
     assert is_backward(backward) and not is_backward("Background LIX") and not is_backward("Trace LIX") and not is_backward("FW_LIX")
     assert chosen(backward, "Current (A)", "LIX").name == "LIX"
     assert chosen(backward, "Z (m)").name == "Z (m)" and not chosen(backward, "Z (m)").sure  # forward comes first
+
+
+def test_units_and_passes_are_no_part_of_a_signal():
+    assert chosen("Z (m)", "Z (m) [bwd]").sure and signal_of("LIX (A)[P2]") == signal_of("HF2 Demod 1 X") == Signal.LOCK_IN_X
+    assert not chosen("dI/dV", "(dI/dV)/(I/V)").sure and chosen("I(V) (A)", "I(V) [bwd] (A)").sure
 
 
 def test_constant_channels_and_parameters_are_never_shown_first():

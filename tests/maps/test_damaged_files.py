@@ -8,7 +8,7 @@ import pytest
 from qpi_core.errors import InputError
 from qpi_core.maps import load_map, load_positions, write_gwy
 from tests.maps import written_files as written
-from tests.maps import written_matrix, written_rhk, written_tiff
+from tests.maps import written_matrix, written_rhk, written_scans, written_tiff
 from tests.maps.written_containers import gwy, wave
 
 LAYER = written.asymmetric(12, 15)
@@ -50,6 +50,12 @@ MAPS["segments.3ds"] = written.grid_3ds(
 )
 PLACES = np.mgrid[:6, :5].reshape(2, -1)[::-1]
 MAPS["points.txt"] = b"x_nm y_nm z_nm dIdV(S)\n" + written.text(np.vstack([PLACES, PLACES[0] + 0.5, PLACES[1] - 0.5]).T, " ")
+WHOLE = (LAYER * 30).astype(int)
+MAPS["map.gsf"] = written_scans.gsf(LAYER)
+MAPS["scan.nid"] = written_scans.nid([("Z-Axis", "m", "Scan forward", WHOLE), ("Z-Axis", "m", "Scan backward", WHOLE)], curves=True)
+MAPS["scan.nc"] = written_scans.gxsm(STACK)
+MAPS["series.mul"] = written_scans.mul([("first", 0.5, WHOLE), ("second", -0.5, WHOLE), ("small", 0.1, WHOLE[:4, :5])])
+MAPS["cube.gsi"] = written_scans.gsi(LAYER, STACK, np.arange(len(STACK)) / 10)
 COUNTS = np.random.default_rng(3).integers(1, 999, size=(12, 15))
 MAPS["scan.sm4"] = written_rhk.sm4([{"counts": COUNTS}, {"counts": COUNTS + 1, "label": "Current", "unit": "A"}])
 SPECTRA = {"data_type": 1, "line_type": 7, "xy_unit": "V", "places": np.mgrid[:4, :5].reshape(2, -1).T}

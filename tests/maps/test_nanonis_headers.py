@@ -1,8 +1,11 @@
 """Nanonis headers in other orders, with comments that repeat their keys, and with several passes at different biases."""
 
+import json
+
 import numpy as np
 import pytest
 
+from qpi_core.__main__ import main
 from qpi_core.errors import InputError
 from qpi_core.maps import load_map
 from tests.maps import written_files as written
@@ -102,9 +105,28 @@ def test_a_comment_does_not_change_what_a_grid_says(place, closing):
     np.testing.assert_array_equal(scan.bias_mv, plain.bias_mv)
 
 
+def test_a_comment_whose_quote_never_ends():
+    content = written.grid_3ds(np.random.default_rng(1).normal(size=(5, 4, 2, 7)).astype(np.float32))
+    scan = load_map(content.replace(b"# Parameters", b'Comment="5" wide, bad tip\r\n# Parameters').replace(b'"\r\n', b"\r\n"), "grid.3ds")
+    assert scan.shape == (5, 4) and len(scan.bias_mv) == 7
+
+
 def test_a_header_that_gives_a_size_twice_names_both():
     spectra = np.zeros((5, 4, 2, 7), np.float32) + np.arange(7)
     content = written.grid_3ds(spectra).replace(b"Points=7", b"Points=7\r\nGrid settings=0;0;9e-9;9e-9;0")
     scan = load_map(content, "grid.3ds")
     assert any("Grid settings more than once" in warning and "9e-9" in warning for warning in scan.warnings)
     assert scan.pixel_size_nm == pytest.approx((4.0, 7.5))
+
+
+def test_the_command_records_the_bias_of_the_pass(tmp_path):
+    rows = [override("TRUE", "3E-2")] * 2 + [override("TRUE", "-8E-2")] * 2
+    (tmp_path / "scan.sxm").write_bytes(multipass(rows))
+    (tmp_path / "p.csv").write_text("x_px,y_px\n4,3\n")
+    for channel, extra, bias, number in (("[P2] LI X (A)", [], -80, 0), (None, ["--bias-mv", "-80"], -80, 1), (None, [], 30, 0)):
+        out = tmp_path / f"out{bias}{len(extra)}{channel is None}"
+        chosen = ["--channel", channel] if channel else []
+        command = ["extract", str(tmp_path / "scan.sxm"), "--positions", str(tmp_path / "p.csv"), "--out", str(out), *chosen, *extra]
+        assert main([*command, "--method", "defect_average", "--kernel-size", "5"]) == 0
+        source = json.loads((out / "estimate.json").read_text())["provenance"]["input"]
+        assert source["bias_mv"] == pytest.approx(bias) and source["layer_index"] == number

@@ -68,6 +68,8 @@ def test_without_names_the_grid_itself_tells():
     scan = load_map(text(points(), ""), "list.txt")
     assert scan.shape == (HEIGHT, WIDTH) and scan.channels == ("column 3", "column 4") and not scan.pixel_size_known
     np.testing.assert_allclose(scan.layer("column 4"), DIDV, rtol=1e-6)
+    metres = load_map(text(points(1e-9, 2e-9, (0, 0)), ""), "list.txt")
+    assert metres.pixel_size_nm == pytest.approx((2.0, 1.0)) and any("read as metres" in note for note in metres.notes)
     noise = np.random.default_rng(3).normal(size=(80, 4))
     np.testing.assert_allclose(load_map(text(noise, ""), "map.txt").layer(), noise, rtol=1e-6)
     np.testing.assert_allclose(load_map(text(noise, "# made by hand today once"), "map.txt").layer(), noise, rtol=1e-6)

@@ -39,7 +39,7 @@ def test_pages_of_one_name_at_several_energies_are_a_stack():
 def test_other_pages_and_sizes_are_left_out_with_a_note():
     pages = [{"counts": COUNTS[:4, :4], "label": "small"}, {"counts": COUNTS}, {"counts": COUNTS, "data_type": 1}, {"counts": COUNTS}]
     scan = load_map(written.sm4(pages), "scan.sm4")
-    assert scan.channels == ("Topography (m)", "Topography (m) #2") and any("another size" in note for note in scan.notes)
+    assert scan.channels == ("Topography (m)", "Topography (m) #2") and any("Of another size" in note for note in scan.notes)
     with pytest.raises(InputError, match="spectra at points"):
         load_map(written.sm4([{"counts": COUNTS, "data_type": 1}]), "spectrum.sm4")
 

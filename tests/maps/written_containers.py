@@ -37,6 +37,7 @@ def wave(stack, labels=(), order="<", units=("m", "m", "m", ""), note=b"note", t
     long = units[0].encode("latin-1") if len(units[0]) > 3 else b""
     head = struct.pack(order + "hhiiii4i4iiii", 5, 0, 320 + len(data), 0, len(note), len(long), 0, 0, 0, 0, 0, 0, len(block), 0, 0, 0, 0)
     body = bytearray(320)
+    struct.pack_into(order + "i", body, 12, stack.size)
     struct.pack_into(order + "h", body, 16, 2)
     body[28 : 28 + len(title)] = title.encode()
     struct.pack_into(order + "4i", body, 68, width, height, layers, 0)

@@ -13,14 +13,17 @@ from qpi_core.maps.preparation.repair_steps import RemoveStreaks, RepairOutliers
 from qpi_core.maps.preparation.set_point_step import NormaliseSetPoint
 from qpi_core.maps.preparation.step import Layer, Step, StepResult
 from qpi_core.maps.preparation.step_json import STEPS
+from qpi_core.maps.preparation.sweep_steps import AverageSweeps, DeriveConductance
 
 __all__ = [
     "LATTICES",
     "STEPS",
+    "AverageSweeps",
     "CoordinateMap",
     "CorrectDrift",
     "CorrectShear",
     "Crop",
+    "DeriveConductance",
     "Layer",
     "Level",
     "MaskDisc",

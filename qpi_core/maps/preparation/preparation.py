@@ -14,6 +14,7 @@ from qpi_core.errors import InputError
 from qpi_core.maps.preparation.coordinates import CoordinateMap
 from qpi_core.maps.preparation.step import Image, Layer, Step, StepResult
 from qpi_core.maps.preparation.step_json import described_step, step_of
+from qpi_core.maps.preparation.sweep_source import SweepSource
 from qpi_core.maps.source import FileSource, read_source
 from qpi_core.validation import require_observation, require_pixel_size
 
@@ -68,6 +69,7 @@ class Preparation:
         companions: Mapping[str, ArrayLike] | None = None,
         companion_units: Mapping[str, str] | None = None,
         report: Callable[[float, str], None] | None = None,
+        source: SweepSource | None = None,
     ) -> Prepared:
         """Return the layer after all steps, with what each of them did.
 
@@ -79,6 +81,8 @@ class Preparation:
             companions: other channels of the same points, (height, width) each, for the steps that need them.
             companion_units: their units.
             report: called before each step with the share of the steps that are done and the step's name; what it raises stops the work.
+
+            source: where the layer comes from in its file, for the steps over the whole sweep.
 
         Raises:
             InputError: the observation is not a 2-D layer, or a step does not fit it; the sentence says which.
@@ -94,6 +98,7 @@ class Preparation:
             unit=unit,
             companions=others,
             companion_units=companion_units or {},
+            source=source,
         )
         results: list[StepResult] = []
         coordinates = CoordinateMap()
@@ -105,7 +110,14 @@ class Preparation:
                 raise InputError(f"Step {number} ({step.name}) leaves no measured pixel; change or remove it.")
             carry = result.carry
             carried = layer.companions if carry is None else {name: carry(values) for name, values in layer.companions.items()}
-            layer = replace(layer, values=result.values, pixel_size_nm=result.pixel_size_nm, unit=result.unit, companions=carried)
+            layer = replace(
+                layer,
+                values=result.values,
+                pixel_size_nm=result.pixel_size_nm,
+                unit=result.unit,
+                companions=carried,
+                source=result.source,
+            )
             coordinates = coordinates.then(result.movements)
             results.append(result)
         return Prepared(layer.values, layer.pixel_size_nm, layer.unit, coordinates, tuple(results))
@@ -136,6 +148,7 @@ class Preparation:
             companions,
             {name: scan.unit(name) for name in names},
             report,
+            SweepSource.of_layer(scan.stack, scan.channels, chosen, number, scan.energies),
         )
 
     @property

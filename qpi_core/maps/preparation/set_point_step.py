@@ -20,12 +20,14 @@ from typing import ClassVar
 import numpy as np
 
 from qpi_core.errors import InputError
-from qpi_core.maps.preparation.step import Layer, Step, StepResult, require_choice, require_number
+from qpi_core.maps.channel_choice import is_backward
+from qpi_core.maps.preparation.step import Image, Layer, Step, StepResult, require_choice, require_number
+from qpi_core.maps.preparation.sweep_steps import DeriveConductance
 
 _DIVISORS = ("current_over_bias", "mean_current")
 _CURRENT = re.compile(r"^\W*(current|i)\b", re.IGNORECASE)
-_BACKWARD = re.compile(r"\bbwd\b|backward|retrace", re.IGNORECASE)
 _LEAST_BIAS_MV = 1e-3
+_SLOPE = DeriveConductance(window=5, order=2)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class NormaliseSetPoint(Step):
         channel = self._current_channel(tuple(layer.companions))
         current = layer.companion(channel)
         size = np.abs(current[np.isfinite(current)])
-        if not size.size or not np.median(size) > 0:
+        slope = self._slope_at_zero(layer, channel)
+        if slope is None and (not size.size or not np.median(size) > 0):
             raise InputError(f"The step {self.name!r} cannot divide by the channel {channel!r}: its current is 0 or was not measured.")
         current_unit = layer.companion_units.get(channel, "")
         if self.divisor == "mean_current":
@@ -67,14 +70,33 @@ class NormaliseSetPoint(Step):
             divisor = np.full(layer.values.shape, mean)
             unit, title = _quotient(layer.unit, current_unit, ""), f"Mean current ({current_unit})" if current_unit else "Mean current"
         else:
-            bias_v = self._bias_v(layer)
-            divisor = np.where(np.abs(current) >= self.smallest * float(np.median(size)), current, np.nan) / bias_v
-            divisor[divisor == 0] = np.nan
+            divisor = self._total_conductance(layer, current) if slope is None else slope
             unit, title = _quotient(layer.unit, current_unit, "V"), f"I / V ({current_unit}/V)" if current_unit else "I / V"
         values = layer.values / divisor
         left_out = int((np.isfinite(layer.values) & ~np.isfinite(values)).sum())
         note = f"Divided by {channel!r}; {left_out} pixels with too little current left out."
         return StepResult(values, divisor, title, layer.pixel_size_nm, unit, note=note)
+
+    def _slope_at_zero(self, layer: Layer, channel: str) -> Image | None:
+        """Return dI/dV at V = 0, the limit of I / V, where the whole sweep is there; None at other energies."""
+        source = layer.source
+        if source is None or self.divisor != "current_over_bias" or not abs(layer.bias_mv) <= _LEAST_BIAS_MV:
+            return None
+        current = source.stack(channel)
+        if len(current) != len(source.bias_mv) or len(current) < _SLOPE.window:
+            return None
+        weights = _SLOPE.slope_weights(source.bias_mv / 1e3, source.index)
+        slope: Image = np.zeros(current.shape[1:])
+        for index, weight in weights.items():
+            slope += weight * current[index]
+        return slope
+
+    def _total_conductance(self, layer: Layer, current: Image) -> Image:
+        """Return I / V, NaN where I nearly vanishes."""
+        least = self.smallest * float(np.median(np.abs(current[np.isfinite(current)])))
+        divisor: Image = np.where(np.abs(current) >= least, current, np.nan) / self._bias_v(layer)
+        divisor[divisor == 0] = np.nan
+        return divisor
 
     def _current_channel(self, channels: tuple[str, ...]) -> str:
         if self.channel:
@@ -84,7 +106,7 @@ class NormaliseSetPoint(Step):
                 )
             return self.channel
         named = [name for name in channels if _CURRENT.search(name)]
-        forward = [name for name in named if not _BACKWARD.search(name)]
+        forward = [name for name in named if not is_backward(name)]
         if not named:
             raise InputError(f"The step {self.name!r} needs a channel with the current; the map has none whose name begins with Current.")
         return (forward or named)[0]

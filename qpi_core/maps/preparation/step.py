@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
 from qpi_core.maps.preparation.coordinates import Movement
+from qpi_core.maps.preparation.sweep_source import SweepSource
 
 Image = NDArray[np.float64]
 
@@ -27,6 +28,7 @@ class Layer:
         unit: of the values, "" where it is not known.
         companions: other channels of the same points, moved along by every step that moves pixels.
         companion_units: their units.
+        source: where the values come from in the file, as long as all steps were over the whole sweep; None afterwards.
     """
 
     values: Image
@@ -35,6 +37,7 @@ class Layer:
     unit: str = ""
     companions: Mapping[str, Image] = field(default_factory=dict)
     companion_units: Mapping[str, str] = field(default_factory=dict)
+    source: SweepSource | None = None
 
     def companion(self, name: str) -> Image:
         """Return another channel of the same points.
@@ -62,6 +65,7 @@ class StepResult:
         movements: how positions move, none for steps that keep every pixel in its place.
         carry: does to a companion channel what the step did to the pixels of the layer, or None where they stay.
         note: a sentence on what was done where the parameters do not say it, or "".
+        source: where the values come from in the file, for steps over the whole sweep.
     """
 
     values: Image
@@ -72,6 +76,7 @@ class StepResult:
     movements: tuple[Movement, ...] = ()
     carry: Callable[[Image], Image] | None = None
     note: str = ""
+    source: SweepSource | None = None
 
 
 class Step(ABC):

@@ -16,6 +16,7 @@ from qpi_core.maps.preparation.mask_steps import MaskDisc, MaskPolygon, MaskRect
 from qpi_core.maps.preparation.repair_steps import RemoveStreaks, RepairOutliers
 from qpi_core.maps.preparation.set_point_step import NormaliseSetPoint
 from qpi_core.maps.preparation.step import Step
+from qpi_core.maps.preparation.sweep_steps import AverageSweeps, DeriveConductance
 
 STEPS: dict[str, type[Step]] = {
     kind.name: kind
@@ -30,6 +31,8 @@ STEPS: dict[str, type[Step]] = {
         MaskRectangle,
         MaskDisc,
         MaskPolygon,
+        AverageSweeps,
+        DeriveConductance,
         NormaliseSetPoint,
     )
 }

@@ -10,9 +10,11 @@ from qpi_core.errors import InputError
 from qpi_core.maps import load_map
 from qpi_core.maps.preparation import (
     STEPS,
+    AverageSweeps,
     CorrectDrift,
     CorrectShear,
     Crop,
+    DeriveConductance,
     Level,
     MaskDisc,
     MaskPolygon,
@@ -41,6 +43,8 @@ EVERY_STEP = Preparation(
         MaskRectangle(1, 2, 3.5, 4, keep=False),
         MaskDisc(20, 20, 3),
         MaskPolygon(((1, 1), (5, 1), (3, 6))),
+        AverageSweeps(),
+        DeriveConductance(9, 3),
         NormaliseSetPoint("current_over_bias", "Current (A)", 0.1),
     )
 )
@@ -139,7 +143,10 @@ def test_replayed_on_every_layer_of_a_map():
         Preparation((CorrectDrift(PEAKS, 1.0, "Topo"),)).apply_to_scan(scan)
 
 
-@pytest.mark.parametrize("step", [step for step in EVERY_STEP.steps if not isinstance(step, Crop)], ids=lambda step: step.name)
+ON_ONE_LAYER = [step for step in EVERY_STEP.steps if not isinstance(step, (Crop, AverageSweeps, DeriveConductance))]
+
+
+@pytest.mark.parametrize("step", ON_ONE_LAYER, ids=lambda step: step.name)
 def test_every_step_copes_with_gaps(step):
     y, x = np.mgrid[:60, :60].astype(float)
     layer = np.cos(0.6 * x + 0.05 * y) + np.cos(0.6 * y - 0.05 * x) + 0.05 * np.random.default_rng(0).normal(size=x.shape)
