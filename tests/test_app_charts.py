@@ -34,12 +34,16 @@ def test_ticks_say_where_they_are():
         assert float(text) == pytest.approx(pixel * 0.5)
 
 
-def test_zoom_is_shared():
+def test_kernel_and_uncertainty_zoom_together_and_the_fft_apart_within_their_windows():
     kernel = np.eye(32, dtype=np.float32)
-    layout = kernel_and_spectrum(kernel, fft_magnitude(kernel), None, "")["layout"]
+    beside = uncertainty_picture(kernel, kernel, "")
+    layout = kernel_and_spectrum(kernel, fft_magnitude(kernel), (0.2, 0.1), "", uncertainty=beside)["layout"]
     assert layout["xaxis2"]["matches"] == "x" and layout["yaxis2"]["matches"] == "y"
-    assert layout["xaxis2"]["range"] == layout["xaxis"]["range"]
-    assert "rad/px" in layout["xaxis2"]["title"]["text"]
+    assert "matches" not in layout["xaxis3"] and layout["yaxis3"]["scaleanchor"] == "x3"
+    assert layout["yaxis"]["scaleratio"] == 2 and layout["yaxis3"]["scaleratio"] == 0.5
+    for name in ("xaxis", "xaxis2", "xaxis3"):
+        assert [layout[name]["minallowed"], layout[name]["maxallowed"]] == layout[name]["range"]
+    assert "rad/px" in kernel_and_spectrum(kernel, fft_magnitude(kernel), None, "")["layout"]["xaxis2"]["title"]["text"]
 
 
 def test_zero_padding_keeps_the_same_window():
@@ -76,7 +80,7 @@ def test_uncertainty_lies_between_kernel_and_spectrum_in_the_kernels_units():
     np.testing.assert_array_equal(array_of(middle["z"]), sigma)
     np.testing.assert_allclose(array_of(middle["customdata"]), array_of(first["customdata"]))
     assert middle["zmin"] == 0 and middle["zmax"] == pytest.approx(sigma.max())
-    assert figure["layout"]["xaxis2"]["matches"] == figure["layout"]["xaxis3"]["matches"] == "x"
+    assert figure["layout"]["xaxis2"]["matches"] == "x"
 
 
 def test_uncertainty_on_the_kernels_colours_and_as_a_share_of_it():

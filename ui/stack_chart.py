@@ -64,10 +64,12 @@ def energy_chart(
     ]
     _add_rings(figure, band)
     _add_fit(figure, spectra, band, fit)
-    axis(figure, "x", 1).update(title={"text": f"q (rad/{length})"}, range=[0, float(spectra.q[-1])])
+    last = float(spectra.q[-1])
+    axis(figure, "x", 1).update(title={"text": f"q (rad/{length})"}, range=[0, last], minallowed=0, maxallowed=last)
     half = 0.5 * float(energies[1] - energies[0]) if len(energies) > 1 else 0.5
     title = {"text": "Bias V (mV)" if spectra.energies_known else "Layer", "standoff": 2}
-    axis(figure, "y", 1).update(title=title, range=[float(energies[0]) - half, float(energies[-1]) + half])
+    low, high = float(energies[0]) - half, float(energies[-1]) + half
+    axis(figure, "y", 1).update(title=title, range=[low, high], minallowed=low, maxallowed=high)
     figure["layout"]["uirevision"] = "energies"
     return figure
 
