@@ -67,15 +67,15 @@ def test_reconstruction_has_the_maps_colours_and_the_residual_its_span():
     observation, reconstruction = rng.random((20, 30), dtype=np.float32), rng.random((20, 30), dtype=np.float32)
     figure = fit_panels(observation, reconstruction, observation - reconstruction, (0.1, 0.1), "A", "viridis", (0.2, 0.8))
     first, second, third = figure["data"]
-    assert (first["zmin"], first["zmax"]) == (second["zmin"], second["zmax"]) == (0.2, 0.8)
-    assert (third["zmin"], third["zmax"]) == pytest.approx((-0.3, 0.3))
+    assert (first["zmin"], first["zmax"]) == (second["zmin"], second["zmax"]) == pytest.approx((200, 800)), "in mA"
+    assert (third["zmin"], third["zmax"]) == pytest.approx((-300, 300))
 
 
 def test_uncertainty_lies_between_kernel_and_spectrum_in_the_kernels_units():
     rng = np.random.default_rng(4)
     kernel = rng.standard_normal((16, 16)).astype(np.float32)
     sigma = (0.1 + 0.1 * rng.random((16, 16))).astype(np.float32)
-    figure = kernel_and_spectrum(kernel, fft_magnitude(kernel), (0.1, 0.1), "A", uncertainty=uncertainty_picture(kernel, sigma, "A"))
+    figure = kernel_and_spectrum(kernel, fft_magnitude(kernel), (0.1, 0.1), "au", uncertainty=uncertainty_picture(kernel, sigma, "au"))
     first, middle, _ = figure["data"]
     np.testing.assert_array_equal(array_of(middle["z"]), sigma)
     np.testing.assert_allclose(array_of(middle["customdata"]), array_of(first["customdata"]))

@@ -19,7 +19,8 @@ def show_autosave(space: Workspace) -> None:
     mine = space.autosave
     if not mine.tab:
         return
-    st.session_state[_KEY] = not mine.off
+    if st.session_state.get(_KEY) != (not mine.off):  # a value that is written again is sent again, and the switch would flash
+        st.session_state[_KEY] = not mine.off
     st.toggle("Keep for a reload", key=_KEY, on_change=lambda: switch(space, bool(st.session_state[_KEY])), help=texts.AUTOSAVE)
     if mine.too_large and not mine.off:
         st.caption("This work is too large to be kept for a reload; Save session keeps it.")

@@ -49,7 +49,7 @@ def fit_panels(
     for column, (full, scale, ends) in enumerate(pictures, start=1):
         values = block_means(full, every)
         bar = unit if column > 1 else None
-        _add_map(figure, column, values, pitch, "nm" if pixel_size_nm else "px", scale, ends, bar, every=every)
+        _add_map(figure, column, values, pitch, "nm" if pixel_size_nm else "px", scale, ends, bar, every=every, unit=unit)
         if column > 1:
             figure["layout"][f"xaxis{column}"]["matches"] = "x"
             figure["layout"][f"yaxis{column}"].pop("scaleanchor")
@@ -86,13 +86,15 @@ def _add_map(
     bar: str | None,
     positions: NDArray[np.float64] | None = None,
     every: int = 1,
+    unit: str | None = None,
 ) -> None:
     """Add a map with axes in physical units, y downwards, and its defects as open circles; values are means of every x every pixels."""
     dy, dx = pixel_size
     rows, columns = (side * every for side in values.shape)
     first = (every - 1) / 2
-    hover = f"x %{{x:.3f}} {length}<br>y %{{y:.3f}} {length}<br>%{{z:.4s}}"
-    add_image(figure, column, values, (first * dy, first * dx), (every * dy, every * dx), colours, limits, bar, hovertemplate=hover)
+    hover = f"x %{{x:.3f}} {length}<br>y %{{y:.3f}} {length}"
+    origin, step = (first * dy, first * dx), (every * dy, every * dx)
+    add_image(figure, column, values, origin, step, colours, limits, bar, hovertemplate=hover, unit=bar or unit or "")
     if positions is not None:
         points = positions * np.array([dx, dy])
         marker = {"symbol": "circle-open", "size": 7, "color": "#ff5d3b", "line": {"width": 1.5}}

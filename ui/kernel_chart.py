@@ -155,7 +155,7 @@ def _add_window(
     offsets = kernel_offsets(values.shape[0]) / finer
     physical = np.stack(np.meshgrid(offsets * steps[1], offsets * steps[0]), axis=-1)
     name_x, name_y, unit = names
-    hover = f"{name_x} %{{customdata[0]:.3f}} {unit}<br>{name_y} %{{customdata[1]:.3f}} {unit}<br>%{{z:.4s}}"
+    hover = f"{name_x} %{{customdata[0]:.3f}} {unit}<br>{name_y} %{{customdata[1]:.3f}} {unit}"
     first = float(offsets[0])
     add_image(
         figure,

@@ -55,7 +55,7 @@ def energy_chart(
         colour_limits(rows[:, min(_BRIGHT_RINGS, rows.shape[1] - 1) :], (0.5, 99.5)),
         "",
         y=typed(energies),
-        hovertemplate=f"q %{{x:.3f}} rad/{length}<br>%{{y:.4g}} {unit}<br>%{{z:.4s}}",
+        hovertemplate=f"q %{{x:.3f}} rad/{length}<br>%{{y:.4g}} {unit}",
     )
     energy = float(spectra.energies[index])
     figure["layout"]["shapes"] = [
@@ -80,7 +80,7 @@ def _add_rings(figure: Figure, band: Band) -> None:
     found = np.isfinite(band.track.q)
     marker = {"symbol": "circle-open", "size": 7, "color": RING_COLOUR, "line": {"width": 1.5}}
     error = {"type": "data", "array": band.track.q_deviation[found].tolist(), "color": RING_COLOUR, "thickness": 1, "width": 2}
-    hover = "ring: q %{x:.3f} ± %{error_x.array:.3f} rad/nm<br>%{y:.4g} mV"
+    hover = "ring: q %{x:.3f} ± %{error_x.array:.3f} rad/nm<br>%{y:.4g} mV<extra></extra>"
     _scatter(
         figure, band.track.q[found].tolist(), band.track.bias_mv[found].tolist(), mode="markers", marker=marker, error_x=error,
         hovertemplate=hover, name="rings",

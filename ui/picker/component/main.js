@@ -85,8 +85,8 @@ function readOut(self) {
   const row = Math.min(map.height - 1, Math.max(0, Math.round(pointer[1])))
   const level = self.levels[row * map.width + column]
   const value = level === UNMEASURED ? NaN : map.low + level * map.step
-  const pixels = `x ${pointer[0].toFixed(2)} px, y ${pointer[1].toFixed(2)} px`
-  const lengths = map.pixelNm ? `x ${(pointer[0] * map.pixelNm).toFixed(3)} nm, y ${(pointer[1] * map.pixelNm * map.aspect).toFixed(3)} nm  ·  ` : ""
+  const pixels = `x ${fixed(pointer[0], 2)} px, y ${fixed(pointer[1], 2)} px`
+  const lengths = map.pixelNm ? `x ${fixed(pointer[0] * map.pixelNm, 3)} nm, y ${fixed(pointer[1] * map.pixelNm * map.aspect, 3)} nm  ·  ` : ""
   return `${lengths}${pixels}  ·  ${formatValue(value, map.unit)}`
 }
 
