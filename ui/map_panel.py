@@ -138,7 +138,7 @@ def choose_view(loaded: LoadedMap) -> MapView | None:
 def _choose_energy(loaded: LoadedMap, channel: str) -> tuple[int, float | None]:
     scan = loaded.scan
     count = len(scan.stack(channel))
-    bias = [float(value) for value in scan.bias_mv] if len(scan.bias_mv) == count else [float("nan")] * count
+    bias = [float(value) for value in scan.energies(channel)]
     known = bool(np.isfinite(bias).all())
     if count == 1:
         st.caption(f"One layer{f' at {bias[0]:.4g} mV' if known else ''}")

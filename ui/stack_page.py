@@ -132,12 +132,11 @@ def _show_steps(space: Workspace, question: StackQuestion | None) -> None:
 
 def _describe(space: Workspace, channel: str) -> str:
     scan = space.loaded.scan
-    count, energies = len(scan.stack(channel)), scan.bias_mv
-    known = len(energies) == count and bool(np.isfinite(energies).all())
+    count, energies = len(scan.stack(channel)), scan.energies(channel)
+    known = bool(np.isfinite(energies).all())
     span = f" from {energies.min():.4g} to {energies.max():.4g} mV" if known else ", energies not known"
     defects = len(space.defects.points)
-    one_kind = " An energy stack takes all of them for one class." if space.defects.labels is not None else ""
-    listed = f"{defects} {'defect' if defects == 1 else 'defects'}.{one_kind}"
+    listed = f"{defects} {'defect' if defects == 1 else 'defects'}."
     return plain(f"{space.loaded.name}, channel {channel}: {count} layers{span}; {listed}")
 
 
@@ -158,10 +157,16 @@ def _unfinished(space: Workspace, question: StackQuestion) -> StackOutcome | Non
 
 
 def _why_not(space: Workspace, method: str) -> str:
+    from qpi_core.stacks.prepared_stack import require_one_class
+
     if space.jobs.get("stack") is not None:
         return "A stack is being computed; wait for it or cancel it."
     if METHODS[method].needs_model and not extractor().has_model:
         return "This method needs a released model, and none is installed; choose another method or train one."
+    try:
+        require_one_class(space.defects.labels)
+    except InputError as error:
+        return plain(str(error))
     return ""
 
 

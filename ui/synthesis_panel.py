@@ -9,6 +9,7 @@ from qpi_core.synthesis.families import SyntheticKernel
 from qpi_core.synthesis.synthetic_scene import CleanScene, SceneRecipe, SyntheticScene, clean_scene, simulate_scene
 from ui.bounded_controls import bounded_number, bounded_slider
 from ui.family_controls import choose_kernel
+from ui.nuisance_controls import choose_nuisances
 from ui.synthesis_texts import SCENE
 
 PIXEL_SIZE_NM = (DEFAULT_PIXEL_SIZE_NM, DEFAULT_PIXEL_SIZE_NM)
@@ -39,4 +40,4 @@ def choose_recipe() -> SceneRecipe:
     left, right = st.columns([1, 1], vertical_alignment="bottom")
     seed = bounded_number("Seed", 0, 2**31 - 1, usual=7, place=left, key="syn_seed", help=SCENE["seed"], **kept)
     off_grid = right.toggle("Off-grid", key="syn_off_grid", persist_state="session", help=SCENE["off_grid"])
-    return SceneRecipe(kernel, int(count), float(noise), int(seed), not off_grid)
+    return SceneRecipe(kernel, int(count), float(noise), int(seed), not off_grid, choose_nuisances())

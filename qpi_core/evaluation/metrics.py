@@ -121,6 +121,46 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def grouped_bootstrap_interval(
+    values: ArrayLike,
+    groups: ArrayLike,
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Return the percentile bootstrap interval where scenes come in groups that share their kernel: whole groups are drawn.
+
+    Scenes of one kernel resemble each other; an interval over scenes alone would be too narrow for a statement about other kernels
+    (cluster bootstrap, Davison and Hinkley 1997, Sec. 3.8).
+
+    Args:
+        values: (n,), or (n, c) for a statistic of several columns.
+        groups: (n,) labels, at least two different ones.
+        statistic: takes the resampled means (resamples, c); None is the mean of a single column.
+        level: probability that the interval is meant to hold.
+        resamples: number of resamples.
+        seed: of the resampling, so that a table can be repeated.
+
+    Raises:
+        ValueError: lengths differ, fewer than two groups, or a value that is not finite.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    columns = array[:, None] if array.ndim == 1 else array
+    labels, place = np.unique(np.asarray(groups), return_inverse=True)
+    if columns.ndim != 2 or len(place) != len(columns) or len(labels) < 2:
+        raise ValueError(f"values has shape {array.shape} and groups {len(place)} labels; give one label a row, and at least two groups.")
+    if not np.isfinite(columns).all():
+        raise ValueError("values holds entries that are not finite; leave failed scenes out before, and count them.")
+    sums, counts = np.zeros((len(labels), columns.shape[1])), np.bincount(place)
+    np.add.at(sums, place, columns)
+    draws = np.random.default_rng(seed).integers(0, len(labels), (resamples, len(labels)))
+    means = sums[draws].sum(axis=1) / counts[draws].sum(axis=1)[:, None]
+    found = means[:, 0] if statistic is None else np.asarray(statistic(means))
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def _pair(estimate: ArrayLike, truth: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     found, true = np.asarray(estimate, dtype=np.float64), np.asarray(truth, dtype=np.float64)
     if found.shape != true.shape or found.ndim != 2:

@@ -16,7 +16,8 @@ from qpi_core.synthesis.kernels import SYMMETRY_ORDERS
 if TYPE_CHECKING:
     from qpi_core.extraction import Extractor
 
-COLUMNS = ("observation", "A", "one step", "two steps", "without\nsymmetry loss")
+NETWORKS = ((WITH, "one_step", "one step"), (WITH, "two_step", "two steps"), (WITHOUT, "two_step", "without\nsymmetry loss"))
+"""Training run, method and title of a column."""
 
 
 def case_studies(samples: Sequence[DatasetSample], extractors: Mapping[str, Extractor]) -> Figure:
@@ -24,16 +25,20 @@ def case_studies(samples: Sequence[DatasetSample], extractors: Mapping[str, Extr
 
     Args:
         samples: out-of-domain; the first of each order is shown, whatever the networks make of it.
-        extractors: WITH (which has the baseline) and WITHOUT the symmetry loss.
+        extractors: by training run; networks that are not there are left out.
     """
+    networks = [
+        (extractors[run], method, title) for run, method, title in NETWORKS if run in extractors and _holds(extractors[run], method)
+    ]
     chosen = [next(s for s in samples if s.symmetry_order == order) for order in SYMMETRY_ORDERS if _has(samples, order)]
     figure = Figure(figsize=(7.5, 1.5 * len(chosen) + 0.4), dpi=130, layout="constrained")
-    axes = figure.subplots(len(chosen), len(COLUMNS), squeeze=False)
+    titles = ["observation", "A", *(title for _, _, title in networks)]
+    axes = figure.subplots(len(chosen), len(titles), squeeze=False)
     for row, sample in zip(axes, chosen, strict=True):
         truth = sample.kernel
         kernels = [
-            extractors[name].extract(sample.observation, sample.positions, method=method, kernel_size=len(truth)).kernel
-            for name, method in ((WITH, "one_step"), (WITH, "two_step"), (WITHOUT, "two_step"))
+            extractor.extract(sample.observation, sample.positions, method=method, kernel_size=len(truth)).kernel
+            for extractor, method, _ in networks
         ]
         for place, image in enumerate((sample.observation, truth, *kernels)):
             low, high = (None, None) if place == 0 else (float(truth.min()), float(truth.max()))
@@ -41,9 +46,13 @@ def case_studies(samples: Sequence[DatasetSample], extractors: Mapping[str, Extr
             row[place].set_xticks([])
             row[place].set_yticks([])
         row[0].set_ylabel(f"n = {sample.symmetry_order}, {len(sample.positions)} defects", fontsize="small")
-    for axis, title in zip(axes[0], COLUMNS, strict=True):
+    for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize="small")
     return figure
+
+
+def _holds(extractor: Extractor, method: str) -> bool:
+    return method != "one_step" or extractor.models().one_step is not None
 
 
 def _has(samples: Sequence[DatasetSample], order: int) -> bool:
@@ -68,15 +77,22 @@ def latent_map(embedding: NDArray[np.float32], orders: Sequence[int], wavenumber
     return figure
 
 
-def loss_figure(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
-    """Return the squared error (latent distance for Encoder_Y) against the step, one line a stage of each run."""
-    figure = Figure(figsize=(6, 4), dpi=130, layout="constrained")
+def loss_figure(curves: Mapping[str, Sequence[Mapping[str, float]]], held_out: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
+    """Return the squared error (latent distance for Encoder_Y) against the step, one line a stage of each run.
+
+    Args:
+        curves: training losses by "run/stage".
+        held_out: the same on pairs that were kept back from training, dashed.
+    """
+    figure = Figure(figsize=(7, 4.5), dpi=130, layout="constrained")
     axes = figure.add_subplot()
     for name, lines in curves.items():
         quantity = "latent" if lines and "latent" in lines[0] else "mse"
-        axes.plot([line["step"] for line in lines], [line[quantity] for line in lines], label=f"{name} ({quantity})")
+        line = axes.plot([line["step"] for line in lines], [line[quantity] for line in lines], lw=1, label=f"{name} ({quantity})")[0]
+        kept_back = held_out.get(name, ())
+        axes.plot([entry["step"] for entry in kept_back], [entry[quantity] for entry in kept_back], "--", color=line.get_color())
     axes.set_yscale("log")
-    axes.set_xlabel("step")
+    axes.set_xlabel("step (dashed: pairs kept back from training)")
     axes.set_ylabel("loss")
     axes.legend(fontsize="x-small")
     axes.grid(alpha=0.3)

@@ -110,10 +110,22 @@ def run_protocol(
     warm_up(extractor, methods)
     records = []
     for sample in tqdm(samples, desc="scenes", disable=not progress):
-        blank = Record(sample.split, 0.0, sample.observation_index, len(sample.positions), "", symmetry_true=sample.symmetry_order)
-        for method in methods:
-            records.append(measure(extractor, method, sample.observation, sample.positions, sample.kernel, sample.pixel_size_nm, blank))
+        records += [measure_sample(extractor, method, sample) for method in methods]
     return records
+
+
+def measure_sample(extractor: Extractor, method: str, sample: DatasetSample) -> Record:
+    """Return the record of a method on a sample of a data set."""
+    blank = Record(
+        sample.split,
+        0.0,
+        sample.observation_index,
+        len(sample.positions),
+        "",
+        symmetry_true=sample.symmetry_order,
+        kernel=sample.kernel_index,
+    )
+    return measure(extractor, method, sample.observation, sample.positions, sample.kernel, sample.pixel_size_nm, blank)
 
 
 def table_1(records: Sequence[Record]) -> str:

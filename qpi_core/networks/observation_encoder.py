@@ -56,8 +56,17 @@ class ObservationEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
         first.zero_()
         first[:, kernel_channel] = source.encoder.conv_in.weight[:, 0]
         self.encoder.conv_in.weight.copy_(first)
+        self._standardise(source.quant_conv.state_dict(), vae)
+
+    @torch.no_grad()
+    def copy_encoder(self, encoder: dict[str, Tensor], quant_conv: dict[str, Tensor], vae: KernelVAE) -> None:
+        """Copy the encoder of a pretrained autoencoder with this one's inputs; latents leave on the scale of the VAE's."""
+        self.encoder.load_state_dict(encoder)
+        self._standardise(quant_conv, vae)
+
+    def _standardise(self, quant_conv: dict[str, Tensor], vae: KernelVAE) -> None:
         count = vae.latent_mean.shape[0]
-        self.quant_conv.load_state_dict(source.quant_conv.state_dict())
+        self.quant_conv.load_state_dict(quant_conv)
         scale = vae.latent_std.view(-1)
         self.quant_conv.weight[:count] /= scale.view(-1, 1, 1, 1)
         self.quant_conv.bias[:count] = (self.quant_conv.bias[:count] - vae.latent_mean.view(-1)) / scale

@@ -77,8 +77,7 @@ class KernelDataset:
         """Return sample `index`; the observations of kernel 0 come first, then those of kernel 1, and so on."""
         if not 0 <= index < len(self):
             raise IndexError(f"sample {index} of {len(self)}")
-        kernel = int(np.searchsorted(self._starts, index, side="right")) - 1
-        number = index - int(self._starts[kernel])
+        kernel, number = self.place(index)
         shard = self._load(kernel)
         return DatasetSample(
             observation=np.array(shard.observations[number]),
@@ -91,6 +90,15 @@ class KernelDataset:
             observation_index=number,
             pixel_size_nm=self.pixel_size_nm,
         )
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Return the numbers of the kernel and of its observation of sample `index`."""
+        kernel = int(np.searchsorted(self._starts, index, side="right")) - 1
+        return kernel, index - int(self._starts[kernel])
+
+    def shard(self, kernel: int) -> KernelShard:
+        """Return kernel number `kernel` with its observations."""
+        return self._load(kernel)
 
     def __iter__(self) -> Iterator[DatasetSample]:
         return (self[index] for index in range(len(self)))

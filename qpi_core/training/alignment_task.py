@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,23 @@ from qpi_core.training.recipes import Recipe
 
 PairSource = Callable[[int, int], tuple[Tensor, Tensor]]
 """(first, count) -> inputs (count, channels, 64, 64), kernels (count, 1, 64, 64) on the networks' scale."""
+
+
+@runtime_checkable
+class NumberedPairs(Protocol):
+    """A source of pairs with a few fixed kernels."""
+
+    kernels: Tensor
+
+    def numbered(self, first: int, count: int) -> tuple[Tensor, Tensor]:
+        """Return inputs (count, channels, 64, 64) and places (count,) of their kernels in `kernels`."""
+
+
+@torch.no_grad()
+def latents_of(vae: KernelVAE, kernels: Tensor) -> Tensor:
+    """Return Encoder_K's standardised latents (n, 4, 8, 8) of kernels (n, 1, 64, 64)."""
+    vae.to(kernels.device)
+    return torch.cat([vae.encode_kernel(part) for part in torch.split(kernels, 64)])
 
 
 class AlignmentTask:
@@ -31,14 +49,23 @@ class AlignmentTask:
         self.model = encoder
         self.vae = vae.requires_grad_(False).eval()
         self.recipe, self.source = recipe, source
+        # Encoder_K is frozen: where the kernels are few and fixed, and only their latents are compared, it runs once.
+        self.targets = latents_of(vae, source.kernels) if isinstance(source, NumberedPairs) and not recipe.kernel_loss_weight else None
 
     def batch(self, first: int, count: int) -> tuple[Tensor, ...]:
-        """Return inputs and true kernels."""
-        return self.source(first, count)
+        """Return inputs and true kernels, or inputs and the latents of the true kernels where these are known beforehand."""
+        if self.targets is None or not isinstance(self.source, NumberedPairs):
+            return self.source(first, count)
+        inputs, rows = self.source.numbered(first, count)
+        self.targets = self.targets.to(rows.device)
+        return inputs, self.targets[rows]
 
     def loss(self, model: nn.Module, batch: tuple[Tensor, ...], progress: float, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the mean squared distance of the latents plus the weighted one of the kernels."""
         inputs, kernel = batch
+        if self.targets is not None:
+            distance = (model(inputs) - kernel).square().mean()
+            return distance, {"latent": distance}
         self.vae.to(inputs.device)
         with torch.no_grad():
             target = self.vae.encode_kernel(kernel)

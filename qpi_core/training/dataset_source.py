@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,8 +14,12 @@ from qpi_core.networks.kernel_frame import kernel_frame, network_window
 from qpi_core.networks.kernel_vae import KERNEL_SIZE, normalise_kernel
 from qpi_core.networks.map_windows import map_windows
 from qpi_core.solvers.tikhonov import prepare_map
-from qpi_core.synthesis.dataset_files import TRAIN
+from qpi_core.synthesis.dataset_files import OUT_OF_DOMAIN, TRAIN
 from qpi_core.synthesis.dataset_reader import DatasetSample, KernelDataset
+
+HELD_OUT_SHARE = 0.02
+"""Share of a kernel's training observations that is kept back from training."""
+_NOISE_STREAM = 0x4E4F4953
 
 
 def _require_network_size(shape: tuple[int, ...]) -> None:
@@ -38,12 +45,26 @@ class DatasetKernels:
 
 
 class DatasetPairs:
-    """(Y, M) inputs with their kernels, from the training observations of the training kernels."""
+    """(Y, M) inputs with their kernels, from the training observations of the training kernels.
 
-    def __init__(self, dataset: KernelDataset, seed: int) -> None:
-        self.dataset, self.seed = dataset, seed
-        self.indices = dataset.indices(TRAIN)
+    The last HELD_OUT_SHARE of each kernel's training observations are kept back: the loss on them says when training may stop, and
+    neither test part is touched for that.
+    """
+
+    def __init__(self, dataset: KernelDataset, seed: int, noise: float = 0.0, device: torch.device | None = None) -> None:
+        """Open the training part; with a device, all its maps are read at once and stay there."""
+        self.dataset, self.seed, self.noise = dataset, seed, noise
+        self.indices, self.held_out = _training_parts(dataset)
         _require_network_size(dataset[self.indices[0]].observation.shape)
+        self.kernels = DatasetKernels(dataset, seed).kernels
+        numbers = [k for k in range(dataset.kernel_count) if dataset.shard(k).splits[0] != OUT_OF_DOMAIN]
+        self._row = {kernel: row for row, kernel in enumerate(numbers)}
+        self._held: tuple[Tensor, Tensor] | None = None
+        if device is not None and not noise:
+            parts = [[self.dataset[index] for index in self.indices[k : k + 512]] for k in range(0, len(self.indices), 512)]
+            maps = torch.cat([map_pairs(part).to(device) for part in parts])
+            self._held = maps, torch.cat([self._rows(part) for part in parts]).to(device)
+            self.kernels = self.kernels.to(device)
 
     def samples(self, first: int, count: int) -> list[DatasetSample]:
         """Return samples first ... of the run."""
@@ -51,10 +72,60 @@ class DatasetPairs:
 
     def __call__(self, first: int, count: int) -> tuple[Tensor, Tensor]:
         """Return inputs (count, 2, 64, 64) and kernels (count, 1, 64, 64) on the networks' scale."""
+        inputs, rows = self.numbered(first, count)
+        return inputs, self.kernels[rows]
+
+    def numbered(self, first: int, count: int) -> tuple[Tensor, Tensor]:
+        """Return inputs and, in place of the kernels, their places (count,) in `kernels`."""
+        if self._held is not None:
+            chosen = [_shuffled(self.seed, index, len(self.indices)) for index in range(first, first + count)]
+            places = torch.tensor(chosen, device=self._held[0].device)
+            return self._held[0][places], self._held[1][places]
         samples = self.samples(first, count)
-        inputs = torch.cat([map_windows(sample.observation, sample.positions) for sample in samples])
-        kernels = torch.from_numpy(np.stack([sample.kernel for sample in samples]))[:, None]
-        return inputs, normalise_kernel(kernels)
+        inputs = map_pairs(samples)
+        if self.noise:
+            for place, index in enumerate(range(first, first + count)):
+                rng = np.random.default_rng([self.seed, _NOISE_STREAM, index])
+                level = rng.uniform(0, self.noise)
+                noisy = inputs[place, 0] + torch.from_numpy(level * rng.standard_normal(inputs.shape[2:], dtype=np.float32))
+                inputs[place, 0] = (noisy - noisy.mean()) / noisy.std(correction=0).clamp_min(1e-6)
+        return inputs, self._rows(samples)
+
+    def held_out_pairs(self) -> tuple[Tensor, Tensor]:
+        """Return inputs and places of the kernels of the observations that no step sees."""
+        samples = [self.dataset[index] for index in self.held_out]
+        return map_pairs(samples), self._rows(samples)
+
+    def _rows(self, samples: Sequence[DatasetSample]) -> Tensor:
+        return torch.tensor([self._row[sample.kernel_index] for sample in samples])
+
+
+def map_pairs(samples: Sequence[DatasetSample]) -> Tensor:
+    """Return what `map_windows` makes of 64x64 maps, (n, 2, 64, 64), for all of them at once."""
+    maps = np.stack([sample.observation for sample in samples])
+    if not np.isfinite(maps).all():
+        return torch.cat([map_windows(sample.observation, sample.positions) for sample in samples])
+    mean, scale = (f(maps, axis=(1, 2), keepdims=True, dtype=np.float64) for f in (np.mean, np.std))
+    scale = np.where(scale <= 1e-6 * np.abs(mean), 1.0, scale)
+    both = np.zeros((len(samples), 2, KERNEL_SIZE, KERNEL_SIZE), dtype=np.float32)
+    both[:, 0] = (maps - mean) / scale
+    for activation, sample in zip(both[:, 1], samples, strict=True):
+        columns, rows = np.clip(np.rint(sample.positions), 0, KERNEL_SIZE - 1).astype(int).T
+        np.add.at(activation, (rows, columns), 1.0)
+    return torch.from_numpy(both)
+
+
+def _training_parts(dataset: KernelDataset) -> tuple[list[int], list[int]]:
+    """Return the numbers of the training samples, and of those that are kept back from training."""
+    of_kernel: dict[int, list[int]] = defaultdict(list)
+    for index in dataset.indices(TRAIN):
+        of_kernel[dataset.place(index)[0]].append(index)
+    used, kept_back = [], []
+    for places in of_kernel.values():
+        count = len(places) - int(HELD_OUT_SHARE * len(places))
+        used += places[:count]
+        kept_back += places[count:]
+    return used, kept_back
 
 
 class DatasetFrames:

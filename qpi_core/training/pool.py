@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from qpi_core.networks.kernel_frame import CHANNELS, FRAME_SIZE, kernel_frame, network_window, turn
-from qpi_core.networks.kernel_vae import normalise_kernel
+from qpi_core.executor import InProcess, LocalProcesses
+from qpi_core.networks.kernel_frame import CHANNELS, FRAME_SIZE, ORIENTATIONS, kernel_frame, network_window, turn
+from qpi_core.networks.kernel_vae import KERNEL_SIZE, normalise_kernel
 from qpi_core.solvers.tikhonov import prepare_map
 from qpi_core.training.scene_stream import MAP_SHAPES, draw_training_scene
 from qpi_core.training.streams import KernelShares
@@ -28,13 +30,13 @@ def chunk_path(folder: Path, chunk: int) -> Path:
     return folder / f"chunk-{chunk:05d}.npy"
 
 
-def build_chunk(folder: Path, seed: int, chunk: int, shares: KernelShares, size: int = CHUNK) -> None:
+def build_chunk(folder: Path, seed: int, chunk: int, shares: KernelShares, size: int = CHUNK, nuisance_share: float = 0.0) -> None:
     """Draw, solve and write one chunk, (size, CHANNELS + 1, FRAME_SIZE, FRAME_SIZE) float16, the kernel last; skip if it is there."""
     path = chunk_path(folder, chunk)
     if path.exists():
         return
     shape = MAP_SHAPES[int(np.random.default_rng([seed, 10**6 + chunk]).integers(len(MAP_SHAPES)))]
-    scenes = [draw_training_scene(seed, chunk * CHUNK + i, shape, shares) for i in range(size)]
+    scenes = [draw_training_scene(seed, chunk * CHUNK + i, shape, shares, nuisance_share=nuisance_share) for i in range(size)]
     parts = []
     for start in range(0, size, 16):
         some = scenes[start : start + 16]
@@ -50,35 +52,82 @@ def build_chunk(folder: Path, seed: int, chunk: int, shares: KernelShares, size:
     os.replace(temporary, path)
 
 
-def build_pool(folder: Path, seed: int, scenes: int, shares: KernelShares, cancelled: Callable[[], bool] = lambda: False) -> None:
-    """Write every chunk that is missing, with a progress bar; stop between two chunks when cancelled."""
-    chunks = -(-scenes // CHUNK)
-    for chunk in tqdm(range(chunks), desc="pool", unit="chunk", mininterval=5):
-        if cancelled():
-            return
-        build_chunk(folder, seed, chunk, shares, min(CHUNK, scenes - chunk * CHUNK))
+@dataclass(frozen=True)
+class Chunk:
+    """One chunk of a pool, as a process is told to write it."""
+
+    folder: Path
+    seed: int
+    number: int
+    shares: KernelShares
+    size: int
+    nuisance_share: float = 0.0
+
+    def write(self) -> None:
+        """Write the chunk where it is missing."""
+        build_chunk(self.folder, self.seed, self.number, self.shares, self.size, self.nuisance_share)
+
+
+@dataclass(frozen=True)
+class PoolPlan:
+    """What a pool holds.
+
+    Attributes:
+        folder: where it is written.
+        seed: of its scenes.
+        scenes: their number.
+        shares: kinds of kernels.
+        nuisance_share: share of the scenes with what measured maps add.
+    """
+
+    folder: Path
+    seed: int
+    scenes: int
+    shares: KernelShares
+    nuisance_share: float = 0.0
+
+    def chunks(self) -> list[Chunk]:
+        """Return all chunks, written already or not."""
+        sizes = [min(CHUNK, self.scenes - number * CHUNK) for number in range(-(-self.scenes // CHUNK))]
+        return [Chunk(self.folder, self.seed, number, self.shares, size, self.nuisance_share) for number, size in enumerate(sizes)]
+
+
+def build_pool(plan: PoolPlan, cancelled: Callable[[], bool] = lambda: False, processes: int = 1) -> None:
+    """Write every chunk that is missing, with a progress bar, in so many processes; stop between two chunks when cancelled."""
+    missing = [chunk for chunk in plan.chunks() if not chunk_path(plan.folder, chunk.number).exists()]
+    executor = InProcess() if processes == 1 else LocalProcesses(processes)
+    outcomes = executor.map(Chunk.write, missing, cancelled=cancelled)
+    for outcome in tqdm(outcomes, total=len(missing), desc="pool", unit="chunk", mininterval=5):
+        if outcome.error is not None:
+            raise outcome.error
 
 
 class PoolSource:
     """Samples of a pool, in memory as float16; sample i is one scene in one orientation."""
 
-    def __init__(self, folder: Path, scenes: int, seed: int) -> None:
+    def __init__(self, folder: Path, scenes: int, seed: int, device: torch.device | None = None) -> None:
+        """Read the pool, to a device where one is given."""
         parts = [np.load(chunk_path(folder, chunk), allow_pickle=False) for chunk in range(-(-scenes // CHUNK))]
-        self.frames = torch.from_numpy(np.concatenate(parts))
+        self.frames = torch.from_numpy(np.concatenate(parts)).to(device)
         self.seed = seed
-        self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
+        self._epoch, self._order, self._orientations = -1, np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         if self.frames.shape[1:] != (CHANNELS + 1, FRAME_SIZE, FRAME_SIZE):
             raise ValueError(f"the pool in {folder} was made by another version; remove it and build it again.")
 
     def __call__(self, first: int, count: int) -> tuple[Tensor, Tensor]:
         """Return inputs (count, CHANNELS, 64, 64) and kernels (count, 1, 64, 64) on the networks' scale."""
-        total = len(self.frames)
-        samples = []
-        for index in range(first, first + count):
-            epoch, place = divmod(index, total)
-            if epoch != self._epoch:
-                self._epoch, self._order = epoch, np.random.default_rng([self.seed, epoch]).permutation(total)
-            orientation = int(np.random.default_rng([self.seed, 1, index]).integers(8))
-            samples.append(network_window(turn(self.frames[int(self._order[place])].float(), orientation)))
-        batch = torch.stack(samples)
+        drawn = np.array([self._place(index) for index in range(first, first + count)])
+        batch = torch.empty((count, CHANNELS + 1, KERNEL_SIZE, KERNEL_SIZE), device=self.frames.device)
+        for orientation in np.unique(drawn[:, 1]):
+            rows = np.nonzero(drawn[:, 1] == orientation)[0]
+            chosen = self.frames[torch.from_numpy(drawn[rows, 0]).to(self.frames.device)]
+            batch[torch.from_numpy(rows).to(self.frames.device)] = network_window(turn(chosen.float(), int(orientation)))
         return batch[:, :CHANNELS], normalise_kernel(batch[:, CHANNELS:])
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """Return scene and orientation of a sample; every epoch has its own order."""
+        epoch, place = divmod(index, len(self.frames))
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.frames))
+            self._orientations = np.random.default_rng([self.seed, epoch, 1]).integers(ORIENTATIONS, size=len(self.frames))
+        return int(self._order[place]), int(self._orientations[place])

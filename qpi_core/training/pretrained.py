@@ -16,7 +16,8 @@ def load_pretrained(folder: Path, target: AutoencoderKL) -> None:
     """Copy pretrained weights into an autoencoder of the same widths, adapting the first and last layer to its channels.
 
     One input channel gets the mean of the pretrained first convolution over its channels; two inputs get the first two, times 3/2;
-    the last convolution becomes the mean over its outputs. This is what the authors' public code does.
+    the last convolution becomes the mean over its outputs. This is what the authors' public code does. Weights that were trained on
+    grey pictures are shared evenly between the inputs.
 
     Args:
         folder: holds config.json and a safetensors file in diffusers' format; nothing is downloaded.
@@ -35,7 +36,10 @@ def load_pretrained(folder: Path, target: AutoencoderKL) -> None:
     own = target.state_dict()
     channels = own["encoder.conv_in.weight"].shape[1]
     first = weights["encoder.conv_in.weight"]
-    weights["encoder.conv_in.weight"] = first.mean(dim=1, keepdim=True) if channels == 1 else 1.5 * first[:, :channels]
+    if first.shape[1] == 1:
+        weights["encoder.conv_in.weight"] = first.expand(-1, channels, -1, -1) / channels
+    else:
+        weights["encoder.conv_in.weight"] = first.mean(dim=1, keepdim=True) if channels == 1 else 1.5 * first[:, :channels]
     weights["decoder.conv_out.weight"] = weights["decoder.conv_out.weight"].mean(dim=0, keepdim=True)
     weights["decoder.conv_out.bias"] = weights["decoder.conv_out.bias"].mean(dim=0, keepdim=True)
     differing = [name for name in own if name not in weights or weights[name].shape != own[name].shape]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qpi_core.evaluation.metrics import bootstrap_interval, cosine, coverage, fft_correlation, kernel_errors
+from qpi_core.evaluation.metrics import bootstrap_interval, cosine, coverage, fft_correlation, grouped_bootstrap_interval, kernel_errors
 
 RNG = np.random.default_rng(5)
 TRUTH = RNG.uniform(-2, 6, (7, 7))
@@ -73,6 +73,27 @@ def test_bootstrap_interval_of_a_mean_agrees_with_the_normal_one():
     assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.05)
     assert bootstrap_interval(values) == (low, high)
     assert bootstrap_interval([3.0, 3.0]) == (3.0, 3.0)
+
+
+def test_groups_that_share_a_deviation_widen_the_interval():
+    rng = np.random.default_rng(2)
+    groups = np.repeat(np.arange(50), 20)
+    shared = rng.normal(0, 1, 50)
+    values = 10 + shared[groups] + rng.normal(0, 0.1, 1000)
+    low, high = grouped_bootstrap_interval(values, groups)
+    half = 1.96 * shared.std() / np.sqrt(50)
+    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.08)
+    assert high - low > 3 * np.subtract(*bootstrap_interval(values)[::-1])
+    # One scene a group is the plain bootstrap, drawn in the same way.
+    assert grouped_bootstrap_interval(values, np.arange(1000)) == pytest.approx(bootstrap_interval(values))
+
+
+def test_a_statistic_of_several_columns_sees_their_means():
+    values = np.array([[1.0, 2.0], [1.0, 2.0], [2.0, 8.0]])
+    low, high = grouped_bootstrap_interval(values, ["a", "a", "b"], lambda means: means[:, 1] / means[:, 0])
+    assert (low, high) == (2.0, 4.0)
+    with pytest.raises(ValueError, match="two groups"):
+        grouped_bootstrap_interval(values, ["a"] * 3)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Training: one batch overfits, a resumed run equals an uninterrupted one, the streams depend on their seed alone."""
 
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,16 +9,20 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from safetensors import safe_open
 
 from qpi_core.__main__ import main
 from qpi_core.checkpoints import load_models
 from qpi_core.errors import InputError
 from qpi_core.networks.kernel_frame import CHANNELS
+from qpi_core.networks.kernel_vae import KernelVAE
+from qpi_core.networks.observation_encoder import ObservationEncoder
+from qpi_core.networks.one_step import OneStepNetwork
 from qpi_core.training.dataset_source import _shuffled
 from qpi_core.training.kernel_vae_task import KernelVAETask
-from qpi_core.training.loop import learning_rate, train
-from qpi_core.training.pool import PoolSource, build_pool
+from qpi_core.training.loop import HELD_OUT_NAME, LAST_TIMED, LOSS_NAME, HeldOut, fitted, learning_rate, train
+from qpi_core.training.pool import PoolPlan, PoolSource, build_pool
 from qpi_core.training.recipes import PRESETS, STAGES, StageRecipe, get_preset
 from qpi_core.training.scene_stream import draw_training_scene
 from qpi_core.training.stages import Run, describe, run_stage
@@ -104,9 +109,9 @@ def test_training_scenes_follow_their_seed_and_stay_on_the_map():
 
 @pytest.mark.slow
 def test_pool_is_complete_resumable_and_turns_inputs_with_kernels(tmp_path):
-    build_pool(tmp_path, 1, 6, MIXED)
+    build_pool(PoolPlan(tmp_path, 1, 6, MIXED))
     written = (tmp_path / "chunk-00000.npy").stat().st_mtime_ns
-    build_pool(tmp_path, 1, 6, MIXED)
+    build_pool(PoolPlan(tmp_path, 1, 6, MIXED))
     assert (tmp_path / "chunk-00000.npy").stat().st_mtime_ns == written
     inputs, kernels = PoolSource(tmp_path, 6, 0)(0, 12)
     assert inputs.shape == (12, CHANNELS, 64, 64) and kernels.shape == (12, 1, 64, 64)
@@ -123,7 +128,7 @@ def test_every_epoch_sees_every_sample_once():
 def test_schedules_rise_and_fall(name):
     for stage in STAGES:
         recipe = PRESETS[name].stage(stage)
-        rates = [learning_rate(recipe, step) for step in np.linspace(0, recipe.steps - 1, 50).astype(int)]
+        rates = [learning_rate(recipe, step) for step in np.linspace(0, recipe.steps, 50).astype(int)]
         assert max(rates) <= recipe.learning_rate + 1e-12
         assert rates[-1] < 0.3 * recipe.learning_rate
 
@@ -154,3 +159,112 @@ def test_a_run_folder_is_not_continued_with_other_options(tmp_path, capsys, chan
     (tmp_path / "run.json").write_text(json.dumps(describe(Run(tmp_path, SMOKE))))
     assert main(["train", "--preset", "smoke", "--out", str(tmp_path), *change]) == 2
     assert word in capsys.readouterr().err
+
+
+@contextmanager
+def fresh_accelerator_state():
+    """Let an Accelerator choose its own precision: it is one for the whole process otherwise."""
+    AcceleratorState._reset_state(True)
+    try:
+        yield
+    finally:
+        AcceleratorState._reset_state(True)
+
+
+class CountingTask:
+    """One weight, and a loss whose gradient is 1 at every step."""
+
+    def __init__(self):
+        self.model = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.zeros_(self.model.weight)
+
+    def batch(self, first, count):
+        return (torch.ones(count, 1),)
+
+    def loss(self, model, batch, progress, step):
+        value = model(batch[0]).mean()
+        return value, {"value": value}
+
+
+def test_a_held_rate_falls_in_the_last_fifth_alone():
+    recipe = StageRecipe(100, 1, 1.0, 0.1, "hold", warmup_steps=0)
+    rates = [learning_rate(recipe, step) for step in range(101)]
+    assert rates[:81] == pytest.approx([1.0] * 81) and rates[90] == pytest.approx(0.55) and rates[100] == pytest.approx(0.1)
+
+
+def test_held_out_figures_are_of_the_network_that_is_kept(tmp_path, accelerator):
+    recipe = StageRecipe(6, 1, 0.1, 0.1, "hold", warmup_steps=0, weight_decay=0.0, ema_decay=0.9)
+    task = CountingTask()
+    measured = HeldOut(2, lambda network: {"weight": network.weight.item()})
+    kept = train(task, recipe, tmp_path, accelerator=accelerator, held_out=measured)
+    lines = [json.loads(line) for line in (tmp_path / HELD_OUT_NAME).read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4, 6]
+    assert lines[-1]["weight"] == kept.weight.item() != task.model.weight.item()
+
+
+def test_what_was_logged_after_the_saved_state_is_logged_once(tmp_path, accelerator):
+    recipe = StageRecipe(8, 1, 0.1, 0.1, warmup_steps=0, ema_decay=0.0)
+    whole = train(CountingTask(), recipe, tmp_path / "whole", accelerator=accelerator, log_every=2)
+    folder = tmp_path / "killed"
+    train(CountingTask(), recipe, folder, accelerator=accelerator, log_every=2, stop_after=3)
+    with (folder / LOSS_NAME).open("a") as log:
+        log.write('{"step": 4, "value": 1.0}\n{"step": 6, "val')  # two lines beyond the state, the second cut off
+    resumed = train(CountingTask(), recipe, folder, accelerator=accelerator, log_every=2)
+    steps = [json.loads(line)["step"] for line in (folder / LOSS_NAME).read_text().splitlines()]
+    assert steps == [2, 3, 4, 6, 8]
+    torch.testing.assert_close(resumed.weight, whole.weight)
+
+
+@pytest.mark.parametrize(("precise", "kind"), [(True, torch.float32), (False, torch.bfloat16)])
+def test_a_stage_in_full_precision_is_not_cast(tmp_path, precise, kind):
+    seen = []
+    task = CountingTask()
+    task.model = torch.nn.Sequential(task.model)
+    task.model[0].register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    recipe = StageRecipe(1, 1, 0.1, 0.1, warmup_steps=0, ema_decay=0.0, full_precision=precise)
+    with fresh_accelerator_state():
+        train(task, recipe, tmp_path, accelerator=Accelerator(cpu=True, mixed_precision="bf16"))
+    assert seen == [kind]
+
+
+def test_a_schedule_is_fitted_into_its_seconds():
+    recipe = StageRecipe(1000, 1, 0.1, 0.1, seconds=10.0)
+    # Slow first steps, then 0.1 s each: 8 s are left after 20 steps.
+    assert fitted(recipe, 5, {5: 0.5}) == recipe
+    assert fitted(recipe, 20, {5: 0.5, 20: 2.0}).steps == 20 + 80
+    assert fitted(recipe, 20, {5: 0.5, 20: 0.6}).steps == 1000, "never more than the recipe's"
+    assert fitted(recipe, 20, {5: 0.5, 20: 30.0}).steps == 20
+
+
+def test_a_stage_with_limited_time_ends_its_schedule_with_it(tmp_path, accelerator):
+    recipe = StageRecipe(10**6, 1, 0.1, 0.0, "hold", warmup_steps=0, ema_decay=0.0, seconds=0.5)
+    train(CountingTask(), recipe, tmp_path, accelerator=accelerator, log_every=1)
+    last = json.loads((tmp_path / LOSS_NAME).read_text().splitlines()[-1])
+    assert LAST_TIMED <= last["step"] < 10**6
+    assert last["learning_rate"] == pytest.approx(learning_rate(replace(recipe, steps=last["step"]), last["step"] - 1))
+
+
+@pytest.mark.slow
+def test_half_weights_are_read_back_as_the_networks_that_were_trained(tmp_path, accelerator):
+    recipe = get_preset("base-smoke")
+    for stage in STAGES:
+        assert run_stage(Run(tmp_path, recipe), stage, accelerator)
+    models = load_models(tmp_path / "model")
+    with safe_open(tmp_path / "model" / "kernel_vae" / "diffusion_pytorch_model.safetensors", framework="pt") as file:
+        assert all(file.get_tensor(name).dtype == torch.float16 for name in file.keys())  # noqa: SIM118
+        kept = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    assert all(value.dtype == torch.float32 for value in models.vae.state_dict().values())
+    with safe_open(tmp_path / "kernel-vae" / STATE_NAME, framework="pt") as file:
+        for name, value in kept.items():
+            if not name.startswith("latent_"):
+                torch.testing.assert_close(value, file.get_tensor(f"kept/{name}"), atol=1e-6, rtol=1e-3)
+    assert float(models.vae.latent_std.min()) > 0
+
+
+def test_the_base_model_fits_into_its_folder():
+    shape = get_preset("base").architecture
+    sizes = [shape.block_out_channels, shape.layers_per_block, shape.norm_num_groups]
+    networks = KernelVAE(*sizes), ObservationEncoder(CHANNELS, "kernel_frame", *sizes), OneStepNetwork(*sizes)
+    halves = 2 * sum(parameter.numel() for network in networks for parameter in network.parameters())
+    # Two MiB for the atlas of the latent space, half a one for results and card.
+    assert halves < (32 - 2.5) * 2**20

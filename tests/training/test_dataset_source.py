@@ -1,0 +1,85 @@
+"""Pairs of a stored data set: the same inputs as at inference, observations kept back, noise of the stated strength."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from qpi_core.networks.kernel_vae import KernelVAE
+from qpi_core.networks.map_windows import map_windows
+from qpi_core.synthesis.dataset import DatasetPlan, write_dataset
+from qpi_core.synthesis.dataset_files import TRAIN
+from qpi_core.synthesis.dataset_reader import KernelDataset
+from qpi_core.training.alignment_task import AlignmentTask
+from qpi_core.training.dataset_source import HELD_OUT_SHARE, DatasetPairs, map_pairs
+from qpi_core.training.recipes import get_preset
+
+OBSERVATIONS = 125
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dataset")
+    write_dataset(DatasetPlan(kernels=5, observations=OBSERVATIONS, max_defects=20, on_grid=False), folder, progress=False)
+    return KernelDataset(folder)
+
+
+def test_inputs_are_those_of_inference(dataset):
+    samples = [dataset[index] for index in (0, 30, 300)]
+    expected = torch.cat([map_windows(sample.observation, sample.positions) for sample in samples])
+    torch.testing.assert_close(map_pairs(samples), expected, atol=1e-6, rtol=1e-5)
+    samples[1].observation[3:9, 4] = np.nan
+    expected = torch.cat([map_windows(sample.observation, sample.positions) for sample in samples])
+    torch.testing.assert_close(map_pairs(samples), expected, atol=0, rtol=0)
+
+
+def test_observations_kept_back_are_training_observations_that_no_step_sees(dataset):
+    pairs = DatasetPairs(dataset, 0)
+    of_kernel = round(0.8 * OBSERVATIONS)
+    assert len(pairs.held_out) == 4 * int(HELD_OUT_SHARE * of_kernel) > 0
+    assert sorted(pairs.indices + pairs.held_out) == dataset.indices(TRAIN)
+    seen = {(sample.kernel_index, sample.observation_index) for sample in pairs.samples(0, len(pairs.indices))}
+    assert seen == {dataset.place(index) for index in pairs.indices}, "an epoch is every other one, once"
+
+
+def test_numbers_name_the_kernels_of_the_inputs(dataset):
+    pairs = DatasetPairs(dataset, 0)
+    inputs, rows = pairs.numbered(7, 9)
+    for sample, row in zip(pairs.samples(7, 9), rows, strict=True):
+        kernel = torch.from_numpy(sample.kernel / np.abs(sample.kernel).max())
+        torch.testing.assert_close(pairs.kernels[row, 0], kernel)
+    same, kernels = pairs(7, 9)
+    assert torch.equal(same, inputs) and torch.equal(kernels, pairs.kernels[rows])
+
+
+def test_noise_is_new_in_every_epoch_and_as_strong_as_stated(dataset):
+    clean, noisy = DatasetPairs(dataset, 0), DatasetPairs(dataset, 0, noise=0.5)
+    total = len(clean.indices)
+    inputs, (other, _) = clean(0, total)[0], noisy(0, total)
+    assert torch.equal(inputs[:, 1], other[:, 1]), "the activation map is left alone"
+    torch.testing.assert_close(other[:, 0].mean(dim=(1, 2)), torch.zeros(total), atol=1e-5, rtol=0)
+    torch.testing.assert_close(other[:, 0].std(dim=(1, 2), correction=0), torch.ones(total), atol=1e-4, rtol=0)
+    # A map of unit variance with noise of variance s^2, standardised again, correlates with the clean one by 1 / sqrt(1 + s^2).
+    agreement = (inputs[:, 0] * other[:, 0]).mean(dim=(1, 2))
+    levels = (1 / agreement**2 - 1).clamp_min(0).sqrt()
+    assert float(levels.max()) < 0.55 and float(levels.mean()) == pytest.approx(0.25, abs=0.03)
+    assert torch.equal(noisy(3, 2)[0], other[3:5]) and not torch.equal(noisy(total, total)[0].sum(), other.sum())
+
+
+def test_latents_known_beforehand_give_the_same_loss(dataset):
+    recipe = get_preset("smoke")
+    torch.manual_seed(0)
+    vae = KernelVAE((8, 8, 16, 16), 1, 4).eval()
+    recipe = replace(recipe, input_kind="map", kernel_loss_weight=0.0)
+    pairs = DatasetPairs(dataset, 0)
+    task = AlignmentTask(recipe, pairs, vae, 1)
+    plain = AlignmentTask(recipe, lambda first, count: pairs(first, count), vae, 1)
+    known, computed = (t.loss(t.model, t.batch(0, 6), 0.0, 0)[0] for t in (task, plain))
+    torch.testing.assert_close(known, computed, atol=1e-6, rtol=1e-5)
+
+
+def test_maps_that_are_held_on_the_device_are_the_same(dataset):
+    plain, held = DatasetPairs(dataset, 3), DatasetPairs(dataset, 3, device=torch.device("cpu"))
+    for mine, other in zip(plain.numbered(390, 20), held.numbered(390, 20), strict=True):
+        assert torch.equal(mine, other)
