@@ -14,7 +14,7 @@ from ui.charts import fit_panels
 from ui.defect_table import shown_points
 from ui.guide import in_words
 from ui.kernel_chart import kernel_and_spectrum
-from ui.result_numbers import told_parameters
+from ui.result_numbers import symmetry_words, told_parameters, wave_vector_words
 
 UNKNOWN_SIZE = "does not say how large the map is"
 
@@ -86,3 +86,19 @@ def test_without_a_symmetry_there_is_no_probability_of_it():
     assert list(told_parameters(estimate)) == ["decay_per_nm2"]
     estimate.symmetry_order = 0
     assert len(told_parameters(estimate)) == 2
+
+
+def estimate_with(kernel: np.ndarray, wide: np.ndarray, **parameters: tuple[float, float]) -> SimpleNamespace:
+    return SimpleNamespace(kernel=kernel, wide_kernel=wide, parameters=parameters, pixel_size_nm=(0.1, 0.1), symmetry_order=2)
+
+
+def test_a_symmetry_out_of_a_window_that_cuts_the_pattern_is_doubtful():
+    wide = np.ones((33, 33), dtype=np.float32)
+    assert symmetry_words(estimate_with(wide[:16, :16], wide, symmetry_probability=(0.9999, 0.0))) == "2-fold, doubtful"
+    assert symmetry_words(estimate_with(wide, wide, symmetry_probability=(0.9999, 0.0))) == "2-fold, p > 0.999"
+
+
+def test_a_wave_vector_that_is_hardly_known_is_no_number():
+    wide = np.ones((33, 33), dtype=np.float32)
+    assert wave_vector_words(estimate_with(wide, wide, wave_vector_rad_per_nm=(0.9, 9.8))) == ""
+    assert wave_vector_words(estimate_with(wide, wide, wave_vector_rad_per_nm=(6.4, 0.1))) == "6.40 ± 0.10 rad/nm"

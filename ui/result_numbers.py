@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 
 from qpi_core.estimate import KernelEstimate
 from qpi_core.units import counted, duration, in_handy_unit, plain_number
+from qpi_core.window_diagnostics import warn_about_window
 from ui import texts
 from ui.extraction_job import Outcome
 
 _WAVE_VECTORS = ("wave_vector_rad_per_nm", "wave_vector_rad_per_px", "wavenumber_rad_per_nm", "wavenumber_rad_per_px")
 
 _NOT_FOUND = "not determined"
+_MOST_DEVIATION = 0.5
+"""Of a wave vector, as a share of it: what is less certain is no number to print large."""
 
 
 def show_numbers(outcome: Outcome) -> None:
@@ -62,9 +65,16 @@ def symmetry_words(estimate: KernelEstimate) -> str:
     order = estimate.symmetry_order
     words = "not determined" if order is None else "isotropic" if order == 0 else f"{order}-fold"
     probability = estimate.parameters.get("symmetry_probability", (float("nan"), 0.0))[0]
+    if order is not None and window_misleads(estimate):
+        return f"{words}, doubtful"
     if order is None or not np.isfinite(probability):
         return words
     return f"{words}, p > 0.999" if probability > 0.999 else f"{words}, p = {probability:.3f}"
+
+
+def window_misleads(estimate: KernelEstimate) -> bool:
+    """Say whether the kernel's window cuts the pattern, or is shorter than its period: the numbers are then no verdict."""
+    return bool(warn_about_window(estimate.kernel, estimate.wide_kernel, estimate.parameters, estimate.pixel_size_nm))
 
 
 def explained_share(outcome: Outcome) -> float:
@@ -101,6 +111,9 @@ def wave_vector_words(estimate: KernelEstimate) -> str:
 def _wave_vector(estimate: KernelEstimate) -> tuple[str, str]:
     for name in _WAVE_VECTORS:
         if name in estimate.parameters:
-            label, number, error, unit = _described(name, *estimate.parameters[name])
+            value, deviation = estimate.parameters[name]
+            label, number, error, unit = _described(name, value, deviation)
+            if np.isfinite(deviation) and deviation > _MOST_DEVIATION * abs(value):
+                return label, _NOT_FOUND
             return label, with_unit(f"{number} ± {error}" if error else number, unit)
     return "Wave vector q", _NOT_FOUND

@@ -61,7 +61,10 @@ ZOOM = (
     "Drag moves a picture; Ctrl and wheel zoom it, and the wheel alone after a press into it; double-click resets. "
     "Kernel and uncertainty zoom together, the FFT on its own."
 )
-SYMMETRY_FOUND = "Rotational symmetry order that the data choose, where the method finds one, and its probability p among those compared."
+SYMMETRY_FOUND = (
+    "Rotational symmetry order that the data choose, where the method finds one, and its probability p among those compared. "
+    "Doubtful: the window cuts the pattern, or is shorter than its period."
+)
 WAVE_VECTOR_FOUND = "Wave vector of the strongest oscillation, 2π included, with one standard deviation."
 NOISE_FOUND = "Standard deviation of the noise in the map, per pixel."
 EXPLAINED = "Share of the map's variance that the reconstruction accounts for."
