@@ -4,8 +4,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from ui.autosave import attend_browser
+from ui.workspace import workspace
+
 st.set_page_config(page_title="QPI kernels", page_icon=str(Path(__file__).parent / "ui" / "icon.png"), layout="wide")
-st.navigation(
+page = st.navigation(
     [
         st.Page(
             "pages/extract.py",
@@ -46,4 +49,6 @@ st.navigation(
         ),
     ],
     position="top",
-).run()
+)
+attend_browser(workspace())
+page.run()

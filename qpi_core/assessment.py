@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
+from qpi_core.defect_diagnostics import warn_about_defects
 from qpi_core.diagnostics import NEGLIGIBLE_RESIDUAL, STRUCTURED_CORRELATION, neighbour_correlation
 from qpi_core.errors import InputError
 from qpi_core.provenance import json_ready
@@ -189,8 +190,14 @@ def _judge(correlations: tuple[float, ...], image: NDArray[np.float32], estimate
     spread, left = (float(np.nanstd(values, dtype=np.float64)) for values in (image, estimate.residual))
     neighbours = neighbour_correlation(estimate.residual)
     white = left <= NEGLIGIBLE_RESIDUAL * spread or neighbours <= STRUCTURED_CORRELATION
-    verdict = f"{_stability_sentence(mean, full)} {_residual_sentence(neighbours, white)}"
+    at_defects = warn_about_defects(image, estimate.residual, estimate.positions, estimate.noise_sigma)
+    said = _residual_sentence(neighbours, white) if not (white and at_defects) else f"{_AWAY} {at_defects[0]}"
+    white = white and not at_defects
+    verdict = f"{_stability_sentence(mean, full)} {said}"
     return Assessment(correlations, mean, full, neighbours, white, verdict, estimate.method, seed)
+
+
+_AWAY = "Away from the defects nothing structured is left in the residual."
 
 
 def _stability_sentence(mean: float, full: float) -> str:

@@ -19,7 +19,7 @@ from qpi_core.estimate import KernelEstimate
 from qpi_core.extraction import constant_answer
 from qpi_core.methods import METHODS, Answer, Method, Request
 from qpi_core.provenance import json_ready
-from qpi_core.reconstruction import reconstruct
+from qpi_core.reconstruction import superposition_of
 from qpi_core.validation import is_constant
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _reconstruction(requests: Sequence[Request], answers: Sequence[Answer]) -> N
     """Return sum_c A_c*M_c + background."""
     total = np.full(requests[0].observation.shape, answers[0].solution.background, dtype=np.float32)
     for request, answer in zip(requests, answers, strict=True):
-        total += reconstruct(answer.solution.wide_kernel, 0.0, request.positions, request.weights, total.shape)
+        total += superposition_of(answer.solution, request.positions, request.weights, np.isfinite(request.observation))
     return total
 
 

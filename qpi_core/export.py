@@ -69,7 +69,7 @@ def png_bytes(estimate: KernelEstimate, what: str = "kernel", style: PictureStyl
         return kernel_png(estimate.kernel, pitch, f"Kernel ({estimate.method})", unit, chosen, metadata)
     if what == "fft":
         magnitude = np.abs(kernel_fft(estimate.kernel))
-        return fft_png(magnitude, pitch, f"|FFT| of the kernel ({estimate.method})", style or PictureStyle("magma"), metadata)
+        return fft_png(magnitude, pitch, f"|FFT| of the kernel ({estimate.method})", style or PictureStyle("magma"), metadata, unit)
     if what == "fit":
         observation = estimate.reconstruction + estimate.residual
         return fit_png(observation, estimate.reconstruction, pitch, estimate.positions, unit, chosen, metadata)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.blas_threads import one_blas_thread
+from qpi_core.defect_diagnostics import warn_about_defects
 from qpi_core.defect_refinement import refine_defects
 from qpi_core.devices import require_device, resolve_device
 from qpi_core.diagnostics import warn_about_fit, warn_about_input
@@ -19,7 +20,7 @@ from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
 from qpi_core.methods import METHODS, Answer, Method, Request, find_method, run_two_step
 from qpi_core.provenance import array_sha256, json_ready, versions
-from qpi_core.reconstruction import reconstruct
+from qpi_core.reconstruction import superposition_of
 from qpi_core.validation import (
     is_constant,
     require_kernel_size,
@@ -29,6 +30,7 @@ from qpi_core.validation import (
     require_positions,
     require_weights,
 )
+from qpi_core.window_diagnostics import warn_about_window
 
 if TYPE_CHECKING:
     from qpi_core.blind_estimate import BlindEstimate, BlindStackEstimate
@@ -305,7 +307,8 @@ class Extractor:
         constant = np.full(image.shape, solution.background, dtype=np.float32)
         background = constant if noise is None else noise.background.astype(np.float32)
         if fitted is None:
-            fitted = reconstruct(solution.wide_kernel, 0.0, request.positions, weights, image.shape) + background
+            known = np.isfinite(image) if noise is None else np.isfinite(image) & ~noise.outliers
+            fitted = superposition_of(solution, request.positions, weights, known) + background
         residual = image - fitted
         whitened = None if noise is None else np.where(np.isfinite(image) & ~noise.outliers, noise.whitened_residual, np.nan)
         warnings = [
@@ -313,7 +316,9 @@ class Extractor:
             *(answer.repair.sentences() if answer.repair is not None else []),
             *solution.warnings,
             *([] if noise is None else noise.sentences()),
+            *warn_about_window(solution.kernel, solution.wide_kernel, solution.parameters, request.pixel_size_nm),
             *warn_about_fit(image - background, residual, solution.noise_sigma, whitened),
+            *warn_about_defects(image, residual, request.positions, solution.noise_sigma),
         ]
         used_models = self._models if method.needs_model or network is not None else None
         provenance = {

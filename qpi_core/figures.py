@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.errors import InputError
 from qpi_core.spectra import q_axes
+from qpi_core.units import unit_scale
 from qpi_core.validation import require_pixel_size
 
 SEQUENTIAL_MAPS = ("viridis", "magma", "cividis", "gray")
@@ -115,6 +116,7 @@ def fft_png(
     title: str = "|FFT| of the kernel",
     style: PictureStyle = PictureStyle(colour_map="magma"),  # noqa: B008 - frozen
     metadata: Mapping[str, str] | None = None,
+    unit: str = "",
 ) -> bytes:
     """Draw a real spectrum (magnitude, real part ...) with q = 0 at index n // 2; axes in rad/nm, or rad/px without a pixel size."""
     image = _require_picture(spectrum)
@@ -122,10 +124,10 @@ def fft_png(
     q_y, q_x = q_axes((image.shape[0], image.shape[1]), 1.0 if pixel_size_nm is None else pixel_size_nm)
     half_y, half_x = (q_y[1] - q_y[0]) / 2, (q_x[1] - q_x[0]) / 2
     extent = (q_x[0] - half_x, q_x[-1] + half_x, q_y[-1] + half_y, q_y[0] - half_y)
-    unit = "rad/px" if pixel_size_nm is None else "rad/nm"
-    _draw(figure, axes, image, extent, title, "", style)
-    axes.set_xlabel(f"$q_x$ ({unit}, 2π included)")
-    axes.set_ylabel(f"$q_y$ ({unit}, 2π included)")
+    q_unit = "rad/px" if pixel_size_nm is None else "rad/nm"
+    _draw(figure, axes, image, extent, title, unit, style)
+    axes.set_xlabel(f"$q_x$ ({q_unit}, 2π included)")
+    axes.set_ylabel(f"$q_y$ ({q_unit}, 2π included)")
     return png_of(figure, style, metadata)
 
 
@@ -236,13 +238,15 @@ def _draw(
     scale: ColourScale | None = None,
 ) -> None:
     scale = scale or colour_scale(image, style)
+    factor, written = unit_scale(max(abs(scale.low), abs(scale.high)), unit)
+    image, scale = image * factor, ColourScale(scale.name, scale.low * factor, scale.high * factor)
     axes.set_facecolor(UNMEASURED_COLOUR)
     colours: dict[str, Any] = {"cmap": scale.name, "vmin": scale.low, "vmax": scale.high}
     picture = axes.imshow(np.ma.masked_invalid(image), extent=extent, origin="upper", interpolation="nearest", **colours)
     # A dollar sign in a channel's name must not start mathematics.
     axes.set_title(title.replace("$", r"\$"))
     if style.colour_bar:
-        figure.colorbar(picture, ax=axes, fraction=0.046, pad=0.03, label=unit.replace("$", r"\$"))
+        figure.colorbar(picture, ax=axes, fraction=0.046, pad=0.03, label=written.replace("$", r"\$"))
 
 
 def _draw_scale_bar(axes: Axes, width_nm: float) -> None:

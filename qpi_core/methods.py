@@ -202,21 +202,21 @@ def _refined(request: Request) -> Answer:
     from qpi_core.solvers.harmonic import nothing_to_see
     from qpi_core.solvers.harmonic_problem import HarmonicProblem
     from qpi_core.solvers.list_choice import fit_with_list, prefer_repaired
-    from qpi_core.solvers.measured_map import mended_under_white_noise
+    from qpi_core.solvers.measured_map import explained_by_white_noise
 
     image, size = request.observation, request.kernel_size
     if is_constant(image):
         return Answer(nothing_to_see(image, size))
     problem = HarmonicProblem(image, size, request.pixel_size_nm)
     start = problem.start(request.positions, request.weights)
-    mended = mended_under_white_noise(problem, request.positions, request.weights, start) if request.noise_model == "auto" else None
-    explained = _explained(request, start, mend_list=True) if mended is None else None
+    plain = explained_by_white_noise(problem, request.positions, request.weights, start) if request.noise_model == "auto" else None
+    explained = _explained(request, start, mend_list=True) if plain is None else None
     if explained is not None:
         listed = explained.listed
         cleaned = replace(request, observation=explained.cleaned, positions=listed.positions, weights=listed.weights)
         under_noise = _refined_with(cleaned, listed)
         return replace(_under_noise(request, explained, under_noise.solution), network=under_noise.network)
-    fits = mended or fit_with_list(image, request.positions, size, request.weights, request.pixel_size_nm, start)
+    fits = plain or fit_with_list(image, request.positions, size, request.weights, request.pixel_size_nm, start)
     answers = [_refined_with(replace(request, positions=listed.positions, weights=listed.weights), listed) for listed in fits]
     given, last = answers[0], answers[-1]
     if len(answers) == 1 or last.repair is None:

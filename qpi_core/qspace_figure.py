@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from qpi_core.estimate import KernelEstimate
 from qpi_core.figures import DIVERGING_MAP, UNMEASURED_COLOUR, PictureStyle, png_of
 from qpi_core.qspace_view import Q_UNITS, QSpacePicture, QSpaceView, kernel_spectrum, qspace_pictures
 from qpi_core.surface_lattice import SurfaceLattice
+from qpi_core.units import unit_scale
 
 COLOUR_MAPS = {"magnitude": "magma", "real": DIVERGING_MAP, "phase": "twilight"}
 MOST_PEAKS = 60
@@ -45,11 +47,12 @@ def qspace_png(
     reach = tuple(spectrum.values.shape[axis] // 2 * spectrum.q_step[axis] / view.zoom for axis in (0, 1))
     for number, picture in enumerate(pictures, start=1):
         axes = figure.add_subplot(1, len(pictures), number)
+        picture, written = _in_handy_unit(picture, unit)
         image = _draw(axes, picture, view, pitch is not None, (reach[0], reach[1]))
         if view.lattice is not None and pitch is not None:
             _draw_lattice(axes, view.lattice, Q_UNITS[view.q_unit], (reach[1], reach[0]))
         if style.colour_bar:
-            figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03, label=_bar_label(picture, view, unit))
+            figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03, label=_bar_label(picture, view, written))
     return png_of(figure, style, {**view_metadata(view), **(metadata or {})})
 
 
@@ -97,6 +100,15 @@ def _draw_lattice(axes: Axes, lattice: SurfaceLattice, factor: float, reach: tup
         axes.scatter(peaks[:, 0], peaks[:, 1], s=34, facecolors="none", edgecolors=colour, linewidths=width)
     axes.set_xlim(limits[0])
     axes.set_ylim(limits[1])
+
+
+def _in_handy_unit(picture: QSpacePicture, unit: str) -> tuple[QSpacePicture, str]:
+    """Return a picture and its unit with the prefix that suits the colour bar; phases and logarithms have none."""
+    if picture.kind == "phase" or picture.logarithmic:
+        return picture, unit
+    factor, written = unit_scale(max(abs(end) for end in picture.limits), unit)
+    low, high = picture.limits
+    return replace(picture, values=picture.values * factor, limits=(low * factor, high * factor)), written
 
 
 def _bar_label(picture: QSpacePicture, view: QSpaceView, unit: str) -> str:

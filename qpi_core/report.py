@@ -21,6 +21,7 @@ from qpi_core.figures import PictureStyle
 from qpi_core.qspace_figure import qspace_png, view_metadata
 from qpi_core.qspace_view import QSpaceView
 from qpi_core.snippet import python_snippet
+from qpi_core.units import unit_scale
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _STYLE = """
@@ -111,16 +112,23 @@ def _numbers(estimate: KernelEstimate, unit: str) -> list[tuple[str, str, str]]:
     order = estimate.symmetry_order
     symmetry = "not determined" if order is None else "isotropic" if order == 0 else f"{order}-fold"
     rows = [("Rotational symmetry", symmetry, "")]
-    rows += [(_titled(name), *_value_and_deviation(*pair)) for name, pair in estimate.parameters.items()]
+    # Without a symmetry there is no probability of it.
+    told = {name: pair for name, pair in estimate.parameters.items() if name != "symmetry_probability" or order is not None}
+    rows += [(_titled(name), *_value_and_deviation(*pair)) for name, pair in told.items()]
     rows += [
-        ("Noise, standard deviation", f"{estimate.noise_sigma:.4g} {unit}", ""),
-        ("Background", f"{estimate.background:.4g} {unit}", ""),
+        ("Noise, standard deviation", _amount(estimate.noise_sigma, unit), ""),
+        ("Background", _amount(estimate.background, unit), ""),
         ("Defects", str(len(estimate.positions)), ""),
         ("Kernel size", f"{estimate.kernel_size} px", ""),
     ]
     if estimate.uncertainty is not None:
-        rows.append(("Uncertainty of the kernel, rms", f"{float(np.sqrt(np.mean(estimate.uncertainty**2))):.4g} {unit}", ""))
+        rows.append(("Uncertainty of the kernel, rms", _amount(float(np.sqrt(np.mean(estimate.uncertainty**2))), unit), ""))
     return rows
+
+
+def _amount(value: float, unit: str) -> str:
+    factor, written = unit_scale(value, unit)
+    return f"{value * factor:.4g} {written}".strip()
 
 
 def _titled(name: str) -> str:

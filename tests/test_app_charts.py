@@ -34,12 +34,16 @@ def test_ticks_say_where_they_are():
         assert float(text) == pytest.approx(pixel * 0.5)
 
 
-def test_zoom_is_shared():
+def test_kernel_and_uncertainty_zoom_together_and_the_fft_apart_within_their_windows():
     kernel = np.eye(32, dtype=np.float32)
-    layout = kernel_and_spectrum(kernel, fft_magnitude(kernel), None, "")["layout"]
+    beside = uncertainty_picture(kernel, kernel, "")
+    layout = kernel_and_spectrum(kernel, fft_magnitude(kernel), (0.2, 0.1), "", uncertainty=beside)["layout"]
     assert layout["xaxis2"]["matches"] == "x" and layout["yaxis2"]["matches"] == "y"
-    assert layout["xaxis2"]["range"] == layout["xaxis"]["range"]
-    assert "rad/px" in layout["xaxis2"]["title"]["text"]
+    assert "matches" not in layout["xaxis3"] and layout["yaxis3"]["scaleanchor"] == "x3"
+    assert layout["yaxis"]["scaleratio"] == 2 and layout["yaxis3"]["scaleratio"] == 0.5
+    for name in ("xaxis", "xaxis2", "xaxis3"):
+        assert [layout[name]["minallowed"], layout[name]["maxallowed"]] == layout[name]["range"]
+    assert "rad/px" in kernel_and_spectrum(kernel, fft_magnitude(kernel), None, "")["layout"]["xaxis2"]["title"]["text"]
 
 
 def test_zero_padding_keeps_the_same_window():
@@ -63,20 +67,20 @@ def test_reconstruction_has_the_maps_colours_and_the_residual_its_span():
     observation, reconstruction = rng.random((20, 30), dtype=np.float32), rng.random((20, 30), dtype=np.float32)
     figure = fit_panels(observation, reconstruction, observation - reconstruction, (0.1, 0.1), "A", "viridis", (0.2, 0.8))
     first, second, third = figure["data"]
-    assert (first["zmin"], first["zmax"]) == (second["zmin"], second["zmax"]) == (0.2, 0.8)
-    assert (third["zmin"], third["zmax"]) == pytest.approx((-0.3, 0.3))
+    assert (first["zmin"], first["zmax"]) == (second["zmin"], second["zmax"]) == pytest.approx((200, 800)), "in mA"
+    assert (third["zmin"], third["zmax"]) == pytest.approx((-300, 300))
 
 
 def test_uncertainty_lies_between_kernel_and_spectrum_in_the_kernels_units():
     rng = np.random.default_rng(4)
     kernel = rng.standard_normal((16, 16)).astype(np.float32)
     sigma = (0.1 + 0.1 * rng.random((16, 16))).astype(np.float32)
-    figure = kernel_and_spectrum(kernel, fft_magnitude(kernel), (0.1, 0.1), "A", uncertainty=uncertainty_picture(kernel, sigma, "A"))
+    figure = kernel_and_spectrum(kernel, fft_magnitude(kernel), (0.1, 0.1), "au", uncertainty=uncertainty_picture(kernel, sigma, "au"))
     first, middle, _ = figure["data"]
     np.testing.assert_array_equal(array_of(middle["z"]), sigma)
     np.testing.assert_allclose(array_of(middle["customdata"]), array_of(first["customdata"]))
     assert middle["zmin"] == 0 and middle["zmax"] == pytest.approx(sigma.max())
-    assert figure["layout"]["xaxis2"]["matches"] == figure["layout"]["xaxis3"]["matches"] == "x"
+    assert figure["layout"]["xaxis2"]["matches"] == "x"
 
 
 def test_uncertainty_on_the_kernels_colours_and_as_a_share_of_it():

@@ -49,7 +49,7 @@ def fit_panels(
     for column, (full, scale, ends) in enumerate(pictures, start=1):
         values = block_means(full, every)
         bar = unit if column > 1 else None
-        _add_map(figure, column, values, pitch, "nm" if pixel_size_nm else "px", scale, ends, bar, every=every)
+        _add_map(figure, column, values, pitch, "nm" if pixel_size_nm else "px", scale, ends, bar, every=every, unit=unit)
         if column > 1:
             figure["layout"][f"xaxis{column}"]["matches"] = "x"
             figure["layout"][f"yaxis{column}"].pop("scaleanchor")
@@ -86,13 +86,15 @@ def _add_map(
     bar: str | None,
     positions: NDArray[np.float64] | None = None,
     every: int = 1,
+    unit: str | None = None,
 ) -> None:
     """Add a map with axes in physical units, y downwards, and its defects as open circles; values are means of every x every pixels."""
     dy, dx = pixel_size
     rows, columns = (side * every for side in values.shape)
     first = (every - 1) / 2
-    hover = f"x %{{x:.3f}} {length}<br>y %{{y:.3f}} {length}<br>%{{z:.4s}}"
-    add_image(figure, column, values, (first * dy, first * dx), (every * dy, every * dx), colours, limits, bar, hovertemplate=hover)
+    hover = f"x %{{x:.3f}} {length}<br>y %{{y:.3f}} {length}"
+    origin, step = (first * dy, first * dx), (every * dy, every * dx)
+    add_image(figure, column, values, origin, step, colours, limits, bar, hovertemplate=hover, unit=bar or unit or "")
     if positions is not None:
         points = positions * np.array([dx, dy])
         marker = {"symbol": "circle-open", "size": 7, "color": "#ff5d3b", "line": {"width": 1.5}}
@@ -108,6 +110,11 @@ def _add_map(
                 **where,
             }
         )
-    axis(figure, "x", column).update(title={"text": f"x ({length})"}, range=[-dx / 2, (columns - 0.5) * dx])
-    title = {"text": f"y ({length})", "standoff": 2}
-    axis(figure, "y", column).update(title=title, range=[(rows - 0.5) * dy, -dy / 2], scaleanchor=axis_name("x", column))
+    right, bottom = (columns - 0.5) * dx, (rows - 0.5) * dy
+    axis(figure, "x", column).update(
+        title={"text": f"x ({length})"}, range=[-dx / 2, right], minallowed=-dx / 2, maxallowed=right
+    )
+    axis(figure, "y", column).update(
+        title={"text": f"y ({length})", "standoff": 2}, range=[bottom, -dy / 2], minallowed=-dy / 2, maxallowed=bottom,
+        scaleanchor=axis_name("x", column),
+    )  # fmt: skip

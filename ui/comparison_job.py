@@ -15,6 +15,7 @@ from qpi_core.synthesis.synthetic_scene import SyntheticScene
 from ui.jobs import Job
 from ui.loaders import extractor
 from ui.synthesis_panel import PIXEL_SIZE_NM
+from ui.texts import METHOD_TITLES
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def compare_methods(job: Job, scene: SyntheticScene, methods: list[str]) -> Comp
     """Run the methods one after the other inside a job."""
     results = []
     for done, name in enumerate(methods):
-        job.step(done / len(methods), f"{name} ({done + 1} of {len(methods)})")
+        job.step(done / len(methods), f"{METHOD_TITLES.get(name, name)} ({done + 1} of {len(methods)})")
         results.append(_run(name, scene))
     return Comparison(scene, tuple(results))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from qpi_core.units import counted
 from ui.comparison_job import Comparison
 from ui.kernel_chart import display_limits, kernel_row
 from ui.kernel_panel import method_title
@@ -20,7 +21,7 @@ def show_comparison(comparison: Comparison) -> None:
     st.subheader("Every method on one map", anchor=False)
     st.caption(
         f"Truth when the button was pressed: {kernel_line(comparison.scene.recipe.kernel)}, "
-        f"{len(comparison.scene.positions)} defects, noise σ = {comparison.scene.noise_sigma:.3g}. "
+        f"{counted(len(comparison.scene.positions), 'defect')}, noise σ = {comparison.scene.noise_sigma:.3g}. "
         "Errors on the truth's own [0, 1] scale: lower is better. "
         "Cosine and FFT correlation: 1 is perfect."
     )

@@ -124,9 +124,7 @@ def _show_detection(space: Workspace, view: MapView) -> None:
         width="stretch",
         help=texts.SNAP if marked else "Mark defects first; then this moves each to the extremum next to it.",
     )
-    if len(space.proposal):
-        st.caption(f"{len(space.proposal)} proposed; what is to become of them is asked under the map.")
-    elif space.proposal_note:
+    if space.proposal_note:
         st.caption(space.proposal_note)
 
 

@@ -89,11 +89,12 @@ def show_defect_table(defects: DefectList, pixel_size_nm: tuple[float, float] | 
     import pandas as pd
 
     count = len(base["points"])
-    frame = pd.DataFrame(base["points"], columns=list(columns), index=pd.RangeIndex(1, count + 1))
+    decimals = 3 if unit == "nm" else 2
+    frame = pd.DataFrame(shown_points(base["points"], decimals), columns=list(columns), index=pd.RangeIndex(1, count + 1))
     if base["labels"] is not None:
         frame[CLASS_COLUMN] = list(base["labels"])
     narrow = None if base["labels"] is None else 62
-    number = st.column_config.NumberColumn(format="%.3f" if unit == "nm" else "%.2f", required=True, width=narrow)
+    number = st.column_config.NumberColumn(format=f"%.{decimals}f", required=True, width=narrow)
     st.data_editor(
         frame,
         key=key,
@@ -112,6 +113,11 @@ def show_defect_table(defects: DefectList, pixel_size_nm: tuple[float, float] | 
     )
     if problem := st.session_state.get("defect_table_problem"):
         st.error(problem)
+
+
+def shown_points(points: NDArray[np.float64], decimals: int) -> NDArray[np.float64]:
+    """Return the points (n, 2) as they are shown, without the minus sign of what rounds to zero."""
+    return np.where(np.abs(points) < 0.5 * 10.0**-decimals, 0.0, points)
 
 
 def _class_column(labels: tuple[str, ...] | None) -> dict[str, Any]:

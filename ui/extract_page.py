@@ -7,6 +7,8 @@ from typing import Any
 import streamlit as st
 
 from qpi_core.errors import InputError
+from ui.autosave import has_news, keep
+from ui.autosave_panel import show_autosave, show_offer
 from ui.bottom_bar import bottom_places, show_jobs, show_steps_of
 from ui.defect_panel import show_defect_panel
 from ui.defect_search import keep_proposal_of
@@ -20,6 +22,7 @@ from ui.moved_positions import moved_positions, show_moved_positions
 from ui.picker import defect_picker
 from ui.preparation_state import preparation_of
 from ui.proposal_bar import show_proposal
+from ui.saved_controls import controls_of
 from ui.session_panel import show_save_session
 from ui.warm_up import warm_up_once
 from ui.workspace import Workspace, page_workspace, workspace
@@ -61,6 +64,10 @@ def _bench(steps: Any) -> None:
             except InputError as error:
                 st.error(plain(str(error)))
             show_save_session(space, "save_session")
+            show_autosave(space)
+            keep(space, lambda: controls_of(st.session_state, space.loaded))
+        else:
+            show_offer(space)
     with middle_and_right:
         if view is not None:
             question = _workbench(space, view)
@@ -75,7 +82,7 @@ def _bench(steps: Any) -> None:
         show_steps_of(space)
     # A computation that has just begun is looked after by the whole page.
     changed = changed or any(job not in space.jobs.polled for _, job, _ in space.jobs.running())
-    if changed and not space.whole_page:
+    if (changed or has_news(space)) and not space.whole_page:
         st.rerun()
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import streamlit as st
+
+from ui.texts import METHOD_TITLES
 
 
 def show_steps(
@@ -45,6 +49,32 @@ def _short(name: str) -> str:
     return plain if len(plain) <= 32 else plain[:20] + "…" + plain[-10:]
 
 
+_WORDS_FOR = {
+    "kernel_size": "kernel size",
+    "pixel_size_nm": "pixel size (nm)",
+    "bias_mv": "bias (mV)",
+    "noise_sigma": "noise",
+    "lattice_constant_nm": "lattice constant (nm)",
+    "min_length": "shortest streak",
+    "max_width": "widest streak",
+    "smoothing_nm": "smoothing (nm)",
+    "refine_positions": "moved defects",
+    **{name: f"“{title}”" for name, title in METHOD_TITLES.items() if "_" in name},
+}
+_ARGUMENT = re.compile(rf"(?<![\w./-])({'|'.join(_WORDS_FOR)})(?![\w/-]|\.\w)")
+
+
+def in_words(sentence: str) -> str:
+    """Return a sentence of the library with the names of its arguments and methods as the page calls them."""
+
+    def word(match: re.Match[str]) -> str:
+        found = _WORDS_FOR[match.group(1)]
+        return found[:1].upper() + found[1:] if match.start() == 0 else found
+
+    return _ARGUMENT.sub(word, sentence)
+
+
 def plain(sentence: str) -> str:
-    """Escape what Markdown would read as formatting: file names stand in sentences."""
+    """Put a sentence in the page's words and escape what Markdown would read as formatting: file names stand in sentences."""
+    sentence = in_words(sentence)
     return "".join("\\" + character if character in "\\`*_{}[]<>#$~|:" else character for character in sentence)

@@ -1,4 +1,4 @@
-"""Figures of kernels: kernel, uncertainty and FFT with one zoom, and rows of small kernels."""
+"""Figures of kernels: kernel, uncertainty and FFT, and rows of small kernels."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ def kernel_and_spectrum(
     percentiles: tuple[float, float] = FULL_RANGE,
     gap: float | None = None,
 ) -> Figure:
-    """Show a kernel (nm) beside the magnitude of its FFT (rad/nm) with one zoom for both, and its uncertainty between them.
+    """Show a kernel (nm) beside the magnitude of its FFT (rad/nm), and its uncertainty between them.
 
-    All are drawn on the pixels of the same (k, k) window, and their axes are tied: a zoom in one shows the same
-    fraction of the others. The tick labels carry the physical units; without a known pitch they are px and rad/px.
+    All are drawn on the pixels of the same (k, k) window. Kernel and uncertainty have one zoom, the FFT its own. The tick labels
+    carry the physical units; without a known pitch they are px and rad/px.
 
     Args:
         kernel: (k, k), centre at k // 2.
@@ -117,9 +117,12 @@ def kernel_and_spectrum(
     names = ("q<sub>x</sub>", "q<sub>y</sub>", f"rad/{length}")
     ends = _spectrum_limits(spectrum, size, percentiles)
     _add_window(figure, len(titles), spectrum, size, steps, names, FFT_COLOURS, ends, "log₁₀" if logarithmic else unit)
-    # The other panels' axes follow the first one's, so one anchor holds all. (Where dx and dy differ, a pixel's shape in q
-    # is the inverse of its shape in r, and tied axes can be true to one of them only: the kernel.)
+    # Where dx and dy differ, a pixel's shape in q is the inverse of its shape in r.
     figure["layout"]["yaxis"] |= {"scaleanchor": "x", "scaleratio": dy / dx}
+    last = len(titles)
+    axis(figure, "y", last).update(scaleanchor=axis_name("x", last), scaleratio=dx / dy)
+    if uncertainty is not None:
+        axis(figure, "x", 2)["matches"], axis(figure, "y", 2)["matches"] = "x", "y"
     figure["layout"]["uirevision"] = "kernel"
     return figure
 
@@ -152,7 +155,7 @@ def _add_window(
     offsets = kernel_offsets(values.shape[0]) / finer
     physical = np.stack(np.meshgrid(offsets * steps[1], offsets * steps[0]), axis=-1)
     name_x, name_y, unit = names
-    hover = f"{name_x} %{{customdata[0]:.3f}} {unit}<br>{name_y} %{{customdata[1]:.3f}} {unit}<br>%{{z:.4s}}"
+    hover = f"{name_x} %{{customdata[0]:.3f}} {unit}<br>{name_y} %{{customdata[1]:.3f}} {unit}"
     first = float(offsets[0])
     add_image(
         figure,
@@ -172,9 +175,6 @@ def _add_window(
     axis(figure, "y", column).update(
         title={"text": f"{name_y} ({unit})", "standoff": 2}, range=[high, low], **common, **_ticks(low, high, steps[0])
     )
-    if column > 1:
-        axis(figure, "x", column)["matches"] = "x"
-        axis(figure, "y", column)["matches"] = "y"
 
 
 def _spectrum_limits(spectrum: NDArray[np.float32], size: int, percentiles: tuple[float, float]) -> tuple[float, float]:

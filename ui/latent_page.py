@@ -13,6 +13,7 @@ from ui.jobs import Job
 from ui.latent_kernels import show_own, show_point
 from ui.latent_path_panel import choose_path, show_path
 from ui.loaders import atlas, extractor
+from ui.panels import PLOTLY_CONFIG
 from ui.workspace import Workspace, page_workspace, workspace
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _show_space(training: LatentAtlas) -> None:
             key=_CHART,
             on_select="rerun",
             selection_mode="points",
-            config={"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]},
+            config=PLOTLY_CONFIG,
             alt="Two-dimensional embedding of the latent space, one point a simulated kernel",
         )
         chart.caption(

@@ -14,6 +14,7 @@ from qpi_core.methods import METHODS
 from ui.extraction_job import Outcome
 from ui.jobs import Job
 from ui.loaders import extractor
+from ui.texts import METHOD_TITLES
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ def compare_on_map(job: Job, outcome: Outcome, methods: list[str]) -> MethodComp
     answers = [MethodAnswer(outcome.estimate.method, outcome.estimate, outcome.seconds)]
     others = [name for name in methods if name != outcome.estimate.method]
     for done, name in enumerate(others):
-        job.step(done / len(others), f"{name} ({done + 1} of {len(others)})")
+        job.step(done / len(others), f"{METHOD_TITLES.get(name, name)} ({done + 1} of {len(others)})")
         answers.append(_answer(name, outcome))
     return MethodComparison(outcome, tuple(answers))
 

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from qpi_core.estimate import KernelEstimate
+from qpi_core.units import duration, in_handy_unit
 from ui import texts
 from ui.extraction_job import Outcome
 from ui.guide import plain
@@ -15,7 +16,7 @@ from ui.jobs import Job
 from ui.kernel_chart import display_limits, kernel_row
 from ui.kernel_panel import available_methods, method_title
 from ui.method_comparison_job import MethodComparison, compare_on_map, correlation
-from ui.result_numbers import explained_part, in_handy_unit, symmetry_words, wave_vector_words, with_unit
+from ui.result_numbers import explained_part, symmetry_words, wave_vector_words, with_unit
 from ui.workspace import Workspace
 
 _PER_ROW = 4
@@ -79,7 +80,7 @@ def comparison_rows(comparison: MethodComparison) -> dict[str, list[str]]:
                 with_unit(*in_handy_unit(estimate.noise_sigma, view.unit)),
                 f"{100 * explained_part(estimate, view.layer.values):.1f} %",
                 _error_bar(estimate, view.unit),
-                f"{answer.seconds:.2g} s",
+                duration(answer.seconds),
             )
         )
     titles = ("Method", "r", "Symmetry", "Wave vector q", "Noise σ", "Explained", "Kernel ± 1 σ, rms", "Time")

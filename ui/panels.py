@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.units import unit_scale
 from ui.colours import plotly_scale
 
 Figure = dict[str, Any]
@@ -80,7 +81,18 @@ def add_image(
     bar: str | None,
     **more: Any,
 ) -> None:
-    """Add a picture whose first pixel has its centre at origin = (y, x); `bar` is the colour bar's title, None for no bar."""
+    """Add a picture whose first pixel has its centre at origin = (y, x); `bar` is the unit at the colour bar, None for no bar.
+
+    Values are drawn with the prefix that suits them, so that bar and hover read 100 pm and not 1e-10 m. `hovertemplate` is given
+    without the value, which is put behind it; `unit` names it where there is no bar.
+    """
+    factor, unit = unit_scale(max(abs(end) for end in limits), more.pop("unit", bar or ""))
+    if factor != 1.0:
+        values, limits = values * np.float32(factor), (limits[0] * factor, limits[1] * factor)
+    if "hovertemplate" in more:
+        # Plotly reads tags and entities in a text; a unit comes from a file. The empty tag keeps the trace's name away.
+        written = "" if unit == "log₁₀" else f" {escape(unit[:_LONGEST_UNIT], quote=False)}".rstrip()
+        more["hovertemplate"] += f"<br>{'log₁₀ ' if unit == 'log₁₀' else ''}%{{z:.4~g}}{written}<extra></extra>"
     trace: dict[str, Any] = {
         "type": "heatmap",
         "z": typed(values),
@@ -98,14 +110,13 @@ def add_image(
     }
     if bar is not None:
         end = axis(figure, "x", column)["domain"][1]
-        # Plotly reads tags and entities in a title; a unit comes from a file.
-        title = {"text": escape(bar[:_LONGEST_UNIT], quote=False), "side": "right"}
+        title = {"text": escape(unit[:_LONGEST_UNIT], quote=False), "side": "top"}
         trace["colorbar"] = {
             "title": title,
             "x": end + 0.004,
             "xanchor": "left",
             "thickness": 10,
             "len": 0.9,
-            "exponentformat": "none" if bar == "log₁₀" else "SI",
+            "exponentformat": "power",
         }
     figure["data"].append(trace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def qspace_chart(
         rows, columns = picture.values.shape
         step_y, step_x = (factor * step for step in picture.q_step)
         bar = "rad" if picture.kind == "phase" else "log₁₀" if picture.logarithmic else unit
-        hover = f"q<sub>x</sub> %{{x:.4g}} {q_unit}<br>q<sub>y</sub> %{{y:.4g}} {q_unit}<br>%{{z:.4s}}"
+        hover = f"q<sub>x</sub> %{{x:.4g}} {q_unit}<br>q<sub>y</sub> %{{y:.4g}} {q_unit}"
         origin, step = (-(rows // 2) * step_y, -(columns // 2) * step_x), (step_y, step_x)
         values = picture.drawn.astype(np.float32)
         add_image(figure, column, values, origin, step, COLOURS[picture.kind], picture.limits, bar, hovertemplate=hover)
@@ -131,7 +132,7 @@ def profile_chart(
     for name, line in lines.items():
         data = {"type": "scatter", "mode": manner, "marker": {"size": 4}, "name": name, "x": (line.q * factor).tolist()}
         values = [float(value) if np.isfinite(value) else None for value in line.values]
-        hover = f"q %{{x:.4g}} {q_unit}<br>%{{y:.4s}}"
+        hover = f"q %{{x:.4g}} {q_unit}<br>{escape(name, quote=False)} %{{y:.4~g}}<extra></extra>"
         figure["data"].append({**data, "y": values, "hovertemplate": hover, "xaxis": "x", "yaxis": "y"})
     last = max(float(line.q[-1]) for line in lines.values()) * factor
     first = min(float(line.q[0]) for line in lines.values()) * factor

@@ -19,6 +19,7 @@ from qpi_core.qspace_view import (
     qspace_pictures,
 )
 from qpi_core.spectra import Profile
+from qpi_core.units import unit_scale
 from ui import qspace_texts as texts
 from ui.bounded_controls import bounded_number
 from ui.guide import plain
@@ -107,9 +108,14 @@ def _show_profile(
     inner = max(float(np.nanmax(values, initial=0.0)) for values in shown)
     top = 1.08 * inner or high
     limits = {"phase": (-1.7, 4.9), "real": (-top, top)}.get(kind, (low, max(high, inner)) if view.logarithmic else (0.0, top))
+    unit = subject.unit
+    if kind != "phase":
+        factor, unit = unit_scale(top, subject.unit)
+        lines = {name: Profile(line.q, line.values * factor) for name, line in lines.items()}
+        limits = (limits[0] * factor, limits[1] * factor)
     names = {"magnitude": "|F|", "real": "Re F", "phase": "phase (rad)"}
     title = "Ring average" if cut is None else f"Cut at {math.degrees(cut[0]):.4g}°"
-    label = f"{names[kind]} ({subject.unit})" if subject.unit and kind != "phase" else names[kind]
+    label = f"{names[kind]} ({unit})" if unit and kind != "phase" else names[kind]
     manner = "markers" if kind == "phase" else "lines"
     logarithmic = view.logarithmic and kind == "magnitude"
     figure = profile_chart(

@@ -7,14 +7,16 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from qpi_core.estimate import KernelEstimate
+from qpi_core.units import counted, duration, in_handy_unit, plain_number
+from qpi_core.window_diagnostics import warn_about_window
 from ui import texts
 from ui.extraction_job import Outcome
 
 _WAVE_VECTORS = ("wave_vector_rad_per_nm", "wave_vector_rad_per_px", "wavenumber_rad_per_nm", "wavenumber_rad_per_px")
 
 _NOT_FOUND = "not determined"
-_UNITS_WITH_PREFIX = ("m", "A", "V", "S", "Hz", "N")
-_PREFIXES = {-5: "f", -4: "p", -3: "n", -2: "µ", -1: "m", 0: "", 1: "k", 2: "M", 3: "G"}
+_MOST_DEVIATION = 0.5
+"""Of a wave vector, as a share of it: what is less certain is no number to print large."""
 
 
 def show_numbers(outcome: Outcome) -> None:
@@ -28,7 +30,7 @@ def show_numbers(outcome: Outcome) -> None:
         right.metric(name, value, help=texts.WAVE_VECTOR_FOUND)
         left.metric("Noise σ (estimated)", with_unit(*in_handy_unit(estimate.noise_sigma, unit)), help=texts.NOISE_FOUND)
         right.metric("Explained", f"{100 * explained_share(outcome):.1f} %", help=texts.EXPLAINED)
-        st.caption(f"{len(estimate.positions)} defects · {outcome.seconds:.2g} s")
+        st.caption(f"{counted(len(estimate.positions), 'defect')} · {duration(outcome.seconds)}")
     with table:
         st.table(parameter_rows(outcome), border="horizontal", hide_header=False)
 
@@ -36,7 +38,7 @@ def show_numbers(outcome: Outcome) -> None:
 def parameter_rows(outcome: Outcome) -> dict[str, list[str]]:
     """Return the columns of the table of parameters."""
     estimate, unit = outcome.estimate, outcome.question.view.unit
-    rows = [(*_described(name, value, deviation),) for name, (value, deviation) in estimate.parameters.items()]
+    rows = [(*_described(name, value, deviation),) for name, (value, deviation) in told_parameters(estimate).items()]
     amounts = [("Background b", estimate.background), ("Signal, standard deviation", float(np.nanstd(estimate.reconstruction)))]
     if estimate.uncertainty is not None:
         amounts.append(("Uncertainty of the kernel, rms", float(np.sqrt(np.mean(estimate.uncertainty**2)))))
@@ -44,6 +46,12 @@ def parameter_rows(outcome: Outcome) -> dict[str, list[str]]:
         number, prefixed = in_handy_unit(amount, unit)
         rows.append((title, number, "", prefixed))
     return {title: [row[column] for row in rows] for column, title in enumerate(("Parameter", "Value", "± 1 σ", "Unit"))}
+
+
+def told_parameters(estimate: KernelEstimate) -> dict[str, tuple[float, float]]:
+    """Return the parameters that mean something: without a symmetry there is no probability of it."""
+    dropped = {"symmetry_probability"} if estimate.symmetry_order is None else set()
+    return {name: pair for name, pair in estimate.parameters.items() if name not in dropped}
 
 
 def parameter_line(name: str, value: float, deviation: float) -> str:
@@ -57,9 +65,16 @@ def symmetry_words(estimate: KernelEstimate) -> str:
     order = estimate.symmetry_order
     words = "not determined" if order is None else "isotropic" if order == 0 else f"{order}-fold"
     probability = estimate.parameters.get("symmetry_probability", (float("nan"), 0.0))[0]
+    if order is not None and window_misleads(estimate):
+        return f"{words}, doubtful"
     if order is None or not np.isfinite(probability):
         return words
     return f"{words}, p > 0.999" if probability > 0.999 else f"{words}, p = {probability:.3f}"
+
+
+def window_misleads(estimate: KernelEstimate) -> bool:
+    """Say whether the kernel's window cuts the pattern, or is shorter than its period: the numbers are then no verdict."""
+    return bool(warn_about_window(estimate.kernel, estimate.wide_kernel, estimate.parameters, estimate.pixel_size_nm))
 
 
 def explained_share(outcome: Outcome) -> float:
@@ -73,21 +88,6 @@ def explained_part(estimate: KernelEstimate, values: NDArray[np.float32]) -> flo
     return max(0.0, 1.0 - float(np.nanvar(estimate.residual)) / variance) if variance > 0 else 0.0
 
 
-def short_number(value: float) -> str:
-    """Return a number with three digits."""
-    return f"{value:.3g}"
-
-
-def in_handy_unit(value: float, unit: str) -> tuple[str, str]:
-    """Return three digits and the unit, with a prefix where it can take one: 7.08e-11 m is ("70.8", "pm")."""
-    number = short_number(value)
-    rounded = float(number)
-    if unit not in _UNITS_WITH_PREFIX or rounded == 0 or not np.isfinite(rounded):
-        return number, unit
-    thousands = int(np.clip(np.floor(np.log10(abs(rounded)) / 3), min(_PREFIXES), max(_PREFIXES)))
-    return short_number(rounded / 1000.0**thousands), _PREFIXES[thousands] + unit
-
-
 def with_unit(number: str, unit: str) -> str:
     """Return a number with its unit, where there is one."""
     return f"{number} {unit}".strip()
@@ -99,7 +99,7 @@ def _described(name: str, value: float, deviation: float) -> tuple[str, str, str
     if not (np.isfinite(deviation) and deviation > 0):
         return label, f"{value:.4g}", "", unit
     decimals = int(min(max(0, 1 - np.floor(np.log10(deviation))), 9))
-    return label, f"{value:.{decimals}f}", f"{deviation:.{decimals}f}", unit
+    return label, plain_number(value, decimals), plain_number(deviation, decimals), unit
 
 
 def wave_vector_words(estimate: KernelEstimate) -> str:
@@ -111,6 +111,9 @@ def wave_vector_words(estimate: KernelEstimate) -> str:
 def _wave_vector(estimate: KernelEstimate) -> tuple[str, str]:
     for name in _WAVE_VECTORS:
         if name in estimate.parameters:
-            label, number, error, unit = _described(name, *estimate.parameters[name])
+            value, deviation = estimate.parameters[name]
+            label, number, error, unit = _described(name, value, deviation)
+            if np.isfinite(deviation) and deviation > _MOST_DEVIATION * abs(value):
+                return label, _NOT_FOUND
             return label, with_unit(f"{number} ± {error}" if error else number, unit)
     return "Wave vector q", _NOT_FOUND

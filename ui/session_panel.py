@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any
 
@@ -9,6 +10,7 @@ import streamlit as st
 
 from qpi_core.session_file import SavedResult, Session, session_bytes
 from ui import texts
+from ui.extraction_job import Outcome
 from ui.kernel_panel import take_outcome
 from ui.loaders import LoadedMap
 from ui.map_change import standing, use_map
@@ -41,21 +43,28 @@ def session_name(space: Workspace) -> str:
 
 def session_of(space: Workspace, controls: dict[str, Any]) -> Session:
     """Return what a workspace holds: the map, the defects, the controls, and the result with what was asked."""
-    results: tuple[SavedResult, ...] = ()
-    if space.outcome is not None:
-        outcome = space.outcome
-        values = outcome.question.view.layer.values
-        settings = {**question_settings(outcome.question), "seconds": outcome.seconds}
-        # The one that is shown comes last.
-        kinds = [one for one in outcome.kinds.values() if one.estimate is not outcome.estimate]
-        results = tuple(SavedResult(one.estimate, values, settings) for one in (*kinds, outcome))
+    marks = marks_of(space, controls)
     scan = None if space.loaded is None else space.loaded.scan
+    results = () if space.outcome is None else saved_results(space.outcome)
+    return dataclasses.replace(marks, scan=scan, results=results)
+
+
+def saved_results(outcome: Outcome) -> tuple[SavedResult, ...]:
+    """Return an outcome with those of the other classes as a session file keeps them; the one that is shown comes last."""
+    values = outcome.question.view.layer.values
+    settings = {**question_settings(outcome.question), "seconds": outcome.seconds}
+    kinds = [one for one in outcome.kinds.values() if one.estimate is not outcome.estimate]
+    return tuple(SavedResult(one.estimate, values, settings) for one in (*kinds, outcome))
+
+
+def marks_of(space: Workspace, controls: dict[str, Any]) -> Session:
+    """Return a session of the defects, the preparation and the controls alone, without the map and the result."""
     settings = {
         "controls": controls,
         "simulation": None if space.loaded is None else space.loaded.simulation,
         "preparation": None if space.loaded is None else saved_preparation(preparation_of(space)),
     }
-    return Session(scan, space.defects.points, settings, results, space.defects.labels)
+    return Session(None, space.defects.points, settings, (), space.defects.labels)
 
 
 def open_session(space: Workspace, session: Session) -> None:

@@ -55,7 +55,7 @@ def energy_chart(
         colour_limits(rows[:, min(_BRIGHT_RINGS, rows.shape[1] - 1) :], (0.5, 99.5)),
         "",
         y=typed(energies),
-        hovertemplate=f"q %{{x:.3f}} rad/{length}<br>%{{y:.4g}} {unit}<br>%{{z:.4s}}",
+        hovertemplate=f"q %{{x:.3f}} rad/{length}<br>%{{y:.4g}} {unit}",
     )
     energy = float(spectra.energies[index])
     figure["layout"]["shapes"] = [
@@ -64,10 +64,12 @@ def energy_chart(
     ]
     _add_rings(figure, band)
     _add_fit(figure, spectra, band, fit)
-    axis(figure, "x", 1).update(title={"text": f"q (rad/{length})"}, range=[0, float(spectra.q[-1])])
+    last = float(spectra.q[-1])
+    axis(figure, "x", 1).update(title={"text": f"q (rad/{length})"}, range=[0, last], minallowed=0, maxallowed=last)
     half = 0.5 * float(energies[1] - energies[0]) if len(energies) > 1 else 0.5
     title = {"text": "Bias V (mV)" if spectra.energies_known else "Layer", "standoff": 2}
-    axis(figure, "y", 1).update(title=title, range=[float(energies[0]) - half, float(energies[-1]) + half])
+    low, high = float(energies[0]) - half, float(energies[-1]) + half
+    axis(figure, "y", 1).update(title=title, range=[low, high], minallowed=low, maxallowed=high)
     figure["layout"]["uirevision"] = "energies"
     return figure
 
@@ -78,7 +80,7 @@ def _add_rings(figure: Figure, band: Band) -> None:
     found = np.isfinite(band.track.q)
     marker = {"symbol": "circle-open", "size": 7, "color": RING_COLOUR, "line": {"width": 1.5}}
     error = {"type": "data", "array": band.track.q_deviation[found].tolist(), "color": RING_COLOUR, "thickness": 1, "width": 2}
-    hover = "ring: q %{x:.3f} ± %{error_x.array:.3f} rad/nm<br>%{y:.4g} mV"
+    hover = "ring: q %{x:.3f} ± %{error_x.array:.3f} rad/nm<br>%{y:.4g} mV<extra></extra>"
     _scatter(
         figure, band.track.q[found].tolist(), band.track.bias_mv[found].tolist(), mode="markers", marker=marker, error_x=error,
         hovertemplate=hover, name="rings",

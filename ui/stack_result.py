@@ -10,11 +10,12 @@ import streamlit as st
 from qpi_core.spectra import fft_magnitude
 from qpi_core.stacks.band import SYSTEMATIC_PART, band_sentences
 from qpi_core.stacks.files import dispersion_csv, stack_npz
+from qpi_core.units import in_handy_unit
 from ui import texts
 from ui.guide import plain
 from ui.kernel_chart import kernel_and_spectrum
 from ui.panels import PLOTLY_CONFIG
-from ui.result_numbers import in_handy_unit, with_unit
+from ui.result_numbers import with_unit
 from ui.stack_chart import energy_chart
 from ui.stack_job import StackOutcome
 from ui.stack_qspace import show_layer_in_qspace

@@ -10,9 +10,13 @@ SAVE_SESSION = (
     "Map, defects, settings and result in one file. Drop it where maps are loaded to go on with the work, "
     "in any browser or on another computer."
 )
+AUTOSAVE = (
+    "Map, marks, settings and result come back after a reload of this page or a return to it. They are kept for a week in a folder of the "
+    "computer that runs the app, up to 128 MB for each tab; off deletes them."
+)
 PICKER = (
-    "**Mouse**: click adds a defect or removes the one under it; drag moves a defect, or the map where there is none; the wheel zooms at "
-    "the cursor; Shift and drag removes all in a box; right-click removes.\n\n"
+    "**Mouse**: click adds a defect or removes the one under it; drag moves a defect, or the map where there is none; Ctrl and wheel "
+    "zoom at the cursor, and the wheel alone after a press into the map; Shift and drag removes all in a box; right-click removes.\n\n"
     "**Keys**, after a click on the map or Tab: arrows move a cross (Shift: 10 px, Alt: 0.1 px), Enter adds or removes there, "
     "Delete removes the nearest. N and P hold the next and the previous defect: arrows then move it, Delete removes it, Enter lets it go. "
     "Ctrl+Z undoes, Ctrl+Shift+Z redoes, + and - zoom, 0 shows all.\n\n"
@@ -55,10 +59,13 @@ CLASS_OF_DEFECTS = (
 TAKE_OVER = "Puts the moved positions in place of the marks; Undo above the map brings yours back."
 EXTRACT_READY = "Computes the kernel, its FFT, the reconstruction and the residual."
 ZOOM = (
-    "One zoom: drag or use the wheel in any picture, double-click to reset. A kernel in nm and its FFT in rad/nm "
-    "have no common length, so the same fraction of both is shown: one half of the kernel's width goes with one half of the q range."
+    "Drag moves a picture; Ctrl and wheel zoom it, and the wheel alone after a press into it; double-click resets. "
+    "Kernel and uncertainty zoom together, the FFT on its own."
 )
-SYMMETRY_FOUND = "Rotational symmetry order that the data choose, where the method finds one, and its probability p among those compared."
+SYMMETRY_FOUND = (
+    "Rotational symmetry order that the data choose, where the method finds one, and its probability p among those compared. "
+    "Doubtful: the window cuts the pattern, or is shorter than its period."
+)
 WAVE_VECTOR_FOUND = "Wave vector of the strongest oscillation, 2π included, with one standard deviation."
 NOISE_FOUND = "Standard deviation of the noise in the map, per pixel."
 EXPLAINED = "Share of the map's variance that the reconstruction accounts for."

@@ -12,6 +12,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from ui.autosave_state import Autosave
 from ui.departures import departures
 from ui.entrance import behind_a_server
 from ui.session_jobs import SessionJobs
@@ -92,6 +93,7 @@ class Workspace:
 
     Attributes:
         session: random name of this browser session.
+        autosave: the keeping of the work for a reload (ui.autosave).
         loaded: the map in use (ui.loaders.LoadedMap) or None.
         defects: the marked defects.
         shown: the (rev, points, classes) that the picker was last given; unchanged while the picture itself makes the changes,
@@ -123,6 +125,7 @@ class Workspace:
     """
 
     session: str = field(default_factory=lambda: secrets.token_hex(8))
+    autosave: Autosave = field(default_factory=Autosave)
     loaded: Any = None
     defects: DefectList = field(default_factory=DefectList)
     shown: tuple[int, NDArray[np.float64], tuple[str, ...] | None] = (0, NO_POINTS, None)

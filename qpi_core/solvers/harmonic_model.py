@@ -92,7 +92,10 @@ def fit_harmonics(
             doubtful = bool(doubtful_orders(begun, symmetry_orders))
         if found is not None:
             stretched, pixels = choose_orders(found, symmetry_orders), begun.samples.values.size
-            chosen = choose_orders(begun, symmetry_orders, doubtful) if stretched.excess > 1 else None
+            # Both or neither may carry more orders than the start: a stretch makes many of few, so that a warped contour that is not
+            # stretched at all would lose against its own distortion.
+            richer = stretched.fit.hyperparameters.orders != found.selection.best.hyperparameters.orders
+            chosen = choose_orders(begun, symmetry_orders, doubtful) if richer or stretched.excess > 1 else None
             rival = begun.selection.best if chosen is None else chosen.fit
             if log_evidence(stretched.fit, pixels) - np.log(pixels) > log_evidence(rival, pixels):
                 begun, chosen = found, stretched

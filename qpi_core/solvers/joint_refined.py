@@ -73,6 +73,9 @@ def correct_jointly(
         common = replace(prior, background=background, noise_sigma=found.noise * prepared.scale)
         if index in judged:
             place = list(judged).index(index)
+            added = operators[index](torch.from_numpy(found.changes[place])).numpy() * np.float32(prepared.scale)
+            exact = np.where(prepared.mask > 0, _superposition(prior) + added, np.float32(0))
+            common = replace(common, superposition=exact)
             solutions.append(_corrected(common, found, place, judged[index], error, prepared.scale, kernel_size))
         else:
             solutions.append(replace(common, details={**prior.details, "prior": "harmonic", "correction": "none"}))

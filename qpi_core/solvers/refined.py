@@ -237,7 +237,11 @@ def _corrected(
     change = correction.change * np.float32(prepared.scale)
     wide = sum_of_windows(prior.wide_kernel, change)
     # What neither the prior nor its change explains has the background as its mean, whatever background the prior brought.
-    left = (residual - operator(torch.from_numpy(correction.change))).numpy()[prepared.mask > 0]
+    added = operator(torch.from_numpy(correction.change))
+    left = (residual - added).numpy()[prepared.mask > 0]
+    exact = prior.superposition
+    if exact is not None:
+        exact = np.where(prepared.mask > 0, exact + added.numpy() * np.float32(prepared.scale), np.float32(0))
     # A change this large is no detail: what the prior said about the symmetry no longer describes the kernel.
     kernel = central_crop(wide, size).copy()
     own = prior.uncertainty if prior.uncertainty is not None else _disagreement(kernel, reference.kernel)
@@ -256,6 +260,7 @@ def _corrected(
         background=offset + float(left.mean(dtype=np.float64)) * prepared.scale,
         noise_sigma=correction.noise * prepared.scale,
         uncertainty=deviation.astype(np.float32),
+        superposition=exact,
         details={
             **prior.details,
             **notes,

@@ -71,9 +71,11 @@ class AppPage:
         """Choose from a select box."""
         self.page.locator(f".st-key-{key} [data-baseweb=select], .st-key-{key} [role=combobox]").first.click()
         self.page.get_by_role("option", name=option, exact=True).click()
-        eventually(lambda: option in self.page.locator(f".st-key-{key}").inner_text() or self._value(key) == option, f"{option} is chosen")
+        box = self.page.locator(f".st-key-{key}")
+        eventually(lambda: option in box.inner_text() or self.value_of(key) == option, f"{option} is chosen")
 
-    def _value(self, key: str) -> str:
+    def value_of(self, key: str) -> str:
+        """Return what stands in a select box."""
         field = self.page.locator(f".st-key-{key} input").first
         return field.input_value() if field.count() else ""
 

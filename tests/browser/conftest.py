@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from ui.autosave_store import FOLDER_VARIABLE
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TIMEOUT_MS = 120_000
@@ -47,13 +49,14 @@ def chromium():
 
 
 @pytest.fixture(scope="session")
-def address() -> Iterator[str]:
-    """The address of the app, started for these tests on a free port."""
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the app, started for these tests on a free port, with a folder of its own for what it keeps."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    settings = {**os.environ, FOLDER_VARIABLE: str(tmp_path_factory.mktemp("autosave"))}
+    with subprocess.Popen(command, cwd=ROOT, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             _wait_until_up(f"http://127.0.0.1:{port}/_stcore/health", server)
             yield f"http://127.0.0.1:{port}/"

@@ -70,7 +70,9 @@ def test_box_removes_what_is_inside(app: AppPage):
 def test_zoom_at_the_cursor_is_kept(app: AppPage):
     place = app.screen(30, 50)
     app.page.mouse.move(*place)
+    app.page.keyboard.down("Control")
     app.page.mouse.wheel(0, -500)
+    app.page.keyboard.up("Control")
     eventually(lambda: app.zoom() > 1.5, "the wheel zooms")
     np.testing.assert_allclose(app.screen(30, 50), place, atol=1.0)
     zoom = app.zoom()

@@ -35,6 +35,7 @@ function onDown(self, event) {
   if (!self.map) return
   releaseMarker(self)
   self.canvas.focus({ preventScroll: true })
+  self.entered = true
   self.cross = null
   const [x, y] = place(self, event)
   const g = geometry(self.canvas, self.map, self.entry.view)
@@ -123,12 +124,22 @@ function clickAt(self, g, hit, x, y) {
   commit(self, [...points, ofClass(clampPoint(self.map, point), self.entry.kind)])
 }
 
+// The wheel scrolls the page, unless Ctrl is held or the map was pressed since the pointer came in.
 function onWheel(self, event) {
   if (!self.map) return
+  if (!self.entered && !event.ctrlKey && !event.metaKey) { explainWheel(self); return }
   event.preventDefault()
   const [x, y] = place(self, event)
   const lines = event.deltaMode === 1 ? 33 : 1
   zoomAt(self.canvas, self.map, self.entry.view, x, y, Math.exp(-event.deltaY * lines * 0.0015))
+  refresh(self)
+}
+
+const EXPLAINED_MS = 2500
+
+function explainWheel(self) {
+  self.wheelTold = performance.now()
+  setTimeout(() => refresh(self), EXPLAINED_MS + 50)
   refresh(self)
 }
 

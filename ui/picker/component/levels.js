@@ -39,6 +39,11 @@ function histogramOf(levels, limits) {
   return bins.map(count => count / top)
 }
 
+// A number that rounds to zero has no sign.
+function fixed(value, decimals) {
+  return (Number(value.toFixed(decimals)) + 0).toFixed(decimals)
+}
+
 function formatValue(value, unit) {
   if (!Number.isFinite(value)) return "not measured"
   const magnitude = Math.abs(value)

@@ -29,7 +29,7 @@ function bind(self) {
   canvas.onpointermove = event => onMove(self, event)
   canvas.onpointerup = event => onUp(self, event)
   canvas.onpointercancel = () => { self.gesture = null; self.box = null; refresh(self) }
-  canvas.onpointerleave = () => { self.pointer = null; self.hover = -1; refresh(self) }
+  canvas.onpointerleave = () => { self.pointer = null; self.hover = -1; self.entered = false; refresh(self) }
   canvas.oncontextmenu = event => event.preventDefault()
   canvas.onkeydown = event => onKey(self, event)
   canvas.onkeyup = event => { if (event.key === " ") self.spaceHeld = false }
@@ -58,7 +58,9 @@ function describe(self) {
   root.querySelector("[data-act=redo]").disabled = !redo.length
   root.querySelector("[data-act=clear]").disabled = !points.length
   root.querySelector(".readout").textContent = self.pointer && inside(map, self.pointer) ? readOut(self) : ""
-  root.querySelector(".hint").textContent = self.pointer ? "" : "click: add or remove · drag: move or pan · wheel: zoom · Shift+drag: remove in a box"
+  const told = performance.now() - (self.wheelTold ?? -1e9) < EXPLAINED_MS
+  const hint = told ? "Ctrl + wheel zooms" : "click: add or remove · drag: move or pan · Ctrl + wheel: zoom · Shift + drag: remove in a box"
+  root.querySelector(".hint").textContent = self.pointer && !told ? "" : hint
 }
 
 function offerClasses(self) {
@@ -83,8 +85,8 @@ function readOut(self) {
   const row = Math.min(map.height - 1, Math.max(0, Math.round(pointer[1])))
   const level = self.levels[row * map.width + column]
   const value = level === UNMEASURED ? NaN : map.low + level * map.step
-  const pixels = `x ${pointer[0].toFixed(2)} px, y ${pointer[1].toFixed(2)} px`
-  const lengths = map.pixelNm ? `x ${(pointer[0] * map.pixelNm).toFixed(3)} nm, y ${(pointer[1] * map.pixelNm * map.aspect).toFixed(3)} nm  ·  ` : ""
+  const pixels = `x ${fixed(pointer[0], 2)} px, y ${fixed(pointer[1], 2)} px`
+  const lengths = map.pixelNm ? `x ${fixed(pointer[0] * map.pixelNm, 3)} nm, y ${fixed(pointer[1] * map.pixelNm * map.aspect, 3)} nm  ·  ` : ""
   return `${lengths}${pixels}  ·  ${formatValue(value, map.unit)}`
 }
 
@@ -109,6 +111,8 @@ async function loadMap(self, data) {
 }
 
 export default function ({ data, parentElement, setStateValue }) {
+  // A page that is redrawn while another map is on its way may hand over nothing for a moment; the map itself follows.
+  if (!data?.map) return
   let self = mounted.get(parentElement)
   if (!self) { self = create(parentElement); mounted.set(parentElement, self) }
   self.setStateValue = setStateValue

@@ -1,0 +1,65 @@
+"""The wheel scrolls the page; it zooms a picture only with Ctrl, or after a press into the picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.browser.app_page import AppPage, eventually, npy
+
+_DATA_RANGE = "chart => [chart._fullLayout.xaxis.range, chart._fullLayout.xaxis2?.range]"
+
+
+@pytest.fixture
+def app(new_page) -> AppPage:
+    page = AppPage(new_page())
+    page.upload_map("noise.npy", npy(np.random.default_rng(3).standard_normal((80, 100)).astype(np.float32)))
+    page.wait_for_map()
+    return page
+
+
+def scrolled(app: AppPage) -> float:
+    return app.page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop")
+
+
+def test_the_wheel_scrolls_past_the_map_and_zooms_it_on_request(app: AppPage):
+    app.page.set_viewport_size({"width": 1280, "height": 500})
+    app.page.mouse.move(*app.screen(30, 30))
+    app.page.mouse.wheel(0, 120)
+    eventually(lambda: scrolled(app) > 50, "the page scrolls")
+    assert app.zoom() == 1
+    app.page.get_by_text("Ctrl + wheel zooms").wait_for()
+    app.page.keyboard.down("Control")
+    app.page.mouse.wheel(0, -300)
+    app.page.keyboard.up("Control")
+    eventually(lambda: app.zoom() > 1.3, "Ctrl and wheel zoom")
+
+
+def test_after_a_press_into_the_map_the_wheel_zooms_until_the_pointer_leaves(app: AppPage):
+    app.click(30, 30)
+    app.page.mouse.wheel(0, -300)
+    eventually(lambda: app.zoom() > 1.3, "the wheel zooms after a press")
+    zoom = app.zoom()
+    app.page.mouse.move(5, 5)
+    app.page.mouse.move(*app.screen(30, 30))
+    app.page.mouse.wheel(0, -300)
+    app.page.wait_for_timeout(500)
+    assert app.zoom() == zoom
+
+
+def test_charts_take_the_wheel_with_ctrl_only_and_the_fft_zooms_apart_from_the_kernel(new_page):
+    app = AppPage(new_page())
+    app.page.get_by_role("link", name="Synthesize").click()
+    chart = app.page.locator(".st-key-synthetic .js-plotly-plot")
+    chart.locator(".heatmaplayer image").last.wait_for()
+    box = chart.bounding_box()
+    before = chart.evaluate(_DATA_RANGE)
+    app.page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.5 * box["height"])
+    app.page.mouse.wheel(0, -200)
+    app.page.wait_for_timeout(700)
+    assert chart.evaluate(_DATA_RANGE) == before, "the wheel alone leaves the chart alone"
+    app.page.keyboard.down("Control")
+    app.page.mouse.wheel(0, -200)
+    app.page.keyboard.up("Control")
+    eventually(lambda: chart.evaluate(_DATA_RANGE)[0] != before[0], "Ctrl and wheel zoom the kernel")
+    assert chart.evaluate(_DATA_RANGE)[1] == before[1], "the FFT stays as it was"

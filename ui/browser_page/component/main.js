@@ -1,0 +1,46 @@
+// What belongs to the browser tab and not to a page: its name for the autosave, the question before leaving, and the wheel over charts.
+const TAB_KEY = "qpi-tab"
+const LATEST_KEY = "qpi-latest"
+const OFF_KEY = "qpi-autosave-off"
+
+function stored(storage, key, value) {
+  // A browser may refuse storage altogether; the work is then not kept, and nothing else changes.
+  try {
+    if (value !== undefined) window[storage].setItem(key, value)
+    return window[storage].getItem(key)
+  } catch { return null }
+}
+
+function newName() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map(byte => byte.toString(16).padStart(2, "0")).join("")
+}
+
+function tabName() {
+  return stored("sessionStorage", TAB_KEY) ?? stored("sessionStorage", TAB_KEY, newName())
+}
+
+// A chart takes the wheel only with Ctrl, or after a press into it until the pointer leaves: otherwise the page scrolls.
+function guardWheel() {
+  if (window.qpiWheelGuarded) return
+  window.qpiWheelGuarded = true
+  let entered = null
+  const chartOf = event => (event.target instanceof Element ? event.target.closest(".js-plotly-plot") : null)
+  document.addEventListener("pointerdown", event => { entered = chartOf(event) }, { capture: true, passive: true })
+  document.addEventListener("pointermove", event => { if (entered && !event.buttons && chartOf(event) !== entered) entered = null }, { capture: true, passive: true })
+  document.addEventListener("wheel", event => {
+    const chart = chartOf(event)
+    if (chart && chart !== entered && !event.ctrlKey && !event.metaKey) event.stopPropagation()
+  }, { capture: true, passive: true })
+}
+
+export default function ({ data, setStateValue }) {
+  guardWheel()
+  if (!data) return
+  window.onbeforeunload = data.ask ? event => { event.preventDefault(); return "" } : null
+  if (data.off !== null) stored("localStorage", OFF_KEY, data.off ? "1" : "0")
+  const tab = tabName()
+  if (!tab) return
+  const latest = stored("localStorage", LATEST_KEY)
+  if (data.saved) stored("localStorage", LATEST_KEY, tab)
+  if (data.known !== tab) setStateValue("value", { tab, latest, off: stored("localStorage", OFF_KEY) === "1" })
+}
