@@ -17,6 +17,7 @@ TITLES = {
     "python": "In Python",
     "command_line": "Command line",
     "training": "Training",
+    "paper": "The paper's experiment",
 }
 _WIDTH = 860
 _PICTURE = re.compile(r"^!\[([^\]]*)\]\(([\w/]+\.png)\)$", re.MULTILINE)
