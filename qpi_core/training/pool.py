@@ -19,7 +19,7 @@ from qpi_core.executor import InProcess, LocalProcesses
 from qpi_core.networks.kernel_frame import CHANNELS, FRAME_SIZE, ORIENTATIONS, kernel_frame, network_window, turn
 from qpi_core.networks.kernel_vae import KERNEL_SIZE, normalise_kernel
 from qpi_core.solvers.tikhonov import prepare_map
-from qpi_core.training.scene_stream import MAP_SHAPES, draw_training_scene
+from qpi_core.training.scene_stream import MAP_SHAPES, USUAL, SceneMix, draw_training_scene
 from qpi_core.training.streams import KernelShares
 
 CHUNK = 64
@@ -30,13 +30,13 @@ def chunk_path(folder: Path, chunk: int) -> Path:
     return folder / f"chunk-{chunk:05d}.npy"
 
 
-def build_chunk(folder: Path, seed: int, chunk: int, shares: KernelShares, size: int = CHUNK) -> None:
+def build_chunk(folder: Path, seed: int, chunk: int, shares: KernelShares, size: int = CHUNK, mix: SceneMix = USUAL) -> None:
     """Draw, solve and write one chunk, (size, CHANNELS + 1, FRAME_SIZE, FRAME_SIZE) float16, the kernel last; skip if it is there."""
     path = chunk_path(folder, chunk)
     if path.exists():
         return
     shape = MAP_SHAPES[int(np.random.default_rng([seed, 10**6 + chunk]).integers(len(MAP_SHAPES)))]
-    scenes = [draw_training_scene(seed, chunk * CHUNK + i, shape, shares) for i in range(size)]
+    scenes = [draw_training_scene(seed, chunk * CHUNK + i, shape, shares, mix=mix) for i in range(size)]
     parts = []
     for start in range(0, size, 16):
         some = scenes[start : start + 16]
@@ -61,17 +61,24 @@ class Chunk:
     number: int
     shares: KernelShares
     size: int
+    mix: SceneMix
 
     def write(self) -> None:
         """Write the chunk where it is missing."""
-        build_chunk(self.folder, self.seed, self.number, self.shares, self.size)
+        build_chunk(self.folder, self.seed, self.number, self.shares, self.size, self.mix)
 
 
 def build_pool(
-    folder: Path, seed: int, scenes: int, shares: KernelShares, cancelled: Callable[[], bool] = lambda: False, processes: int = 1
+    folder: Path,
+    seed: int,
+    scenes: int,
+    shares: KernelShares,
+    cancelled: Callable[[], bool] = lambda: False,
+    processes: int = 1,
+    mix: SceneMix = USUAL,
 ) -> None:
     """Write every chunk that is missing, with a progress bar, in so many processes; stop between two chunks when cancelled."""
-    chunks = [Chunk(folder, seed, number, shares, min(CHUNK, scenes - number * CHUNK)) for number in range(-(-scenes // CHUNK))]
+    chunks = [Chunk(folder, seed, number, shares, min(CHUNK, scenes - number * CHUNK), mix) for number in range(-(-scenes // CHUNK))]
     missing = [chunk for chunk in chunks if not chunk_path(folder, chunk.number).exists()]
     executor = InProcess() if processes == 1 else LocalProcesses(processes)
     outcomes = executor.map(Chunk.write, missing, cancelled=cancelled)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from qpi_core.errors import InputError
+from qpi_core.training.scene_stream import USUAL, SceneMix
 from qpi_core.training.streams import KernelShares
 
 Stage = Literal["kernel-vae", "observation-encoder", "one-step"]
@@ -69,6 +70,7 @@ class Recipe:
             interpolation error would otherwise stay in the codec.
         divergence_weight: of the KL term.
         shares: of the kernel families that fresh kernels are drawn from.
+        mix: how many defects fresh scenes have, and how wrong their lists are.
         input_kind: what Encoder_Y reads: the paper's (Y, M) "map", or the "kernel_frame" evidence.
         kernel_loss_weight: weight of the decoded kernel's error beside the latent distance in step 2.
         pool_scenes: scenes prepared for step 2 with kernel-frame inputs (each is used in eight orientations).
@@ -88,6 +90,7 @@ class Recipe:
     final_symmetry_weight: float = 0.75
     divergence_weight: float = 1e-6
     shares: KernelShares = KernelShares()
+    mix: SceneMix = USUAL
     input_kind: Literal["map", "kernel_frame"] = "map"
     kernel_loss_weight: float = 0.0
     pool_scenes: int = 0
@@ -181,7 +184,8 @@ PRESETS: dict[str, Recipe] = {
         one_step=StageRecipe(3_000, 256, 1e-3, 1e-5, seconds=20),
         final_symmetry_weight=0.0,
         divergence_weight=1e-8,
-        shares=KernelShares(equation_7=0.6, splines=0.1, bands=0.15),
+        shares=KernelShares(equation_7=0.5, splines=0.1, bands=0.15, uneven=0.15),
+        mix=SceneMix(few=0.25, jittered=0.3, max_jitter_px=1.0, incomplete=0.25, most_missing=0.2, invented=0.15),
         input_kind="kernel_frame",
         kernel_loss_weight=1.0,
         pool_scenes=8_192,

@@ -189,7 +189,8 @@ def _one_step(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool])
 def prepare_pool(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool]) -> None:
     """Write the kernel-frame evidence of fresh scenes, where step 2 trains on it."""
     if run.dataset is None and run.recipe.input_kind == "kernel_frame" and accelerator.is_main_process:
-        build_pool(run.folder / "pool", run.seed + 4, run.recipe.pool_scenes, run.recipe.shares, cancelled, run.processes)
+        recipe, folder = run.recipe, run.folder / "pool"
+        build_pool(folder, run.seed + 4, recipe.pool_scenes, recipe.shares, cancelled, run.processes, recipe.mix)
     accelerator.wait_for_everyone()
 
 
