@@ -73,6 +73,8 @@ class Recipe:
         mix: how many defects fresh scenes have, and how wrong their lists are.
         input_kind: what Encoder_Y reads: the paper's (Y, M) "map", or the "kernel_frame" evidence.
         kernel_loss_weight: weight of the decoded kernel's error beside the latent distance in step 2.
+        uncertainty_weight: of the latent's own log-variance in step 2 (negative log-likelihood about the mean, which it does not move);
+            0 trains none.
         pool_scenes: scenes prepared for step 2 with kernel-frame inputs (each is used in eight orientations).
         map_noise: noise that is added to the (Y, M) maps of a stored data set, anew in every epoch: its standard deviation, relative to
             that of the map, is uniform between 0 and this.
@@ -93,6 +95,7 @@ class Recipe:
     mix: SceneMix = USUAL
     input_kind: Literal["map", "kernel_frame"] = "map"
     kernel_loss_weight: float = 0.0
+    uncertainty_weight: float = 0.0
     pool_scenes: int = 0
     map_noise: float = 0.0
     on_device: bool = False
@@ -188,6 +191,7 @@ PRESETS: dict[str, Recipe] = {
         mix=SceneMix(few=0.25, jittered=0.3, max_jitter_px=1.0, incomplete=0.25, most_missing=0.2, invented=0.15),
         input_kind="kernel_frame",
         kernel_loss_weight=1.0,
+        uncertainty_weight=0.01,
         pool_scenes=8_192,
         on_device=True,
         half_weights=True,
