@@ -1,7 +1,8 @@
 """Put what the benchmark measured where it is quoted: python benchmarks/results_tables.py results/benchmark
 
 Reads all records of a folder that `python run.py benchmark` wrote in one or several calls, fills the tables between the marks
-`<!-- name -->` and `<!-- /name -->` of README.md and of the model's card, and replaces the benchmark in the model's metrics.json.
+`<!-- name -->` and `<!-- /name -->` of README.md, docs/benchmarks.md and the model's card, and replaces the benchmark in the model's
+metrics.json. A folder without the protocol's own scenes fills the tables of its own scenes only.
 The least error among the methods that know neither the formula nor the true kernel is in bold.
 """
 
@@ -22,12 +23,15 @@ from qpi_core.evaluation.measure import LIMIT  # noqa: E402
 from qpi_core.evaluation.records import read_records  # noqa: E402
 from qpi_core.evaluation.scenes import VARIANTS  # noqa: E402
 from qpi_core.evaluation.summary import as_json  # noqa: E402
-from qpi_core.methods import METHODS  # noqa: E402
+from qpi_core.methods import DEFAULT_METHOD, METHODS  # noqa: E402
+from qpi_core.synthesis.measured_variants import MEASURED_VARIANTS, PLAIN, T_MATRIX_ENDING  # noqa: E402
 
 ALL = "1-100"
 OTHER_METHODS = ("tikhonov", "harmonic", "two_step", "refined", *REFERENCES)
 RATIO_METHODS = ("parametric", "harmonic", "refined")
 NOT_COMPARED = ("parametric", *REFERENCES)
+PROTOCOL = "on-grid"
+ORDER = (*VARIANTS, *MEASURED_VARIANTS, *(name + T_MATRIX_ENDING for name in MEASURED_VARIANTS))
 
 Cell = dict[str, Any]
 
@@ -40,7 +44,7 @@ def main() -> int:
     folder = Path(sys.argv[1])
     # Every call of the command summarises its own plan only; the records hold all of them.
     records = list({record.key: record for record in read_records(folder / RECORDS)}.values())
-    records.sort(key=lambda record: list(VARIANTS).index(record.variant))
+    records.sort(key=lambda record: ORDER.index(record.variant) if record.variant in ORDER else len(ORDER))
     cells = as_json(records)
     settings = {
         **json.loads((folder / "summary.json").read_text("utf-8"))["benchmark"],
@@ -51,8 +55,10 @@ def main() -> int:
     }
     model = ROOT / "models" / settings["model"]["name"]
     made = tables(cells, settings["methods"])
-    for page in (ROOT / "README.md", model / "README.md"):
+    for page in (ROOT / "README.md", ROOT / "docs" / "benchmarks.md", model / "README.md"):
         page.write_text(filled(page.read_text("utf-8"), made), "utf-8")
+    if PROTOCOL not in settings["variants"]:
+        return 0
     metrics = model / "metrics.json"
     held = json.loads(metrics.read_text("utf-8"))
     metrics.write_text(json.dumps({**held, "benchmark": {"benchmark": settings, "cells": cells}}, indent=1) + "\n", "utf-8")
@@ -60,10 +66,15 @@ def main() -> int:
 
 
 def tables(cells: Sequence[Cell], methods: Sequence[str]) -> dict[str, str]:
-    """Return name -> table in markdown."""
-    grid = [cell for cell in cells if cell["variant"] == "on-grid" and cell["defects"] == ALL]
+    """Return name -> table in markdown, of the scenes that there are."""
+    grid = [cell for cell in cells if cell["variant"] == PROTOCOL and cell["defects"] == ALL]
     off = [cell for cell in cells if cell["variant"] == "off-grid" and cell["defects"] == ALL]
+    nuisances = [cell for cell in cells if cell["variant"] not in VARIANTS and cell["defects"] == ALL]
+    made = {} if not nuisances else {"nuisances": with_nuisances(nuisances, methods), "nuisances_said": said_of_nuisances(nuisances)}
+    if not grid:
+        return made
     return {
+        **made,
         "main": by_noise(grid, methods),
         "main_iv": by_noise(grid, methods, with_interval),
         "ratio": ratio(grid),
@@ -128,7 +139,7 @@ def quality(cells: Sequence[Cell]) -> str:
 
 def by_defects(cells: Sequence[Cell], methods: Sequence[str]) -> str:
     """Return the mean RMSE by number of defects, all noise levels together."""
-    chosen = [cell for cell in cells if cell["variant"] == "on-grid" and cell["defects"] != ALL]
+    chosen = [cell for cell in cells if cell["variant"] == PROTOCOL and cell["defects"] != ALL]
     bins = sorted({cell["defects"] for cell in chosen}, key=lambda name: int(name.split("-")[0]))
     rows = []
     for method in methods:
@@ -142,7 +153,8 @@ def by_defects(cells: Sequence[Cell], methods: Sequence[str]) -> str:
 
 def others(cells: Sequence[Cell]) -> str:
     """Return a row for each other variant and noise level."""
-    chosen = [cell for cell in cells if cell["variant"] not in ("on-grid", "off-grid") and cell["defects"] == ALL]
+    known = [cell for cell in cells if cell["variant"] in VARIANTS]
+    chosen = [cell for cell in known if cell["variant"] not in (PROTOCOL, "off-grid") and cell["defects"] == ALL]
     methods = [method for method in OTHER_METHODS if any(cell["method"] == method for cell in chosen)]
     rows = []
     for variant in VARIANTS:
@@ -151,6 +163,45 @@ def others(cells: Sequence[Cell]) -> str:
             rows.append([variant, f"{level:g}", *errors(found, methods), *inside_and_seconds(found.get("refined"))])
     header = ["scenes", "noise", *(f"`{method}`" for method in methods), "`refined`: within 1 / 1.96 s.d.", "seconds"]
     return markdown(header, rows)
+
+
+def with_nuisances(cells: Sequence[Cell], methods: Sequence[str]) -> str:
+    """Return a row for each kind of scene: the error of every method, and that of the default one over its own on the plain scenes."""
+    columns = [method for method in methods if any(cell["method"] == method for cell in cells)]
+    rows = []
+    for variant, level in dict.fromkeys((cell["variant"], cell["noise_level"]) for cell in cells):
+        found = {cell["method"]: cell for cell in cells if (cell["variant"], cell["noise_level"]) == (variant, level)}
+        plain = PLAIN + T_MATRIX_ENDING if variant.endswith(T_MATRIX_ENDING) else PLAIN
+        keys = (DEFAULT_METHOD, plain, level)
+        base = next((cell["rmse"] for cell in cells if (cell["method"], cell["variant"], cell["noise_level"]) == keys), None)
+        own = found[DEFAULT_METHOD]["rmse"] if DEFAULT_METHOD in found else None
+        rows.append([f"`{variant}`", f"{level:g}", *errors(found, columns), f"{own / base:.1f}" if own and base else "-"])
+    header = ["scenes", "white noise", *(f"`{method}`" for method in columns), f"`{DEFAULT_METHOD}` / plain"]
+    return markdown(header, rows)
+
+
+def said_of_nuisances(cells: Sequence[Cell]) -> str:
+    """Return a row for each kind of scene and method with error bars: whether these, the symmetry and the list are judged rightly."""
+
+    def share(value: float | None) -> str:
+        return "-" if value is None else f"{100 * value:.0f} %"
+
+    rows = [
+        [
+            f"`{cell['variant']}`",
+            f"`{cell['method']}`",
+            share(cell["coverage_68"]),
+            share(cell["coverage_95"]),
+            share(cell["symmetry_right"]),
+            share(cell["accused"]),
+            share(cell["named"]),
+            "-" if cell["cpu_seconds"] is None else f"{cell['cpu_seconds']:.1f} / {cell['cpu_seconds_most']:.1f}",
+        ]
+        for cell in cells
+        if cell["coverage_68"] is not None
+    ]
+    judged = ["within 1 s.d.", "within 1.96 s.d.", "right order", "right lists accused", "nuisances named"]
+    return markdown(["scenes", "method", *judged, "CPU s, median / most"], rows)
 
 
 def inside_and_seconds(cell: Cell | None) -> tuple[str, str]:

@@ -31,7 +31,7 @@ def one_blas_thread() -> Iterator[None]:
     global _inside, _limits
     with _lock:
         if _inside == 0:
-            _limits = _owner.submit(threadpool_limits, 1, "blas").result()
+            _limits = _set_limit()
         _inside += 1
     try:
         yield
@@ -40,5 +40,21 @@ def one_blas_thread() -> Iterator[None]:
             _inside -= 1
             if _inside == 0 and _limits is not None:
                 # Leaving it as a context also hands the control over BLAS back.
-                _owner.submit(_limits.__exit__, None, None, None).result()
+                _take_back(_limits)
                 _limits = None
+
+
+def _set_limit() -> threadpool_limits:
+    try:
+        task = _owner.submit(threadpool_limits, 1, "blas")
+    except RuntimeError:  # the process is about to end: its pools take no work any more, but a last solve may still run
+        return threadpool_limits(1, "blas")
+    return task.result()
+
+
+def _take_back(limits: threadpool_limits) -> None:
+    try:
+        task = _owner.submit(limits.__exit__, None, None, None)
+    except RuntimeError:  # as above; there is nobody left to give the threads back to
+        return
+    task.result()

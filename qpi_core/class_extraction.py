@@ -16,10 +16,11 @@ from qpi_core.class_methods import leftovers, require_class_method, solve_classe
 from qpi_core.defect_refinement import Refinement, refine_defects
 from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
-from qpi_core.extraction import constant_answer, is_constant
+from qpi_core.extraction import constant_answer
 from qpi_core.methods import METHODS, Answer, Method, Request
 from qpi_core.provenance import json_ready
 from qpi_core.reconstruction import reconstruct
+from qpi_core.validation import is_constant
 
 if TYPE_CHECKING:
     from qpi_core.extraction import Extractor
@@ -60,7 +61,7 @@ def extract_classes(
     labels = require_classes(classes, len(common.positions))
     names = tuple(dict.fromkeys(labels))
     if len(names) == 1:
-        return _one_class(extractor, observation, common, labels, options)
+        return _one_class(extractor, observation, common, labels, options, report)
     require_class_method(options.method)
     members = {name: np.flatnonzero([label == name for label in labels]) for name in names}
     requests = [_part(common, name, chosen) for name, chosen in members.items()]
@@ -111,7 +112,12 @@ def require_classes(classes: Sequence[object], count: int) -> tuple[str, ...]:
 
 
 def _one_class(
-    extractor: Extractor, observation: ArrayLike, common: Request, labels: tuple[str, ...], options: ClassOptions
+    extractor: Extractor,
+    observation: ArrayLike,
+    common: Request,
+    labels: tuple[str, ...],
+    options: ClassOptions,
+    report: Callable[[float, str], None],
 ) -> ClassEstimates:
     """Return what `extract` gives."""
     estimate = extractor.extract(
@@ -124,6 +130,7 @@ def _one_class(
         options.pixel_size_nm,
         weights=common.weights,
         with_latent=options.with_latent,
+        report=report,
     )
     return ClassEstimates({labels[0]: estimate}, labels, estimate.positions, estimate.weights)
 

@@ -27,6 +27,9 @@ HBAR2_OVER_2M_MEV_NM2 = constants.hbar**2 / (2 * constants.m_e) / constants.e * 
 """hbar^2 / 2 m_e, about 38.1 meV nm^2."""
 HBAR_MEV_NM_PER_KM_S = constants.hbar / constants.e * 1e15
 """hbar times 1 km/s, about 0.658 meV nm."""
+LEAST_WINDOW = 12
+"""Smallest side of a kernel, in pixels, in which a ring is looked for."""
+
 _LEAST_PERIODS = 0.9
 """Share of a period that has to lie between r_min and the kernel's edge."""
 _DECAYS = (0.25, 0.7, 3.0)
@@ -108,8 +111,13 @@ def track_rings(
         InputError: shapes that do not fit, or a range that is not ascending.
     """
     patterns, energies = np.asarray(kernels, dtype=np.float64), np.asarray(bias_mv, dtype=np.float64)
-    if patterns.ndim != 3 or patterns.shape[1] != patterns.shape[2] or patterns.shape[1] < 12:
-        raise InputError(f"kernels must have shape (energies, k, k) with k at least 12, but it has shape {patterns.shape}.")
+    if patterns.ndim != 3 or patterns.shape[1] != patterns.shape[2]:
+        raise InputError(f"kernels must have shape (energies, k, k), but it has shape {patterns.shape}.")
+    if patterns.shape[1] < LEAST_WINDOW:
+        raise InputError(
+            f"The kernels' window of {patterns.shape[1]} pixels is too small to show a ring: choose a kernel size of at least "
+            f"{LEAST_WINDOW} pixels, better so many that the pattern has faded at its edge."
+        )
     if energies.shape != (len(patterns),) or not np.isfinite(energies).all():
         raise InputError(f"bias_mv must be {len(patterns)} finite energies, one a layer, but it has shape {energies.shape}.")
     radii, _ = kernel_polar(patterns.shape[1], pixel_size_nm)

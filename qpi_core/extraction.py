@@ -20,7 +20,14 @@ from qpi_core.estimate import KernelEstimate
 from qpi_core.methods import METHODS, Answer, Method, Request, find_method, run_two_step
 from qpi_core.provenance import array_sha256, json_ready, versions
 from qpi_core.reconstruction import reconstruct
-from qpi_core.validation import require_kernel_size, require_observation, require_pixel_size, require_positions, require_weights
+from qpi_core.validation import (
+    is_constant,
+    require_kernel_size,
+    require_observation,
+    require_pixel_size,
+    require_positions,
+    require_weights,
+)
 
 if TYPE_CHECKING:
     from qpi_core.checkpoints import LoadedModels
@@ -312,16 +319,11 @@ def _describe_models(models: LoadedModels) -> dict[str, str]:
     return {"name": models.name, "sha256": models.sha256, "device": str(models.device)}
 
 
-def is_constant(observation: NDArray[np.float32]) -> bool:
-    """Say whether every measured pixel has the same value."""
-    return bool(np.nanmin(observation) == np.nanmax(observation))
-
-
 def constant_answer(request: Request) -> Answer:
-    """Return the empty answer for a constant map."""
+    """Return the empty answer for a map that is constant to rounding."""
     from qpi_core.solvers.solution import KernelSolution
 
-    value = float(np.nanmin(request.observation))
+    value = float(np.nanmedian(request.observation))
     zeros = np.zeros((request.kernel_size, request.kernel_size), dtype=np.float32)
     sentence = f"The map is constant (every measured pixel is {value:.6g}): there is no pattern in it, so the kernel is zero."
     return Answer(KernelSolution(zeros, zeros, value, 0.0, warnings=(sentence,)))

@@ -128,7 +128,7 @@ def read_inputs(files: MapFiles, options: ExtractionOptions) -> MapInputs:
     Raises:
         InputError: whatever is wrong with the files or the options, in one sentence.
     """
-    scan = load_map(files.scan, files.scan_name, pixel_size_nm=options.pixel_size_nm)
+    scan = load_map(files.scan, files.scan_name, pixel_size_nm=options.pixel_size_nm, channel=options.channel)
     pitch = scan.pixel_size_nm if scan.pixel_size_known else None
     listed, name = read_source(files.positions, files.positions_name)
     positions = load_positions(listed, name, pixel_size_nm=pitch, shape=scan.shape)
@@ -203,7 +203,7 @@ def _with_stability(estimate: KernelEstimate, inputs: MapInputs, extractor: Extr
 def describe(inputs: MapInputs, options: ExtractionOptions, estimate: KernelEstimate | ClassEstimates) -> list[str]:
     """Return plain sentences on what was read, which layer was taken, what to beware of, and what was found."""
     return [
-        *inputs.scan.notes,
+        *inputs.scan.sentences(options.channel),
         _layer_sentence(inputs.scan, options),
         inputs.positions.description,
         *_preparation_sentences(inputs, options),
@@ -231,7 +231,7 @@ def _layer_sentence(scan: ScanMap, options: ExtractionOptions) -> str:
     others = f" of the channels {', '.join(scan.channels)}" if len(scan.channels) > 1 else ""
     if count == 1:
         return f"Channel {channel}{others}."
-    bias = scan.bias_mv[index]
+    bias = scan.energies(channel)[index]
     energy = f" at {bias:.6g} mV" if bias == bias else ""
     return f"Channel {channel}{others}, layer {index}{energy} of the layers 0 to {count - 1}."
 
@@ -249,13 +249,13 @@ def _source(inputs: MapInputs, options: ExtractionOptions) -> dict[str, Any]:
     scan = inputs.scan
     channel = options.channel or scan.default_channel
     index = scan.layer_index(options.channel, options.bias_mv, options.layer)
+    energy = float(scan.energies(channel)[index])
     return {
         "name": scan.name,
         "sha256": scan.sha256,
         "channel": channel,
         "layer_index": index,
-        # A channel that was measured once beside a stack belongs to no single energy.
-        "bias_mv": float(scan.bias_mv[index]) if len(scan.stack(channel)) == len(scan.bias_mv) else None,
+        "bias_mv": energy if np.isfinite(energy) else None,
         "unit": inputs.prepared.unit,
         # Of the file; that of the estimate is the one after the steps.
         "pixel_size_nm": scan.pixel_size_nm if scan.pixel_size_known else None,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
+from qpi_core.validation import is_constant
 
 if TYPE_CHECKING:
     from qpi_core.checkpoints import LoadedModels
@@ -155,7 +156,7 @@ def _as_solution(request: Request, network: NetworkKernel) -> KernelSolution:
 
 def _refined(request: Request) -> Answer:
     """Correct the harmonic posterior, the network's kernel or nothing, whichever the data prefer; repair the list where it is wrong."""
-    from qpi_core.solvers.harmonic import is_constant, nothing_to_see
+    from qpi_core.solvers.harmonic import nothing_to_see
     from qpi_core.solvers.list_choice import fit_with_list, prefer_repaired
 
     image, size = request.observation, request.kernel_size

@@ -150,21 +150,26 @@ def _map_text(scan: ScanMap, writer: ArchiveWriter) -> dict[str, Any]:
             for channel, values in scan.values.items()
         ],
         "bias_mv": writer.store(np.asarray(scan.bias_mv, dtype=np.float64)),
+        "channel_bias_mv": json_ready(dict(scan.channel_bias_mv)),
         "pixel_size_nm": list(scan.pixel_size_nm),
         "pixel_size_known": bool(scan.pixel_size_known),
         "angle_deg": json_ready(scan.angle_deg),
         "metadata": json_ready(scan.metadata),
         "notes": list(scan.notes),
+        "warnings": list(scan.warnings),
     }
 
 
 def _read_map(text: dict[str, Any], reader: ArchiveReader) -> ScanMap:
     values = {str(channel["name"]): reader.array(channel["values"]) for channel in text["channels"]}
+    own = text.get("channel_bias_mv", {})
     shapes = {array.shape for array in values.values()}
+    counts = {len(array) for name, array in values.items() if name not in own}
     bias = reader.array(text["bias_mv"]).astype(np.float64)
     if not _SHA256.fullmatch(str(text["sha256"])):
         raise InputError(f"{reader.name} does not state the hash of its map; it is damaged, so save the session again.")
-    if not values or any(len(shape) != 3 or shape[1:] != next(iter(shapes))[1:] or len(bias) % shape[0] for shape in shapes):
+    fitting = all(len(shape) == 3 and shape[1:] == next(iter(shapes))[1:] and shape[0] for shape in shapes)
+    if not values or not fitting or any(len(bias) % count for count in counts):
         raise InputError(f"{reader.name} holds channels whose shapes do not fit together; it is damaged, so save the session again.")
     return ScanMap(
         name=Path(str(text["name"])).name,
@@ -178,7 +183,17 @@ def _read_map(text: dict[str, Any], reader: ArchiveReader) -> ScanMap:
         angle_deg=float(text["angle_deg"]),
         metadata={str(key): str(value) for key, value in text["metadata"].items()},
         notes=tuple(str(note) for note in text["notes"]),
+        channel_bias_mv=_own_energies(own, values, reader.name),
+        warnings=tuple(str(warning) for warning in text.get("warnings", [])),
     )
+
+
+def _own_energies(text: dict[str, Any], values: Mapping[str, NDArray[Any]], name: str) -> dict[str, NDArray[np.float64]]:
+    """Return the energies of channels that have some of their own."""
+    found = {str(channel): np.array([np.nan if e is None else e for e in listed], dtype=np.float64) for channel, listed in text.items()}
+    if any(channel not in values or energies.shape != (len(values[channel]),) for channel, energies in found.items()):
+        raise InputError(f"{name} holds energies of channels that do not fit; it is damaged, so save the session again.")
+    return found
 
 
 def _read_positions(place: Any, reader: ArchiveReader) -> NDArray[np.float64]:

@@ -44,6 +44,11 @@ def require_observation(observation: ArrayLike) -> NDArray[np.float32]:
     return values
 
 
+def is_constant(values: NDArray[np.float32]) -> bool:
+    """Tell whether a map with at least one measured pixel varies by no more than single precision does."""
+    return float(np.nanstd(values, dtype=np.float64)) <= 1e-6 * float(np.nanmax(np.abs(values)))
+
+
 def require_positions(positions: ArrayLike, shape: tuple[int, int]) -> NDArray[np.float64]:
     """Return defect positions as an (n, 2) float64 array of (x, y) in pixels of a map of the given (height, width).
 

@@ -29,10 +29,10 @@ def start() -> AppTest:
     return AppTest.from_file(str(ROOT / "app.py"), default_timeout=SECONDS).run()
 
 
-def wait_for_job(app: AppTest, name: str = "job") -> AppTest:
+def wait_for_job(app: AppTest, name: str = "extraction") -> AppTest:
     """Let the running job end, then rerun the page, as the polling fragment does in a browser."""
-    for waited in (name, "network_job"):
-        job = getattr(app.session_state["workspace"], waited)
+    for waited in (name, "networks"):
+        job = app.session_state["workspace"].jobs.get(waited)
         if job is not None:
             assert job.wait(SECONDS), "the job did not end"
         app.run()

@@ -36,14 +36,14 @@ def test_every_page_says_what_is_missing(app: AppTest):
 
 
 def test_a_computation_is_seen_cancelled_and_taken_over_from_any_page(app: AppTest, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ui.kernel_panel._PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("ui.session_jobs.PATIENCE_SECONDS", 0.0)
     gate = threading.Event()
     job_queue().submit("gate", lambda job: gate.wait(60))
     app.button(key="extract").click().run()
     app.switch_page("pages/documentation.py").run()
     assert not app.exception and not app.button(key="cancel_extraction").disabled
     gate.set()
-    job = app.session_state["workspace"].job
+    job = app.session_state["workspace"].jobs.get("extraction")
     assert job.wait(60)
     assert "its result is on the page Extract" in texts(app.run())
     app.switch_page("pages/extract.py").run()
@@ -55,7 +55,7 @@ def test_a_computation_is_seen_cancelled_and_taken_over_from_any_page(app: AppTe
     app.button(key="extract").click().run()
     app.switch_page("pages/synthesize.py").run().button(key="cancel_extraction").click().run()
     gate.set()
-    assert app.session_state["workspace"].job.wait(60)
+    assert app.session_state["workspace"].jobs.get("extraction").wait(60)
     app.switch_page("pages/extract.py").run()
     assert not app.exception and app.session_state["workspace"].outcome is first
 
@@ -65,7 +65,7 @@ def test_the_kernel_goes_out_before_the_other_pictures(app: AppTest):
         return [chart.proto.id.rsplit("-", 1)[-1] for chart in app.get("plotly_chart")]
 
     app.button(key="extract").click().run()
-    assert app.session_state["workspace"].job is None
+    assert app.session_state["workspace"].jobs.get("extraction") is None
     assert "kernel_row" in keys() and "kernel_preview" in keys() and "fit" not in keys()
     app.run()
     assert not app.exception and "fit" in keys()
@@ -84,11 +84,11 @@ def test_the_networks_follow_the_kernel(monkeypatch: pytest.MonkeyPatch, app: Ap
     gate = threading.Event()
     app.button(key="extract").click().run()
     space = app.session_state["workspace"]
-    assert space.outcome is not None and space.network_job is not None
+    assert space.outcome is not None and space.jobs.get("networks") is not None
     first = space.assessed = space.outcome
     gate.set()
     wait_for_job(app)
-    assert not app.exception and space.network_job is None and space.outcome is not first and space.assessed is space.outcome
+    assert not app.exception and space.jobs.get("networks") is None and space.outcome is not first and space.assessed is space.outcome
     np.testing.assert_array_equal(looked[0], noiseless_map())
 
 

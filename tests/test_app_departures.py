@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
+from collections import OrderedDict
 
 import pytest
 
 from ui.departures import Departures
-from ui.jobs import Job
+from ui.jobs import quick_queue
+from ui.session_jobs import KINDS
 from ui.workspace import Workspace
 
 
@@ -29,15 +32,19 @@ def departures(open_sessions: set[str], closed: list[str]) -> Departures:
 
 def test_a_session_is_closed_and_its_work_stopped_when_its_browser_stays_away(departures, open_sessions, closed):
     space = Workspace()
-    space.job, space.stack_job = Job("kernel"), Job("stack")
+    gate = threading.Event()
+    kinds = [space.jobs.start(kind, kind, lambda job: gate.wait(60), lambda job: None, 0.0) for kind in KINDS]
+    value = quick_queue().submit("layer", lambda job: None)
+    space.jobs.values["layer"] = OrderedDict(key=value)
     departures.watch("a", space)
     open_sessions.add("a")
     assert departures.look(0.0) == 0
     open_sessions.clear()
     assert departures.look(10.0) == departures.look(129.0) == 0 and not closed
-    assert not space.job.cancel_requested
+    assert not any(job.cancel_requested for job in (*kinds, value))
     assert departures.look(130.0) == 1 and closed == ["a"]
-    assert space.job.cancel_requested and space.stack_job.cancel_requested
+    assert all(job.cancel_requested for job in (*kinds, value)), "every kind of job ends with its browser"
+    gate.set()
     assert departures.look(500.0) == 0 and closed == ["a"]
 
 

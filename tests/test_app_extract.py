@@ -184,7 +184,7 @@ def test_stability_is_computed_on_demand_and_belongs_to_its_result(app: AppTest)
     put_defects(app, POSITIONS)
     extract(app, "defect_average")
     assert not [metric for metric in app.metric if "halves" in metric.label]
-    wait_for_job(app.button(key="check_stability").click().run(), "assessment_job")
+    wait_for_job(app.button(key="check_stability").click().run(), "stability")
     assert not app.exception and not app.error
     space = app.session_state["workspace"]
     (shown,) = [metric for metric in app.metric if "halves" in metric.label]

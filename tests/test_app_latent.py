@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def app() -> AppTest:
-    return wait_for_job(start().switch_page("pages/latent.py").run(), "latent_job")
+    return wait_for_job(start().switch_page("pages/latent.py").run(), "latent")
 
 
 def chart(app: AppTest, number: int) -> dict:

@@ -21,7 +21,7 @@ def test_other_methods_stand_beside_the_result(monkeypatch: pytest.MonkeyPatch):
     app.run().selectbox(key="method").set_value("tikhonov").run()
     app.slider(key="kernel_size").set_value(32).run()
     wait_for_job(app.button(key="extract").click().run())
-    wait_for_job(app.button(key="compare_methods").click().run(), "methods_job")
+    wait_for_job(app.button(key="compare_methods").click().run(), "methods")
     assert not app.exception and not app.error
     space = app.session_state["workspace"]
     table = app.table[-1].value

@@ -139,13 +139,13 @@ def test_steps_that_fit_no_more_leave_the_way_back_open(app: AppTest):
     assert not app.exception and not app.error and state_of(app).steps == []
 
 
-def test_another_map_takes_over_what_fits_any_map_and_the_first_keeps_its_own(app: AppTest):
+def test_another_map_begins_without_steps_and_the_first_keeps_its_own(app: AppTest):
     put_defects(app, POSITIONS)
     add(app, "level")
     add(app, "crop", left_64=10, top_64=12, across_64=40, down_64=36)
     moved = space_of(app).defects.points
     load(app.file_uploader(key="map_upload").clear().run(), np.random.default_rng(0).normal(size=(40, 48)), "other.npy")
-    assert [step["step"] for step in state_of(app).steps] == ["level"]
+    assert state_of(app).steps == [] and space_of(app).carried == ""
     next(button for button in app.button if button.label == "Back to the map before").click().run()
     assert [step["step"] for step in state_of(app).steps] == ["level", "crop"]
     np.testing.assert_array_equal(space_of(app).defects.points, moved)
@@ -157,6 +157,7 @@ def test_the_same_field_keeps_defects_and_steps(app: AppTest):
     moved = space_of(app).defects.points
     load(app.file_uploader(key="map_upload").clear().run(), TILTED * 2, "second.npy")
     assert [step["step"] for step in state_of(app).steps] == ["crop"]
+    assert any("Kept from map.npy" in text.value and "1 step of preparation" in text.value for text in app.caption)
     np.testing.assert_array_equal(space_of(app).defects.points, moved)
     app.button(key="prepare_remove_0").click().run()
     assert len(space_of(app).defects.points) == len(POSITIONS)

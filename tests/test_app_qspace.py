@@ -158,7 +158,7 @@ def test_signal_to_noise_is_measured_on_demand(app: AppTest):
     assert numbers["Kernel"] == "not measured" and float(numbers["√N law"]) / float(numbers["One defect"]) == pytest.approx(
         5**0.5, rel=0.01
     )
-    wait_for_job(app.button(key="measure_ring").click().run(), "ring_job")
+    wait_for_job(app.button(key="measure_ring").click().run(), "ring")
     assert not app.exception and not app.error
     numbers = {metric.label: metric.value for metric in app.metric}
     assert float(numbers["Kernel"]) > 0 and any("Gain over one defect" in text.value for text in app.caption)

@@ -18,7 +18,7 @@ from qpi_core.extraction import Extractor
 from qpi_core.stacks import extract_stack
 from qpi_core.synthesis.scenes import superpose
 from tests.app_driver import npy, start, wait_for_job
-from ui.jobs import job_queue
+from ui.jobs import long_queue
 
 PITCH, SIZE, SHAPE = 0.3, 24, (34, 36)
 ENERGIES = np.array([60.0, 120.0, 180.0, 240.0])
@@ -67,7 +67,7 @@ def chart(app: AppTest, name: str) -> dict:
 
 
 def compute(app: AppTest) -> AppTest:
-    return wait_for_job(app.button(key="extract_stack").click().run(), "stack_job")
+    return wait_for_job(app.button(key="extract_stack").click().run(), "stack")
 
 
 def test_page_says_what_is_missing(app: AppTest):
@@ -132,19 +132,19 @@ def test_a_cancelled_stack_keeps_its_layers_and_goes_on(ready: AppTest, monkeypa
     def cancel_in_the_second(self, *arguments, **more):
         calls.append(1)
         if len(calls) == 2:
-            ready.session_state["workspace"].stack_job.cancel()
+            ready.session_state["workspace"].jobs.get("stack").cancel()
         return extract(self, *arguments, **more)
 
     monkeypatch.setattr(Extractor, "extract", cancel_in_the_second)
     # The job waits in the queue until the page knows it.
-    monkeypatch.setattr("ui.stack_page._PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("ui.session_jobs.PATIENCE_SECONDS", 0.0)
     gate = threading.Event()
-    job_queue().submit("gate", lambda job: gate.wait(60))
+    long_queue().submit("gate", lambda job: gate.wait(60))
     ready.button(key="extract_stack").click().run()
-    assert ready.button(key="extract_stack").disabled and ready.session_state["workspace"].stack_job is not None
+    assert ready.button(key="extract_stack").disabled and ready.session_state["workspace"].jobs.get("stack") is not None
     ready.switch_page("pages/extract.py").run()
     gate.set()
-    wait_for_job(ready.switch_page("pages/stacks.py"), "stack_job")
+    wait_for_job(ready.switch_page("pages/stacks.py"), "stack")
     outcome = ready.session_state["workspace"].stack_outcome
     assert outcome.estimate.done.tolist() == [True, True, False, False]
     assert any("Stopped after 2 of 4 layers" in text.value for text in ready.warning)

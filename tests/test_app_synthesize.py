@@ -88,7 +88,7 @@ def test_isotropic_kernel_has_no_orientation_and_says_so(app: AppTest):
 
 @pytest.mark.slow
 def test_comparison_shows_the_error_of_every_method(app: AppTest):
-    wait_for_job(app.button(key="compare").click().run(), "comparison_job")
+    wait_for_job(app.button(key="compare").click().run(), "comparison")
     assert not app.exception and not app.error
     comparison = app.session_state["workspace"].comparison
     assert [result.method for result in comparison.results if result.errors is None] == [

@@ -68,7 +68,7 @@ def test_a_search_that_takes_long_can_be_stopped(app: AppTest, busy: threading.E
     let_go(busy)
     app.run()
     space = app.session_state["workspace"]
-    assert not app.exception and space.search_job is None and len(space.proposal) == 0
+    assert not app.exception and space.jobs.get("search") is None and len(space.proposal) == 0
 
 
 def test_values_are_kept_by_key_and_made_anew_when_forgotten():
@@ -88,7 +88,7 @@ def test_values_are_kept_by_key_and_made_anew_when_forgotten():
 def test_a_stopped_value_says_so_until_it_is_forgotten(busy: threading.Event):
     space = Workspace()
     assert computed(space, "value", 1, "Value", lambda job: 1) is None
-    space.computations["value"][1].cancel()
+    space.jobs.values["value"][1].cancel()
     let_go(busy)
     with pytest.raises(Stopped):
         computed(space, "value", 1, "Value", lambda job: 1)
@@ -96,4 +96,4 @@ def test_a_stopped_value_says_so_until_it_is_forgotten(busy: threading.Event):
     computed(space, "value", 1, "Value", lambda job: 1)
     let_go(busy)
     assert computed(space, "value", 1, "Value", lambda job: 1) == 1
-    np.testing.assert_equal(space.computations["value"][1].state, "done")
+    np.testing.assert_equal(space.jobs.values["value"][1].state, "done")

@@ -50,3 +50,29 @@ def test_limit_ends_with_the_last_that_needs_it():
         pytest.skip("this BLAS lets nobody see its threads")
     assert set(seen["both inside"]) == set(seen["one left"]) == {1}
     assert seen["both left"] == seen["after an error"] == seen["before"]
+
+
+LATE_SCRIPT = """
+import threading, time
+from qpi_core.blas_threads import one_blas_thread
+
+def late():
+    time.sleep(0.3)
+    with one_blas_thread():
+        print("solved")
+
+def unfinished():
+    with one_blas_thread():
+        yield
+
+started = unfinished()
+if {hold}:
+    next(started)
+threading.Thread(target=late).start()
+"""
+
+
+@pytest.mark.parametrize("hold", [True, False])
+def test_a_solve_at_the_end_of_the_process_is_no_error(hold):
+    done = subprocess.run([sys.executable, "-c", LATE_SCRIPT.format(hold=hold)], capture_output=True, text=True, check=True)
+    assert done.stdout == "solved\n" and done.stderr == ""

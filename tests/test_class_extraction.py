@@ -153,3 +153,33 @@ def test_a_job_can_stop_between_the_rounds_that_move_the_defects():
             observation, [[8, 8], [20, 30], [30, 10], [12, 25]], list("AABB"), "harmonic", 16, True, report=report
         )
     assert [share for share, _ in seen] == sorted(share for share, _ in seen) and seen[-1][0] < 0.6
+
+
+@pytest.mark.parametrize("value", [7.3, -1e-9])
+@pytest.mark.parametrize("method", ["defect_average", "tikhonov", "harmonic", "refined"])
+def test_a_map_that_is_constant_to_rounding_has_no_kernel_with_or_without_classes(extractor, value, method):
+    _, positions, classes = scene()
+    image = (value * (1 + 1e-7 * np.random.default_rng(5).standard_normal((30, 33)))).astype(np.float32)
+    assert len(np.unique(image)) > 1
+    found = extractor.extract_classes(image, positions, classes, method, SIZE)
+    for estimate in (*found.estimates.values(), extractor.extract(image, positions, method, SIZE)):
+        assert not estimate.kernel.any() and any("constant" in warning for warning in estimate.warnings)
+        assert estimate.background == pytest.approx(value, rel=1e-6)
+
+
+def test_one_class_reports_and_stops_as_the_plain_extraction_does(extractor):
+    image, positions, _ = scene()
+    said, plain = [], []
+    arguments = ("harmonic", SIZE, True)
+    extractor.extract_classes(image, positions, ["A"] * len(positions), *arguments, report=lambda *step: said.append(step))
+    extractor.extract(image, positions, *arguments, report=lambda *step: plain.append(step))
+    assert said == plain and len(said) > 2
+
+    class StopError(Exception):
+        pass
+
+    def stop(share, words):
+        raise StopError
+
+    with pytest.raises(StopError):
+        extractor.extract_classes(image, positions, ["A"] * len(positions), *arguments, report=stop)

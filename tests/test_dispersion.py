@@ -60,3 +60,8 @@ def test_line_through_a_dirac_point_with_an_outlier():
     # hbar v = 329.1 meV nm is v = 500 km/s.
     assert fit.velocity_km_per_s[0] == pytest.approx(500.0, rel=0.03)
     assert fit.crossing_mev[0] == pytest.approx(-120.0, abs=12.0)
+
+
+def test_a_small_window_is_said_in_plain_words():
+    with pytest.raises(InputError, match="window of 8 pixels is too small to show a ring: choose a kernel size of at least 12"):
+        track_rings(np.zeros((3, 8, 8)), [1.0, 2.0, 3.0], 0.1)

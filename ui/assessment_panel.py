@@ -12,16 +12,13 @@ from ui import texts
 from ui.assessment_job import assess_outcome
 from ui.extraction_job import Outcome
 from ui.guide import plain
-from ui.jobs import FINISHED, job_queue
+from ui.jobs import Job
 from ui.loaders import extractor
 from ui.workspace import Workspace
-
-_PATIENCE_SECONDS = 0.8
 
 
 def show_stability(space: Workspace, outcome: Outcome, buttons: Any) -> None:
     """Show the button in the container for buttons and, once it was pressed for this very result, the verdict below."""
-    _collect(space)
     reason = _why_not(space, outcome)
     pressed = buttons.button(
         "Check stability",
@@ -50,16 +47,11 @@ def _show_assessment(assessment: Assessment) -> None:
 
 def _start(space: Workspace, outcome: Outcome) -> None:
     space.assessed, space.assessment, space.assessment_problem = outcome, None, ""
-    space.assessment_job = job_queue().submit("Stability", lambda job: assess_outcome(job, outcome))
-    space.assessment_job.wait(_PATIENCE_SECONDS)
+    space.jobs.start("stability", "Stability", lambda job: assess_outcome(job, outcome), lambda job: _take(space, job))
     st.rerun()
 
 
-def _collect(space: Workspace) -> None:
-    job = space.assessment_job
-    if job is None or job.state not in FINISHED:
-        return
-    space.assessment_job = None
+def _take(space: Workspace, job: Job) -> None:
     if job.state == "done":
         space.assessment = job.result
     space.assessment_problem = job.problem
@@ -67,7 +59,7 @@ def _collect(space: Workspace) -> None:
 
 def _why_not(space: Workspace, outcome: Outcome) -> str:
     estimate = outcome.estimate
-    if space.assessment_job is not None:
+    if space.jobs.get("stability") is not None:
         return "Stability is being computed."
     if len(estimate.positions) < MIN_DEFECTS:
         return f"Stability compares two halves of the defects; mark at least {MIN_DEFECTS} and press Extract."

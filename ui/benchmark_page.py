@@ -12,13 +12,14 @@ from qpi_core.checkpoints import ModelInfo, list_models
 from qpi_core.errors import InputError
 from qpi_core.evaluation.measure import CEILING, LIMIT
 from qpi_core.evaluation.results_file import PaperTables, Results, read_results, results_from
-from qpi_core.evaluation.scenes import DEFECT_BINS, HELD_OUT_SEED, VARIANTS
+from qpi_core.evaluation.scenes import DEFECT_BINS, HELD_OUT_SEED
+from qpi_core.evaluation.scenes import meaning as variant_meaning
 from ui.benchmark_chart import MEASURES, Slice, measure_chart, method_name, value_of
 from ui.bottom_bar import show_bottom_bar
 from ui.guide import plain
 from ui.loaders import current_weights_hash
 from ui.panels import PLOTLY_CONFIG
-from ui.workspace import workspace
+from ui.workspace import page_workspace
 
 _BY_NOISE, _BY_DEFECTS, _BY_KIND = "Noise", "Number of defects", "Kind of scene"
 _REFERENCES = {
@@ -30,7 +31,7 @@ _PAPER_SCALE = "MAE, MSE and RMSE on the paper's scale: twice (MSE: four times) 
 
 def show_benchmark_page() -> None:
     """Show the whole page."""
-    show_bottom_bar(workspace(), "Benchmark")
+    show_bottom_bar(page_workspace("Benchmark"), "Benchmark")
     models = list_models()
     left, right = st.columns([1, 1], gap="medium")
     with left:
@@ -143,7 +144,8 @@ def _choose_slice(sources: Sequence[Results], along: str) -> tuple[Slice, str]:
     if along == _BY_KIND:
         part = Slice("kind of scene", tuple(variants), lambda r, method, i: r.find(variants[i], level, method))
         return part, f"Noise {level:g}."
-    meaning = f"{variant}: {VARIANTS[variant]}." if variant in VARIANTS else f"{plain(variant)}."
+    words = variant_meaning(variant)
+    meaning = f"{plain(variant)}." if words == variant else f"{plain(variant)}: {plain(words)}."
     if along == _BY_DEFECTS:
         bins = [f"{low}-{high}" for low, high in DEFECT_BINS]
         return Slice(
@@ -250,8 +252,8 @@ def _show_how(source: Results, model: ModelInfo | None) -> None:
         )
         with st.expander("Everything that was asked for, and the versions"):
             st.code(json.dumps(asked, indent=1), language="json")
-    kinds = [variant for variant in source.variants() if variant in VARIANTS]
-    st.markdown("\n".join(f"- {plain(kind)}: {plain(VARIANTS[kind])}" for kind in kinds))
+    kinds = {kind: variant_meaning(kind) for kind in source.variants()}
+    st.markdown("\n".join(f"- {plain(kind)}: {plain(words)}" for kind, words in kinds.items() if words != kind))
 
 
 def _asked(asked: Mapping[str, Any], name: str) -> str:

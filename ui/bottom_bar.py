@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
-from ui.computed import running_computations
 from ui.guide import show_steps
 from ui.jobs import FINISHED, Job, remaining
+from ui.session_jobs import KINDS
 from ui.workspace import Workspace
 
 _POLL_SECONDS = 0.7
 _PATIENT_SECONDS = 3
 _TELLING_SHARE = 0.1
-
-
-@dataclass(frozen=True)
-class JobKind:
-    """A computation that a session can have: its name in the workspace, the key of its cancel button, the page that takes it over."""
-
-    name: str
-    cancel_key: str
-    page: str
-    steady: bool = False
-    """Whether its progress is even enough to say how long it will take."""
-
-
-KINDS = (
-    JobKind("job", "cancel_extraction", "Extract"),
-    JobKind("search_job", "cancel_search", "Extract"),
-    JobKind("network_job", "cancel_networks", "Extract"),
-    JobKind("assessment_job", "cancel_stability", "Extract", steady=True),
-    JobKind("methods_job", "cancel_methods", "Extract", steady=True),
-    JobKind("stack_job", "cancel_stack", "Stacks"),
-    JobKind("comparison_job", "cancel_comparison", "Synthesize", steady=True),
-)
 
 
 def show_bottom_bar(space: Workspace, page: str) -> None:
@@ -60,15 +37,9 @@ def show_steps_of(space: Workspace) -> None:
 
 def show_jobs(space: Workspace, page: str, place: Any) -> None:
     """Show the session's jobs in a container, with progress and cancel; a page that can take over a finished one is rerun."""
-    running = running_jobs(space)
-    space.polled = running
+    running = [job for _, job, _ in space.jobs.running()]
+    space.jobs.polled = running
     st.fragment(_show_jobs, run_every=_POLL_SECONDS if running else None)(space, page, place, running)
-
-
-def running_jobs(space: Workspace) -> list[Job]:
-    """Return everything that is being computed for a session."""
-    jobs = [getattr(space, kind.name) for kind in KINDS]
-    return [job for job in jobs if job is not None and job.state not in FINISHED] + [job for _, job in running_computations(space)]
 
 
 def _show_jobs(space: Workspace, page: str, place: Any, running: list[Job]) -> None:
@@ -76,22 +47,16 @@ def _show_jobs(space: Workspace, page: str, place: Any, running: list[Job]) -> N
         st.rerun()
     with place:
         st.empty()
-        for kind in KINDS:
-            job = getattr(space, kind.name)
-            if job is None:
-                continue
-            if job.state not in FINISHED:
-                _show_running(job, kind.cancel_key, kind.steady)
-            elif kind.page != page:
-                st.caption(f":material/check: {job.title} has ended: its result is on the page {kind.page}.")
-        for name, job in running_computations(space):
-            _show_running(job, f"cancel_{name}")
+        for name, job, steady in space.jobs.running():
+            _show_running(job, f"cancel_{name}", steady)
+        for kind, title in space.jobs.unseen.items():
+            st.caption(f":material/check: {title} has ended: its result is on the page {KINDS[kind].page}.")
 
 
 def _show_running(job: Job, cancel_key: str, steady: bool = False) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.progress(job.fraction, text=f"{job.title}: {progress_text(job, steady)}")
-        st.button("Cancel", key=cancel_key, on_click=job.cancel, help="Stops after the step that is being computed.")
+        st.button("Cancel", key=cancel_key, on_click=job.cancel, help="Stops within a second or two; what was there before stays.")
 
 
 def progress_text(job: Job, steady: bool = False) -> str:

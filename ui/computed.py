@@ -33,13 +33,13 @@ def computed(space: Workspace, name: str, key: Hashable, title: str, work: Calla
         InputError: the work could not be done; the sentence says why, and the next call tries again.
         Stopped: the user has cancelled it.
     """
-    jobs: OrderedDict[Hashable, Job] = space.computations.setdefault(name, OrderedDict())
+    jobs: OrderedDict[Hashable, Job] = space.jobs.values.setdefault(name, OrderedDict())
     if key not in jobs:
         for other in jobs.values():
             if other.state not in FINISHED:
                 other.cancel()
         jobs[key] = quick_queue().submit(title, work)
-        wait_a_moment(jobs[key])
+        jobs[key].wait(PATIENCE_SECONDS)
     jobs.move_to_end(key)
     while len(jobs) > _KEPT:
         jobs.popitem(last=False)
@@ -52,16 +52,6 @@ def computed(space: Workspace, name: str, key: Hashable, title: str, work: Calla
     return job.result if job.state == "done" else None
 
 
-def wait_a_moment(job: Job) -> None:
-    """Give a job the time in which its result still belongs to the same run of the page."""
-    job.wait(PATIENCE_SECONDS)
-
-
 def forget(space: Workspace, name: str) -> None:
     """Drop the values of a name, so that they are computed anew."""
-    space.computations.pop(name, None)
-
-
-def running_computations(space: Workspace) -> list[tuple[str, Job]]:
-    """Return (name, job) of everything that is being computed."""
-    return [(name, job) for name, jobs in space.computations.items() for job in jobs.values() if job.state not in FINISHED]
+    space.jobs.values.pop(name, None)

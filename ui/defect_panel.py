@@ -8,13 +8,14 @@ import streamlit as st
 
 from qpi_core.errors import InputError
 from ui import texts
-from ui.defect_search import collect_search, start_search
+from ui.bounded_controls import bounded_slider
+from ui.defect_search import start_search
 from ui.defect_table import show_defect_table
 from ui.guide import plain
 from ui.kernel_preview import show_kernel_preview
 from ui.map_panel import MapView
 from ui.preparation_state import preparation_of
-from ui.workspace import MOST_CLASSES, NO_POINTS, Workspace
+from ui.workspace import MOST_CLASSES, Workspace
 
 if TYPE_CHECKING:
     from qpi_core.maps.positions import LoadedPositions
@@ -103,17 +104,9 @@ def _show_detection(space: Workspace, view: MapView) -> None:
         except InputError as error:
             space.proposal_note = str(error)
 
-    def accept() -> None:
-        space.defects.replace(space.proposal, "detection")
-        space.proposal = NO_POINTS
-
-    def discard() -> None:
-        space.proposal = NO_POINTS
-
-    collect_search(space, view.layer.sha256)
     like_kernel = _choose_target(space, view)
-    st.slider("Sensitivity", 0.0, 1.0, 0.5, 0.05, key="sensitivity", help=texts.SENSITIVITY, persist_state="session")
-    searching = space.search_job is not None
+    bounded_slider("Sensitivity", 0.0, 1.0, usual=0.5, step=0.05, key="sensitivity", help=texts.SENSITIVITY, persist_state="session")
+    searching = space.jobs.get("search") is not None
     st.button(
         "Propose defects",
         on_click=propose,
@@ -132,13 +125,7 @@ def _show_detection(space: Workspace, view: MapView) -> None:
         help=texts.SNAP if marked else "Mark defects first; then this moves each to the extremum next to it.",
     )
     if len(space.proposal):
-        st.caption(
-            f"{len(space.proposal)} proposed (blue squares in the map). "
-            f"Accepting replaces the {len(space.defects.points)} marked ones; undo brings them back."
-        )
-        left, right = st.columns(2)
-        left.button("Accept", on_click=accept, width="stretch", type="primary", help=texts.ACCEPT)
-        right.button("Discard", on_click=discard, width="stretch", help=texts.DISCARD)
+        st.caption(f"{len(space.proposal)} proposed; what is to become of them is asked under the map.")
     elif space.proposal_note:
         st.caption(space.proposal_note)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ui.computed import wait_a_moment
-from ui.jobs import FINISHED, Job, quick_queue
+import ui.computed
+from ui.jobs import Job
 from ui.map_panel import MapView
 from ui.workspace import NO_POINTS, Workspace
 
@@ -31,18 +31,18 @@ def start_search(space: Workspace, view: MapView, sensitivity: float, template: 
         return sha256, find_defects(values, sensitivity=sensitivity, template=template, report=job.step)
 
     space.proposal, space.proposal_note = NO_POINTS, ""
-    space.search_job = quick_queue().submit("Search for defects", work)
-    wait_a_moment(space.search_job)
+    space.jobs.start("search", "Search for defects", work, lambda job: _take(space, job), ui.computed.PATIENCE_SECONDS)
 
 
-def collect_search(space: Workspace, sha256: str) -> None:
-    """Take over what a finished search found, unless it was made on another layer than the one in view."""
-    job = space.search_job
-    if job is None or job.state not in FINISHED:
-        return
-    space.search_job = None
-    if job.state != "done":
-        space.proposal_note = job.problem
-    elif job.result[0] == sha256:
-        space.proposal = job.result[1]
+def _take(space: Workspace, job: Job) -> None:
+    if job.state == "done":
+        space.searched, space.proposal = job.result
         space.proposal_note = "" if len(space.proposal) else _NOTHING
+    else:
+        space.proposal_note = job.problem
+
+
+def keep_proposal_of(space: Workspace, sha256: str) -> None:
+    """Drop a proposal that was made on another layer than the one in view."""
+    if len(space.proposal) and space.searched != sha256:
+        space.proposal = NO_POINTS

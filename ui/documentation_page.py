@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui.bottom_bar import show_bottom_bar
-from ui.workspace import workspace
+from ui.workspace import page_workspace
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs"
 TITLES = {
@@ -18,6 +18,7 @@ TITLES = {
     "command_line": "Command line",
     "training": "Training",
     "paper": "The paper's experiment",
+    "benchmarks": "Benchmarks",
 }
 _WIDTH = 860
 _PICTURE = re.compile(r"^!\[([^\]]*)\]\(([\w/]+\.png)\)$", re.MULTILINE)
@@ -26,7 +27,7 @@ _OTHER_DOCUMENT = re.compile(r"\[([^\]]+)\]\(\w+\.md\)")
 
 def show_documentation_page() -> None:
     """Show one document at a time."""
-    show_bottom_bar(workspace(), "Documentation")
+    show_bottom_bar(page_workspace("Documentation"), "Documentation")
     name = st.segmented_control(
         "Document",
         list(TITLES),

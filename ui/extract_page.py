@@ -7,20 +7,22 @@ from typing import Any
 import streamlit as st
 
 from qpi_core.errors import InputError
-from ui.bottom_bar import bottom_places, running_jobs, show_jobs, show_steps_of
+from ui.bottom_bar import bottom_places, show_jobs, show_steps_of
 from ui.defect_panel import show_defect_panel
+from ui.defect_search import keep_proposal_of
 from ui.extraction_job import Question
 from ui.first_page import show_first_page
 from ui.guide import plain
-from ui.kernel_panel import choose_question, collect, show_extract_button
+from ui.kernel_panel import choose_question, show_extract_button
 from ui.map_captions import show_map_captions
 from ui.map_panel import MapView, choose_view, show_source
 from ui.moved_positions import moved_positions, show_moved_positions
 from ui.picker import defect_picker
 from ui.preparation_state import preparation_of
+from ui.proposal_bar import show_proposal
 from ui.session_panel import show_save_session
 from ui.warm_up import warm_up_once
-from ui.workspace import Workspace, workspace
+from ui.workspace import Workspace, page_workspace, workspace
 
 _PICKER_HEIGHT = 500
 _PICKER_KEY = "picker"
@@ -28,8 +30,7 @@ _PICKER_KEY = "picker"
 
 def show_extract_page() -> None:
     """Show the whole page."""
-    space = workspace()
-    collect(space)
+    space = page_workspace("Extract")
     steps, jobs = bottom_places()
     space.whole_page = True
     _bench(steps)
@@ -48,6 +49,7 @@ def show_extract_page() -> None:
 def _bench(steps: Any) -> None:
     """Show everything above the result: a click on the map reruns this alone, and the rest of the page only when its standing changes."""
     space = workspace()
+    space.jobs.collect()  # before the map is drawn, so that it shows what was found
     _adopt_picture(space)
     left, middle_and_right = st.columns([1, 3.4], gap="medium")
     view, question = None, None
@@ -72,14 +74,14 @@ def _bench(steps: Any) -> None:
     with steps:
         show_steps_of(space)
     # A computation that has just begun is looked after by the whole page.
-    changed = changed or any(job not in space.polled for job in running_jobs(space))
+    changed = changed or any(job not in space.jobs.polled for _, job, _ in space.jobs.running())
     if changed and not space.whole_page:
         st.rerun()
 
 
 def _wait_for_map(space: Workspace) -> None:
     """Keep the map's place while it is prepared, or while it cannot be."""
-    if running_jobs(space):
+    if space.jobs.running():
         st.skeleton(height=_PICKER_HEIGHT + 60)
         return
     with st.container(border=True, height=_PICKER_HEIGHT + 60, vertical_alignment="center", horizontal_alignment="center"):
@@ -87,6 +89,7 @@ def _wait_for_map(space: Workspace) -> None:
 
 
 def _workbench(space: Workspace, view: MapView) -> Question:
+    keep_proposal_of(space, view.layer.sha256)
     middle, right = st.columns([2.15, 1], gap="medium")
     with middle:
         _show_picker(space, view)
@@ -120,6 +123,7 @@ def _show_picker(space: Workspace, view: MapView) -> None:
         key=_PICKER_KEY,
         on_change=lambda: _adopt_picture(workspace()),
     )
+    show_proposal(space)
     show_moved_positions(space, view.layer.sha256)
     show_map_captions(space.loaded, view)
 

@@ -12,6 +12,7 @@ from qpi_core.synthesis.band_families import BandControls
 from qpi_core.synthesis.families import EQUATION_7, FAMILIES, HARMONIC, SPLINE, SyntheticKernel, draw_synthetic_kernel
 from qpi_core.synthesis.kernels import SYMMETRY_ORDERS, KernelParameters
 from ui import synthesis_texts as texts
+from ui.bounded_controls import bounded_number, bounded_slider
 
 _LARGEST_SEED = 2**31 - 1
 _STRENGTHS = [round(0.1 * step, 1) for step in range(-50, 51) if step]
@@ -52,13 +53,14 @@ def put_kernel(kernel: SyntheticKernel) -> None:
 
 def _choose_seed(family: str) -> int:
     """Show the seed of the kernel beside "Draw one"; only the random families have no other control."""
-    st.session_state.setdefault("syn_kernel_seed", 0)
     left, right = st.columns([1, 1], vertical_alignment="bottom")
     only = family in (HARMONIC, SPLINE)
-    seed = left.number_input(
+    seed = bounded_number(
         "Kernel seed",
         0,
         _LARGEST_SEED,
+        usual=0,
+        place=left,
         key="syn_kernel_seed",
         on_change=lambda: _draw(0),
         help=texts.KERNEL_SEED_ONLY if only else texts.KERNEL_SEED,
@@ -100,8 +102,8 @@ def _put(key: str, value: float, low: float, high: float, step: float) -> None:
 
 
 def _slider(label: str, low: float, high: float, usual: float, step: float, key: str, help_text: str, disabled: bool = False) -> float:
-    st.session_state.setdefault(key, usual)
-    return float(st.slider(label, low, high, step=step, key=key, help=help_text, disabled=disabled, persist_state="session"))
+    more = {"disabled": disabled, "persist_state": "session"}
+    return float(bounded_slider(label, low, high, usual=usual, step=step, key=key, help=help_text, **more))
 
 
 def _equation_7() -> KernelParameters:
@@ -123,7 +125,7 @@ def _band(name: str) -> BandControls:
     wave_vector = _slider("Wave vector 2k (rad/nm)", 2.0, 12.0, 6.0, 0.1, "syn_wave_vector", help_of["wave_vector"])
     if family.zone_range is None:
         zone = 0.5
-        st.slider("Zone fraction", 0.0, 1.0, 0.5, key="syn_zone_none", disabled=True, help=help_of["no_zone"])
+        bounded_slider("Zone fraction", 0.0, 1.0, usual=0.5, key="syn_zone_none", disabled=True, help=help_of["no_zone"])
     else:
         low, high = family.zone_range
         zone = _slider("Zone fraction", low, high, round((low + high) / 2, 2), 0.01, f"syn_zone_{name}", help_of["zone_fraction"])

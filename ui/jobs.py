@@ -1,12 +1,14 @@
-"""Work outside the script: one worker, so one computation at a time on this machine, with progress, cancel and a queue.
+"""Work outside the script, with progress and cancel: three queues of one worker each, for what takes a moment, seconds, or minutes.
 
-A Streamlit interaction aborts the running script, and parallel inference gains nothing on a few cores: whatever may take
-longer than a second runs here and is polled by a fragment.
+A Streamlit interaction aborts the running script, and parallel inference gains nothing on a few cores: whatever may take longer than a
+second runs here and is polled by a fragment. Short work never waits for long work, which gives way to it on the processor too.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,13 +18,20 @@ from typing import Any
 import streamlit as st
 
 from qpi_core.errors import InputError
+from ui.interruption import Interruptible
 
 _LOG = logging.getLogger(__name__)
 FINISHED = ("done", "failed", "cancelled")
 
 
-class Cancelled(Exception):
-    """Raised inside the work when the user has asked to stop."""
+_GRACE_SECONDS = 0.6
+"""Time for the work to stop at its next step, before it is interrupted."""
+_AGAIN_SECONDS = 0.2
+_LOW_PRIORITY = 10
+
+
+class Cancelled(BaseException):
+    """Raised inside the work when the user has asked to stop; like KeyboardInterrupt, no failure that the work could deal with."""
 
 
 class Job:
@@ -40,6 +49,8 @@ class Job:
         self._started: float | None = None
         self._cancel = threading.Event()
         self._finished = threading.Event()
+        self._part = Interruptible(Cancelled)
+        self._guard = threading.Lock()
 
     def step(self, fraction: float, message: str) -> None:
         """Report progress from inside the work; this is also where a cancel takes effect.
@@ -52,9 +63,25 @@ class Job:
         self.fraction, self.message = min(max(fraction, 0.0), 1.0), message
 
     def cancel(self) -> None:
-        """Ask the work to stop at its next step."""
-        self._cancel.set()
-        self.message = "Stopping after the current step"
+        """Ask the work to stop at its next step; where none comes soon it is interrupted."""
+        with self._guard:
+            first = not self._cancel.is_set()
+            self._cancel.set()
+        self.message = "Stopping"
+        if first and self.state not in FINISHED:
+            threading.Thread(target=self._interrupt, name="qpi-cancel", daemon=True).start()
+
+    def _interrupt(self) -> None:
+        """Wait for the end, and interrupt the work again and again when it does not come; a waiting job ends when its turn comes."""
+        pause = _GRACE_SECONDS
+        while not self._finished.wait(pause):
+            pause = _AGAIN_SECONDS
+            if self.state == "running" and self._part.interrupt():
+                pause = _GRACE_SECONDS  # it may be tidying up
+
+    def settle(self) -> None:
+        """Call from inside the work: what follows is short and brings home what there is, so a cancel no longer breaks it off."""
+        self._part.end()
 
     @property
     def cancel_requested(self) -> bool:
@@ -75,7 +102,7 @@ class Job:
         try:
             self.step(0.0, "Starting")
             self.state = "running"
-            self.result = work(self)
+            self.result = self._attempt(work)
             self.state = "done"
         except Cancelled:
             self.state = "cancelled"
@@ -93,6 +120,13 @@ class Job:
             self.seconds = time.perf_counter() - started
             self._finished.set()
 
+    def _attempt(self, work: Callable[[Job], Any]) -> Any:
+        self._part.begin()
+        try:
+            return work(self)
+        finally:
+            self._part.end()
+
 
 def remaining(seconds: float) -> str:
     """Return a time in words: seconds below a minute and a half, then minutes."""
@@ -102,8 +136,9 @@ def remaining(seconds: float) -> str:
 class JobQueue:
     """First come, first served, one at a time."""
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="qpi-job")
+    def __init__(self, priority: int = 0) -> None:
+        """Start a worker; a positive priority gives way to others on the processor, where the system can do that for a thread."""
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="qpi-job", initializer=_give_way, initargs=(priority,))
         self._waiting: list[Job] = []
         self._lock = threading.Lock()
 
@@ -129,25 +164,24 @@ class JobQueue:
                 self._waiting.remove(job)
 
 
+def _give_way(priority: int) -> None:
+    if priority and sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), priority)
+
+
 @st.cache_resource(max_entries=1, show_spinner=False)
 def job_queue() -> JobQueue:
-    """Return the queue that all sessions of this server share."""
+    """Return the queue that all sessions of this server share: one kernel, or what takes about as long."""
     return JobQueue()
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def quick_queue() -> JobQueue:
-    """Return a second queue, for what takes seconds: the preparation of a map must not wait for somebody's energy stack."""
+    """Return the queue for what a page needs before it can be drawn: the preparation of a map must not wait for somebody's kernel."""
     return JobQueue()
 
 
-@st.fragment(run_every=0.7)
-def show_running_job(job: Job, key: str) -> None:
-    """Show progress and a cancel button; rerun the page once the job has ended."""
-    if job.state in FINISHED:
-        st.rerun()
-    ahead = job.ahead()
-    message = f"Waiting for {ahead} other {'computation' if ahead == 1 else 'computations'} on this computer" if ahead else job.message
-    bar, button = st.columns([5, 1], vertical_alignment="bottom")
-    bar.progress(job.fraction, text=f"{job.title}: {message}")
-    button.button("Cancel", key=key, on_click=job.cancel, width="stretch", help="Stops after the step that is being computed.")
+@st.cache_resource(max_entries=1, show_spinner=False)
+def long_queue() -> JobQueue:
+    """Return the queue for many kernels: energy stacks, comparisons, stability."""
+    return JobQueue(_LOW_PRIORITY)

@@ -6,17 +6,17 @@ import streamlit as st
 
 from qpi_core.class_methods import CLASS_METHODS
 from qpi_core.methods import DEFAULT_METHOD, METHODS
-from qpi_core.validation import MIN_KERNEL_SIZE
 from ui import texts
+from ui.bounded_controls import bounded_slider
 from ui.extraction_job import Question, extract_kernel
-from ui.jobs import FINISHED, job_queue
+from ui.jobs import Job
 from ui.loaders import extractor
 from ui.map_panel import MapView
-from ui.network_view import collect_network_view, start_network_view
+from ui.network_view import start_network_view
+from ui.usual_controls import USUAL_KERNEL_SIZE
 from ui.workspace import Workspace
 
 _LARGEST_KERNEL = 256
-_PATIENCE_SECONDS = 0.8
 
 
 def available_methods() -> list[str]:
@@ -47,21 +47,19 @@ def choose_question(space: Workspace, view: MapView) -> Question:
     shorter = min(view.layer.values.shape)
     largest = min(shorter, _LARGEST_KERNEL)
     fixed = largest <= 16
-    st.session_state["kernel_size"] = min(int(st.session_state.get("kernel_size", min(64, largest))), largest)
-    size = st.slider(
+    size = bounded_slider(
         "Kernel size (px)",
-        min(16, MIN_KERNEL_SIZE if fixed else 16),
-        max(largest, MIN_KERNEL_SIZE + 1),
+        largest if fixed else 16,
+        largest,
         key="kernel_size",
-        disabled=fixed,
+        usual=USUAL_KERNEL_SIZE,
         persist_state="session",
         help=f"The map is only {shorter} pixels wide, so the kernel takes all of it." if fixed else texts.KERNEL_SIZE,
     )
     loaded = space.loaded
-    chosen_size = largest if fixed else int(size)
     refine = _choose_refinement(space.defects.source == "picture")
     return Question(
-        loaded.name, loaded.sha256, view, space.defects.points, str(method), chosen_size, loaded.simulation, refine, space.defects.labels
+        loaded.name, loaded.sha256, view, space.defects.points, str(method), int(size), loaded.simulation, refine, space.defects.labels
     )
 
 
@@ -99,29 +97,22 @@ def show_extract_button(space: Workspace, question: Question) -> None:
 def start_extraction(space: Workspace, question: Question) -> None:
     """Queue the extraction; what is ready within a moment is shown without a progress bar."""
     space.problem = ""
-    space.job = job_queue().submit(method_title(question.method), lambda job: extract_kernel(job, question))
-    space.job.wait(_PATIENCE_SECONDS)
+    title = method_title(question.method)
+    space.jobs.start("extraction", title, lambda job: extract_kernel(job, question), lambda job: take_outcome(space, job))
     st.rerun()
 
 
-def collect(space: Workspace) -> None:
-    """Take over what finished jobs left: the outcome, or the sentence about what went wrong, and the networks' view of it."""
-    collect_network_view(space)
-    job = space.job
-    if job is None or job.state not in FINISHED:
-        return
-    space.job = None
+def take_outcome(space: Workspace, job: Job) -> None:
+    """Take over what a finished extraction left: the outcome, which the networks then look at, or why there is none."""
     if job.state == "done":
-        space.outcome = job.result
+        space.outcome, space.extract_problem = job.result, ""
         start_network_view(space)
     elif job.state == "failed":
         space.extract_problem = job.problem
-    if job.state == "done":
-        space.extract_problem = ""
 
 
 def _why_not(space: Workspace, question: Question) -> str:
-    if space.job is not None:
+    if space.jobs.get("extraction") is not None:
         return "An extraction is running; wait for it or cancel it."
     if not len(question.positions):
         return texts.EXTRACT_NEEDS_DEFECTS

@@ -9,28 +9,27 @@ import streamlit as st
 from qpi_core.errors import InputError
 from ui.bottom_bar import show_bottom_bar
 from ui.guide import plain
-from ui.jobs import FINISHED, Job, job_queue, show_running_job
-from ui.kernel_panel import collect
+from ui.jobs import Job
 from ui.latent_kernels import show_own, show_point
 from ui.latent_path_panel import choose_path, show_path
 from ui.loaders import atlas, extractor
-from ui.workspace import Workspace, workspace
+from ui.workspace import Workspace, page_workspace, workspace
 
 if TYPE_CHECKING:
     from qpi_core.latent import LatentAtlas
 
 _CHART = "latent_chart"
 _CHOSEN = "latent_chosen"
-_PATIENCE_SECONDS = 1.0
+_HEIGHT = 560
 _EXAMPLE_POINT = 0
 
 
 def show_latent_page() -> None:
     """Show the whole page; the networks are loaded in a job when this is the first page that needs them."""
-    space = workspace()
-    collect(space)
+    space = page_workspace("Latent space")
+    ready = _ready(space)
     show_bottom_bar(space, "Latent space")
-    if not _ready(space):
+    if not ready:
         return
     try:
         training = atlas()
@@ -47,17 +46,22 @@ def _ready(space: Workspace) -> bool:
             icon=":material/info:",
         )
         return False
-    if space.latent_job is None:
-        space.latent_job = job_queue().submit("Loading the latent space", _load)
-        space.latent_job.wait(_PATIENCE_SECONDS)
-    if space.latent_job.state not in FINISHED:
-        show_running_job(space.latent_job, "cancel_latent")
+    if space.latent_ready is None and space.jobs.get("latent") is None:
+        space.jobs.start("latent", "Loading the latent space", _load, lambda job: _take(space, job))
+        space.jobs.collect()
+    if space.jobs.get("latent") is not None:
+        st.skeleton(height=_HEIGHT)
         return False
-    if space.latent_job.state == "cancelled":
-        space.latent_job = None
+    if not space.latent_ready:
+        space.latent_ready = None
         st.caption("Stopped. Open this page again to load the latent space.")
         return False
     return True
+
+
+def _take(space: Workspace, job: Job) -> None:
+    """A failure is told by the page itself, which meets it again."""
+    space.latent_ready = job.state != "cancelled"
 
 
 def _load(job: Job) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from qpi_core.grid import DEFAULT_PIXEL_SIZE_NM
 from qpi_core.latent_path import latent_between
+from ui.bounded_controls import bounded_slider
 from ui.latent_chart import PathMarks
 from ui.panels import PLOTLY_CONFIG
 
@@ -66,9 +67,10 @@ def choose_path(known: LatentAtlas, outcome: Any) -> LatentPath:
         persist_state="session",
         help=_PATH_HELP,
     )
-    fraction = right.slider(
-        "Place on the path t", 0.0, 1.0, step=1 / _STEPS, key="latent_fraction", persist_state="session", help="0 is A, 1 is B; no unit."
-    )
+    fraction = bounded_slider(
+        "Place on the path t", 0.0, 1.0, usual=0.0, place=right, step=1 / _STEPS, key="latent_fraction", persist_state="session",
+        help="0 is A, 1 is B; no unit.",
+    )  # fmt: skip
     ends = [_latent(known, outcome, name) for name in _KEYS]
     way = [latent_between(*ends, step / _STEPS, str(kind)) for step in range(_STEPS + 1)]
     found = [known.place(latent) for latent in way]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui.bounded_controls import bounded_slider
+
 Percentiles = tuple[float, float]
 
 
@@ -20,11 +22,11 @@ def show_limits(key: str, default: Percentiles, help_text: str, width: int | str
     def reset() -> None:
         st.session_state[key] = default
 
-    st.session_state.setdefault(key, default)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom", width=width):
-        low, high = st.slider(
-            "Limits (percentiles)", 0.0, 100.0, step=0.5, key=key, help=help_text, format="%.1f", persist_state="session", width="stretch"
-        )
+        low, high = bounded_slider(
+            "Limits (percentiles)", 0.0, 100.0, usual=default, step=0.5, key=key, help=help_text, format="%.1f", persist_state="session",
+            width="stretch",
+        )  # fmt: skip
         as_before = (low, high) == default
         st.button(
             "",

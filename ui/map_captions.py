@@ -18,10 +18,14 @@ _MOST_NOTES = 3
 
 
 def show_map_captions(loaded: LoadedMap, view: MapView) -> None:
-    """Show one line about the layer in use, and one each for what the file's reader says, the rest of many on request."""
+    """Show one line about the layer in use, and one each for what the file's reader says; what to beware of stands out."""
     st.caption(describe_map(view), help=texts.PICKER)
     scan = loaded.scan if view.file_pixel_size_nm is None else loaded.scan.with_pixel_size(view.file_pixel_size_nm)
-    notes = [plain(note) for note in scan.notes]
+    chosen = None if view.channel == scan.default_channel else view.channel
+    sentences = scan.sentences(chosen)
+    for warning in (note for note in scan.warnings if f"Warning: {note}" in sentences):
+        st.warning(plain(warning))
+    notes = [plain(note) for note in scan.notes if note not in scan.warnings]
     if notes:
         rest = notes[_MOST_NOTES:]
         more = [f"{len(rest)} more under the question mark."] if rest else []

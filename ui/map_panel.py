@@ -10,13 +10,15 @@ import streamlit as st
 
 from qpi_core.errors import InputError
 from ui import texts
+from ui.bounded_controls import bounded_number
 from ui.colours import COLOUR_MAPS, DIVERGING, TITLES, colour_limits
 from ui.guide import plain
 from ui.limits_control import Percentiles, show_limits
 from ui.loaders import LoadedMap, PreparedLayer, example_map, loaded_file
+from ui.map_change import go_back, show_carried, use_map
 from ui.preparation_panel import show_preparation
-from ui.preparation_state import begin_preparation, preparation_of
-from ui.workspace import NO_POINTS, Workspace, workspace
+from ui.preparation_state import preparation_of
+from ui.workspace import Workspace, workspace
 
 if TYPE_CHECKING:
     from qpi_core.maps.preparation import Preparation
@@ -49,21 +51,6 @@ class MapView:
     limits: tuple[float, float]
 
 
-def use_map(space: Workspace, loaded: LoadedMap, start: bool = False) -> None:
-    """Make a map the current one; defects stay where the new map has the same pixels and none of its own."""
-    same_field = space.loaded is not None and space.loaded.scan.shape == loaded.scan.shape
-    begin_preparation(space, loaded.sha256, points_stay=same_field and loaded.positions is None)
-    if space.loaded is not None and space.loaded.sha256 != loaded.sha256:
-        space.previous = (space.loaded, space.defects.points, space.outcome, space.defects.labels)
-    space.loaded, space.problem = loaded, ""
-    if loaded.positions is not None:
-        space.defects.replace(loaded.positions, "example")
-    elif not same_field and len(space.defects.points):
-        space.defects.replace(NO_POINTS, "new map")
-    space.proposal = NO_POINTS
-    space.start_at_once = start
-
-
 def take_file(space: Workspace, name: str, content: bytes) -> None:
     """Open an uploaded file: a map, or a session with everything in it.
 
@@ -78,16 +65,6 @@ def take_file(space: Workspace, name: str, content: bytes) -> None:
     from ui.session_panel import open_session
 
     open_session(space, load_session(content, name))
-
-
-def go_back(space: Workspace) -> None:
-    """Return to the map, the defects and the result before the last change of the map; a second time returns again."""
-    if space.previous is None:
-        return
-    loaded, points, outcome, labels = space.previous
-    space.previous = (space.loaded, space.defects.points, space.outcome, space.defects.labels)
-    space.loaded, space.outcome, space.problem, space.proposal = loaded, outcome, "", NO_POINTS
-    space.defects.replace(points, "earlier map", labels)
 
 
 def show_source(space: Workspace) -> None:
@@ -114,12 +91,14 @@ def show_source(space: Workspace) -> None:
     if space.previous is not None:
         st.button(
             "Back to the map before",
+            key="back_to_map",
             icon=":material/undo:",
             width="stretch",
             type="tertiary",
             on_click=lambda: go_back(workspace()),
-            help=f"With its defects and its result: {plain(space.previous[0].name)}",
+            help=f"With its defects, its settings and its result: {plain(space.previous.loaded.name)}",
         )
+    show_carried(space)
     if space.problem:
         st.error(plain(space.problem))
 
@@ -159,7 +138,7 @@ def choose_view(loaded: LoadedMap) -> MapView | None:
 def _choose_energy(loaded: LoadedMap, channel: str) -> tuple[int, float | None]:
     scan = loaded.scan
     count = len(scan.stack(channel))
-    bias = [float(value) for value in scan.bias_mv] if len(scan.bias_mv) == count else [float("nan")] * count
+    bias = [float(value) for value in scan.energies(channel)]
     known = bool(np.isfinite(bias).all())
     if count == 1:
         st.caption(f"One layer{f' at {bias[0]:.4g} mV' if known else ''}")
@@ -181,11 +160,11 @@ def _choose_pixel_size(loaded: LoadedMap) -> tuple[float, float] | None:
     scan = loaded.scan
     if scan.pixel_size_known:
         return scan.pixel_size_nm
-    width = st.number_input(
+    width = bounded_number(
         "Width of the map (nm)",
-        min_value=1e-3,
-        max_value=1e6,
-        value=None,
+        1e-3,
+        1e6,
+        usual=None,
         placeholder="not in the file",
         key=f"width_{loaded.sha256[:12]}",
         help=texts.MAP_WIDTH,

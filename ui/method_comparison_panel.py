@@ -11,14 +11,13 @@ from qpi_core.estimate import KernelEstimate
 from ui import texts
 from ui.extraction_job import Outcome
 from ui.guide import plain
-from ui.jobs import FINISHED, job_queue
+from ui.jobs import Job
 from ui.kernel_chart import display_limits, kernel_row
 from ui.kernel_panel import available_methods, method_title
 from ui.method_comparison_job import MethodComparison, compare_on_map, correlation
 from ui.result_numbers import explained_part, in_handy_unit, symmetry_words, wave_vector_words, with_unit
 from ui.workspace import Workspace
 
-_PATIENCE_SECONDS = 0.8
 _PER_ROW = 4
 _NOT_GIVEN = "–"
 """No hyphen: a cell of a table that begins with one is read as a list."""
@@ -26,8 +25,7 @@ _NOT_GIVEN = "–"
 
 def show_method_comparison(space: Workspace, outcome: Outcome, buttons: Any) -> None:
     """Show the button in the container for buttons and, once it was pressed for this very result, the methods beside each other below."""
-    _collect(space)
-    running = space.methods_job is not None
+    running = space.jobs.get("methods") is not None
     pressed = buttons.button(
         "Compare methods",
         icon=":material/view_column:",
@@ -37,8 +35,8 @@ def show_method_comparison(space: Workspace, outcome: Outcome, buttons: Any) -> 
     )
     if pressed:
         space.methods, space.methods_problem = None, ""
-        space.methods_job = job_queue().submit("Methods", lambda job: compare_on_map(job, outcome, available_methods()))
-        space.methods_job.wait(_PATIENCE_SECONDS)
+        methods = available_methods()
+        space.jobs.start("methods", "Methods", lambda job: compare_on_map(job, outcome, methods), lambda job: _take(space, job))
         st.rerun()
     if space.methods_problem:
         st.error(plain(space.methods_problem))
@@ -94,11 +92,7 @@ def _error_bar(estimate: KernelEstimate, unit: str) -> str:
     return with_unit(*in_handy_unit(float(np.sqrt(np.mean(estimate.uncertainty**2))), unit))
 
 
-def _collect(space: Workspace) -> None:
-    job = space.methods_job
-    if job is None or job.state not in FINISHED:
-        return
-    space.methods_job = None
+def _take(space: Workspace, job: Job) -> None:
     if job.state == "done":
         space.methods = job.result
     space.methods_problem = job.problem

@@ -6,7 +6,7 @@ import dataclasses
 
 from qpi_core.errors import InputError
 from ui.extraction_job import Outcome
-from ui.jobs import FINISHED, Job, job_queue
+from ui.jobs import Job
 from ui.loaders import atlas, extractor
 from ui.workspace import Workspace
 
@@ -30,26 +30,21 @@ def add_network_view(job: Job, outcome: Outcome) -> Outcome:
 
 def start_network_view(space: Workspace) -> None:
     """Queue the networks for the outcome of a space where they have not looked at it yet."""
-    if space.network_job is not None:
-        space.network_job.cancel()
-        space.network_job = None
+    space.jobs.drop("networks")
     outcome: Outcome | None = space.outcome
     if outcome is None or outcome.place is not None or outcome.network_note:
         return
     if not extractor().has_model:
         space.outcome = dataclasses.replace(outcome, network_note=_NO_MODEL)
         return
-    space.network_job = job_queue().submit("Networks", lambda job: add_network_view(job, outcome))
+    space.jobs.start("networks", "Networks", lambda job: add_network_view(job, outcome), lambda job: _take(space, job, outcome), 0.0)
 
 
-def collect_network_view(space: Workspace) -> None:
-    """Take over what a finished look of the networks left; it belongs to the outcome that it was started for."""
-    job = space.network_job
-    if job is None or job.state not in FINISHED:
+def _take(space: Workspace, job: Job, before: Outcome) -> None:
+    """Put the outcome as the networks saw it in place of the one that they were started for."""
+    if space.outcome is not before:
         return
-    space.network_job = None
-    before = space.outcome
     after = job.result if job.state == "done" else dataclasses.replace(before, network_note=job.problem or _STOPPED)
     space.outcome = after
-    if space.assessed is before:
-        space.assessed = after
+    space.assessed = after if space.assessed is before else space.assessed
+    space.ring_asked = after if space.ring_asked is before else space.ring_asked

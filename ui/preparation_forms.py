@@ -11,6 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
+from ui.bounded_controls import bounded_number
 from ui.computed import Stopped, computed
 
 if TYPE_CHECKING:
@@ -176,11 +177,11 @@ def _shear_form(layer: FormLayer) -> dict[str, Any]:
     lattice = st.selectbox(
         "Lattice", list(_LATTICES), format_func=_LATTICES.__getitem__, key="prepare_lattice", help="The regular lattice."
     )
-    constant = st.number_input(
+    constant = bounded_number(
         f"Lattice constant a ({layer.unit})",
-        min_value=1e-3,
-        max_value=1e4,
-        value=None,
+        1e-3,
+        1e4,
+        usual=None,
         placeholder="keep the area",
         format="%.4f",
         key="prepare_constant",
@@ -319,11 +320,11 @@ def _pair(text: str, title: str) -> list[float]:
 
 
 def _number(label: str, key: str, low: float, high: float, value: float, help_text: str) -> float:
-    return float(st.number_input(label, low, high, value, format="%.4g", key=f"prepare_{key}", help=help_text))
+    return float(bounded_number(label, low, high, usual=value, format="%.4g", key=f"prepare_{key}", help=help_text))
 
 
 def _whole(label: str, key: str, low: int, high: int, value: int, help_text: str) -> int:
-    return int(st.number_input(label, low, high, value, step=1, key=f"prepare_{key}", help=help_text))
+    return int(bounded_number(label, low, high, usual=value, step=1, key=f"prepare_{key}", help=help_text))
 
 
 def _keep() -> bool:

@@ -120,24 +120,23 @@ def preparation_of(space: Workspace) -> PreparationState:
 
 
 def begin_preparation(space: Workspace, sha256: str, points_stay: bool) -> None:
-    """Give a map that is new in this session the steps of the map before it, as far as they fit any map.
+    """Give a new map the steps of the map before it where it shows the same field, and none otherwise.
 
     Args:
         space: with the map before still in `loaded`.
         sha256: of the new map.
-        points_stay: the new map has the same pixels and keeps the marked defects: it then gets every step.
+        points_stay: the new map has the same pixels and keeps the marked defects, and the steps with them.
     """
-    if space.loaded is None or sha256 == space.loaded.sha256:
+    if space.loaded is None or (points_stay and sha256 == space.loaded.sha256):
         return
-    before = preparation_of(space)
     if points_stay:
+        before = preparation_of(space)
         steps = list(before.steps)
         space.preparations[sha256] = PreparationState(
             steps, [], before.coordinates, before.place, before.outside, outside_labels=before.outside_labels
         )
     else:
-        steps = [step for step in before.steps if step["step"] in ("level", "remove_streaks", "repair_outliers")]
-        space.preparations[sha256] = PreparationState(steps)
+        space.preparations[sha256] = PreparationState()
 
 
 def place_of(preparation: Preparation, moves: bool, channel: str, index: int) -> str:

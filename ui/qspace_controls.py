@@ -14,13 +14,15 @@ from qpi_core.spectra import kernel_window
 from qpi_core.surface_lattice import LATTICE_CONSTANT_RANGE_NM, SurfaceLattice, surface_lattice
 from qpi_core.symmetrising import find_mirror_axis
 from ui import qspace_texts as texts
+from ui.bounded_controls import bounded_number
 from ui.guide import plain
 from ui.qspace_subject import QSpaceSubject
+from ui.usual_controls import USUAL
 
 _SETTINGS = {"persist_state": "session"}
-_USUAL = {"q_window": "none", "q_padding": 1, "q_unit": "rad/nm", "q_mirror": "none"}
+_USUAL = {**{key: USUAL[key] for key in ("q_window", "q_padding", "q_mirror")}, "q_unit": "rad/nm"}
 """Set like this and not as defaults: a session file may have brought other values."""
-_USUAL_LATTICE = {"q_lattice_a": 0.4, "q_lattice_b": 0.6, "q_lattice_angle": 75.0, "q_lattice_orientation": 0.0}
+_TURN = {"step": 1.0, "format": "%.2f", **_SETTINGS}
 
 
 def choose_view(subject: QSpaceSubject, beside: DeltaGenerator) -> QSpaceView:
@@ -82,21 +84,22 @@ def _choose_lattice(known: bool) -> SurfaceLattice | None:
         )  # fmt: skip
         if kind == "none" or not known:
             return None
-        for key, usual in _USUAL_LATTICE.items():
-            st.session_state.setdefault(key, usual)
-        length = {"min_value": LATTICE_CONSTANT_RANGE_NM[0], "max_value": LATTICE_CONSTANT_RANGE_NM[1], "step": 0.001, "format": "%.4f"}
-        turn = {"step": 1.0, "format": "%.2f"}
+        length = {"step": 0.001, "format": "%.4f", **_SETTINGS}
         left, right = st.columns(2)
-        a = left.number_input("a (nm)", key="q_lattice_a", help=texts.LATTICE_A, **length, **_SETTINGS)
+        ends = LATTICE_CONSTANT_RANGE_NM
+        a = bounded_number("a (nm)", *ends, usual=USUAL["q_lattice_a"], place=left, key="q_lattice_a", help=texts.LATTICE_A, **length)
         b = angle = None
         if kind in ("rectangular", "oblique"):
-            b = right.number_input("b (nm)", key="q_lattice_b", help=texts.LATTICE_B, **length, **_SETTINGS)
+            b = bounded_number("b (nm)", *ends, usual=USUAL["q_lattice_b"], place=right, key="q_lattice_b", help=texts.LATTICE_B, **length)
         if kind == "oblique":
-            degrees = left.number_input("Angle γ (°)", 5.0, 175.0, key="q_lattice_angle", help=texts.LATTICE_ANGLE, **turn, **_SETTINGS)
+            usual = USUAL["q_lattice_angle"]
+            degrees = bounded_number(
+                "Angle γ (°)", 5.0, 175.0, usual=usual, place=left, key="q_lattice_angle", help=texts.LATTICE_ANGLE, **_TURN
+            )
             angle = math.radians(degrees)
         place = right if kind == "oblique" else st
-        orientation = place.number_input(
-            "Orientation (°)", -180.0, 180.0, key="q_lattice_orientation", help=texts.LATTICE_ORIENTATION, **turn, **_SETTINGS
+        orientation = bounded_number(
+            "Orientation (°)", -180.0, 180.0, usual=0.0, place=place, key="q_lattice_orientation", help=texts.LATTICE_ORIENTATION, **_TURN
         )
         try:
             return surface_lattice(kind, a, b, angle, math.radians(orientation))
@@ -119,10 +122,7 @@ def _choose_symmetry(subject: QSpaceSubject, window: str) -> tuple[int, float | 
             key="q_mirror", help=texts.MIRROR, on_change=_show_removed, **_SETTINGS,
         )  # fmt: skip
         if mirror == "given":
-            st.session_state.setdefault("q_mirror_angle", 0.0)
-            degrees = st.number_input(
-                "Axis (°)", -180.0, 180.0, step=1.0, format="%.2f", key="q_mirror_angle", help=texts.MIRROR_ANGLE, **_SETTINGS
-            )
+            degrees = bounded_number("Axis (°)", -180.0, 180.0, usual=0.0, key="q_mirror_angle", help=texts.MIRROR_ANGLE, **_TURN)
             return order, math.radians(degrees)
         if mirror == "found":
             windowed = subject.kernel * kernel_window((subject.kernel.shape[0], subject.kernel.shape[1]), window)

@@ -20,6 +20,7 @@ from qpi_core.qspace_view import (
 )
 from qpi_core.spectra import Profile
 from ui import qspace_texts as texts
+from ui.bounded_controls import bounded_number
 from ui.guide import plain
 from ui.panels import PLOTLY_CONFIG
 from ui.qspace_chart import profile_chart, qspace_chart
@@ -68,10 +69,10 @@ def _choose_profile(subject: QSpaceSubject, q_unit: str, factor: float) -> Cut |
     )  # fmt: skip
     if chosen != "cut":
         return None
-    st.session_state.setdefault("q_cut_angle", 0.0)
-    angle = first.number_input(
-        "Angle (°)", -180.0, 180.0, step=1.0, format="%.1f", key="q_cut_angle", help=texts.CUT_ANGLE, persist_state="session"
-    )
+    angle = bounded_number(
+        "Angle (°)", -180.0, 180.0, usual=0.0, place=first, step=1.0, format="%.1f", key="q_cut_angle", help=texts.CUT_ANGLE,
+        persist_state="session",
+    )  # fmt: skip
     steps = second.selectbox(
         f"Width ({q_unit})", texts.CUT_WIDTHS, format_func=lambda n: f"{(n - 1) * subject.q_step * factor:.3g}" if n > 1 else "line",
         key="q_cut_width", help=texts.CUT_WIDTH, persist_state="session",

@@ -159,7 +159,7 @@ def show_latent_view(outcome: Outcome) -> None:
     """Show the networks' kernel and its place among the simulated kernels, whatever the method."""
     st.subheader("What the networks see", anchor=False)
     space = workspace()
-    if space.network_job is not None:
+    if space.jobs.get("networks") is not None:
         st.caption("Encoder_Y and Decoder_K are looking at the map; their kernel and its place follow.")
         return
     if outcome.place is None:

@@ -14,14 +14,14 @@ from qpi_core.noise_gain import RingSignal, ring_signal
 from qpi_core.qspace_profile import qspace_profile
 from qpi_core.qspace_view import Q_UNITS, QSpaceView, kernel_spectrum
 from ui import qspace_texts as texts
+from ui.bounded_controls import bounded_slider
 from ui.extraction_job import Outcome
 from ui.guide import plain
-from ui.jobs import FINISHED, Job, job_queue, show_running_job
+from ui.jobs import Job
 from ui.loaders import extractor
 from ui.qspace_subject import QSpaceSubject
 from ui.workspace import Workspace
 
-_PATIENCE_SECONDS = 0.8
 _RING_STEPS = 200
 _HALF_WIDTH = 0.1
 """Of the ring that is proposed, as a share of its wave vector."""
@@ -29,7 +29,6 @@ _HALF_WIDTH = 0.1
 
 def show_ring(space: Workspace, outcome: Outcome, subject: QSpaceSubject, view: QSpaceView) -> None:
     """Show the ring's range, its signal to noise, and the button that measures the kernel's noise."""
-    _collect(space)
     asked = space.ring_asked is outcome
     halves = space.ring_halves if asked else None
     factor, q_unit = (Q_UNITS[view.q_unit], view.q_unit) if subject.pixel_size_nm else (1.0, "rad/px")
@@ -47,8 +46,6 @@ def show_ring(space: Workspace, outcome: Outcome, subject: QSpaceSubject, view: 
     else:
         with numbers:
             _show_numbers(signal)
-    if space.ring_job is not None:
-        show_running_job(space.ring_job, "cancel_ring")
     if asked and space.ring_problem:
         st.error(plain(space.ring_problem))
 
@@ -86,11 +83,13 @@ def _choose_ring(subject: QSpaceSubject, view: QSpaceView, q_unit: str, factor: 
     high = min(max(chosen[1], 2 * subject.q_step), subject.nyquist)
     low = min(chosen[0], high - subject.q_step)
     ends = (max(low, 0.0) * factor, high * factor)
-    st.session_state["q_ring_slider"] = ends
-    st.slider(
+    if st.session_state.get("q_ring_slider") != ends:
+        st.session_state["q_ring_slider"] = ends
+    bounded_slider(
         f"Ring of q ({q_unit}, 2π included)",
         0.0,
         subject.nyquist * factor,
+        usual=ends,
         step=subject.nyquist * factor / _RING_STEPS,
         format="%.3f" if factor < 1 else "%.2f",
         key="q_ring_slider",
@@ -141,16 +140,11 @@ def _number(value: float) -> str:
 
 def _start(space: Workspace, outcome: Outcome) -> None:
     space.ring_asked, space.ring_halves, space.ring_problem = outcome, None, ""
-    space.ring_job = job_queue().submit("Noise of the kernel", lambda job: half_differences(job, outcome))
-    space.ring_job.wait(_PATIENCE_SECONDS)
+    space.jobs.start("ring", "Noise of the kernel", lambda job: half_differences(job, outcome), lambda job: _take(space, job))
     st.rerun()
 
 
-def _collect(space: Workspace) -> None:
-    job = space.ring_job
-    if job is None or job.state not in FINISHED:
-        return
-    space.ring_job = None
+def _take(space: Workspace, job: Job) -> None:
     if job.state == "done":
         space.ring_halves = job.result
     space.ring_problem = job.problem
@@ -158,7 +152,7 @@ def _collect(space: Workspace) -> None:
 
 def _why_not(space: Workspace, outcome: Outcome) -> str:
     estimate = outcome.estimate
-    if space.ring_job is not None:
+    if space.jobs.get("ring") is not None:
         return "The noise is being measured."
     if len(estimate.positions) < MIN_DEFECTS:
         return texts.RING_FEW.format(least=MIN_DEFECTS)

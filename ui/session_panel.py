@@ -9,15 +9,13 @@ import streamlit as st
 
 from qpi_core.session_file import SavedResult, Session, session_bytes
 from ui import texts
-from ui.jobs import job_queue
+from ui.kernel_panel import take_outcome
 from ui.loaders import LoadedMap
-from ui.map_panel import use_map
+from ui.map_change import standing, use_map
 from ui.preparation_state import preparation_of, restored_preparation, saved_preparation
 from ui.saved_controls import controls_of, usable_controls
 from ui.saved_outcome import outcome_of_all, question_settings
 from ui.workspace import Workspace
-
-_PATIENCE_SECONDS = 0.8
 
 
 def show_save_session(space: Workspace, key: str) -> None:
@@ -68,17 +66,22 @@ def open_session(space: Workspace, session: Session) -> None:
     """
     outcome = outcome_of_all(session.results)
     preparation = restored_preparation(session.settings.get("preparation"))
-    before = (space.loaded, space.defects.points, space.outcome, space.defects.labels)
+    before = standing(space)
     if session.scan is not None:
         simulation = session.settings.get("simulation")
         use_map(space, LoadedMap(session.scan.name, session.scan.sha256, session.scan, simulation=simulation))
         space.preparations[session.scan.sha256] = preparation
         st.session_state.update(usable_controls(session.settings.get("controls"), space.loaded))
     space.defects.replace(session.positions, "session", session.labels)
-    space.previous = space.previous if before[0] is None else before
+    space.previous = space.previous if before is None else before
+    space.carried = ""
     space.outcome, space.extract_problem = outcome, ""
     if outcome is not None:
         # The list comes from a file now, but its result was asked for with or without moving the defects.
         st.session_state["refine_listed"] = outcome.question.refine_positions
-        space.job = job_queue().submit("Opening the session", lambda job: outcome_of_all(session.results, with_place=True))
-        space.job.wait(_PATIENCE_SECONDS)
+        space.jobs.start(
+            "extraction",
+            "Opening the session",
+            lambda job: outcome_of_all(session.results, with_place=True),
+            lambda job: take_outcome(space, job),
+        )

@@ -95,18 +95,29 @@ def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) 
         lambda done, total: job.step(_PREPARING * done / total, f"Preparing layer {done + 1} of {total}"),
     )
     known = {} if before is None else {int(index): before.estimate.layer(int(index)) for index in np.flatnonzero(before.estimate.done)}
-    estimate = extract_stack(
-        extractor(),
-        stack.values,
-        question.positions,
-        bias_mv=stack.bias_mv,
-        pixel_size_nm=stack.pixel_size_nm,
-        kernel_size=question.kernel_size,
-        method=question.method,
-        layers=[index for index in range(len(stack.values)) if index not in known] or None,
-        progress=_Progress(job),
-        cancelled=lambda: job.cancel_requested,
-    )
+    missing = [index for index in range(len(stack.values)) if index not in known] or None
+
+    def solve(**more: Any) -> StackEstimate:
+        return extract_stack(
+            extractor(),
+            stack.values,
+            question.positions,
+            bias_mv=stack.bias_mv,
+            pixel_size_nm=stack.pixel_size_nm,
+            kernel_size=question.kernel_size,
+            method=question.method,
+            layers=missing,
+            cancelled=lambda: job.cancel_requested,
+            **more,
+        )
+
+    try:
+        estimate = solve(progress=_Progress(job), on_layer=known.__setitem__)
+    except Cancelled:
+        # Broken off inside a layer: those before it are kept, in a stack that is asked for nothing more.
+        job.settle()
+        estimate = solve()
+    job.settle()
     estimate = estimate.with_layers(known)
     if not estimate.done.any():
         raise Cancelled

@@ -7,26 +7,25 @@ import streamlit as st
 
 from qpi_core.errors import InputError
 from qpi_core.methods import METHODS
-from qpi_core.validation import MIN_KERNEL_SIZE
 from ui import texts
 from ui.bottom_bar import bottom_places, show_jobs
+from ui.bounded_controls import bounded_slider
 from ui.guide import plain, show_steps
-from ui.jobs import FINISHED, job_queue
+from ui.jobs import Job
 from ui.kernel_panel import available_methods, default_method, method_title
 from ui.loaders import extractor
 from ui.preparation_state import preparation_of
 from ui.stack_job import StackOutcome, StackQuestion, solve_stack
-from ui.workspace import Workspace, workspace
+from ui.usual_controls import USUAL_KERNEL_SIZE
+from ui.workspace import Workspace, page_workspace
 
-_PATIENCE_SECONDS = 0.8
 _LARGEST_KERNEL = 256
 _RESULT_HEIGHT = 420
 
 
 def show_stack_page() -> None:
     """Show the whole page."""
-    space = workspace()
-    _collect(space)
+    space = page_workspace("Stacks")
     steps, jobs = bottom_places()
     question = None
     missing = _what_is_missing(space)
@@ -43,16 +42,11 @@ def show_stack_page() -> None:
         from ui.stack_result import show_stack_result  # the charts and scipy are not needed before
 
         show_stack_result(space.stack_outcome)
-    elif space.stack_job is not None:
+    elif space.jobs.get("stack") is not None:
         st.skeleton(height=_RESULT_HEIGHT)
 
 
-def _collect(space: Workspace) -> None:
-    """Take over what a finished job left."""
-    job = space.stack_job
-    if job is None or job.state not in FINISHED:
-        return
-    space.stack_job = None
+def _take(space: Workspace, job: Job) -> None:
     space.stack_problem = job.problem if job.state == "failed" else ""
     if job.state == "done":
         space.stack_outcome = job.result
@@ -90,11 +84,17 @@ def _show_controls(space: Workspace) -> StackQuestion:
     method = str(
         left.selectbox("Method", methods, format_func=method_title, key="stack_method", help=texts.STACK_METHOD, persist_state="session")
     )
-    shorter = min(scan.shape)
-    largest = max(min(shorter, _LARGEST_KERNEL), MIN_KERNEL_SIZE + 1)
-    least = min(16, largest - 1)
-    st.session_state["stack_kernel_size"] = min(int(st.session_state.get("stack_kernel_size", min(64, shorter))), largest)
-    size = middle.slider("Kernel size (px)", least, largest, key="stack_kernel_size", help=texts.KERNEL_SIZE, persist_state="session")
+    largest = min(*scan.shape, _LARGEST_KERNEL)
+    size = bounded_slider(
+        "Kernel size (px)",
+        min(16, largest),
+        largest,
+        key="stack_kernel_size",
+        usual=USUAL_KERNEL_SIZE,
+        place=middle,
+        help=texts.KERNEL_SIZE,
+        persist_state="session",
+    )
     question = _question(space, channel, method, int(size))
     before = _unfinished(space, question)
     reason = _why_not(space, method)
@@ -109,8 +109,7 @@ def _show_controls(space: Workspace) -> StackQuestion:
     )
     if pressed:
         space.stack_problem = ""
-        space.stack_job = job_queue().submit("Energy stack", lambda job: solve_stack(job, question, before))
-        space.stack_job.wait(_PATIENCE_SECONDS)
+        space.jobs.start("stack", "Energy stack", lambda job: solve_stack(job, question, before), lambda job: _take(space, job))
         st.rerun()
     _show_standing(space, question)
     return question
@@ -133,12 +132,11 @@ def _show_steps(space: Workspace, question: StackQuestion | None) -> None:
 
 def _describe(space: Workspace, channel: str) -> str:
     scan = space.loaded.scan
-    count, energies = len(scan.stack(channel)), scan.bias_mv
-    known = len(energies) == count and bool(np.isfinite(energies).all())
+    count, energies = len(scan.stack(channel)), scan.energies(channel)
+    known = bool(np.isfinite(energies).all())
     span = f" from {energies.min():.4g} to {energies.max():.4g} mV" if known else ", energies not known"
     defects = len(space.defects.points)
-    one_kind = " An energy stack takes all of them for one class." if space.defects.labels is not None else ""
-    listed = f"{defects} {'defect' if defects == 1 else 'defects'}.{one_kind}"
+    listed = f"{defects} {'defect' if defects == 1 else 'defects'}."
     return plain(f"{space.loaded.name}, channel {channel}: {count} layers{span}; {listed}")
 
 
@@ -159,17 +157,23 @@ def _unfinished(space: Workspace, question: StackQuestion) -> StackOutcome | Non
 
 
 def _why_not(space: Workspace, method: str) -> str:
-    if space.stack_job is not None:
+    from qpi_core.stacks.prepared_stack import require_one_class
+
+    if space.jobs.get("stack") is not None:
         return "A stack is being computed; wait for it or cancel it."
     if METHODS[method].needs_model and not extractor().has_model:
         return "This method needs a released model, and none is installed; choose another method or train one."
+    try:
+        require_one_class(space.defects.labels)
+    except InputError as error:
+        return plain(str(error))
     return ""
 
 
 def _show_standing(space: Workspace, question: StackQuestion) -> None:
     """Say whether the result below is whole and belongs to the settings above."""
     outcome: StackOutcome | None = space.stack_outcome
-    if outcome is None or space.stack_job is not None:
+    if outcome is None or space.jobs.get("stack") is not None:
         return
     if outcome.question.fingerprint() != question.fingerprint():
         st.warning("The result below is out of date: map, defects or settings have changed since.", icon=":material/history:")

@@ -7,7 +7,9 @@ import streamlit as st
 from qpi_core.grid import DEFAULT_PIXEL_SIZE_NM
 from qpi_core.synthesis.families import SyntheticKernel
 from qpi_core.synthesis.synthetic_scene import CleanScene, SceneRecipe, SyntheticScene, clean_scene, simulate_scene
+from ui.bounded_controls import bounded_number, bounded_slider
 from ui.family_controls import choose_kernel
+from ui.nuisance_controls import choose_nuisances
 from ui.synthesis_texts import SCENE
 
 PIXEL_SIZE_NM = (DEFAULT_PIXEL_SIZE_NM, DEFAULT_PIXEL_SIZE_NM)
@@ -32,11 +34,10 @@ def _clean(kernel: SyntheticKernel, count: int, seed: int, on_grid: bool) -> Cle
 def choose_recipe() -> SceneRecipe:
     """Show the controls of the kernel, the defects and the noise."""
     kernel = choose_kernel()
-    for key, usual in (("syn_count", 20), ("syn_noise", 0.1), ("syn_seed", 7)):
-        st.session_state.setdefault(key, usual)
-    count = st.slider("Defects N", 1, 100, step=1, key="syn_count", help=SCENE["count"], persist_state="session")
-    noise = st.slider("Noise σ (std of the clean map)", 0.0, 1.0, step=0.01, key="syn_noise", help=SCENE["noise"], persist_state="session")
+    kept = {"persist_state": "session"}
+    count = bounded_slider("Defects N", 1, 100, usual=20, step=1, key="syn_count", help=SCENE["count"], **kept)
+    noise = bounded_slider("Noise σ (std of the clean map)", 0.0, 1.0, usual=0.1, step=0.01, key="syn_noise", help=SCENE["noise"], **kept)
     left, right = st.columns([1, 1], vertical_alignment="bottom")
-    seed = left.number_input("Seed", 0, 2**31 - 1, key="syn_seed", help=SCENE["seed"], persist_state="session")
+    seed = bounded_number("Seed", 0, 2**31 - 1, usual=7, place=left, key="syn_seed", help=SCENE["seed"], **kept)
     off_grid = right.toggle("Off-grid", key="syn_off_grid", persist_state="session", help=SCENE["off_grid"])
-    return SceneRecipe(kernel, int(count), float(noise), int(seed), not off_grid)
+    return SceneRecipe(kernel, int(count), float(noise), int(seed), not off_grid, choose_nuisances())

@@ -63,8 +63,16 @@ def scene_text(scene: SyntheticScene) -> str:
     return (
         f"64 × 64 px, 10 × 10 nm, {recipe.count} {'defect' if recipe.count == 1 else 'defects'}, {noise}.\n\n"
         f"{_about(recipe.kernel)}\n\n"
-        "The map is the exact sum of the kernel over all defects, tails included, plus the noise."
+        "The map is the exact sum of the kernel over all defects, tails included, plus the noise"
+        f"{' and what makes it look measured. ' + _about_list(scene) if recipe.nuisances else '.'}"
     )
+
+
+def _about_list(scene: SyntheticScene) -> str:
+    """Return what the list of defects does not say, and which kernel is the true one."""
+    unlisted = scene.recipe.count - len(scene.positions)
+    listed = "" if not unlisted else f"The list leaves out {unlisted} of a second kind. "
+    return f"{listed}The kernel above is that of a defect of mean strength."
 
 
 def family_text(kernel: SyntheticKernel) -> str:

@@ -14,25 +14,23 @@ from ui.charts import map_with_defects
 from ui.comparison_job import compare_methods
 from ui.comparison_panel import show_comparison
 from ui.guide import plain
-from ui.jobs import FINISHED, job_queue
+from ui.jobs import Job
 from ui.kernel_chart import kernel_and_spectrum
 from ui.kernel_panel import available_methods
 from ui.loaders import simulated_map
-from ui.map_panel import use_map
+from ui.map_change import use_map
 from ui.panels import PLOTLY_CONFIG
 from ui.synthesis_panel import PIXEL_SIZE_NM, choose_scene
 from ui.synthesis_texts import SEND, ZIP, family_text, scene_text
-from ui.workspace import Workspace, workspace
+from ui.workspace import Workspace, page_workspace, workspace
 
-_PATIENCE_SECONDS = 0.8
 _PAIR_WIDTH, _MAP_WIDTH = 760, 390
 """So wide that square panels fill the figures; narrower where the page is."""
 
 
 def show_synthesize_page() -> None:
     """Show the whole page."""
-    space = workspace()
-    _collect(space)
+    space = page_workspace("Synthesize")
     show_bottom_bar(space, "Synthesize")
     _live_scene()
     if space.comparison_problem:
@@ -76,7 +74,7 @@ def _show_formula(scene: SyntheticScene) -> None:
 
 
 def _show_actions(space: Workspace, scene: SyntheticScene) -> None:
-    running = space.comparison_job is not None
+    running = space.jobs.get("comparison") is not None
     with st.container(horizontal=True, gap="small"):
         compare = st.button(
             "Extract from this",
@@ -107,16 +105,13 @@ def _show_actions(space: Workspace, scene: SyntheticScene) -> None:
 def _start(space: Workspace, scene: SyntheticScene) -> None:
     space.comparison_problem = ""
     methods = available_methods()
-    space.comparison_job = job_queue().submit("Comparing the methods", lambda job: compare_methods(job, scene, methods))
-    space.comparison_job.wait(_PATIENCE_SECONDS)
+    space.jobs.start(
+        "comparison", "Comparing the methods", lambda job: compare_methods(job, scene, methods), lambda job: _take(space, job)
+    )
     st.rerun()
 
 
-def _collect(space: Workspace) -> None:
-    job = space.comparison_job
-    if job is None or job.state not in FINISHED:
-        return
-    space.comparison_job = None
+def _take(space: Workspace, job: Job) -> None:
     if job.state == "done":
         space.comparison = job.result
     space.comparison_problem = job.problem

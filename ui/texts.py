@@ -26,7 +26,9 @@ TABLE = "Positions of the defects; 0 is the centre of the first pixel, x to the 
 UNITS = "Units of the table."
 POSITION_FILE = "CSV or TXT with the header x_nm,y_nm or x_px,y_px; or NPY or JSON. You see how it was read before it is used."
 USE_LIST = "Puts this list in place of the marks; Undo above the map brings yours back."
-ACCEPT = "Puts the squares in place of the marks."
+ACCEPT = "Makes marks of the squares."
+ADD_PROPOSAL = "Makes marks of those squares that lie on no mark yet; yours stay. Undo takes them back."
+REPLACE_MARKS = "Takes your marks away and puts the squares in their place; Undo above the map brings yours back."
 DISCARD = "Takes the squares away; the marks stay as they are."
 SENSITIVITY = (
     "Low: only the clearest defects. High: weak ones too, and more false ones. A proposal; the map stays as it is until you accept."

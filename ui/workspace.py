@@ -14,6 +14,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ui.departures import departures
 from ui.entrance import behind_a_server
+from ui.session_jobs import SessionJobs
 
 _KEY = "workspace"
 MAX_POINTS = 20_000
@@ -95,80 +96,69 @@ class Workspace:
         defects: the marked defects.
         shown: the (rev, points, classes) that the picker was last given; unchanged while the picture itself makes the changes,
             so that Streamlit need not send the map again.
-        job: the extraction that runs, or None.
+        jobs: everything that is computed for it (ui.session_jobs).
         outcome: the last finished extraction (ui.extraction_job.Outcome) or None.
-        computations: what the page waits for, by name and key (ui.computed).
-        polled: the running jobs that the page shows and looks at again and again.
-        search_job: a search for defects, whose result is a proposal.
         drawn: the question whose result has been shown, in whole or its kernel alone.
-        network_job: the networks' look at that outcome, while it is computed.
         stale: whether the result below belongs to other inputs than those above it.
         shown_outcome: the outcome that the lower part of the page shows.
         whole_page: whether the whole page is being run, or only its upper part.
-        previous: (map, points, outcome, classes) before the last change of the map, so that a change loses nothing.
+        previous: the map before with all that belongs to it (ui.map_change.EarlierMap), so that a change loses nothing.
+        carried: sentence about what was kept of the map before.
         proposal: (n, 2) positions that the detection proposes and nobody has accepted yet.
         extract_problem: sentence about why the last extraction failed.
+        searched: sha256 of the layer that it was made on.
         proposal_note: sentence of the detection when it proposes nothing.
         start_at_once: extract in the next run without a press on the button (the example).
         preparations: sha256 of a map to its preparation (ui.preparation_state.PreparationState).
         problem: sentence about what went wrong last, shown until the next action.
-        latent_job: the loading of the networks for the Latent space page.
+        latent_ready: whether the networks are loaded for the Latent space page; None before they were asked for.
         assessed: the outcome whose stability was asked for last.
-        assessment_job, assessment, assessment_problem: the job for it, what came of it (qpi_core.Assessment), or why nothing did.
-        methods_job, methods, methods_problem: the same three for the methods side by side on the Extract page.
-        comparison_job, comparison, comparison_problem: the same three for the Synthesize page.
-        stack_job, stack_outcome, stack_problem: the same three for the Stacks page.
+        assessment, assessment_problem: what came of it (qpi_core.Assessment), or why nothing did.
+        methods, methods_problem: the same two for the methods side by side on the Extract page.
+        comparison, comparison_problem: the same two for the Synthesize page.
+        stack_outcome, stack_problem: the same two for the Stacks page.
         qspace_view: how the kernel is looked at in q-space (qpi_core.qspace_view.QSpaceView), for the files, or None.
         ring_asked: the outcome whose noise was asked for last.
-        ring_job, ring_halves, ring_problem: the job for it, the differences of half kernels that came of it, or why nothing did.
+        ring_halves, ring_problem: the differences of half kernels that came of it, or why nothing did.
     """
 
     session: str = field(default_factory=lambda: secrets.token_hex(8))
     loaded: Any = None
     defects: DefectList = field(default_factory=DefectList)
     shown: tuple[int, NDArray[np.float64], tuple[str, ...] | None] = (0, NO_POINTS, None)
-    job: Any = None
+    jobs: SessionJobs = field(default_factory=SessionJobs)
     outcome: Any = None
-    computations: dict[str, Any] = field(default_factory=dict)
-    polled: list[Any] = field(default_factory=list)
-    search_job: Any = None
     drawn: Any = None
-    network_job: Any = None
     stale: bool = False
     shown_outcome: Any = None
     whole_page: bool = False
-    previous: tuple[Any, NDArray[np.float64], Any, tuple[str, ...] | None] | None = None
+    previous: Any = None
+    carried: str = ""
     proposal: NDArray[np.float64] = field(default_factory=lambda: NO_POINTS)
+    searched: str = ""
     extract_problem: str = ""
     proposal_note: str = ""
     start_at_once: bool = False
     preparations: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
-    latent_job: Any = None
+    latent_ready: bool | None = None
     assessed: Any = None
-    assessment_job: Any = None
     assessment: Any = None
     assessment_problem: str = ""
-    methods_job: Any = None
     methods: Any = None
     methods_problem: str = ""
-    comparison_job: Any = None
     comparison: Any = None
     comparison_problem: str = ""
-    stack_job: Any = None
     stack_outcome: Any = None
     stack_problem: str = ""
     qspace_view: Any = None
     ring_asked: Any = None
-    ring_job: Any = None
     ring_halves: Any = None
     ring_problem: str = ""
 
     def leave(self) -> None:
         """Stop what runs for this session: its browser has left."""
-        for job in (self.job, self.latent_job, self.assessment_job, self.comparison_job, self.stack_job):
-            if job is not None:
-                job.cancel()
+        self.jobs.leave()
 
 
 def workspace() -> Workspace:
@@ -179,3 +169,11 @@ def workspace() -> Workspace:
         if context is not None and behind_a_server():
             departures().watch(context.session_id, space)
     return st.session_state[_KEY]
+
+
+def page_workspace(page: str) -> Workspace:
+    """Return the workspace for a page that is being drawn, with everything taken over that has ended meanwhile."""
+    space = workspace()
+    space.jobs.collect()
+    space.jobs.seen_on(page)
+    return space

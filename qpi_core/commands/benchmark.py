@@ -23,13 +23,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "METHOD+positions refines positions",
     )
     parser.add_argument("--scenes", type=int, default=100, help="scenes of each variant and noise level (default 100)")
-    parser.add_argument("--noise", type=float, nargs="+", metavar="LEVEL", help="relative to the clean map (default 0 0.05 0.2 0.5 1)")
+    parser.add_argument(
+        "--noise", type=float, nargs="+", metavar="LEVEL", help="relative to the clean map (default 0 0.05 0.2 0.5 1; with nuisances 0.2)"
+    )
     parser.add_argument(
         "--variant",
         nargs="+",
         default=["on-grid"],
         metavar="NAME",
-        help="on-grid (default), off-grid, clicks-0.5, clicks-1, missing-10, strained, one-sided, band, band-150x200, or all",
+        help="on-grid (default), off-grid, clicks-0.5, clicks-1, missing-10, strained, one-sided, band, band-150x200, or all; what "
+        "measured maps add: plain, streaks-0.3, blur2-0.2, background-1, lattice-1, lattice-1-sites, amplitudes-50, flips-20, second-10, "
+        "second-30-listed, step-1, cores-1, spikes, signal-noise-0.3, creep-2, all-weak, all-medium, clicks-streaks-background, with "
+        "other levels and joined by +; the ending -tmatrix puts them on kernels of the T-matrix; measured and measured-tmatrix are all "
+        "of them",
     )
     parser.add_argument("--model", metavar="NAME", help="released model (default: the default one)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... for the networks (default auto)")
@@ -43,6 +49,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.set_defaults(run=run)
 
 
+def expanded(names: list[str]) -> tuple[str, ...]:
+    """Return the variants that are asked for, with "all", "measured" and "measured-tmatrix" spelled out, each once."""
+    from qpi_core.evaluation.scenes import VARIANTS
+    from qpi_core.synthesis.measured_variants import MEASURED_VARIANTS, T_MATRIX_ENDING
+
+    groups = {
+        "all": tuple(VARIANTS),
+        "measured": tuple(MEASURED_VARIANTS),
+        f"measured{T_MATRIX_ENDING}": tuple(name + T_MATRIX_ENDING for name in MEASURED_VARIANTS),
+    }
+    return tuple(dict.fromkeys(variant for name in names for variant in groups.get(name, (name,))))
+
+
 def run(args: argparse.Namespace) -> int:
     """Measure what is missing, then write and print the tables."""
     import json
@@ -51,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     from qpi_core.errors import InputError
     from qpi_core.evaluation.benchmark import REFERENCES, BenchmarkPlan, environment, run_benchmark
     from qpi_core.evaluation.plots import write_plots
-    from qpi_core.evaluation.scenes import HELD_OUT_SEED, NOISE_LEVELS, VARIANTS
+    from qpi_core.evaluation.scenes import HELD_OUT_SEED
     from qpi_core.evaluation.summary import as_json
     from qpi_core.evaluation.tables import report
     from qpi_core.methods import METHODS
@@ -60,8 +79,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"workers is {args.workers}; at least 1 is needed.")
     plan = BenchmarkPlan(
         methods=tuple(args.methods or (*METHODS, *REFERENCES)),
-        variants=tuple(VARIANTS) if "all" in args.variant else tuple(args.variant),
-        noise_levels=tuple(args.noise or NOISE_LEVELS),
+        variants=expanded(args.variant),
+        noise_levels=None if args.noise is None else tuple(args.noise),
         scenes=args.scenes,
         seed=HELD_OUT_SEED if args.seed is None else args.seed,
         model=args.model,

@@ -43,6 +43,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--batch-size", type=int, help="samples a step over all processes, instead of the preset's")
     parser.add_argument("--learning-rate", type=float, help="at the start, instead of the preset's; its end is scaled with it")
     parser.add_argument("--symmetry-weight", type=float, help="alpha of Eq. 4 throughout; 0 leaves the symmetry loss out")
+    parser.add_argument(
+        "--nuisance-share", type=float, help="share of the scenes of step 2 with what measured maps add, at random levels (default 0)"
+    )
     parser.add_argument("--stop-after", type=int, help="stop each stage after this many steps, with its state saved")
     parser.add_argument(
         "--precision",
@@ -143,6 +146,8 @@ def _recipe(arguments: argparse.Namespace) -> Any:
         recipe = recipe.with_stage(stage, changed)
     if arguments.symmetry_weight is not None:
         recipe = replace(recipe, symmetry_weight=arguments.symmetry_weight, final_symmetry_weight=arguments.symmetry_weight)
+    if arguments.nuisance_share is not None:
+        recipe = replace(recipe, nuisance_share=arguments.nuisance_share)
     return recipe
 
 
@@ -159,6 +164,8 @@ def _require_same_run(folder: Path, asked: dict[str, Any]) -> None:
             "--seed": (found["seed"], asked["seed"]),
             "--preset": (found["recipe"]["name"], asked["recipe"]["name"]),
             "--dataset": (found["dataset"], asked["dataset"]),
+            # Runs of an earlier version had none.
+            "--nuisance-share": (found["recipe"].get("nuisance_share", 0.0), asked["recipe"]["nuisance_share"]),
         }
     except (OSError, ValueError, KeyError, TypeError):
         return

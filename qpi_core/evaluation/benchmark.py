@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from qpi_core.errors import InputError
 from qpi_core.evaluation.formula_limit import formula_limit
+from qpi_core.evaluation.list_blame import blames_list
 from qpi_core.evaluation.measure import CEILING, LIMIT, REFINE, check_methods, measure, warm_up
 from qpi_core.evaluation.records import Record, append_records, read_records
 from qpi_core.evaluation.scenes import (
@@ -29,6 +30,8 @@ from qpi_core.evaluation.scenes import (
 )
 from qpi_core.methods import METHODS
 from qpi_core.provenance import versions
+from qpi_core.synthesis.measured_recipe import WHITE_NOISE
+from qpi_core.synthesis.measured_variants import MEASURED_VARIANTS, is_measured_variant
 
 if TYPE_CHECKING:
     from qpi_core.extraction import Extractor
@@ -44,8 +47,8 @@ class BenchmarkPlan:
 
     Attributes:
         methods: names of methods.METHODS, also with the ending "+positions", and of REFERENCES.
-        variants: names of scenes.VARIANTS.
-        noise_levels: relative to the standard deviation of the clean observation.
+        variants: names of scenes.VARIANTS, or of what measured maps add (synthesis.measured_variants.parse_variant).
+        noise_levels: relative to the standard deviation of the clean observation; None is what each variant is published with.
         scenes: number of scenes of each variant and noise level.
         seed: of the scenes.
         model: released model, None for the default one.
@@ -54,7 +57,7 @@ class BenchmarkPlan:
 
     methods: tuple[str, ...] = (*METHODS, *REFERENCES)
     variants: tuple[str, ...] = ("on-grid",)
-    noise_levels: tuple[float, ...] = NOISE_LEVELS
+    noise_levels: tuple[float, ...] | None = None
     scenes: int = 100
     seed: int = HELD_OUT_SEED
     model: str | None = None
@@ -63,16 +66,27 @@ class BenchmarkPlan:
     def __post_init__(self) -> None:
         check_methods(self.methods, REFERENCES)
         for variant in self.variants:
-            if variant not in VARIANTS:
-                raise InputError(f"variants holds {variant!r}; the variants are {', '.join(VARIANTS)}.")
-        if any(not 0 <= level < 1e3 for level in self.noise_levels):
+            if variant not in VARIANTS and not is_measured_variant(variant):
+                known = ", ".join([*VARIANTS, *MEASURED_VARIANTS])
+                raise InputError(f"variants holds {variant!r}; the variants are {known}, and other levels and sums (+) of the nuisances.")
+        if any(not 0 <= level < 1e3 for level in self.noise_levels or ()):
             raise InputError(f"noise_levels holds a value outside 0 to 1000: {self.noise_levels}.")
         if self.scenes < 1 or self.seed < 0:
             raise InputError(f"scenes is {self.scenes} and seed {self.seed}; at least one scene and a seed of 0 or more are needed.")
 
     def scene_keys(self) -> list[tuple[str, float, int]]:
         """Return (variant, noise level, index) of every scene; the noise levels of one scene follow each other."""
-        return [(variant, level, index) for variant, index, level in product(self.variants, range(self.scenes), self.noise_levels)]
+        return [
+            (variant, level, index)
+            for variant in self.variants
+            for index, level in product(range(self.scenes), self.noise_levels_of(variant))
+        ]
+
+    def noise_levels_of(self, variant: str) -> tuple[float, ...]:
+        """Return the noise levels that a variant is measured at."""
+        if self.noise_levels is not None:
+            return self.noise_levels
+        return NOISE_LEVELS if variant in VARIANTS else (WHITE_NOISE,)
 
     def methods_on(self, variant: str) -> tuple[str, ...]:
         """Return what is measured on the scenes of a variant: without Eq. 7 there is no limit of the formula."""
@@ -120,6 +134,7 @@ def environment(plan: BenchmarkPlan, workers: int = 1) -> dict[str, Any]:
     models = extractor.models() if extractor.has_model else None
     return {
         **asdict(plan),
+        "noise_levels": sorted({level for variant in plan.variants for level in plan.noise_levels_of(variant)}),
         "model": None if models is None else {"name": models.name, "sha256": models.sha256, "device": str(models.device)},
         "versions": versions(),
         "processor_cores": os.cpu_count(),
@@ -164,7 +179,9 @@ def _measure_scene(task: tuple[BenchmarkPlan, tuple[str, float, int], tuple[str,
 def _measure_method(extractor: Extractor, method: str, scene: BenchmarkScene, blank: Record) -> Record:
     if method == LIMIT:
         return replace(blank, method=method, **asdict(formula_limit(scene)))
-    return measure(extractor, method, scene.observation, scene.positions, scene.kernel, scene.pixel_size_nm, blank, scene.noise_sigma)
+    found = measure(extractor, method, scene.observation, scene.positions, scene.kernel, scene.pixel_size_nm, blank, scene.noise_sigma)
+    judged = scene.list_is_right and method != CEILING and found.failure is None
+    return replace(found, accused=blames_list(found.warnings)) if judged else found
 
 
 @lru_cache(maxsize=1)

@@ -72,7 +72,7 @@ def measure(
         noise_sigma: true noise, units of the observation.
     """
     values: dict[str, Any] = {**asdict(scene), "method": method}
-    started = time.perf_counter()
+    started, processor = time.perf_counter(), time.process_time()
     try:
         if method == CEILING:
             kernel, estimate = autoencode(extractor, truth), None
@@ -88,10 +88,10 @@ def measure(
             kernel = estimate.kernel
     except ValueError as error:
         return Record(**{**values, "failure": str(error)})
-    values["seconds"] = time.perf_counter() - started
+    values["seconds"], values["cpu_seconds"] = time.perf_counter() - started, time.process_time() - processor
     values.update(asdict(kernel_errors(kernel, truth)))
     if estimate is not None:
-        values["symmetry_found"] = estimate.symmetry_order
+        values["symmetry_found"], values["warnings"] = estimate.symmetry_order, estimate.warnings
         values["noise_ratio"] = estimate.noise_sigma / noise_sigma if noise_sigma > 0 else None
         if estimate.uncertainty is not None:
             values["coverage_68"] = coverage(kernel, estimate.uncertainty, truth, 1.0)

@@ -10,21 +10,25 @@ from matplotlib.figure import Figure
 
 from qpi_core.evaluation.measure import CEILING, LIMIT
 from qpi_core.evaluation.records import Record
-from qpi_core.evaluation.scenes import DEFECT_BINS, defect_bin
+from qpi_core.evaluation.scenes import DEFECT_BINS, VARIANTS, defect_bin
 from qpi_core.evaluation.summary import Cell, group
 
 
 def write_plots(records: Sequence[Record], folder: Path) -> list[Path]:
-    """Write one plot against noise and one against the number of defects for each variant; returns the files."""
-    written = []
-    for variant in dict.fromkeys(record.variant for record in records):
+    """Write one plot against noise and one against the number of defects for each variant, and one of all nuisances; returns the files."""
+    figures = {}
+    variants = dict.fromkeys(record.variant for record in records)
+    for variant in (name for name in variants if name in VARIANTS):
         chosen = [record for record in records if record.variant == variant]
-        for name, figure in (("noise", plot_by_noise(chosen)), ("defects", plot_by_defects(chosen))):
-            path = folder / f"{variant}-by-{name}.png"
-            FigureCanvasAgg(figure)
-            figure.savefig(path, format="png")
-            written.append(path)
-    return written
+        figures[f"{variant}-by-noise.png"] = plot_by_noise(chosen)
+        figures[f"{variant}-by-defects.png"] = plot_by_defects(chosen)
+    nuisances = [record for record in records if record.variant not in VARIANTS]
+    if nuisances:
+        figures["nuisances.png"] = plot_by_variant(nuisances)
+    for name, figure in figures.items():
+        FigureCanvasAgg(figure)
+        figure.savefig(folder / name, format="png")
+    return [folder / name for name in figures]
 
 
 def plot_by_noise(records: Sequence[Record]) -> Figure:
@@ -42,6 +46,14 @@ def plot_by_defects(records: Sequence[Record]) -> Figure:
     cells = group(records, lambda r: (r.method, defect_bin(r.defects)))
     figure = _draw(records, cells, names, names)
     figure.axes[0].set_xlabel("number of defects")
+    return figure
+
+
+def plot_by_variant(records: Sequence[Record]) -> Figure:
+    """Return mean RMSE with its interval for each variant, all noise levels together, one line a method."""
+    variants = list(dict.fromkeys(record.variant for record in records))
+    figure = _draw(records, group(records, lambda r: (r.method, r.variant)), variants, variants)
+    figure.axes[0].tick_params(axis="x", rotation=90)
     return figure
 
 

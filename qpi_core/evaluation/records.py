@@ -26,6 +26,9 @@ class Record:
         symmetry_true, symmetry_found: orders, None where there is none or the method names none.
         coverage_68, coverage_95: share of pixels within 1 and 1.96 standard deviations, None without uncertainty.
         noise_ratio: estimated over true noise, None without noise.
+        cpu_seconds: processor time of the extraction, all threads together.
+        warnings: what the estimate warned of.
+        accused: whether a right list of defects was called wrong, None where the list is not right.
         failure: the sentence that the method refused with, None where it answered.
         kernel: number of the kernel where several scenes share one, as in a data set; None where every scene has its own.
     """
@@ -46,6 +49,9 @@ class Record:
     coverage_68: float | None = None
     coverage_95: float | None = None
     noise_ratio: float | None = None
+    cpu_seconds: float | None = None
+    warnings: tuple[str, ...] = ()
+    accused: bool | None = None
     failure: str | None = None
     kernel: int | None = None
 
@@ -79,7 +85,7 @@ def read_records(path: Path) -> list[Record]:
     for number, line in enumerate(whole.decode("utf-8").splitlines(), start=1):
         try:
             values: dict[str, Any] = json.loads(line)
-            records.append(Record(**values))
+            records.append(Record(**{**values, "warnings": tuple(values.get("warnings", ()))}))
         except (ValueError, TypeError):
             raise InputError(f"{path.name}, line {number}, is no record of this benchmark; move the file away and run again.") from None
     return records

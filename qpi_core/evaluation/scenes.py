@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -12,6 +12,8 @@ from qpi_core.errors import InputError
 from qpi_core.evaluation.unusual_kernels import band_pattern, one_sided_pattern, strained_pattern
 from qpi_core.grid import DEFAULT_PIXEL_SIZE_NM, kernel_coordinates
 from qpi_core.synthesis.kernels import KernelParameters
+from qpi_core.synthesis.measured_scene import draw_measured_scene
+from qpi_core.synthesis.measured_variants import MEASURED_VARIANTS, describe_variant, is_measured_variant, parse_variant
 from qpi_core.synthesis.scenes import BENCHMARK_SHAPE, Pattern, draw_positions, draw_scene, superpose
 
 HELD_OUT_SEED = 770_001
@@ -46,7 +48,7 @@ class BenchmarkScene:
     """One scene with its truth and with what a method is given.
 
     Attributes:
-        variant: one of VARIANTS.
+        variant: one of VARIANTS, or a name that parse_variant reads.
         noise_level: relative to the standard deviation of the clean observation.
         index: number of the scene; the same index is the same kernel and defects at every noise level.
         observation: (height, width) float32.
@@ -71,6 +73,11 @@ class BenchmarkScene:
     parameters: KernelParameters | None
     pixel_size_nm: float = DEFAULT_PIXEL_SIZE_NM
 
+    @property
+    def list_is_right(self) -> bool:
+        """Whether the list holds every defect where it is; kinds and strengths are not in a list."""
+        return np.array_equal(self.positions, self.true_positions)
+
 
 @dataclass(frozen=True)
 class _CleanScene:
@@ -89,16 +96,19 @@ def draw_benchmark_scene(seed: int, index: int, variant: str = "on-grid", noise_
     Args:
         seed: HELD_OUT_SEED for tables, anything else for experiments.
         index: scene number; the symmetry orders 0, 2, 3, 4, 6 follow each other.
-        variant: one of VARIANTS.
-        noise_level: relative to the standard deviation of the clean observation, >= 0.
+        variant: one of VARIANTS, or what a measured map adds, as synthesis.measured_variants.parse_variant reads it.
+        noise_level: of the white noise, relative to the standard deviation of the clean observation, >= 0.
 
     Raises:
         InputError: an unknown variant or a negative noise level.
     """
-    if variant not in VARIANTS:
-        raise InputError(f"variant must be one of {', '.join(VARIANTS)}, but it is {variant!r}.")
+    if variant not in VARIANTS and not is_measured_variant(variant):
+        known = ", ".join([*VARIANTS, *MEASURED_VARIANTS])
+        raise InputError(f"variant must be one of {known}, or other levels and sums (+) of the nuisances, but it is {variant!r}.")
     if not (np.isfinite(noise_level) and noise_level >= 0):
         raise InputError(f"noise_level must be zero or positive, but it is {noise_level}.")
+    if variant not in VARIANTS:
+        return _measured(seed, index, variant, float(noise_level))
     scene = _draw_clean(seed, index, variant)
     sigma = float(noise_level * scene.clean.std())
     return BenchmarkScene(
@@ -113,6 +123,29 @@ def draw_benchmark_scene(seed: int, index: int, variant: str = "on-grid", noise_
         symmetry_order=scene.symmetry_order,
         parameters=scene.parameters,
     )
+
+
+def _measured(seed: int, index: int, variant: str, noise_level: float) -> BenchmarkScene:
+    scene = draw_measured_scene(replace(parse_variant(variant), white_noise=noise_level), seed, index)
+    return BenchmarkScene(
+        variant=variant,
+        noise_level=noise_level,
+        index=index,
+        observation=scene.observation,
+        positions=scene.positions,
+        true_positions=scene.true_positions,
+        kernel=scene.kernel,
+        noise_sigma=scene.noise_sigma,
+        symmetry_order=scene.symmetry_order,
+        parameters=None,
+    )
+
+
+def meaning(variant: str) -> str:
+    """Return what the name of a variant stands for, the name itself where it is no variant."""
+    if variant in VARIANTS:
+        return VARIANTS[variant]
+    return describe_variant(variant) if is_measured_variant(variant) else variant
 
 
 def defect_bin(count: int) -> str:

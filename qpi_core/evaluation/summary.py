@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from qpi_core.evaluation.metrics import PAPER_SCALE, bootstrap_interval, grouped_bootstrap_interval
+from qpi_core.evaluation.nuisance_words import share_named
 from qpi_core.evaluation.records import Record
-from qpi_core.evaluation.scenes import defect_bin
+from qpi_core.evaluation.scenes import VARIANTS, defect_bin
+from qpi_core.synthesis.measured_variants import is_measured_variant, parse_variant
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,10 @@ class Cell:
         symmetry_right: share of scenes with a true order in which the method names it, None where the method names none at all.
         coverage_68, coverage_95: mean shares, None without uncertainties.
         seconds: median.
+        cpu_seconds: median processor time, None where it was not recorded.
+        cpu_seconds_most: largest processor time.
+        accused: share of scenes with a right list in which a warning calls it wrong, None without such scenes.
+        named: mean share of the nuisances in a scene that a warning names, None on scenes without.
     """
 
     scenes: int
@@ -41,6 +47,10 @@ class Cell:
     coverage_68: float | None
     coverage_95: float | None
     seconds: float | None
+    cpu_seconds: float | None = None
+    cpu_seconds_most: float | None = None
+    accused: float | None = None
+    named: float | None = None
 
     def on_paper_scale(self, name: str) -> float | None:
         """Return mae, mse or rmse times the factor of the [-1, 1] scale."""
@@ -64,6 +74,7 @@ def summarise(records: Sequence[Record]) -> Cell:
     names_orders = any(record.symmetry_found is not None for record in ordered)
     right = [record.symmetry_found == record.symmetry_true for record in ordered]
     times = [record.seconds for record in answered if record.seconds is not None]
+    processor = [record.cpu_seconds for record in answered if record.cpu_seconds is not None]
     return Cell(
         scenes=len(answered),
         failures=len(records) - len(answered),
@@ -78,6 +89,10 @@ def summarise(records: Sequence[Record]) -> Cell:
         coverage_68=_mean(record.coverage_68 for record in answered),
         coverage_95=_mean(record.coverage_95 for record in answered),
         seconds=float(np.median(times)) if times else None,
+        cpu_seconds=float(np.median(processor)) if processor else None,
+        cpu_seconds_most=max(processor) if processor else None,
+        accused=_mean(None if record.accused is None else float(record.accused) for record in answered),
+        named=_mean(_named(record) for record in answered),
     )
 
 
@@ -99,6 +114,12 @@ def as_json(records: Sequence[Record]) -> list[dict[str, Any]]:
     ).items():
         rows.append({"variant": variant, "noise_level": level, "defects": bin_, "method": method, **asdict(cell)})
     return rows
+
+
+def _named(record: Record) -> float | None:
+    if record.variant in VARIANTS or not is_measured_variant(record.variant):
+        return None
+    return share_named(record.warnings, parse_variant(record.variant).nuisances)
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from qpi_core.evaluation.records import Record
-from qpi_core.evaluation.scenes import DEFECT_BINS, VARIANTS, defect_bin
+from qpi_core.evaluation.scenes import DEFECT_BINS, VARIANTS, defect_bin, meaning
 from qpi_core.evaluation.summary import Cell, group, summarise
+from qpi_core.synthesis.measured_variants import is_measured_variant
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -94,15 +95,42 @@ def other_measures(records: Sequence[Record]) -> str:
     return markdown(header, sorted(rows, key=lambda row: (float(row[1]), row[0])))
 
 
+def by_nuisance(records: Sequence[Record]) -> str:
+    """Return one row for each variant, noise and method: error, error bars, symmetry, accusations and processor time."""
+    rows = [
+        [
+            variant,
+            f"{level:g}",
+            f"`{method}`",
+            error_with_interval(cell),
+            percent(cell.coverage_68),
+            percent(cell.coverage_95),
+            percent(cell.symmetry_right),
+            percent(cell.accused),
+            percent(cell.named),
+            number(cell.cpu_seconds, 1),
+            number(cell.cpu_seconds_most, 1),
+        ]
+        for (variant, level, method), cell in group(records, lambda r: (r.variant, r.noise_level, r.method)).items()
+    ]
+    judged = ["within 1 s.d.", "within 1.96 s.d.", "right order", "right lists accused", "nuisances named"]
+    return markdown(["scenes", "noise", "method", "RMSE", *judged, "CPU s", "at most"], rows)
+
+
 def report(records: Sequence[Record]) -> str:
-    """Return all tables of a benchmark, variant by variant."""
+    """Return all tables of a benchmark, variant by variant; what measured maps add is one table in front."""
+    variants = _distinct(record.variant for record in records)
+    nuisances = [variant for variant in variants if variant not in VARIANTS and is_measured_variant(variant)]
+    measured = [record for record in records if record.variant in nuisances]
     parts = []
-    for variant in _distinct(record.variant for record in records):
+    if measured:
+        parts.append(f"## What measured maps add\n\nMean RMSE on the kernel's [0, 1] scale, median CPU time.\n\n{by_nuisance(measured)}")
+    for variant in (variant for variant in variants if variant not in nuisances):
         chosen = [record for record in records if record.variant == variant]
         scenes = summarise(
             [record for record in chosen if record.method == chosen[0].method and record.noise_level == chosen[0].noise_level]
         )
-        title = f"## {variant}: {VARIANTS.get(variant, variant)}"
+        title = f"## {variant}: {meaning(variant)}"
         count = scenes.scenes + scenes.failures
         parts.append(f"{title}\n\nMean RMSE on the kernel's [0, 1] scale, {count} scenes a column, 95 % interval.\n\n{by_noise(chosen)}")
         parts.append(f"By number of defects, all noise levels together:\n\n{by_defects(chosen)}")

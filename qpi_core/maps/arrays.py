@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
 from qpi_core.maps.limits import MAX_VALUES, require_plausible_packing, require_plausible_size
+from qpi_core.maps.names import is_companion
 from qpi_core.maps.scan_map import MapArray, MapContent
 from qpi_core.maps.stack_axes import energy_axis
 
@@ -50,6 +51,8 @@ def read_npz(content: bytes, name: str) -> MapContent:
 def content_of_arrays(arrays: dict[str, NDArray[Any]], name: str, units: Mapping[str, str] | None = None) -> MapContent:
     """Return the maps among named arrays: every 2-D or 3-D one of the largest one's (height, width), with bias_mv and pixel_size_nm.
 
+    Maps of other sizes are contents of their own.
+
     Of three dimensions the first counts the energies, unless bias_mv has as many entries as the last one.
 
     Raises:
@@ -59,21 +62,15 @@ def content_of_arrays(arrays: dict[str, NDArray[Any]], name: str, units: Mapping
     bias = _taken(arrays, BIAS_KEYS, lambda array: array.ndim <= 1)
     pixel_size = _taken(arrays, PIXEL_SIZE_KEYS, lambda array: array.size <= 2)
     arrays = {key: _energies_first(array, bias) for key, array in arrays.items()}
-    maps = [array for array in arrays.values() if array.ndim in (2, 3)]
-    shape = max((array.shape[-2:] for array in maps), key=lambda sides: sides[0] * sides[1], default=(0, 0))
-    values: dict[str, MapArray] = {}
-    notes: list[str] = []
-    for key, array in arrays.items():
-        if array.ndim not in (2, 3):
-            notes += [] if array.ndim == 0 else [f"Array {key!r} of shape {array.shape} was left out: it is not a map."]
-            continue
-        if array.shape[-2:] != shape:
-            notes.append(f"Array {key!r} of shape {array.shape} was left out: its height and width differ from the largest map's.")
-            continue
-        values[key], note = as_stack(array, f"{key} in {name}")
-        notes += [note] if note else []
-    if not values:
+    notes = [f"Array {key!r} of shape {a.shape} was left out: it is not a map." for key, a in arrays.items() if a.ndim not in (0, 2, 3)]
+    maps = {key: array for key, array in arrays.items() if array.ndim in (2, 3)}
+    if not maps:
         raise InputError(f"{name} holds no map: it needs an array of shape (height, width) or (energies, height, width).")
+    by_size: dict[tuple[int, ...], dict[str, MapArray]] = {}
+    for key, array in maps.items():
+        by_size.setdefault(array.shape[-2:], {})[key], note = as_stack(array, f"{key} in {name}")
+        notes += [note] if note else []
+    values, *others = sorted(by_size.values(), key=lambda group: -next(iter(group.values()))[0].size)
     energies = max(len(stack) for stack in values.values())
     for key in [key for key, stack in values.items() if len(stack) not in (1, energies)]:
         notes.append(f"Array {key!r} was left out: it has {len(values.pop(key))} layers where the largest stack has {energies}.")
@@ -83,7 +80,15 @@ def content_of_arrays(arrays: dict[str, NDArray[Any]], name: str, units: Mapping
         bias_mv=_bias(bias, energies, name),
         pixel_size_nm=_pixel_size(pixel_size, name),
         notes=tuple(notes),
+        others=tuple(_of_one_size(group, units or {}) for group in others),
     )
+
+
+def _of_one_size(group: dict[str, MapArray], units: Mapping[str, str]) -> MapContent:
+    """Return maps of another size, those with the most layers and those with one."""
+    energies = max(len(stack) for stack in group.values())
+    values = {key: stack for key, stack in group.items() if len(stack) in (1, energies)}
+    return MapContent(values, {key: units.get(key, "") for key in values})
 
 
 def read_npy_array(content: bytes, name: str, as_far_as_real: bool = False) -> NDArray[Any]:
@@ -172,14 +177,12 @@ def _read_members(content: bytes, name: str) -> tuple[dict[str, NDArray[Any]], l
     errors: list[InputError] = []
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
-            members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+            members = [member for member in archive.infolist() if member.filename.endswith(".npy") and not is_companion(member.filename)]
             if len(members) > _MAX_MEMBERS or sum(member.file_size for member in members) > 8 * MAX_VALUES:
                 raise InputError(f"{name} unpacks to more than {MAX_VALUES} values; save fewer or smaller arrays.")
             require_plausible_packing(name, sum(member.file_size for member in members), len(content))
             if not members:
-                raise InputError(
-                    f"{name} is a ZIP archive without any .npy array or Omicron Matrix file in it; load the map's own file."
-                )
+                raise InputError(f"{name} is a ZIP archive without any .npy array or Omicron Matrix file in it; load the map's own file.")
             for member in members:
                 try:
                     arrays[member.filename[:-4]] = read_npy_array(archive.read(member), f"{member.filename} in {name}")

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.errors import InputError
+from qpi_core.maps.channel_parts import content_of_parts
 from qpi_core.maps.limits import require_plausible_size
-from qpi_core.maps.names import unique_name
+from qpi_core.maps.names import decoded, unique_name
 from qpi_core.maps.scan_map import MapArray, MapContent
-from qpi_core.maps.stack_axes import NM_PER_UNIT
+from qpi_core.maps.units import mv_per_unit, nm_per_unit
 from qpi_core.validation import require_pixel_size
 
 GWY_MAGIC = b"GWYP"
@@ -43,10 +44,22 @@ class _Object:
     parts: dict[str, Any]
 
 
+@dataclass(frozen=True, eq=False)
+class _Field:
+    """A data field or a brick as a channel; see ChannelPart."""
+
+    title: str
+    unit: str
+    values: MapArray
+    bias_mv: NDArray[np.float64] | None
+    pixel_size_nm: tuple[float, float] | None
+    angle_deg: float = 0.0
+
+
 def read_gwy(content: bytes, name: str) -> MapContent:
     """Read the data fields of a .gwy file as channels and its bricks as stacks; masked-out pixels are kept.
 
-    Only fields of the first one's size are channels; notes name the others. A brick's z axis in V is taken as the bias.
+    Fields of one size are channels of one map, those of other sizes maps of their own. A brick's z axis in V is taken as the bias.
 
     Raises:
         InputError: damaged, or without a data field.
@@ -55,34 +68,14 @@ def read_gwy(content: bytes, name: str) -> MapContent:
         container, _ = _object(content, len(GWY_MAGIC), len(content), 0)
     except (_DamagedError, struct.error, UnicodeDecodeError) as error:
         raise InputError(f"{name} is cut off or damaged: it is not a complete Gwyddion file. Save it again.") from error
-    values: dict[str, MapArray] = {}
-    units: dict[str, str] = {}
-    notes: list[str] = []
-    parts: dict[str, _Object] = {}
+    fields: list[_Field] = []
     for key, part in sorted(container.parts.items(), key=lambda item: _number(item[0])):
-        if not isinstance(part, _Object) or not (re.fullmatch(r"/\d+/data", key) or re.fullmatch(r"/brick/\d+", key)):
-            continue
-        stack = _stack(part, f"{key} in {name}")
-        title = unique_name(str(container.parts.get(f"{key}/title", "") or key), values)
-        if values and stack.shape[1:] != next(iter(values.values())).shape[1:]:
-            notes.append(f"Channel {title!r} was left out: its size differs from the first channel's.")
-            continue
-        values[title], parts[title] = stack, part
-        units[title] = _unit(part, "si_unit_w" if part.kind == "GwyBrick" else "si_unit_z")
-    if not values:
+        if isinstance(part, _Object) and (re.fullmatch(r"/\d+/data", key) or re.fullmatch(r"/brick/\d+", key)):
+            title = unique_name(str(container.parts.get(f"{key}/title", "") or key), {field.title for field in fields})
+            fields.append(_field(part, title, f"{key} in {name}"))
+    if not fields:
         raise InputError(f"{name} holds no image data; a Gwyddion file needs at least one data field or volume.")
-    energies = max(len(stack) for stack in values.values())
-    for title in [title for title, stack in values.items() if len(stack) not in (1, energies)]:
-        notes.append(f"Channel {title!r} was left out: it has {len(values.pop(title))} layers where the largest has {energies}.")
-    sizes = (_pixel_size(parts[title], stack.shape) for title, stack in values.items())
-    biases = (_bias(parts[title], energies) for title, stack in values.items() if len(stack) > 1)
-    return MapContent(
-        values=values,
-        units=units,
-        bias_mv=next((bias for bias in biases if bias is not None), None),
-        pixel_size_nm=next((size for size in sizes if size is not None), None),
-        notes=tuple(notes),
-    )
+    return content_of_parts(fields)
 
 
 def write_gwy(
@@ -170,7 +163,13 @@ def _string(data: bytes, start: int, stop: int) -> tuple[str, int]:
     end = data.find(b"\0", start, stop)
     if end < 0:
         raise _DamagedError
-    return data[start:end].decode("utf-8", errors="replace"), end + 1
+    return decoded(data[start:end]), end + 1
+
+
+def _field(part: _Object, title: str, name: str) -> _Field:
+    stack = _stack(part, name)
+    unit = _unit(part, "si_unit_w" if part.kind == "GwyBrick" else "si_unit_z")
+    return _Field(title, unit, stack, _bias(part, len(stack)) if len(stack) > 1 else None, _pixel_size(part, stack.shape))
 
 
 def _stack(part: _Object, name: str) -> MapArray:
@@ -190,19 +189,20 @@ def _stack(part: _Object, name: str) -> MapArray:
 
 def _pixel_size(part: _Object, shape: tuple[int, ...]) -> tuple[float, float] | None:
     """Return (dy, dx) in nm where the lateral unit is a length: Gwyddion writes m, other programs also nm."""
-    factor = NM_PER_UNIT.get((_unit(part, "si_unit_xy") or _unit(part, "si_unit_x")).replace("μ", "µ").lower())
+    factor = nm_per_unit(_unit(part, "si_unit_xy") or _unit(part, "si_unit_x"))
     real = [part.parts.get(key) for key in ("yreal", "xreal")]
-    if factor is None or not all(isinstance(side, float) for side in real):
+    if np.isnan(factor) or not all(isinstance(side, float) for side in real):
         return None
     return float(real[0] or 0) / shape[1] * factor, float(real[1] or 0) / shape[2] * factor
 
 
-def _bias(part: _Object, layers: int) -> Any:
+def _bias(part: _Object, layers: int) -> NDArray[np.float64] | None:
     """Return the energies in mV of a brick whose z axis is in V (level k at zoff + k zreal / zres), else None."""
     step, offset = part.parts.get("zreal"), part.parts.get("zoff", 0.0)
-    if _unit(part, "si_unit_z") != "V" or not isinstance(step, float) or not isinstance(offset, float):
+    factor = mv_per_unit(_unit(part, "si_unit_z"))
+    if np.isnan(factor) or not isinstance(step, float) or not isinstance(offset, float):
         return None
-    return (offset + np.arange(layers) * step / layers) * 1e3
+    return (offset + np.arange(layers) * step / layers) * factor
 
 
 def _unit(part: _Object, key: str) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from qpi_core.errors import InputError
 from qpi_core.maps.arrays import BIAS_KEYS, PIXEL_SIZE_KEYS, content_of_arrays
 from qpi_core.maps.limits import MAX_VALUES, require_plausible_packing
+from qpi_core.maps.names import decoded
 from qpi_core.maps.scan_map import MapContent
 from qpi_core.maps.stack_axes import bias_in_mv, energy_axis, steps_nm
 
@@ -85,7 +86,7 @@ def _usable(dataset: Any) -> bool:
 
 def _unit(dataset: Any) -> str:
     unit = dataset.attrs.get("units", dataset.attrs.get("unit", ""))
-    return unit.decode("utf-8", errors="replace") if isinstance(unit, bytes) else unit if isinstance(unit, str) else ""
+    return decoded(unit) if isinstance(unit, bytes) else unit if isinstance(unit, str) else ""
 
 
 def _is_place(key: str) -> bool:

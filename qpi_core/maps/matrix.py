@@ -14,11 +14,12 @@ from io import BytesIO
 from pathlib import Path
 
 from qpi_core.errors import InputError
+from qpi_core.maps.channel_parts import content_of_parts
 from qpi_core.maps.limits import MAX_VALUES, require_plausible_size
 from qpi_core.maps.matrix_images import MatrixPass, read_passes, transfer
 from qpi_core.maps.matrix_parameters import MATRIX_MAGIC, DamagedMatrixError, MatrixState, states_of
-from qpi_core.maps.names import unique_name
-from qpi_core.maps.scan_map import MapArray, MapContent
+from qpi_core.maps.names import is_companion
+from qpi_core.maps.scan_map import MapContent
 
 _IMAGE_NAME = re.compile(r"(?P<session>.+)--(?P<run>\d+)_(?P<cycle>\d+)\.(?P<channel>.+)_mtrx", re.IGNORECASE | re.DOTALL)
 _RESULT_NAME = re.compile(r"(?P<session>.+)_\d{4}\.mtrx", re.IGNORECASE | re.DOTALL)
@@ -29,16 +30,20 @@ def is_matrix_archive(content: bytes) -> bool:
     """Say whether the content is a ZIP archive that holds a Matrix file."""
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
-            return any(member.lower().endswith("mtrx") for member in archive.namelist())
+            return any(_is_matrix_file(member) for member in archive.namelist())
     except Exception:  # zipfile reports damage in many ways; the reader of archives says what is wrong
         return False
+
+
+def _is_matrix_file(member: str) -> bool:
+    return member.lower().endswith("mtrx") and not is_companion(member)
 
 
 def read_matrix_archive(content: bytes, name: str) -> MapContent:
     """Read a ZIP archive of image files and their result file; see read_matrix."""
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
-            members = [member for member in archive.infolist() if member.filename.lower().endswith("mtrx")]
+            members = [member for member in archive.infolist() if _is_matrix_file(member.filename)]
             if len(members) > _MAX_FILES or sum(member.file_size for member in members) > 4 * MAX_VALUES:
                 raise InputError(f"{name} unpacks to more than {MAX_VALUES} values; pack fewer Matrix files.")
             files = {re.split(r"[\\/]", member.filename)[-1]: archive.read(member) for member in members}
@@ -104,7 +109,8 @@ def read_matrix(files: Mapping[str, bytes], name: str) -> MapContent:
         raise InputError(f"{name} holds {curves} Matrix curves at single points but no image; load a scan or a grid of curves.")
     notes = [f"{curves} curves at single points were left out."] if curves else []
     notes += [f"{unscaled} channels have no known scale: their values are the instrument's counts."] if unscaled else []
-    return _content(parts, notes)
+    titled = [replace(part, title=f"{part.title} ({part.unit})" if part.unit else part.title) for part in parts]
+    return content_of_parts(titled, notes)
 
 
 def _states(chain: bytes, images: Mapping[str, re.Match[str]], name: str) -> dict[str, MatrixState]:
@@ -112,22 +118,3 @@ def _states(chain: bytes, images: Mapping[str, re.Match[str]], name: str) -> dic
         return states_of(chain, images)
     except DamagedMatrixError as error:
         raise InputError(f"{name} is damaged: the result file (.mtrx) of its session cannot be followed. Copy it again.") from error
-
-
-def _content(parts: list[MatrixPass], notes: list[str]) -> MapContent:
-    largest = max(parts, key=lambda part: (len(part.values) > 1, part.values.size))
-    fitting = [
-        part
-        for part in parts
-        if part.values.shape[1:] == largest.values.shape[1:]
-        and part.pixel_size_nm == largest.pixel_size_nm
-        and len(part.values) in (1, len(largest.values))
-    ]
-    if len(fitting) < len(parts):
-        notes = [*notes, f"{len(parts) - len(fitting)} of {len(parts)} images were left out: another size than the largest one."]
-    values: dict[str, MapArray] = {}
-    units: dict[str, str] = {}
-    for part in fitting:
-        title = unique_name(f"{part.title} ({part.unit})" if part.unit else part.title, values)
-        values[title], units[title] = part.values, part.unit
-    return MapContent(values, units, largest.bias_mv, largest.pixel_size_nm, largest.angle_deg, notes=tuple(notes))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
+from qpi_core.maps.header_entries import HeaderEntries, read_entries
 from qpi_core.maps.limits import require_plausible_size
-from qpi_core.maps.names import unique_name
+from qpi_core.maps.names import decoded, unique_name
+from qpi_core.maps.nanonis_sweep import SweptData, sweep_energies
 from qpi_core.maps.scan_map import MapArray, MapContent
 
 GRID_MAGIC = b"Grid dim="
@@ -31,7 +34,8 @@ def read_3ds(content: bytes, name: str) -> MapContent:
     Raises:
         InputError: a header that is incomplete or contradicts itself, or not one measured point.
     """
-    header, start = _header(content, name)
+    entries, start = _header(content, name)
+    header = entries.values
     width, height = _dimensions(header, name)
     points = _whole(header, "Points", name)
     parameter_count = _whole(header, "# Parameters (4 byte)", name)
@@ -44,11 +48,13 @@ def read_3ds(content: bytes, name: str) -> MapContent:
         )
     held = (len(content) - start) // 4
     require_plausible_size(name, (height, width, record), held)
-    data = _measured_points(content, start, held, width * height, record, name).reshape(height, width, record)
+    records = _measured_points(content, start, held, width * height, record, name)
+    data = records.reshape(height, width, record)
 
     parameters = _parameters(header, parameter_count)
     settings = _frame(header)
-    bias, notes = _bias_mv(header, data, points)
+    sweep = sweep_energies(header, SweptData(records, parameters, parameter_count, channels, points))
+    notes = list(sweep.notes)
     first_is_bottom = _first_row_is_bottom(data, parameters, settings[4])
     if first_is_bottom is not False:
         data = data[::-1]
@@ -68,23 +74,39 @@ def read_3ds(content: bytes, name: str) -> MapContent:
     return MapContent(
         values=values,
         units=units,
-        bias_mv=bias,
+        bias_mv=sweep.bias_mv,
         pixel_size_nm=(settings[3] / height * 1e9, settings[2] / width * 1e9) if settings[2] > 0 and settings[3] > 0 else None,
         angle_deg=settings[4] if np.isfinite(settings[4]) else 0.0,
         metadata=header,
         notes=tuple(notes),
+        warnings=(*entries.contradictions(("Grid dim", "Grid settings", "Points", "Filetype", "Channels")), *sweep.warnings),
     )
 
 
-def _header(content: bytes, name: str) -> tuple[dict[str, str], int]:
+def is_grid(content: bytes) -> bool:
+    """Say whether the content is a grid, whatever the order of its header."""
+    end = _HEADER_END.search(content, 0, 2**20)
+    return end is not None and re.search(rb"^Grid dim=", content[: end.start()], re.MULTILINE) is not None
+
+
+def _header(content: bytes, name: str) -> tuple[HeaderEntries, int]:
     end = _HEADER_END.search(content, 0, 2**20)
     if end is None:
         raise InputError(f"{name} begins as a Nanonis grid, but its header does not end; the file is cut off or damaged, so copy it again.")
-    entries: dict[str, str] = {}
-    for line in content[: end.start()].decode("latin-1").splitlines():
-        key, _, value = line.partition("=")
-        entries[key.strip()] = value.strip().strip('"')
-    return entries, end.end()
+    return read_entries(_pairs(decoded(content[: end.start()]))), end.end()
+
+
+def _pairs(header: str) -> Iterator[tuple[str, str]]:
+    """Yield key and value of each line; the lines of a comment in quotes belong to it up to the one that ends with a quote."""
+    inside = False
+    for line in header.splitlines():
+        text = line.strip()
+        if inside:
+            inside = not text.endswith('"')
+            continue
+        key, _, value = text.partition("=")
+        inside = key.strip().lower() == "comment" and value.startswith('"') and (len(value) == 1 or not value.endswith('"'))
+        yield key.strip(), value.strip().strip('"')
 
 
 def _dimensions(header: dict[str, str], name: str) -> tuple[int, int]:
@@ -126,49 +148,6 @@ def _frame(header: dict[str, str]) -> tuple[float, float, float, float, float]:
         except ValueError:
             continue
     return numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
-
-
-def _bias_mv(header: dict[str, str], data: NDArray[np.float32], points: int) -> tuple[NDArray[np.float64], list[str]]:
-    """Return the sweep's energies: the segments of a multi-line sweep, else evenly from sweep start to sweep end."""
-    unknown = np.full(points, np.nan)
-    signal = header.get("Sweep Signal", "")
-    if "bias" not in signal.lower():
-        return unknown, [f"The sweep was over {signal or 'an unnamed signal'}, not over the bias: the layers have no energy."]
-    segments = next((value for key, value in header.items() if "Segment Start (V)" in key), "")
-    if header.get("Filetype", "").upper() == "MLS" or segments:
-        energies = _segment_bias_v(segments, points)
-        if energies is None:
-            return unknown, ["The segments of this multi-line sweep do not add up to its points: choose layers by number."]
-        return energies * 1e3, []
-    measured = data[np.isfinite(data[:, :, :2]).all(axis=2)]
-    if data.shape[2] < 2 or not len(measured):
-        return unknown, ["The sweep's start and end are missing: the layers have no energy."]
-    sweep_start, sweep_end = (float(value) for value in measured[0, :2].astype(np.float64))
-    differs = bool((np.ptp(measured[:, :2], axis=0) > 1e-6).any())
-    notes = ["The sweep's limits differ between points; the first point's are used."] if differs else []
-    return np.linspace(sweep_start, sweep_end, points) * 1e3, notes
-
-
-def _segment_bias_v(segments: str, points: int) -> NDArray[np.float64] | None:
-    """Return the energies of "start,end,settling,integration,steps,...;..." in V, or None where they do not give `points`.
-
-    Nanonis stores the energy that two segments share once; sweeps with a gap between segments store both ends.
-    """
-    pieces: list[NDArray[np.float64]] = []
-    for row in segments.split(";"):
-        try:
-            cells = [float(cell) for cell in row.split(",")]
-            steps = int(cells[4])
-        except (ValueError, IndexError, OverflowError):
-            return None
-        if not 1 <= steps <= points:
-            return None
-        pieces.append(np.linspace(cells[0], cells[1], steps))
-    joined = [pieces[0]] + [piece[1:] if piece[0] == before[-1] else piece for before, piece in zip(pieces, pieces[1:], strict=False)]
-    for energies in (np.concatenate(joined), np.concatenate(pieces)):
-        if len(energies) == points:
-            return energies
-    return None
 
 
 def _first_row_is_bottom(data: NDArray[np.float32], parameters: list[str], angle_deg: float) -> bool | None:

@@ -12,19 +12,21 @@ from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
 from qpi_core.maps.arrays import read_npy, read_npz
+from qpi_core.maps.channel_choice import ChannelChoice, choose_channel, doubt_about
+from qpi_core.maps.channel_parts import say_what_else_there_is, with_channel
 from qpi_core.maps.createc import CREATEC_MAGICS, read_createc
 from qpi_core.maps.gwyddion import GWY_MAGIC, read_gwy
 from qpi_core.maps.hdf5 import HDF5_MAGIC, read_hdf5
-from qpi_core.maps.igor import IGOR_MAGICS, is_igor_wave, read_igor
+from qpi_core.maps.igor import IGOR_MAGICS, is_igor_wave, old_igor_version, read_igor
 from qpi_core.maps.images import read_png
 from qpi_core.maps.limits import MIN_SIDE
 from qpi_core.maps.matlab import MAT_5_MAGIC, MAT_73_MAGIC, read_mat
 from qpi_core.maps.matrix import is_matrix_archive, read_matrix, read_matrix_archive, with_neighbours
 from qpi_core.maps.matrix_parameters import MATRIX_MAGIC
-from qpi_core.maps.nanonis_3ds import GRID_MAGIC, read_3ds
-from qpi_core.maps.nanonis_sxm import SXM_MAGIC, read_sxm
+from qpi_core.maps.nanonis_3ds import GRID_MAGIC, is_grid, read_3ds
+from qpi_core.maps.nanonis_sxm import SXM_MAGIC, is_sxm, read_sxm
 from qpi_core.maps.rhk import is_rhk, read_rhk
-from qpi_core.maps.scan_map import SIZE_UNKNOWN, MapArray, MapContent, ScanMap, default_channel
+from qpi_core.maps.scan_map import SIZE_UNKNOWN, MapArray, MapContent, ScanMap
 from qpi_core.maps.source import FileSource, read_source
 from qpi_core.maps.text_grid import read_text
 from qpi_core.maps.tiff import read_tiff
@@ -61,9 +63,7 @@ _MATRIX = _Format("Omicron Matrix measurement", (), (MATRIX_MAGIC,), lambda cont
 _MATRIX_ARCHIVE = _Format("Omicron Matrix measurement", (), (), read_matrix_archive)
 _TEXT = _Format("text", (".csv", ".txt", ".asc", ".dat", ".xyz", ".tsv"), (), read_text)
 
-READABLE_EXTENSIONS = tuple(
-    extension.lstrip(".") for kind in (*_FORMATS, _IGOR, _RHK, _TEXT) for extension in kind.extensions if extension != ".xyz"
-)
+READABLE_EXTENSIONS = tuple(extension.lstrip(".") for kind in (*_FORMATS, _IGOR, _RHK, _TEXT) for extension in kind.extensions)
 """Extensions of the readable formats, without the dot, for file choosers."""
 
 _RHK_MARK = "STiMage".encode("utf-16-le")
@@ -77,6 +77,7 @@ _UNREADABLE = {
     b"7z\xbc\xaf": "a 7-Zip archive; unpack it first",
     b"Experiment\t": "a Nanonis spectrum at one point, not a map; choose the scan (.sxm) or the grid (.3ds)",
     _RHK_MARK: "an RHK file older than .sm4; open it in Gwyddion and save it as .gwy",
+    b"GWYO": "a file of Gwyddion 1.x; open it in Gwyddion 2 and save it again",
     b"Rar!": "a RAR archive; unpack it first",
 }
 
@@ -87,6 +88,7 @@ def load_map(
     *,
     pixel_size_nm: float | tuple[float, float] | None = None,
     bias_mv: float | None = None,
+    channel: str | None = None,
 ) -> ScanMap:
     """Read a map from a path or from bytes; the content decides which format it is, the extension only where the content is plain text.
 
@@ -95,6 +97,7 @@ def load_map(
         filename: the name that goes with bytes.
         pixel_size_nm: (dy, dx) in nm, or one number for both; overrides the file. Where neither says, lengths count pixels.
         bias_mv: bias of a map of one layer, for files that do not say; overrides the file.
+        channel: where the channels of a file differ in size, one of those that are wanted; None takes the largest stack or image.
 
     Raises:
         InputError: one plain sentence on what is wrong with the file and what would be right.
@@ -109,7 +112,7 @@ def load_map(
                 found = kind.read(content, name)
     except (MemoryError, RecursionError) as error:
         raise InputError(f"{name} needs more memory than there is; crop or resample it first.") from error
-    return _scan_map(found, name, kind.title, hashlib.sha256(content).hexdigest(), pixel_size_nm, bias_mv)
+    return _scan_map(with_channel(found, channel), name, kind.title, hashlib.sha256(content).hexdigest(), pixel_size_nm, bias_mv)
 
 
 def _recognise(content: bytes, name: str) -> _Format:
@@ -118,9 +121,15 @@ def _recognise(content: bytes, name: str) -> _Format:
             return _MATRIX_ARCHIVE if kind.read is read_npz and is_matrix_archive(content) else kind
     if is_rhk(content):
         return _RHK
+    if is_sxm(content) or is_grid(content):
+        return next(kind for kind in _FORMATS if kind.read is (read_sxm if is_sxm(content) else read_3ds))
     for magic, description in _UNREADABLE.items():
         if content.startswith(magic) or (magic == _RHK_MARK and content[2 : 2 + len(magic)] == magic):
             raise InputError(f"{name} is {description}.")
+    if (version := old_igor_version(content)) and name.lower().endswith(".ibw"):
+        raise InputError(
+            f"{name} is a binary wave of Igor in version {version}, which holds a curve and not a map; load the image's wave (version 5)."
+        )
     if is_igor_wave(content) or (content.startswith(IGOR_MAGICS) and name.lower().endswith(".ibw")):
         return _IGOR
     extension = "." + name.rpartition(".")[2].lower() if "." in name else ""
@@ -145,10 +154,14 @@ def _scan_map(
     measured = {channel: stack for channel, stack in values.items() if np.isfinite(stack).any()}
     if not measured:
         raise InputError(f"{name} holds no measured value: all are NaN or infinite.")
-    notes = list(found.notes)
+    choice = choose_channel(measured)
+    elsewhere = say_what_else_there_is(found)
+    doubt = doubt_about(choice, tuple(measured))
+    warnings = (*found.warnings, *(sentence for sentence in (elsewhere, doubt) if sentence))
+    notes = [*warnings, *found.notes]
     if len(measured) < len(values):
         notes.append(f"{len(values) - len(measured)} of {len(values)} channels hold no measured value and were left out.")
-    notes += _say_how_much_is_there(measured)
+    notes += _say_how_much_is_there(measured, choice)
     pixel_size, known = _chosen_pixel_size(found.pixel_size_nm, pixel_size_nm, notes)
     return ScanMap(
         name=name,
@@ -156,12 +169,14 @@ def _scan_map(
         sha256=sha256,
         values=measured,
         units={channel: found.units.get(channel, "") for channel in measured},
-        bias_mv=_energies(found.bias_mv, measured, bias_mv, name),
+        bias_mv=_energies(found, measured, choice, bias_mv, name),
         pixel_size_nm=pixel_size,
         pixel_size_known=known,
         angle_deg=found.angle_deg,
         metadata=found.metadata,
         notes=tuple(notes),
+        warnings=warnings,
+        channel_bias_mv={channel: own for channel, own in found.channel_bias_mv.items() if channel in measured and bias_mv is None},
     )
 
 
@@ -172,9 +187,9 @@ def _finite_or_nan(stack: MapArray) -> MapArray:
     return stack
 
 
-def _say_how_much_is_there(values: Mapping[str, MapArray]) -> list[str]:
+def _say_how_much_is_there(values: Mapping[str, MapArray], choice: ChannelChoice) -> list[str]:
     """Return a sentence for the user where points are missing from the channel that is shown first."""
-    channel = default_channel(tuple(values))
+    channel = choice.name
     share = float(np.isfinite(values[channel]).mean())
     if share == 1.0:
         return []
@@ -193,13 +208,16 @@ def _chosen_pixel_size(
 
 
 def _energies(
-    from_file: NDArray[np.float64] | None, values: Mapping[str, MapArray], from_user: float | None, name: str
+    found: MapContent, values: Mapping[str, MapArray], choice: ChannelChoice, from_user: float | None, name: str
 ) -> NDArray[np.float64]:
+    """Return the energies of the channel that is shown first and of all that have none of their own."""
     count = max(len(stack) for stack in values.values())
     if from_user is not None:
         if count != 1:
             raise InputError(f"bias_mv is one number, but {name} has {count} layers; leave it out.")
         return np.array([float(from_user)])
-    if from_file is not None and len(from_file) == count:
-        return np.asarray(from_file, dtype=np.float64)
+    if choice.name in found.channel_bias_mv:
+        return found.channel_bias_mv[choice.name]
+    if found.bias_mv is not None and len(found.bias_mv) == count:
+        return np.asarray(found.bias_mv, dtype=np.float64)
     return np.full(count, np.nan)

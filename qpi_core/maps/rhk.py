@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
-from qpi_core.maps.names import unique_name
+from qpi_core.maps.channel_parts import content_of_parts
 from qpi_core.maps.regular_grid import find_regular_grid
 from qpi_core.maps.rhk_pages import IMAGE, LABEL, X_UNIT, Y_UNIT, Z_UNIT, DamagedPagesError, RhkPage, rhk_pages
-from qpi_core.maps.scan_map import MapArray, MapContent
-from qpi_core.maps.stack_axes import MV_PER_UNIT, NM_PER_UNIT
+from qpi_core.maps.scan_map import MapContent
+from qpi_core.maps.units import mv_per_unit, nm_per_unit
 
 RHK_MARK = "STiMage 005.".encode("utf-16-le")
 """Begins at the third byte of a .sm4 file."""
@@ -45,7 +45,7 @@ def read_rhk(content: bytes, name: str) -> MapContent:
     """Read images and grids of current-voltage spectra: each page is a channel.
 
     Images of one name that were measured at different bias are a stack in the file's order; spectra of one place are averaged. Pages of
-    another size than the largest stack, or image where there is none, are left out with a note. Rows at the end of the scan that hold no
+    another size than the largest stack, or image where there is none, are maps of their own. Rows at the end of the scan that hold no
     count are NaN.
 
     Raises:
@@ -59,23 +59,8 @@ def read_rhk(content: bytes, name: str) -> MapContent:
     if not found:
         raise InputError(f"{name} holds no image and no grid: its pages are spectra at points or other lines. Load the file of the scan.")
     channels = _stacked([channel for channel in found if channel.values.size])
-    largest = max(channels, key=lambda channel: (len(channel.values) > 1, channel.values.size))
-    values: dict[str, MapArray] = {}
-    units: dict[str, str] = {}
-    for channel in channels:
-        if channel.values.shape[1:] == largest.values.shape[1:] and len(channel.values) in (1, len(largest.values)):
-            title = unique_name(channel.title, values)
-            values[title], units[title] = channel.values, channel.unit
-    left_out = len(channels) - len(values) + len(pages) - len(found)
-    note = f"{left_out} of {len(pages)} pages were left out: another size than the largest stack or image, or single spectra."
-    return MapContent(
-        values=values,
-        units=units,
-        bias_mv=largest.bias_mv,
-        pixel_size_nm=largest.pixel_size_nm,
-        angle_deg=largest.angle_deg,
-        notes=(note,) if left_out else (),
-    )
+    curves = len(pages) - len(found)
+    return content_of_parts(channels, [f"{curves} of {len(pages)} pages were left out: spectra at single points."] if curves else [])
 
 
 def _stacked(channels: list[_Channel]) -> list[_Channel]:
@@ -101,7 +86,7 @@ def _image(page: RhkPage) -> _Channel:
     values = page.values.copy()
     scanned = np.flatnonzero(~page.empty)
     values[scanned[-1] + 1 if scanned.size else 0 :] = np.nan
-    scale_nm = NM_PER_UNIT.get((page.texts[X_UNIT] or page.texts[Y_UNIT]).replace("μ", "µ").lower(), np.nan)
+    scale_nm = nm_per_unit(page.texts[X_UNIT] or page.texts[Y_UNIT])
     sizes = abs(header.y_scale) * scale_nm, abs(header.x_scale) * scale_nm
     direction = _DIRECTIONS[header.direction] if header.direction < len(_DIRECTIONS) else ""
     return _Channel(
@@ -126,7 +111,7 @@ def _grid(page: RhkPage) -> _Channel | None:
     np.add.at(counts, cells, np.isfinite(spectra))
     means = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
     header, unit = page.header, page.texts[Z_UNIT]
-    factor = MV_PER_UNIT.get(page.texts[X_UNIT].lower(), np.nan)
+    factor = mv_per_unit(page.texts[X_UNIT])
     bias: NDArray[np.float64] = factor * (header.x_offset + header.x_scale * np.arange(header.width, dtype=np.float64))
     return _Channel(
         title=_title(page.texts[LABEL] or "spectra", unit),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,22 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
+from qpi_core.maps.channel_choice import ChannelChoice, choose_channel, doubt_about
 from qpi_core.validation import require_pixel_size
 
 MapArray = NDArray[np.floating[Any]]
 
-_CONDUCTANCE_NAMES = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        r"\bd\s*i\s*/?\s*d\s*v\b|\bldos\b|conductance",
-        r"\bli\s+demod\s*1\s*x|\block[-_ ]?in\s*(1\s*)?_?x\b|\blix\b",
-        r"\bli\s+demod\s*\d?\s*x|\block[-_ ]?in.*\bx\b",
-        r"\block[-_ ]?in(?!.*y\b)|\bli\s+demod(?!.*y\b)|\blia\b(?!.*y\b)",
-        r"\block[-_ ]?in|\bli\s+demod|\blia\b",
-        r"\baux\s*\d?\s*\(v\)",  # curves over the bias on Omicron's auxiliary input: the lock-in's output
-    )
-)
-_BACKWARD = re.compile(r"\bbwd\b|backward|retrace", re.IGNORECASE)
 _SINGLE_BIAS_TOLERANCE_MV = 0.5
 SIZE_UNKNOWN = "The file does not say how large the map is: lengths count pixels (1 px = 1 nm) until a pixel size is given."
 
@@ -44,6 +32,9 @@ class MapContent:
         angle_deg: rotation of the scan frame as the instrument wrote it, degrees clockwise.
         metadata: what else the header says, as text.
         notes: plain sentences on how the file was read.
+        warnings: plain sentences on what to beware of: the file disagrees with itself, or does not say what it should.
+        channel_bias_mv: channel name to (layers,) energies of its own, where channels were measured at different ones.
+        others: channels of other sizes, which do not fit into the same map.
     """
 
     values: Mapping[str, MapArray]
@@ -53,6 +44,9 @@ class MapContent:
     angle_deg: float = 0.0
     metadata: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    channel_bias_mv: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    others: tuple[MapContent, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +61,14 @@ class ScanMap:
             units of the file (`units`), never rescaled beyond the calibration that the file states.
         units: channel name to unit, "" where the file has none.
         bias_mv: (energies,), NaN where the file does not say.
+        channel_bias_mv: channel name to (layers,) energies of its own, where channels were measured at different ones (`energies`).
         pixel_size_nm: (dy, dx). Where the file does not say (`pixel_size_known` is False) it is (1.0, 1.0), so that lengths count
             pixels, and `notes` says so.
         pixel_size_known: whether the pixel size came from the file or from the user.
         angle_deg: rotation of the scan frame, degrees clockwise; the arrays are in the frame, not rotated back.
         metadata: header entries as text.
-        notes: plain sentences on how the file was read.
+        notes: plain sentences on how the file was read, the warnings first.
+        warnings: those of the notes that the user should act on: the file disagrees with itself, or does not say what it should.
     """
 
     name: str
@@ -86,6 +82,8 @@ class ScanMap:
     angle_deg: float = 0.0
     metadata: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    channel_bias_mv: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -99,18 +97,36 @@ class ScanMap:
         return int(height), int(width)
 
     @cached_property
+    def channel_choice(self) -> ChannelChoice:
+        """Return the channel that is shown first, and whether the file leaves no other choice."""
+        return choose_channel(self.values)
+
+    @property
     def default_channel(self) -> str:
-        """Return the dI/dV channel where there is one, else the first channel."""
-        return default_channel(self.channels)
+        """Return the dI/dV channel where there is one, else the first one that is not constant, forward and of several layers if any is."""
+        return self.channel_choice.name
 
     @cached_property
     def complete(self) -> float:
         """Return the fraction of points of the default channel that were measured, in (0, 1]."""
         return float(np.mean(np.isfinite(self.values[self.default_channel])))
 
+    def sentences(self, channel: str | None = None) -> tuple[str, ...]:
+        """Return the notes as lines to print, the warnings marked as such; a doubt about the channel only where none was chosen."""
+        doubt = doubt_about(self.channel_choice, self.channels) if channel is not None else ""
+        return tuple(f"Warning: {note}" if note in self.warnings else note for note in self.notes if note != doubt or not doubt)
+
     def unit(self, channel: str | None = None) -> str:
         """Return the unit of a channel, "" where the file has none."""
         return self.units.get(self._channel(channel), "")
+
+    def energies(self, channel: str | None = None) -> NDArray[np.float64]:
+        """Return the energies of a channel's layers in mV, (layers,); NaN where the file does not say, or for a channel measured once."""
+        name, own = self._channel(channel), self.channel_bias_mv.get(self._channel(channel))
+        if own is not None:
+            return own
+        count = len(self.values[name])
+        return self.bias_mv if len(self.bias_mv) == count else np.full(count, np.nan)
 
     def stack(self, channel: str | None = None) -> MapArray:
         """Return a channel as (energies, height, width); treat it as read-only.
@@ -139,9 +155,9 @@ class ScanMap:
         count = len(self.stack(channel))
         if bias_mv is not None and index is not None:
             raise InputError("layer takes bias_mv or index, not both; leave one out.")
-        if count == 1 and len(self.bias_mv) > 1:
+        if count == 1 and len(self.bias_mv) > 1 and self._channel(channel) not in self.channel_bias_mv:
             return 0
-        number = self._nearest_layer(bias_mv) if bias_mv is not None else (index or 0)
+        number = self._nearest_layer(self.energies(channel), bias_mv) if bias_mv is not None else (index or 0)
         if not -count <= number < count:
             raise InputError(f"index {number} is beyond the {count} layers of {self.name}; choose 0 to {count - 1}.")
         return number % count
@@ -158,27 +174,16 @@ class ScanMap:
             raise InputError(f"{self.name} has no channel {channel!r}; it has {', '.join(repr(name) for name in self.channels)}.")
         return channel
 
-    def _nearest_layer(self, bias_mv: float) -> int:
-        known = np.isfinite(self.bias_mv)
+    def _nearest_layer(self, energies: NDArray[np.float64], bias_mv: float) -> int:
+        known = np.isfinite(energies)
         if not known.any():
             raise InputError(f"{self.name} does not say at which bias it was measured; choose a layer by index instead of bias_mv.")
-        distance = np.where(known, np.abs(self.bias_mv - bias_mv), np.inf)
+        distance = np.where(known, np.abs(energies - bias_mv), np.inf)
         nearest = int(np.argmin(distance))
-        steps = np.abs(np.diff(self.bias_mv[known]))
+        steps = np.abs(np.diff(energies[known]))
         tolerance = max(_SINGLE_BIAS_TOLERANCE_MV, float(steps.max()) / 2 if steps.size else 0.0) * (1 + 1e-9)
         if not distance[nearest] <= tolerance:
-            low, high = np.nanmin(self.bias_mv), np.nanmax(self.bias_mv)
+            low, high = np.nanmin(energies), np.nanmax(energies)
             measured = f"at {low:.6g} mV" if low == high else f"from {low:.6g} to {high:.6g} mV"
             raise InputError(f"bias_mv = {bias_mv:.6g} was not measured in {self.name}; it was measured {measured}.")
         return nearest
-
-
-def default_channel(names: tuple[str, ...]) -> str:
-    """Return the forward dI/dV channel by its usual names (dI/dV, LI Demod 1 X, LockinX ...), else the first channel."""
-    forward = [name for name in names if not _BACKWARD.search(name)]
-    for candidates in (forward, list(names)):
-        for pattern in _CONDUCTANCE_NAMES:
-            for name in candidates:
-                if pattern.search(name):
-                    return name
-    return (forward or list(names))[0]

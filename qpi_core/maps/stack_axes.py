@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-NM_PER_UNIT = {"m": 1e9, "mm": 1e6, "um": 1e3, "µm": 1e3, "nm": 1.0, "pm": 1e-3, "å": 0.1, "a": 0.1, "angstrom": 0.1}
-MV_PER_UNIT = {"v": 1e3, "mv": 1.0, "ev": 1e3, "mev": 1.0, "volt": 1e3, "volts": 1e3}
+from qpi_core.maps.units import mv_per_unit, nm_per_unit
 
 _BIAS_NAMES = ("bias", "energy", "energies", "voltage", "v", "e", "sample_bias", "sweep")
 _SUFFIXES = {"_mv": 1.0, "_mev": 1.0, "_v": 1e3, "_ev": 1e3}
@@ -34,8 +33,9 @@ def bias_in_mv(name: str, unit: str, values: NDArray[np.float64]) -> NDArray[np.
     for suffix, factor in _SUFFIXES.items():
         if plain.endswith(suffix) and plain.removesuffix(suffix) in _BIAS_NAMES:
             return values * factor
-    if plain in _BIAS_NAMES and unit.strip().lower() in MV_PER_UNIT:
-        return values * MV_PER_UNIT[unit.strip().lower()]
+    factor = mv_per_unit(unit)
+    if plain in _BIAS_NAMES and not np.isnan(factor):
+        return values * factor
     return values if plain == "bias" and not unit else None
 
 
@@ -44,8 +44,8 @@ def steps_nm(vectors: Mapping[str, tuple[NDArray[np.float64], str]], shape: tupl
     steps: dict[str, float] = {}
     for name, (values, unit) in vectors.items():
         axis = name.rpartition("/")[2].lower()
-        factor = NM_PER_UNIT.get(unit.strip().replace("μ", "µ").lower())
-        if axis not in ("x", "y") or factor is None or len(values) != shape[-1 if axis == "x" else -2]:
+        factor = nm_per_unit(unit)
+        if axis not in ("x", "y") or np.isnan(factor) or len(values) != shape[-1 if axis == "x" else -2]:
             continue
         differences = np.diff(values)
         step = abs(float(differences.mean()))

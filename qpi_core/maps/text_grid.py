@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -10,17 +11,20 @@ from numpy.typing import NDArray
 
 from qpi_core.errors import InputError
 from qpi_core.maps.limits import MAX_VALUES
+from qpi_core.maps.point_list import headings, names_points, read_points
 from qpi_core.maps.scan_map import MapContent
+from qpi_core.maps.units import nm_per_unit
 
 _COMMENT_MARKS = ("#", "%", "//")
 _MISSING = {"", "nan", "-nan", "na", "n/a", "null", "none", "--"}
-_NM_PER_UNIT = {"m": 1e9, "mm": 1e6, "um": 1e3, "µm": 1e3, "nm": 1.0, "pm": 1e-3, "å": 0.1, "a": 0.1}
 _SIZE_COMMENT = re.compile(r"(width|height)\s*[:=]\s*([-+0-9.,eE]+)\s*([a-zA-ZµμåÅ]+)", re.IGNORECASE)
 _MAX_TEXT_BYTES = 2**29
 
 
 def read_text(content: bytes, name: str) -> MapContent:
-    """Read a grid of numbers; comment lines may hold "Width: 10 nm" and "Height: 10 nm", as Gwyddion's export has them.
+    """Read a grid of numbers, or a list of points x, y, z ... on a grid.
+
+    Comment lines may hold "Width: 10 nm" and "Height: 10 nm", as Gwyddion's export has them, or name the columns of the points.
 
     Raises:
         InputError: not text, text among the numbers, lines of different length, or no numbers.
@@ -28,6 +32,7 @@ def read_text(content: bytes, name: str) -> MapContent:
     comments, lines = _lines(decode(content, name))
     if not lines:
         raise InputError(f"{name} holds no numbers; it must hold one line of numbers for each row of the map.")
+    lines, heading = _without_heading(lines, comments)
     first_number, first_line = lines[0]
     delimiter, decimal_comma = _delimiter([line for _, line in lines[:50]])
     if len(lines) * max(1, len(_split(first_line, delimiter))) > MAX_VALUES:
@@ -35,9 +40,22 @@ def read_text(content: bytes, name: str) -> MapContent:
     grid, labelled = _without_labels(_parse(lines, delimiter, decimal_comma, name))
     if prod(grid.shape) == 0 or first_number < 1:
         raise InputError(f"{name} holds no numbers; it must hold one line of numbers for each row of the map.")
+    listed = read_points(grid, headings(heading, grid.shape[1]), name)
+    if listed is not None:
+        return replace(listed, notes=(*listed.notes, *(["Commas were read as decimal commas."] if decimal_comma else [])))
     notes = ["Commas were read as decimal commas."] if decimal_comma else []
     notes += ["The first line and the first column only number the others and were left out."] if labelled else []
     return MapContent(values={"data": grid[np.newaxis]}, pixel_size_nm=_pixel_size(comments, grid.shape), notes=tuple(notes))
+
+
+def _without_heading(lines: list[tuple[int, str]], comments: list[str]) -> tuple[list[tuple[int, str]], str]:
+    """Return the lines of numbers, and the line that names the columns of a list of points: the first one, or a comment."""
+    first = lines[0][1]
+    sample = [line for _, line in lines[1:50]] or [first]
+    columns = len(_split(sample[-1], _delimiter(sample)[0]))
+    if len(lines) > 1 and names_points(headings(first, columns)):
+        return lines[1:], first
+    return lines, next((comment for comment in reversed(comments) if names_points(headings(comment, columns))), "")
 
 
 def decode(content: bytes, name: str) -> str:
@@ -130,10 +148,9 @@ def _pixel_size(comments: list[str], shape: tuple[int, ...]) -> tuple[float, flo
     sizes: dict[str, float] = {}
     for comment in comments:
         match = _SIZE_COMMENT.search(comment)
-        unit = match[3].replace("μ", "µ").lower() if match else ""
-        if match and unit in _NM_PER_UNIT:
+        if match and not np.isnan(nm_per_unit(match[3])):
             try:
-                sizes[match[1].lower()] = float(match[2].replace(",", ".")) * _NM_PER_UNIT[unit]
+                sizes[match[1].lower()] = float(match[2].replace(",", ".")) * nm_per_unit(match[3])
             except ValueError:
                 continue
     if not sizes.keys() >= {"width", "height"} or min(sizes.values()) <= 0:

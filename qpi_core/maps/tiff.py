@@ -15,11 +15,11 @@ from qpi_core.maps.images import grey_values
 from qpi_core.maps.limits import require_plausible_packing, require_plausible_size
 from qpi_core.maps.scan_map import MapContent
 from qpi_core.maps.tiff_strips import decoded_page
+from qpi_core.maps.units import nm_per_unit
 
 # tifffile logs every damaged tag; the sentence that the user gets is enough.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
-_NM_PER_UNIT = {"nm": 1.0, "um": 1e3, "µm": 1e3, "\\u00B5m": 1e3, "micron": 1e3, "mm": 1e6, "m": 1e9, "a": 0.1, "å": 0.1, "angstrom": 0.1}
 _MAX_PAGES = 10_000
 
 
@@ -77,16 +77,16 @@ def _require_pages_fit(tiff: Any, name: str) -> None:
 
 def _imagej_pixel_size(tiff: Any) -> tuple[float, float] | None:
     """Return (dy, dx) in nm where ImageJ wrote a unit of length; the resolution is in pixels a unit."""
-    unit = str((tiff.imagej_metadata or {}).get("unit", "")).strip().lower()
+    unit = str((tiff.imagej_metadata or {}).get("unit", ""))
     tags = tiff.pages[0].tags
-    if unit not in _NM_PER_UNIT or "XResolution" not in tags or "YResolution" not in tags:
+    if np.isnan(nm_per_unit(unit)) or "XResolution" not in tags or "YResolution" not in tags:
         return None
     sizes = []
     for tag in ("YResolution", "XResolution"):
         pixels, units = tags[tag].value
         if pixels <= 0 or units <= 0:
             return None
-        sizes.append(units / pixels * _NM_PER_UNIT[unit])
+        sizes.append(units / pixels * nm_per_unit(unit))
     return sizes[0], sizes[1]
 
 

@@ -7,13 +7,14 @@ import re
 import numpy as np
 
 from qpi_core.errors import InputError
+from qpi_core.maps.header_entries import read_entries
 from qpi_core.maps.limits import require_plausible_size
+from qpi_core.maps.names import decoded
 from qpi_core.maps.scan_map import MapArray, MapContent
+from qpi_core.maps.units import mv_per_unit, nm_per_unit
 
 WSXM_MAGIC = b"WSxM file copyright"
 _TYPES = {"double": "<f8", "float": "<f4", "short": "<i2", "short data": "<i2"}
-_NM_PER_UNIT = {"m": 1e9, "mm": 1e6, "um": 1e3, "µm": 1e3, "nm": 1.0, "å": 0.1, "a": 0.1, "pm": 1e-3}
-_MV_PER_UNIT = {"v": 1e3, "mv": 1.0}
 
 
 def read_wsxm(content: bytes, name: str) -> MapContent:
@@ -25,7 +26,7 @@ def read_wsxm(content: bytes, name: str) -> MapContent:
     end = re.search(rb"\[Header end\]\r?\n", content[: 2**20])
     if end is None or b"SxM Image file" not in content[:200]:
         raise InputError(f"{name} is a WSxM file but not a complete image; open it in WSxM and save it as an image (.stp).")
-    header = _entries(_decoded(content[: end.end()]))
+    header = _entries(decoded(content[: end.end()]))
     height, width = (_whole(header, key, name) for key in ("Number of rows", "Number of columns"))
     require_plausible_size(name, (height, width), len(content))
     dtype = np.dtype(_TYPES.get(header.get("Image Data Type", "short").lower(), "<i2"))
@@ -42,29 +43,22 @@ def read_wsxm(content: bytes, name: str) -> MapContent:
     return MapContent(
         values={channel: values},
         units={channel: unit},
-        bias_mv=np.array([volts * _MV_PER_UNIT.get(volt_unit.lower(), np.nan)]),
+        bias_mv=np.array([volts * mv_per_unit(volt_unit)]),
         pixel_size_nm=_pixel_size(header, height, width),
         metadata=header,
     )
 
 
-def _decoded(text: bytes) -> str:
-    try:
-        return text.decode("utf-8")
-    except UnicodeDecodeError:
-        return text.decode("latin-1")
-
-
 def _entries(text: str) -> dict[str, str]:
     pairs = (line.partition(":") for line in text.splitlines())
-    return {key.strip(): value.strip() for key, colon, value in pairs if colon}
+    return read_entries((key.strip(), value.strip()) for key, colon, value in pairs if colon).values
 
 
 def _pixel_size(header: dict[str, str], height: int, width: int) -> tuple[float, float] | None:
     sizes = []
     for key in ("Y Amplitude", "X Amplitude"):
         value, unit = _quantity(header.get(key, ""))
-        sizes.append(value * _NM_PER_UNIT.get(unit.replace("μ", "µ").replace("\u212b", "Å").lower(), np.nan))
+        sizes.append(value * nm_per_unit(unit))
     return (sizes[0] / height, sizes[1] / width) if all(size > 0 for size in sizes) else None
 
 

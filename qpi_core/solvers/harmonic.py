@@ -15,7 +15,7 @@ from qpi_core.solvers.harmonic_answer import harmonic_solution, with_superpositi
 from qpi_core.solvers.harmonic_model import fit_harmonics
 from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS, HarmonicStart
 from qpi_core.solvers.solution import KernelSolution
-from qpi_core.validation import require_pixel_size, require_problem
+from qpi_core.validation import is_constant, require_pixel_size, require_problem
 
 Array = NDArray[np.float64]
 
@@ -58,11 +58,6 @@ def _require_orders(symmetry_orders: tuple[int, ...]) -> tuple[int, ...]:
     if not candidates or min(candidates) < 0 or max(candidates) > 12:
         raise InputError(f"symmetry_orders must hold whole numbers from 0 to 12, but it is {symmetry_orders!r}.")
     return candidates
-
-
-def is_constant(values: NDArray[np.float32]) -> bool:
-    """Tell whether a map varies by no more than single precision does."""
-    return float(np.nanstd(values, dtype=np.float64)) <= 1e-6 * float(np.nanmax(np.abs(values)))
 
 
 def nothing_to_see(values: NDArray[np.float32], size: int) -> KernelSolution:

@@ -91,9 +91,9 @@ def _lags(count: int) -> NDArray[np.intp]:
     return np.asarray(np.abs(np.arange(count)[:, None] - np.arange(count)), dtype=np.intp)
 
 
-def low_rank_factor(covariance: Array) -> Array:
-    """Return F, (nodes, rank), with F F^T = covariance to 1e-8 of its largest entry (pivoted Cholesky)."""
-    factor, pivots, rank, _ = dpstrf(covariance, tol=_RANK_TOLERANCE * float(covariance.diagonal().max()), lower=1)
+def low_rank_factor(covariance: Array, tolerance: float = _RANK_TOLERANCE) -> Array:
+    """Return F, (nodes, rank), with F F^T = covariance to a tolerance relative to its largest entry (pivoted Cholesky)."""
+    factor, pivots, rank, _ = dpstrf(covariance, tol=tolerance * float(covariance.diagonal().max()), lower=1)
     lower = np.tril(factor)[:, :rank]
     result: Array = np.empty_like(lower)
     result[pivots - 1] = lower

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, take_samples
 from qpi_core.solvers.harmonic_orders import choose_orders, doubtful_orders
 from qpi_core.solvers.harmonic_search import Fit, refine, without_dephasing
@@ -38,6 +39,7 @@ class HarmonicModel:
         floor: least noise variance.
         excess: the strongest projection of the residual onto an angular order over that of white noise; 1 where there is none.
         stretch: of the coordinates in which all of this holds; None is nothing.
+        whitener: turns the noise of the map into white noise (the equations are those of the whitened map); None where it is white.
     """
 
     samples: MapSamples
@@ -49,11 +51,18 @@ class HarmonicModel:
     floor: float
     excess: float
     stretch: Stretch | None = None
+    whitener: Whitener | None = None
 
     @cached_property
     def frame(self) -> SolverFrame:
         """The coordinates in which all of this holds."""
         return SolverFrame(self.aspect, None if self.stretch is None else self.stretch.matrix)
+
+    def whitened(self, rows: Array) -> Array:
+        """Return values at the samples, (pixels, k), as white noise sees them: about the mean, or through the whitener."""
+        if self.whitener is None:
+            return np.asarray(rows - rows.mean(axis=0))
+        return self.whitener.at(*self.frame.indices(self.samples), rows)
 
 
 def fit_harmonics(
@@ -76,7 +85,7 @@ def fit_harmonics(
     begun = start or start_harmonics(*problem)
     chosen = None
     doubtful = extended and bool(doubtful_orders(begun, symmetry_orders))
-    if extended and stretchable and (doubtful or begun.stretch is not None):
+    if extended and stretchable and begun.whitener is None and (doubtful or begun.stretch is not None):
         found = find_stretch(*problem, begun)
         if begun.stretch is not None:
             begun = start_harmonics(*problem)
@@ -106,7 +115,7 @@ def fit_harmonics(
     stretch = None
     if begun.stretch is not None:
         stretch = describe_stretch(begun, fit, equations.pixels) if extended else Stretch.known(begun.stretch, fit.evidence.profiles)
-    return HarmonicModel(samples, splines, equations, fit, chosen.selection, aspect, floor, chosen.excess, stretch)
+    return HarmonicModel(samples, splines, equations, fit, chosen.selection, aspect, floor, chosen.excess, stretch, begun.whitener)
 
 
 def pattern_gain(model: HarmonicModel) -> float:

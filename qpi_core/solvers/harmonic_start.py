@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, furthest_offset, take_samples
 from qpi_core.solvers.harmonic_posterior import Renderer
 from qpi_core.solvers.harmonic_selection import Selection, select_orders
@@ -39,6 +40,7 @@ class HarmonicStart:
         aspect: (dy, dx) of a pixel in solver units.
         floor: least noise variance.
         stretch: (2,) numbers a and b of the stretch (see harmonic_stretch) of the coordinates; None is nothing.
+        whitener: turns the noise of the map into white noise (the design is whitened already); None where it is white.
     """
 
     samples: MapSamples
@@ -48,6 +50,7 @@ class HarmonicStart:
     aspect: tuple[float, float]
     floor: float
     stretch: Array | None = None
+    whitener: Whitener | None = None
 
     @property
     def frame(self) -> SolverFrame:

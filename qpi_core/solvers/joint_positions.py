@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, cholesky
 
-from qpi_core.solvers.harmonic_basis import design_tiles
 from qpi_core.solvers.harmonic_evidence import posterior_factor
 from qpi_core.solvers.harmonic_model import HarmonicModel
 from qpi_core.solvers.harmonic_posterior import Renderer
+from qpi_core.solvers.map_products import map_products
 from qpi_core.solvers.position_sensitivities import defect_slopes, solve_again
 
 Array = NDArray[np.float64]
@@ -55,31 +55,18 @@ def joint_system(model: HarmonicModel) -> JointSystem:
 
     All pixels that the kernel reaches count, unlike in sensitivities(): what the profiles take over is known only for all of them.
     """
-    samples, splines, point = model.samples, model.splines, model.fit.hyperparameters
-    profiles = model.fit.evidence.profiles
-    coefficients, background = profiles @ splines.interpolation.T, model.equations.background(profiles)
-    count, pixels = len(samples.positions), samples.values.size
-    information, pull, sums = np.zeros((3 * count, 3 * count)), np.zeros(3 * count), np.zeros(3 * count)
-    onto, basis_sum, squares = np.zeros((*coefficients.shape, 3 * count)), np.zeros(coefficients.shape), 0.0
-    for part, design in design_tiles(samples, splines, point.orders):
-        residual = samples.values[part] - background - np.einsum("apk,ak->p", design, coefficients)
-        squares += float(residual @ residual)
-        basis_sum += design.sum(axis=1)
-        near, _, jacobian = defect_slopes(model, samples, part)
-        columns = np.concatenate([near, near + count, near + 2 * count])
-        information[np.ix_(columns, columns)] += jacobian.T @ jacobian
-        pull[columns] += jacobian.T @ residual
-        sums[columns] += jacobian.sum(axis=0)
-        onto[:, :, columns] += np.matmul(design.transpose(0, 2, 1), jacobian)
-    information -= np.outer(sums, sums) / pixels
-    onto = splines.interpolation.T @ (onto - basis_sum[:, :, None] * sums / pixels)
-    if model.equations.subspace is not None:
-        onto = model.equations.subspace @ (model.equations.subspace.T @ onto)
-    factor = posterior_factor(model.equations, splines.nodes, point.radial, point.mixing())
-    taken_over = np.einsum("ank,anc->kc", factor, onto, optimize=True)
-    information -= taken_over.T @ taken_over
+    point, count = model.fit.hyperparameters, len(model.samples.positions)
+
+    def slopes(part: slice) -> tuple[NDArray[np.intp], Array]:
+        near, _, jacobian = defect_slopes(model, model.samples, part)
+        return np.concatenate([near, near + count, near + 2 * count]), jacobian
+
+    products = map_products(model, 3 * count, slopes)
+    factor = posterior_factor(model.equations, model.splines.nodes, point.radial, point.mixing())
+    taken_over = np.einsum("ank,anc->kc", factor, products.onto, optimize=True)
+    information = products.gram - taken_over.T @ taken_over
     response = -np.einsum("ank,kc->anc", factor, taken_over, optimize=True)
-    return JointSystem(information, pull, response, squares / pixels + model.floor)
+    return JointSystem(information, products.pull, response, products.variance)
 
 
 def converged(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import svd
 
+from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, angular_count, design_tiles
 
 Array = NDArray[np.float64]
@@ -76,8 +78,11 @@ class StoredDesign:
         self._mean_value = float(samples.values.mean())
         self._blocks: dict[tuple[int, int], Array] = {}
         self._samples = samples
+        self._pixels = samples.values.size
+        self._row_x, self._row_y = samples.x, samples.y
         self._source: StoredDesign | None = None
-        self._dimming = (np.empty((self._values.size, 0)), np.empty(0))
+        self._seen: Callable[[Array], Array] = lambda values: values
+        self._shift: Callable[[Array], Array] | None = None
         self.add_orders(orders)
 
     @property
@@ -92,8 +97,13 @@ class StoredDesign:
             return
         if self._source is not None:
             self._source.add_orders(missing)
-            self._design |= {order: self._dimmed(self._source._design[order]) for order in missing}
-            self._means |= {order: self._source._means[order] for order in missing}
+            for order in missing:
+                columns = self._source._design[order]
+                self._design[order] = np.ascontiguousarray(self._seen(columns))
+                self._means[order] = self._source._means[order]
+                if self._shift is not None:
+                    shift = self._shift(columns).reshape(-1, self._splines.count)
+                    self._means[order] = self._means[order] + shift @ self._splines.interpolation
             return
         design = np.empty((angular_count(missing), self._values.size, self._splines.count))
         for part, block in design_tiles(self._samples, self._splines, missing):
@@ -117,17 +127,44 @@ class StoredDesign:
         Args:
             columns: (pixels, m) the others' patterns in units of the noise, each with mean 0.
         """
-        seen = StoredDesign(self._samples, self._splines, ())
         left, singular, _ = svd(columns, full_matrices=False, check_finite=False)
-        seen._source, seen._dimming = self, (left, 1 - 1 / np.sqrt(1 + singular**2))
-        seen._values = seen._dimmed(self._values)
-        seen.add_orders(tuple(self._design))
+        share = 1 - 1 / np.sqrt(1 + singular**2)
+        return self._seen_through(lambda values: values - left @ (share * (left.T @ values).T).T)
+
+    def whitened(self, whitener: Whitener, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> StoredDesign:
+        """Return the design as it is seen past the coloured noise of a whitener: its rows are those of the whole map, in order.
+
+        Args:
+            whitener: of the map; every one of its measured pixels takes part.
+            rows, columns: (pixels,) where on the map the samples lie.
+        """
+        height, width = whitener.shape
+        place = rows * width + columns
+
+        def spread(values: Array) -> Array:
+            image = np.zeros((height * width, *values.shape[1:]))
+            image[place] = values
+            return image
+
+        seen = self._seen_through(
+            lambda values: whitener.at(rows, columns, values.reshape(values.shape[0], -1)).reshape(-1, *values.shape[1:]),
+            lambda values: whitener.means(spread(values)),
+        )
+        grid_y, grid_x = np.divmod(np.arange(height * width), width)
+        seen._row_x, seen._row_y = grid_x.astype(np.float64), grid_y.astype(np.float64)
         return seen
 
-    def _dimmed(self, values: Array) -> Array:
-        """Return values, (pixels, ...), less the share of other patterns that the noise does not explain."""
-        left, share = self._dimming
-        return values - left @ (share * (left.T @ values).T).T
+    def _seen_through(self, transform: Callable[[Array], Array], shift: Callable[[Array], Array] | None = None) -> StoredDesign:
+        """Return the design with its rows, and those of the values, multiplied by a matrix.
+
+        shift gives the constant that fits columns, (pixels, k), best, where that is no longer their mean.
+        """
+        seen = StoredDesign(self._samples, self._splines, ())
+        seen._source, seen._seen, seen._shift, seen._values = self, transform, shift, transform(self._values)
+        seen._pixels, seen._row_x, seen._row_y = self._pixels, self._row_x, self._row_y
+        seen._mean_value = self._mean_value + (0.0 if shift is None else float(shift(self._values[:, None])[0]))
+        seen.add_orders(tuple(self._design))
+        return seen
 
     def prior_columns(self, orders: tuple[int, ...], mixing: Array, factor: Array) -> Array:
         """Return (pixels, columns x k): what profiles mixing x factor, (a, columns) x (nodes, k), make of the map, about the mean."""
@@ -147,7 +184,7 @@ class StoredDesign:
         projection = np.concatenate([self._project(order) for order in orders])
         means = np.concatenate([self._means[order] for order in orders])
         total = float(self._values @ self._values)
-        return NormalEquations(orders, gram, projection, means, self._mean_value, total, self._values.size)
+        return NormalEquations(orders, gram, projection, means, self._mean_value, total, self._pixels)
 
     def equations_in(self, orders: tuple[int, ...], subspace: Array) -> NormalEquations:
         """Return the normal equations of any orders for profiles in the span of subspace, (nodes, k) orthonormal."""
@@ -158,7 +195,7 @@ class StoredDesign:
         projection = (flat.T @ self._values).reshape(size, width)
         means = np.concatenate([self._means[order] for order in orders]) @ subspace
         total = float(self._values @ self._values)
-        return NormalEquations(orders, np.ascontiguousarray(gram), projection, means, self._mean_value, total, self._values.size, subspace)
+        return NormalEquations(orders, np.ascontiguousarray(gram), projection, means, self._mean_value, total, self._pixels, subspace)
 
     def split(self, equations: NormalEquations) -> list[tuple[NormalEquations, Array, Array]]:
         """Return, for each quarter of the map, the equations without it, its design matrix and its values (about the mean).
@@ -167,7 +204,7 @@ class StoredDesign:
         """
         assert equations.subspace is not None
         flat = self._columns_in(equations.orders, equations.subspace)
-        right, lower = self._samples.x > np.median(self._samples.x), self._samples.y > np.median(self._samples.y)
+        right, lower = self._row_x > np.median(self._row_x), self._row_y > np.median(self._row_y)
         size, width = equations.projection.shape
         parts = []
         for quarter in range(4):

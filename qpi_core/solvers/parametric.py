@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
 
-from qpi_core.solvers.harmonic import is_constant, nothing_to_see
+from qpi_core.solvers.harmonic import nothing_to_see
 from qpi_core.solvers.harmonic_basis import MapSamples
 from qpi_core.solvers.harmonic_model import LEAST_GAIN, HarmonicModel, fit_harmonics, pattern_gain
 from qpi_core.solvers.harmonic_posterior import KernelGrid
@@ -22,7 +22,7 @@ from qpi_core.solvers.harmonic_selection import log_evidence
 from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS
 from qpi_core.solvers.normal_equations import NormalEquations, accumulate_equations
 from qpi_core.solvers.solution import KernelSolution
-from qpi_core.validation import require_pixel_size, require_problem
+from qpi_core.validation import is_constant, require_pixel_size, require_problem
 
 Array = NDArray[np.float64]
 

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.errors import InputError
-from qpi_core.solvers.harmonic import is_constant
 from qpi_core.solvers.harmonic_model import LEAST_GAIN, HarmonicModel, pattern_gain
 from qpi_core.solvers.harmonic_problem import HarmonicProblem
 from qpi_core.solvers.harmonic_selection import log_evidence
@@ -24,7 +23,14 @@ from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS
 from qpi_core.solvers.joint_positions import converged, joint_system, position_covariance
 from qpi_core.solvers.position_search import ValleySearch
 from qpi_core.solvers.position_sensitivities import sensitivities, solve_again
-from qpi_core.validation import require_kernel_size, require_observation, require_pixel_size, require_positions, require_weights
+from qpi_core.validation import (
+    is_constant,
+    require_kernel_size,
+    require_observation,
+    require_pixel_size,
+    require_positions,
+    require_weights,
+)
 
 Array = NDArray[np.float64]
 

@@ -21,11 +21,11 @@ from scipy.spatial import cKDTree
 
 from qpi_core.correlation import correlate_with_kernel
 from qpi_core.reconstruction import reconstruct
-from qpi_core.solvers.harmonic_basis import design_tiles
 from qpi_core.solvers.harmonic_evidence import posterior_factor
 from qpi_core.solvers.harmonic_model import HarmonicModel
 from qpi_core.solvers.harmonic_posterior import Renderer
 from qpi_core.solvers.harmonic_slopes import kernel_with_slopes
+from qpi_core.solvers.map_products import map_products
 
 Array = NDArray[np.float64]
 
@@ -111,29 +111,17 @@ class _Views:
 
 def _views(model: HarmonicModel, places: Array, kernel_gives_way: bool) -> _Views:
     """Return the views of defects at places (k, 2); with kernel_gives_way what the kernel's own solve can take over counts not."""
-    samples, splines, orders = model.samples, model.splines, model.fit.hyperparameters.orders
-    profiles = model.fit.evidence.profiles
-    coefficients = profiles @ splines.interpolation.T
+    samples, splines, point = model.samples, model.splines, model.fit.hyperparameters
     x, y = model.frame.coordinates(places).T
-    onto_basis = np.zeros((len(profiles), splines.count, len(places)))
-    overlap, response, pattern_sum = np.zeros((len(places), len(places))), np.zeros(len(places)), np.zeros(len(places))
-    basis_sum, squares, pixels = np.zeros(onto_basis.shape[:2]), 0.0, samples.values.size
-    background = model.equations.background(profiles)
-    for part, design in design_tiles(samples, splines, orders):
-        left = samples.values[part] - background - np.einsum("apk,ak->p", design, coefficients)
-        patterns, _, _ = kernel_with_slopes(splines, orders, profiles, samples.x[part, None] - x, samples.y[part, None] - y)
-        if kernel_gives_way:
-            onto_basis += np.matmul(design.transpose(0, 2, 1), patterns)
-            basis_sum += design.sum(axis=1)
-        pattern_sum += patterns.sum(axis=0)
-        overlap += patterns.T @ patterns
-        response += patterns.T @ left
-        squares += float(left @ left)
-    overlap -= np.outer(pattern_sum, pattern_sum) / pixels
+
+    def patterns(part: slice) -> tuple[None, Array]:
+        offsets = samples.x[part, None] - x, samples.y[part, None] - y
+        return None, kernel_with_slopes(splines, point.orders, model.fit.evidence.profiles, *offsets)[0]
+
+    products = map_products(model, len(places), patterns)
+    overlap = products.gram
     if kernel_gives_way:
-        onto_basis -= basis_sum[:, :, None] * pattern_sum / pixels
-        point = model.fit.hyperparameters
         factor = posterior_factor(model.equations, splines.nodes, point.radial, point.mixing())
-        taken_over = np.einsum("ank,anc->kc", factor, splines.interpolation.T @ onto_basis, optimize=True)
-        overlap -= taken_over.T @ taken_over
-    return _Views(response, overlap, squares / pixels + model.floor)
+        taken_over = np.einsum("ank,anc->kc", factor, products.onto, optimize=True)
+        overlap = overlap - taken_over.T @ taken_over
+    return _Views(products.pull, overlap, products.variance)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,24 @@ def require_stack(scan: ScanMap, channel: str | None, preparation: Preparation) 
     return count
 
 
+def require_one_class(labels: Sequence[str] | None) -> None:
+    """Refuse defects of several classes: one kernel for all of them would be that of none.
+
+    Args:
+        labels: the class of each defect on the prepared layers, or None.
+
+    Raises:
+        InputError: several classes.
+    """
+    counts = Counter(labels or ())
+    if len(counts) > 1:
+        listed = ", ".join(f"{label} ({count})" for label, count in counts.items())
+        raise InputError(
+            f"The positions name {len(counts)} classes of defects: {listed}. An energy stack is solved for one class only, so extract "
+            "its layers one by one, where every class gets its kernel, or take the classes out of the list if all defects are alike."
+        )
+
+
 def prepare_stack(
     scan: ScanMap, channel: str | None, preparation: Preparation, step: Callable[[int, int], None] | None = None
 ) -> PreparedStack:
@@ -78,6 +97,5 @@ def prepare_stack(
         raise InputError("Nothing of this stack was measured.")
     blank = np.full(last.values.shape, np.nan, dtype=np.float32)
     values = np.stack([prepared.get(index, blank) for index in range(count)])
-    bias = scan.bias_mv if len(scan.bias_mv) == count else np.full(count, np.nan)
     pitch = last.pixel_size_nm if scan.pixel_size_known else None
-    return PreparedStack(values, np.asarray(bias, dtype=np.float64), pitch, last.unit, last.coordinates)
+    return PreparedStack(values, np.asarray(scan.energies(channel), dtype=np.float64), pitch, last.unit, last.coordinates)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from qpi_core.diagnostics import warn_about_fit
 from qpi_core.grid import central_crop
 from qpi_core.reconstruction import reconstruct
-from qpi_core.solvers.harmonic import is_constant
 from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, furthest_offset, take_samples
 from qpi_core.solvers.harmonic_model import LEAST_GAIN
 from qpi_core.solvers.refined import NO_LONGER_SYMMETRIC, SYMMETRY_LOST
@@ -22,6 +21,7 @@ from qpi_core.stacks.layer_solver import NO_PATTERN, HarmonicLayer, LayerSolver
 from qpi_core.stacks.pilots import ModelKind, Pilot, choose_pilots, kinds_of_model, solve_pilot
 from qpi_core.stacks.shared_correction import SharedCorrection, plan_correction
 from qpi_core.stacks.shared_equations import accumulate_layers
+from qpi_core.validation import is_constant
 
 Say = Callable[[str], None]
 Stop = Callable[[], bool]

@@ -24,7 +24,7 @@ from qpi_core.stacks.estimate import StackEstimate
 from qpi_core.stacks.extraction import extract_stack
 from qpi_core.stacks.files import stack_files
 from qpi_core.stacks.layer_folder import LayerFolder
-from qpi_core.stacks.prepared_stack import PreparedStack, prepare_stack
+from qpi_core.stacks.prepared_stack import PreparedStack, prepare_stack, require_one_class
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,18 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
     Raises:
         InputError: whatever is wrong with the files or the options, in one sentence.
     """
-    scan = load_map(files.scan, files.scan_name, pixel_size_nm=options.pixel_size_nm)
+    scan = load_map(files.scan, files.scan_name, pixel_size_nm=options.pixel_size_nm, channel=options.channel)
     pitch = scan.pixel_size_nm if scan.pixel_size_known else None
     listed, name = read_source(files.positions, files.positions_name)
     positions = load_positions(listed, name, pixel_size_nm=pitch, shape=scan.shape)
     stack = prepare_stack(scan, options.channel, options.preparation)
     height, width = stack.values.shape[1:]
     moved = stack.coordinates.forward(positions.positions_px)
-    moved = moved[inside(moved, (height, width))]
+    there = inside(moved, (height, width))
+    moved = moved[there]
     if not len(moved):
         raise InputError(f"None of the {len(positions.positions_px)} positions lies on the prepared layers; crop less, or mark others.")
+    require_one_class(None if positions.labels is None else [label for label, stays in zip(positions.labels, there, strict=True) if stays])
     size = min(DEFAULT_KERNEL_SIZE, height, width) if options.kernel_size is None else options.kernel_size
     settings = {
         "qpi_core": qpi_core.__version__,
@@ -87,7 +89,7 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
         "positions_sha256": bytes_sha256(listed),
     }
     lost = len(positions.positions_px) - len(moved)
-    sentences = [*scan.notes, positions.description]
+    sentences = [*scan.sentences(options.channel), positions.description]
     if lost:
         sentences.append(f"{lost} of the positions lie outside of the prepared layers and were left out.")
     return StackInputs(scan, stack, moved, size, dict(json_ready(settings)), tuple(sentences))

@@ -30,13 +30,15 @@ def chunk_path(folder: Path, chunk: int) -> Path:
     return folder / f"chunk-{chunk:05d}.npy"
 
 
-def build_chunk(folder: Path, seed: int, chunk: int, shares: KernelShares, size: int = CHUNK, mix: SceneMix = USUAL) -> None:
+def build_chunk(
+    folder: Path, seed: int, chunk: int, shares: KernelShares, size: int = CHUNK, nuisance_share: float = 0.0, mix: SceneMix = USUAL
+) -> None:
     """Draw, solve and write one chunk, (size, CHANNELS + 1, FRAME_SIZE, FRAME_SIZE) float16, the kernel last; skip if it is there."""
     path = chunk_path(folder, chunk)
     if path.exists():
         return
     shape = MAP_SHAPES[int(np.random.default_rng([seed, 10**6 + chunk]).integers(len(MAP_SHAPES)))]
-    scenes = [draw_training_scene(seed, chunk * CHUNK + i, shape, shares, mix=mix) for i in range(size)]
+    scenes = [draw_training_scene(seed, chunk * CHUNK + i, shape, shares, nuisance_share=nuisance_share, mix=mix) for i in range(size)]
     parts = []
     for start in range(0, size, 16):
         some = scenes[start : start + 16]
@@ -61,25 +63,45 @@ class Chunk:
     number: int
     shares: KernelShares
     size: int
-    mix: SceneMix
+    nuisance_share: float = 0.0
+    mix: SceneMix = USUAL
 
     def write(self) -> None:
         """Write the chunk where it is missing."""
-        build_chunk(self.folder, self.seed, self.number, self.shares, self.size, self.mix)
+        build_chunk(self.folder, self.seed, self.number, self.shares, self.size, self.nuisance_share, self.mix)
 
 
-def build_pool(
-    folder: Path,
-    seed: int,
-    scenes: int,
-    shares: KernelShares,
-    cancelled: Callable[[], bool] = lambda: False,
-    processes: int = 1,
-    mix: SceneMix = USUAL,
-) -> None:
+@dataclass(frozen=True)
+class PoolPlan:
+    """What a pool holds.
+
+    Attributes:
+        folder: where it is written.
+        seed: of its scenes.
+        scenes: their number.
+        shares: kinds of kernels.
+        nuisance_share: share of the scenes with what measured maps add.
+        mix: how many defects, and how wrong the lists are.
+    """
+
+    folder: Path
+    seed: int
+    scenes: int
+    shares: KernelShares
+    nuisance_share: float = 0.0
+    mix: SceneMix = USUAL
+
+    def chunks(self) -> list[Chunk]:
+        """Return all chunks, written already or not."""
+        sizes = [min(CHUNK, self.scenes - number * CHUNK) for number in range(-(-self.scenes // CHUNK))]
+        return [
+            Chunk(self.folder, self.seed, number, self.shares, size, self.nuisance_share, self.mix) for number, size in enumerate(sizes)
+        ]
+
+
+def build_pool(plan: PoolPlan, cancelled: Callable[[], bool] = lambda: False, processes: int = 1) -> None:
     """Write every chunk that is missing, with a progress bar, in so many processes; stop between two chunks when cancelled."""
-    chunks = [Chunk(folder, seed, number, shares, min(CHUNK, scenes - number * CHUNK), mix) for number in range(-(-scenes // CHUNK))]
-    missing = [chunk for chunk in chunks if not chunk_path(folder, chunk.number).exists()]
+    missing = [chunk for chunk in plan.chunks() if not chunk_path(plan.folder, chunk.number).exists()]
     executor = InProcess() if processes == 1 else LocalProcesses(processes)
     outcomes = executor.map(Chunk.write, missing, cancelled=cancelled)
     for outcome in tqdm(outcomes, total=len(missing), desc="pool", unit="chunk", mininterval=5):

@@ -76,6 +76,7 @@ class Recipe:
         uncertainty_weight: of the latent's own log-variance in step 2 (negative log-likelihood about the mean, which it does not move);
             0 trains none.
         pool_scenes: scenes prepared for step 2 with kernel-frame inputs (each is used in eight orientations).
+        nuisance_share: share of those scenes that have what measured maps add, at random levels.
         map_noise: noise that is added to the (Y, M) maps of a stored data set, anew in every epoch: its standard deviation, relative to
             that of the map, is uniform between 0 and this.
         on_device: draw kernels and maps on the device that trains, instead of on the CPU (what needs a solver still comes from the pool).
@@ -97,11 +98,16 @@ class Recipe:
     kernel_loss_weight: float = 0.0
     uncertainty_weight: float = 0.0
     pool_scenes: int = 0
+    nuisance_share: float = 0.0
     map_noise: float = 0.0
     on_device: bool = False
     half_weights: bool = False
     photographs: StageRecipe | None = None
     notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.nuisance_share <= 1:
+            raise InputError(f"nuisance_share must be from 0 to 1, but it is {self.nuisance_share!r}.")
 
     def stage(self, name: Stage) -> StageRecipe:
         """Return the recipe of one stage."""
@@ -192,6 +198,7 @@ PRESETS: dict[str, Recipe] = {
         input_kind="kernel_frame",
         kernel_loss_weight=1.0,
         uncertainty_weight=0.01,
+        nuisance_share=0.3,
         pool_scenes=8_192,
         on_device=True,
         half_weights=True,

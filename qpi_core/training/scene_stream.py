@@ -11,12 +11,14 @@ from qpi_core.errors import InputError
 from qpi_core.grid import DEFAULT_PIXEL_SIZE_NM
 from qpi_core.networks.kernel_frame import FRAME_SIZE
 from qpi_core.synthesis.scenes import draw_positions, superpose
+from qpi_core.training.scene_nuisances import measured_map
 from qpi_core.training.streams import KernelShares, draw_pattern, sample_on_window
 
 MAP_SHAPES = ((64, 64), (64, 64), (64, 64), (48, 80), (56, 72), (96, 96))
 NOISE_RANGE = (0.01, 1.5)
 """Relative to the standard deviation of the clean map, log-uniform; a fifth of the scenes has none."""
 FEW_DEFECTS = 5
+_NUISANCE_STREAM = 0x4E554953
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,13 @@ class TrainingScene:
 
 
 def draw_training_scene(
-    seed: int, index: int, shape: tuple[int, int], shares: KernelShares, ideal_positions: bool = False, mix: SceneMix = USUAL
+    seed: int,
+    index: int,
+    shape: tuple[int, int],
+    shares: KernelShares,
+    ideal_positions: bool = False,
+    nuisance_share: float = 0.0,
+    mix: SceneMix = USUAL,
 ) -> TrainingScene:
     """Draw scene `index`: 1 to 300 defects (log-uniform), noise log-uniform or none, half of the scenes off the pixel grid.
 
@@ -73,6 +81,7 @@ def draw_training_scene(
         shape: of the map.
         shares: of the kernel families.
         ideal_positions: defects on the pixel grid and told exactly, as in the paper.
+        nuisance_share: probability that a scene has what measured maps add; the other scenes are the same with any share.
         mix: how many defects, and how wrong the lists are.
     """
     rng = np.random.default_rng([seed, index])
@@ -84,9 +93,13 @@ def draw_training_scene(
     positions = draw_positions(rng, count, shape, on_grid)
     clean = superpose(drawn.pattern, positions, shape, DEFAULT_PIXEL_SIZE_NM)
     level = 0.0 if rng.random() < 0.2 else float(np.exp(rng.uniform(*np.log(NOISE_RANGE))))
-    observation = clean + level * clean.std() * rng.standard_normal(shape)
+    noise, kernel = rng.standard_normal(shape), sample_on_window(drawn.pattern, FRAME_SIZE)
+    observation = clean + level * clean.std() * noise
+    if nuisance_share > 0 and np.random.default_rng([seed, index, _NUISANCE_STREAM]).random() < nuisance_share:
+        measured = measured_map((seed, index), drawn, positions, noise, level, shares)
+        observation, positions, kernel = measured.observation, measured.positions, np.float32(measured.sign) * kernel
     told = positions if ideal_positions else _as_told(rng, positions, shape, mix)
-    return TrainingScene(observation.astype(np.float32), told, sample_on_window(drawn.pattern, FRAME_SIZE))
+    return TrainingScene(observation.astype(np.float32), told, kernel)
 
 
 def _as_told(rng: np.random.Generator, positions: NDArray[np.float64], shape: tuple[int, int], mix: SceneMix) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ from qpi_core.training.kernel_vae_task import KernelSource, KernelVAETask
 from qpi_core.training.loop import HeldOut, train
 from qpi_core.training.one_step_task import OneStepTask, fresh_map_pairs
 from qpi_core.training.photographs import PhotographCrops
-from qpi_core.training.pool import PoolSource, build_pool
+from qpi_core.training.pool import PoolPlan, PoolSource, build_pool
 from qpi_core.training.pretrained import load_pretrained, start_from
 from qpi_core.training.recipes import Recipe, Stage, StageRecipe
 from qpi_core.training.streams import kernel_batch
@@ -189,8 +189,9 @@ def _one_step(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool])
 def prepare_pool(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool]) -> None:
     """Write the kernel-frame evidence of fresh scenes, where step 2 trains on it."""
     if run.dataset is None and run.recipe.input_kind == "kernel_frame" and accelerator.is_main_process:
-        recipe, folder = run.recipe, run.folder / "pool"
-        build_pool(folder, run.seed + 4, recipe.pool_scenes, recipe.shares, cancelled, run.processes, recipe.mix)
+        recipe = run.recipe
+        pool = PoolPlan(run.folder / "pool", run.seed + 4, recipe.pool_scenes, recipe.shares, recipe.nuisance_share, recipe.mix)
+        build_pool(pool, cancelled, run.processes)
     accelerator.wait_for_everyone()
 
 

@@ -199,3 +199,16 @@ def test_preparation_that_does_not_fit(inputs, capsys):
     assert "exclude each other" in capsys.readouterr().err
     assert extract(inputs, "--prepare", str(inputs / "map.npy")) == 2
     assert "map.npy is not a JSON file" in capsys.readouterr().err
+
+
+def test_where_the_channel_is_not_sure_all_are_listed(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "map.npz", height=rng.normal(size=(24, 24)), second=rng.normal(size=(24, 24)))
+    (tmp_path / "p.csv").write_text("x_px,y_px\n10,11\n")
+    command = ["extract", str(tmp_path / "map.npz"), "--positions", str(tmp_path / "p.csv"), "--method", "defect_average"]
+    assert main([*command, "--kernel-size", "9", "--out", str(tmp_path / "a")]) == 0
+    assert "Warning: The file does not say for certain which channel is dI/dV; height was taken. Its channels: height, second." in (
+        capsys.readouterr().out
+    )
+    assert main([*command, "--kernel-size", "9", "--channel", "height", "--out", str(tmp_path / "b")]) == 0
+    assert "which channel" not in capsys.readouterr().out

@@ -138,3 +138,15 @@ def test_one_layer_and_a_foreign_folder_get_a_sentence(inputs, capsys):
     assert stack(inputs, "--method", "tikhonov") == 2
     assert "give another folder" in capsys.readouterr().err
     assert (inputs / "out" / "kernels.npy").read_bytes() == b"dear to me"
+
+
+def test_a_list_of_several_classes_is_never_read_as_one(inputs, capsys):
+    x, y = np.loadtxt(inputs / "p.csv", delimiter=",", skiprows=1).T
+    (inputs / "p.csv").write_text(
+        "x_px,y_px,class\n" + "".join(f"{a},{b},{'AB'[k % 3 == 0]}\n" for k, (a, b) in enumerate(zip(x, y, strict=True)))
+    )
+    assert stack(inputs, "--method", "tikhonov") == 2
+    said = capsys.readouterr().err
+    assert "2 classes of defects: B (4), A (6)" in said and "one class only" in said and not (inputs / "out").exists()
+    (inputs / "p.csv").write_text("x_px,y_px,class\n" + "".join(f"{a},{b},A\n" for a, b in zip(x, y, strict=True)))
+    assert stack(inputs, "--method", "defect_average") == 0

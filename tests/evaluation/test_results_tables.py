@@ -74,3 +74,25 @@ def test_only_marked_places_are_filled(made):
     text = filled(page, made)
     assert made["ratio"] in text and made["main"] in text and "old" not in text
     assert filled(text, made) == text and text.startswith("before") and text.endswith("after")
+
+
+def test_nuisances_have_their_own_tables_and_touch_no_others():
+    plain = [*records("plain", (0.2,), METHODS[:-2]), *records("plain-tmatrix", (0.1,), METHODS[:-2])]
+    step = records("step-1", (1.0,), ("harmonic", "refined")) + records("step-1", (0.2,), ("tikhonov", "refined"))
+    made = tables(as_json([*plain, *step]), METHODS)
+    assert set(made) == {"nuisances", "nuisances_said"}
+    rows = [line.strip("| ").split(" | ") for line in made["nuisances"].splitlines()[2:]]
+    assert rows[0] == ["`plain`", "0.2", "0.00800", "0.00400", "0.00240", "**0.00360**", "1.0"]
+    assert rows[1][:2] == ["`plain-tmatrix`", "0.1"] and rows[1][-1] == "1.0"
+    # Each noise level is compared with the plain scenes of its own noise, where there are some.
+    assert rows[2] == ["`step-1`", "1", "-", "0.0200", "-", "**0.0180**", "-"]
+    assert rows[3] == ["`step-1`", "0.2", "0.00800", "-", "-", "**0.00360**", "1.0"]
+    said = made["nuisances_said"].splitlines()
+    assert "| `plain` | `refined` | 70 % | 94 % | 100 % | - | - | - |" in said
+    assert not any("`tikhonov`" in line for line in said)
+
+
+def test_scenes_with_nuisances_leave_the_protocols_tables_alone():
+    alone = tables(as_json(records("on-grid", (0.5,)) + records("band", (0.5,))), METHODS)
+    beside = tables(as_json(records("on-grid", (0.5,)) + records("band", (0.5,)) + records("step-1", (0.2,))), METHODS)
+    assert {name: beside[name] for name in alone} == alone

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from qpi_core.errors import InputError
-from qpi_core.evaluation.scenes import HELD_OUT_SEED, TUNING_SEED, VARIANTS, WIDE_SHAPE, defect_bin, draw_benchmark_scene
+from qpi_core.evaluation.scenes import HELD_OUT_SEED, TUNING_SEED, VARIANTS, WIDE_SHAPE, defect_bin, draw_benchmark_scene, meaning
+from qpi_core.synthesis.measured_scene import draw_measured_scene
 
 SEED = 5
 
@@ -105,3 +106,27 @@ def test_defect_bins_and_seeds():
         draw_benchmark_scene(SEED, 0, "hexagonal")
     with pytest.raises(InputError, match="noise_level"):
         draw_benchmark_scene(SEED, 0, "on-grid", -0.1)
+
+
+@pytest.mark.parametrize("variant", ["background-1", "second-10", "streaks-0.1+clicks-0.5", "all-weak-tmatrix"])
+def test_what_measured_maps_add_are_the_scenes_of_the_generator(variant):
+    scene, drawn = draw_benchmark_scene(SEED, 3, variant, 0.2), draw_measured_scene(variant, SEED, 3)
+    np.testing.assert_array_equal(scene.observation, drawn.observation)
+    np.testing.assert_array_equal(scene.positions, drawn.positions)
+    np.testing.assert_array_equal(scene.kernel, drawn.kernels["A"])
+    assert (scene.symmetry_order, scene.noise_sigma) == (drawn.symmetry_order, drawn.noise_sigma)
+    quiet = draw_benchmark_scene(SEED, 3, variant, 0.0)
+    assert quiet.noise_sigma == 0 and np.std(quiet.observation - scene.observation) > 0
+
+
+def test_a_list_is_right_where_it_holds_every_defect_where_it_is():
+    for variant in ("on-grid", "off-grid", "band", "plain", "second-30-listed"):
+        assert draw_benchmark_scene(SEED, 7, variant).list_is_right
+    for variant in ("clicks-0.5", "missing-10", "second-10", "all-weak"):
+        assert not draw_benchmark_scene(SEED, 7, variant).list_is_right
+
+
+def test_variants_have_a_meaning():
+    assert meaning("off-grid") == VARIANTS["off-grid"] and "second kind" in meaning("second-10")
+    assert meaning("streaks-0.7+step-2-tmatrix") == "streaks-0.7, step-2; kernels of the T-matrix"
+    assert meaning("something else") == "something else"

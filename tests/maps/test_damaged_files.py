@@ -9,6 +9,7 @@ from qpi_core.errors import InputError
 from qpi_core.maps import load_map, load_positions, write_gwy
 from tests.maps import written_files as written
 from tests.maps import written_matrix, written_rhk, written_tiff
+from tests.maps.written_containers import gwy, wave
 
 LAYER = written.asymmetric(12, 15)
 STACK = np.stack([LAYER, LAYER + 1, LAYER * 2])
@@ -38,6 +39,17 @@ MAPS = {
 }
 with contextlib.suppress(ImportError):
     MAPS["map.h5"] = written.hdf5(didv=STACK, bias_mv=np.arange(3.0))
+MAPS["sizes.gwy"] = gwy(("thumb", "µm", LAYER[:4, :5].astype(float)), ("dI/dV", "nm", LAYER.astype(float)), encoding="latin-1")
+MAPS["labels.ibw"] = wave(STACK, [f"Layer{k}Retrace" for k in range(len(STACK))], ">")
+PASS_TABLE = "\t0\t[P1]_LI_X\tA\tboth\t1\t0\n\t0\t[P2]_LI_X\tA\tboth\t1\t0\n"
+PASSES = b":Multipass-Config:\n\tBias_override\tBias_override_value\n" + b"\tTRUE\t3E-2\n" * 2 + b"\tTRUE\t-8E-2\n" * 2
+MAPS["multipass.sxm"] = written.sxm([LAYER] * 4, table=PASS_TABLE).replace(b":DATA_INFO:", PASSES + b":DATA_INFO:")
+SEGMENTS = "Segment Start (V), Segment End (V), Settling (s), Integration (s), Steps (xn)=0.2,0.1,0,0,4;0.1,-0.1,0,0,4"
+MAPS["segments.3ds"] = written.grid_3ds(
+    np.random.default_rng(3).normal(size=(5, 4, 2, 7)), channels=("Bias (V)", "LI X (A)"), extra=('Sweep Signal="Bias (V)"', SEGMENTS)
+)
+PLACES = np.mgrid[:6, :5].reshape(2, -1)[::-1]
+MAPS["points.txt"] = b"x_nm y_nm z_nm dIdV(S)\n" + written.text(np.vstack([PLACES, PLACES[0] + 0.5, PLACES[1] - 0.5]).T, " ")
 COUNTS = np.random.default_rng(3).integers(1, 999, size=(12, 15))
 MAPS["scan.sm4"] = written_rhk.sm4([{"counts": COUNTS}, {"counts": COUNTS + 1, "label": "Current", "unit": "A"}])
 SPECTRA = {"data_type": 1, "line_type": 7, "xy_unit": "V", "places": np.mgrid[:4, :5].reshape(2, -1).T}

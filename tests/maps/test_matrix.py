@@ -82,7 +82,9 @@ def test_settings_are_those_of_the_moment():
     changes = (b"", written.changed("GapVoltageControl", "Voltage", 0.5), written.changed("XYScanner", "Width", 9e-9))
     scan = load_map(written.archive(session(images, SMALLER, changes)), "session.zip")
     assert scan.channels == ("1_1 Z (m)", "1_2 Z (m)") and scan.pixel_size_nm == pytest.approx((1.0, 2.0))
-    assert any("1 of 3 images were left out" in note for note in scan.notes)
+    assert any("of another size" in warning and "'1_3 Z (m)' (9 x 6 px)" in warning for warning in scan.warnings)
+    third = load_map(written.archive(session(images, SMALLER, changes)), "session.zip", channel="1_3 Z (m)")
+    assert third.channels == ("1_3 Z (m)",) and third.pixel_size_nm == pytest.approx((1.0, 1.0))
     np.testing.assert_allclose(scan.layer("1_2 Z (m)"), z(UP[0] * 2))
     del images[names[0]]
     assert load_map(written.archive(session(images, SMALLER, changes[1:])), "session.zip").bias_mv.tolist() == [500]

@@ -48,7 +48,7 @@ def test_3ds_of_one_channel_reversed_and_with_odd_parameters():
         plain.replace(named, b'Experiment parameters=" X (m) ; Y (m);Z (m); "'),
         plain.replace(named, b'Experiment parameters="X (m);Y (m);Z (m);Scan:Current (A);Settling"'),  # more names than numbers
         plain.replace(named, b""),
-        plain.replace(b"Grid settings", b"Comment=\"a=b; Gr\xfc\xdfe\r\nand more\"\r\nGrid settings"),
+        plain.replace(b"Grid settings", b'Comment="a=b; Gr\xfc\xdfe\r\nand more"\r\nGrid settings'),
         header.replace(b"\r\n", b"\n") + b":HEADER_END:\n" + data,
     ):
         scan = load_map(content, "grid.3ds")

@@ -235,16 +235,6 @@ def test_a_layer_is_a_copy():
     np.testing.assert_array_equal(scan.layer(), LAYER)
 
 
-def test_default_channel_is_the_forward_conductance():
-    from qpi_core.maps.scan_map import default_channel
-
-    assert default_channel(("Z (m)", "Current (A)", "dI/dV [bwd] (A)", "dI/dV (A)")) == "dI/dV (A)"
-    assert default_channel(("Current (A)", "LockinX (V)", "LockinY (V)")) == "LockinX (V)"
-    assert default_channel(("Current (A)", "LI Demod 1 Y (A)", "LI Demod 1 X (A)")) == "LI Demod 1 X (A)"
-    assert default_channel(("Current [bwd] (A)", "Z (m)")) == "Z (m)"
-    assert default_channel(("Current (A)", "Lock-in (V)")) == "Lock-in (V)"
-
-
 def test_npz_is_never_unpacked_beyond_its_limit(monkeypatch):
     monkeypatch.setattr("qpi_core.maps.arrays.MAX_VALUES", 2**10)
     content = written.npz(a=np.zeros((256, 256)))

@@ -22,7 +22,7 @@ from qpi_core.networks.one_step import OneStepNetwork
 from qpi_core.training.dataset_source import _shuffled
 from qpi_core.training.kernel_vae_task import KernelVAETask
 from qpi_core.training.loop import HELD_OUT_NAME, LAST_TIMED, LOSS_NAME, HeldOut, fitted, learning_rate, train
-from qpi_core.training.pool import PoolSource, build_pool
+from qpi_core.training.pool import PoolPlan, PoolSource, build_pool
 from qpi_core.training.recipes import PRESETS, STAGES, StageRecipe, get_preset
 from qpi_core.training.scene_stream import SceneMix, draw_training_scene
 from qpi_core.training.stages import Run, describe, run_stage
@@ -109,9 +109,9 @@ def test_training_scenes_follow_their_seed_and_stay_on_the_map():
 
 @pytest.mark.slow
 def test_pool_is_complete_resumable_and_turns_inputs_with_kernels(tmp_path):
-    build_pool(tmp_path, 1, 6, MIXED)
+    build_pool(PoolPlan(tmp_path, 1, 6, MIXED))
     written = (tmp_path / "chunk-00000.npy").stat().st_mtime_ns
-    build_pool(tmp_path, 1, 6, MIXED)
+    build_pool(PoolPlan(tmp_path, 1, 6, MIXED))
     assert (tmp_path / "chunk-00000.npy").stat().st_mtime_ns == written
     inputs, kernels = PoolSource(tmp_path, 6, 0)(0, 12)
     assert inputs.shape == (12, CHANNELS, 64, 64) and kernels.shape == (12, 1, 64, 64)

@@ -127,11 +127,11 @@ class Preparation:
         chosen = scan.default_channel if channel is None else channel
         names = dict.fromkeys(name for step in self.steps for name in step.channels_needed(scan.channels))
         companions = {name: scan.stack(name)[number if len(scan.stack(name)) > 1 else 0] for name in names}
-        energy = float(scan.bias_mv[number]) if len(scan.stack(chosen)) == len(scan.bias_mv) else None
+        energy = float(scan.energies(chosen)[number])
         return self.apply(
             scan.stack(chosen)[number],
             scan.pixel_size_nm,
-            energy,
+            energy if np.isfinite(energy) else None,
             scan.unit(chosen),
             companions,
             {name: scan.unit(name) for name in names},

@@ -1,0 +1,175 @@
+"""Which parts of the background and noise model a map asks for.
+
+A score test against white noise (variance components at zero) decides whether anything is asked for at all. Then all terms are fitted
+together by the marginal likelihood and its gradient, and a term stays only if it raises the log likelihood by more than the price of
+its parameters (half the logarithm of the number of pixels each, Schwarz).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.linalg import LinAlgError
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from qpi_core.noise.components import Components, MixedModel, evaluate_components
+from qpi_core.noise.stationary import StationaryCovariance, StationaryParameters
+
+Array = NDArray[np.float64]
+
+TERMS: dict[str, tuple[str, ...]] = {
+    "background": ("background", "background_length"),
+    "rows": ("rows",),
+    "streaks": ("streaks", "streak_length"),
+}
+"""Terms of the stationary covariance with their parameters."""
+
+
+@dataclass(frozen=True)
+class SelectionOptions:
+    """Numbers that the choice depends on.
+
+    Attributes:
+        score: deviations of white noise beyond which a term may be there (the statistic has a longer tail than a Gaussian).
+        tried_lengths: correlation lengths in px at which a background is looked for.
+        least: variance ratio at which a term is started, and below which it is nothing.
+        most: largest variance ratio.
+        iterations: of one search.
+        gain: in log likelihood at which a search ends.
+    """
+
+    score: float = 5.0
+    tried_lengths: tuple[float, ...] = (3.0, 8.0, 16.0)
+    least: float = 1e-3
+    most: float = 1e6
+    iterations: int = 40
+    gain: float = 0.02
+
+
+@dataclass(frozen=True)
+class NoiseFit:
+    """Strengths at their optimum.
+
+    Attributes:
+        parameters: of the stationary covariance.
+        strengths: v_g of the groups; 0 where a group was dropped.
+        components: the marginal likelihood there.
+        searched: number of parameters that the data chose.
+    """
+
+    parameters: StationaryParameters
+    strengths: tuple[float, ...]
+    components: Components
+    searched: int
+
+    def worth(self, pixels: int) -> float:
+        """Return the log likelihood with the price of the parameters taken off."""
+        return -self.components.cost - 0.5 * self.searched * float(np.log(pixels))
+
+
+def score_white_noise(model: MixedModel, residual: Array, variance: float, options: SelectionOptions) -> dict[str, float]:
+    """Return by how many deviations of white noise a fit's residual asks for each term.
+
+    For a term D the statistic is z^T D z / sigma^2 - tr D over sqrt(2 tr D^2), z the residual (zero where not measured). What the fit
+    itself took up makes it smaller, never larger.
+    """
+    shape = (model.values.shape[0], model.values.shape[1])
+    height, width = shape
+    measured = np.isfinite(model.values)
+    image = (np.where(measured, residual, 0.0) / np.sqrt(variance))[..., None]
+    found = {}
+    for length in options.tried_lengths:
+        down = np.exp(-0.5 * (np.subtract.outer(np.arange(height), np.arange(height)) * model.aspect[0] / length) ** 2)
+        across = np.exp(-0.5 * (np.subtract.outer(np.arange(width), np.arange(width)) * model.aspect[1] / length) ** 2)
+        form = float(np.sum(image[..., 0] * (down @ image[..., 0] @ across)))
+        found[f"background {length:g}"] = (form - model.pixels) / np.sqrt(2 * float(np.sum(down**2) * np.sum(across**2)))
+    covariance = StationaryCovariance(shape, StationaryParameters(rows=1.0, streaks=1.0), model.aspect)
+    forms = dict(zip(StationaryParameters.names(), covariance.quadratic_forms(image), strict=True))
+    streaky = np.exp(-np.abs(np.subtract.outer(np.arange(width), np.arange(width))) * model.aspect[1] / 6.0)
+    found["rows"] = (forms["rows"] - model.pixels) / np.sqrt(2.0 * height * width**2)
+    found["streaks"] = (forms["streaks"] - model.pixels) / np.sqrt(2.0 * height * float(np.sum(streaky**2)))
+    return found
+
+
+def fit_components(
+    model: MixedModel, parameters: StationaryParameters, strengths: tuple[float, ...], options: SelectionOptions, fixed: int = 1
+) -> NoiseFit:
+    """Return the strengths that maximise the marginal likelihood, with the terms that pay for themselves.
+
+    Args:
+        model: the map; the first `fixed` groups (the kernel) are never dropped.
+        parameters, strengths: where to start; a term that starts at 0 stays out.
+        options: numbers of the search.
+        fixed: number of groups that stay.
+    """
+    fit = _optimised(model, parameters, strengths, options)
+    while True:
+        trials = []
+        for needed in TERMS.values():
+            if getattr(fit.parameters, needed[0]) > 0:
+                trials.append((replace(fit.parameters, **{needed[0]: 0.0}), fit.strengths))
+        for index in range(fixed, len(fit.strengths)):
+            if fit.strengths[index] > 0:
+                trials.append((fit.parameters, (*fit.strengths[:index], 0.0, *fit.strengths[index + 1 :])))
+        best: NoiseFit | None = None
+        for parameters_without, strengths_without in trials:
+            price = 0.5 * (fit.searched - _count(parameters_without, strengths_without)) * float(np.log(model.pixels))
+            quick = evaluate_components(model, parameters_without, strengths_without).cost - fit.components.cost
+            if quick > 40 + price:
+                continue
+            shorter = _optimised(model, parameters_without, strengths_without, options)
+            if shorter.worth(model.pixels) > (fit if best is None else best).worth(model.pixels):
+                best = shorter
+        if best is None:
+            return fit
+        fit = best
+
+
+def _count(parameters: StationaryParameters, strengths: tuple[float, ...]) -> int:
+    """Number of parameters in use."""
+    terms = sum(len(needed) for needed in TERMS.values() if getattr(parameters, needed[0]) > 0)
+    return terms + sum(1 for v in strengths if v > 0)
+
+
+def _optimised(model: MixedModel, parameters: StationaryParameters, strengths: tuple[float, ...], options: SelectionOptions) -> NoiseFit:
+    """Return the local optimum of the terms in use (L-BFGS on logarithms, with weak priors that keep lengths on the map)."""
+    names = StationaryParameters.names()
+    active = [k for needed in TERMS.values() if getattr(parameters, needed[0]) > 0 for k in (names.index(n) for n in needed)]
+    groups = [k for k, v in enumerate(strengths) if v > 0]
+    start = np.log([*(getattr(parameters, names[k]) for k in active), *(strengths[k] for k in groups)])
+    side = max(model.values.shape[0] * model.aspect[0], model.values.shape[1] * model.aspect[1])
+    limits = {"background_length": (0.8, 0.6 * side), "streak_length": (0.5, 2 * side)}
+    least, most = 1e-3 * options.least, options.most
+    bounds = [tuple(np.log(limits.get(names[k], (least, most)))) for k in active] + [(-60.0, 60.0)] * len(groups)
+
+    def unpacked(vector: Array) -> tuple[StationaryParameters, tuple[float, ...]]:
+        values = np.exp(vector)
+        known = {names[k]: float(v) for k, v in zip(active, values, strict=False)}
+        own = list(strengths)
+        for place, k in enumerate(groups):
+            own[k] = float(values[len(active) + place])
+        return replace(parameters, **known), tuple(own)
+
+    def objective(vector: Array) -> tuple[float, Array]:
+        try:
+            found = evaluate_components(model, *unpacked(vector))
+        except LinAlgError:
+            return 1e30, np.zeros_like(vector)
+        chosen = [*active, *(len(names) + k for k in groups)]
+        return found.cost, found.gradient[chosen]
+
+    if not start.size:
+        return NoiseFit(parameters, strengths, evaluate_components(model, parameters, strengths), 0)
+    start = np.clip(start, [b[0] for b in bounds], [b[1] for b in bounds])
+    result = minimize(
+        objective,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": options.iterations, "ftol": options.gain / max(abs(objective(start)[0]), 1.0)},
+    )
+    best = unpacked(result.x)
+    return NoiseFit(*best, evaluate_components(model, *best), len(active) + len(groups))

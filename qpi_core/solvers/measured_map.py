@@ -1,0 +1,183 @@
+"""A map as it was measured: its noise model, the list of defects under it, and what each part of the map is.
+
+The list is judged under the noise model: coloured noise is no sign of a wrong list. Where it contradicts the map all the same, it is
+repaired on the map without its long waves (a model that may follow every grain of the map would also follow a wrong list), the noise
+model is made afresh for the repaired list, and the evidence of both decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.noise.components import Components, MixedModel, evaluate_components
+from qpi_core.noise.model import CORES, LATTICE, LONG_PX, ROWS, SMOOTH, STREAKS, MapNoise, stationary_parameters
+from qpi_core.noise.selection import TERMS
+from qpi_core.noise.stationary import StationaryCovariance, StationaryParameters
+from qpi_core.solvers import harmonic_noise
+from qpi_core.solvers.harmonic_answer import superposition
+from qpi_core.solvers.harmonic_model import HarmonicModel
+from qpi_core.solvers.harmonic_noise import NoisyStart, find_noise
+from qpi_core.solvers.harmonic_problem import HarmonicProblem
+from qpi_core.solvers.harmonic_selection import log_evidence
+from qpi_core.solvers.harmonic_start import HarmonicStart
+from qpi_core.solvers.list_choice import ListedFit, fit_with_list
+from qpi_core.solvers.list_repair import DECISIVE
+from qpi_core.solvers.list_suspicion import Suspicion, is_taken_as_given, suspect_list
+
+Array = NDArray[np.float64]
+
+_DIFFERENCE = 1e-2
+
+
+@dataclass(frozen=True)
+class ExplainedMap:
+    """A map under its noise model.
+
+    Attributes:
+        cleaned: (height, width) the map without lattice, long waves and rows, NaN where not measured or an outlier.
+        listed: the list that explains it, with the harmonic model under the noise model.
+        noise: everything else.
+    """
+
+    cleaned: NDArray[np.float32]
+    listed: ListedFit
+    noise: MapNoise
+
+
+def explain_map(
+    problem: HarmonicProblem,
+    positions: Array,
+    weights: Array,
+    begun: HarmonicStart | None = None,
+    mend_list: bool = True,
+    report: Callable[[float, str], None] | None = None,
+) -> ExplainedMap | None:
+    """Return the map explained by kernel, defects, background and noise; None where white noise explains all but the kernel.
+
+    Args:
+        problem: the map.
+        positions, weights: of the list as given.
+        begun: first stage under white noise, where it was made already.
+        mend_list: repair a list that the map contradicts; else it is taken as it is.
+        report: progress, called between the steps; what it raises stops the work.
+    """
+    tell = report if report is not None else _no_progress
+    begun = problem.start(positions, weights) if begun is None else begun
+    white = log_evidence(begun.selection.best, begun.samples.values.size)
+    tell(0.1, "Looking for background and coloured noise")
+    noisy = find_noise(problem, positions, weights, begun)
+    if noisy is None:
+        return None
+    tell(0.6, "Solving for the kernel under the noise model")
+    found = _explained(problem, positions, noisy, white)
+    if not mend_list or is_taken_as_given(problem.values, positions):
+        return found
+    own = replace(problem, values=noisy.values)
+    first = own.simple_fit(positions, noisy.start.samples.weights, noisy.start)
+    suspicion, _ = suspect_list(found.cleaned, first, positions, noisy.start.samples.weights)
+    if suspicion is Suspicion.NONE:
+        return found
+    tell(0.7, "Repairing the list of defects")
+    pitch = problem.pixel_size_nm
+    repaired = fit_with_list(found.cleaned, positions, problem.kernel_size, noisy.start.samples.weights, pitch)[-1]
+    if repaired.repair is None:
+        return found
+    again = find_noise(problem, repaired.positions, repaired.weights, problem.start(repaired.positions, repaired.weights))
+    if again is None or again.evidence - repaired.repair.price < noisy.evidence + DECISIVE:
+        return found
+    other = _explained(problem, repaired.positions, again, white)
+    return replace(other, listed=replace(other.listed, repair=repaired.repair))
+
+
+def _no_progress(share: float, words: str) -> None:
+    """Report to nobody."""
+
+
+def _explained(problem: HarmonicProblem, positions: Array, noisy: NoisyStart, white: float) -> ExplainedMap:
+    weights = noisy.start.samples.weights
+    model = replace(problem, values=noisy.values).fit(positions, weights, noisy.start)
+    shape = (problem.values.shape[0], problem.values.shape[1])
+    kernel_part = superposition(model, shape).astype(np.float64)
+    background = model.equations.background(model.fit.evidence.profiles)
+    noise = _described(problem, noisy, model, kernel_part, background, white)
+    cleaned = np.asarray(noisy.values - noise.removable(), dtype=np.float32)
+    return ExplainedMap(cleaned, ListedFit(positions, weights, noisy.start, model, None), noise)
+
+
+def _described(
+    problem: HarmonicProblem, noisy: NoisyStart, model: HarmonicModel, kernel_part: Array, background: float, white: float
+) -> MapNoise:
+    """Return the posterior means of all parts for the kernel as it was found, and the parameters with their errors."""
+    names, columns, strengths = noisy.effects.names, noisy.effects.columns, noisy.noise.strengths[1:]
+    measured = np.isfinite(noisy.values)
+    left = np.where(measured, noisy.values - kernel_part, np.nan)
+    # The strengths are in the weights already.
+    kept = [k for k, name in enumerate(names) if name != harmonic_noise.STRENGTHS and strengths[k] > 0]
+    mixed = MixedModel(left, tuple(columns[k] for k in kept), model.aspect, model.floor)
+    parameters = noisy.noise.parameters
+    found = evaluate_components(mixed, parameters, tuple(strengths[k] for k in kept))
+    parts = _parts(mixed, parameters, found, model.aspect)
+    for k, effects in zip(kept, found.effects, strict=True):
+        parts[CORES if names[k] == harmonic_noise.CORES else LATTICE] = columns[k] @ effects
+    variance = model.fit.evidence.variance
+    pitch = problem.pixel_size_nm
+    unit = None if pitch is None else float(np.sqrt(pitch[0] * pitch[1]))
+    numbers = stationary_parameters(parameters, _log_covariance(mixed, parameters, strengths, kept), variance, unit)
+    numbers["white_noise_sigma"] = (float(np.sqrt(variance)), float(np.sqrt(variance / (2 * mixed.pixels))))
+    unequal, used = noisy.strength(harmonic_noise.STRENGTHS) > 0, model.samples.weights
+    spread = float(np.std(used) / np.mean(np.abs(used))) if unequal else 0.0
+    lengths = {"background": (SMOOTH, parameters.background_length), "streak": (STREAKS, parameters.streak_length)}
+    short = [f"{name}_length" for name, (part, _) in lengths.items() if part not in parts and f"{name}_sigma" in numbers]
+    return MapNoise(
+        parts=parts,
+        parameters=numbers,
+        strength_spread=spread,
+        outliers=np.isfinite(problem.values) & ~measured,
+        whitened_residual=found.scaled_residual / np.sqrt(found.variance),
+        log_evidence_gain=noisy.evidence - white,
+        signal=float(kernel_part[measured].std()),
+        waves=noisy.waves,
+        pixel_size_nm=pitch,
+        short=short[0] if short else None,
+    )
+
+
+def _parts(mixed: MixedModel, parameters: StationaryParameters, found: Components, aspect: tuple[float, float]) -> dict[str, Array]:
+    """Return the posterior means of the stationary terms that are long enough to be background."""
+    covariance = StationaryCovariance((mixed.values.shape[0], mixed.values.shape[1]), parameters, aspect)
+    image = found.scaled_residual[..., None]
+    parts: dict[str, Array] = {}
+    if parameters.background > 0 and parameters.background_length >= LONG_PX:
+        parts[SMOOTH] = covariance.part("background", image)[..., 0]
+    if parameters.rows > 0:
+        parts[ROWS] = np.array(covariance.part("rows", image)[..., 0])
+    if parameters.streaks > 0 and parameters.streak_length >= LONG_PX:
+        parts[STREAKS] = covariance.part("streaks", image)[..., 0]
+    return parts
+
+
+def _log_covariance(mixed: MixedModel, parameters: StationaryParameters, strengths: tuple[float, ...], kept: list[int]) -> Array:
+    """Return the covariance of the logarithms of the stationary parameters in use (Laplace), (5, 5)."""
+    names = StationaryParameters.names()
+    terms = [needed for needed in TERMS.values() if getattr(parameters, needed[0]) > 0]
+    used = [names.index(name) for needed in terms for name in needed]
+    covariance = np.zeros((len(names), len(names)))
+    if not used:
+        return covariance
+    own = tuple(strengths[k] for k in kept)
+    rows = []
+    for k in used:
+        sides = []
+        for sign in (1, -1):
+            moved = replace(parameters, **{names[k]: getattr(parameters, names[k]) * float(np.exp(sign * _DIFFERENCE))})
+            sides.append(evaluate_components(mixed, moved, own).gradient[used])
+        rows.append((sides[0] - sides[1]) / (2 * _DIFFERENCE))
+    hessian = 0.5 * (np.array(rows) + np.array(rows).T)
+    values, vectors = np.linalg.eigh(hessian)
+    # What the map leaves open is known to an order of magnitude at best.
+    covariance[np.ix_(used, used)] = (vectors / np.maximum(values, 0.2)) @ vectors.T
+    return covariance

@@ -1,0 +1,56 @@
+"""Streaks: 1/f noise along the fast axis of the scan, and an offset of every row.
+
+    n(x, y) = sqrt(1 - s) f_y(x) + sqrt(s) o_y,   o_y ~ N(0, 1),   <f_y(x) f_y'(x')> = delta_yy' C(x - x')
+    C(k) = sum_j S_j cos(2 pi j k / P),   S_j ~ 1 / j for j = 1 ... P / 2,   sum_j S_j = 1
+
+Rows are independent of each other. The period P is twice the row, so that its end knows nothing of its start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.synthesis.band_structures import require_in_range
+
+
+@dataclass(frozen=True)
+class Streaks:
+    """Noise of the scan lines.
+
+    Attributes:
+        level: standard deviation relative to that of the clean map.
+        offset_share: s, the share of the variance that is constant along a row, 0 to 1.
+
+    Raises:
+        InputError: a value outside its range.
+    """
+
+    level: float = 0.3
+    offset_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        require_in_range("level", self.level, 0.0, 1e3, "of the clean map's standard deviation")
+        require_in_range("offset_share", self.offset_share, 0.0, 1.0, "")
+
+
+def streak_spectrum(width: int) -> NDArray[np.float64]:
+    """Return S_j for j = 0 ... width: the variance of each wave of the period 2 width; S_0 = 0, the sum is 1."""
+    waves = np.arange(width + 1, dtype=np.float64)
+    power = np.divide(1.0, waves, out=np.zeros_like(waves), where=waves > 0)
+    return np.asarray(power / power.sum())
+
+
+def draw_streaks(streaks: Streaks, shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return streaks of unit standard deviation on a (height, width) map; the fast axis is x."""
+    height, width = shape
+    offsets = rng.standard_normal((height, 1))
+    power = streak_spectrum(width)
+    cosines, sines = rng.standard_normal((2, height, width + 1))
+    # irfft divides by the period and counts every wave but the last twice, once for each sign of its frequency.
+    amplitudes = width * np.sqrt(power) * (cosines - 1j * sines)
+    amplitudes[:, -1] = 2 * width * np.sqrt(power[-1]) * cosines[:, -1]
+    along = np.fft.irfft(amplitudes, n=2 * width, axis=1)[:, :width]
+    return np.asarray(np.sqrt(1 - streaks.offset_share) * along + np.sqrt(streaks.offset_share) * offsets)
