@@ -194,7 +194,8 @@ def _as_solution(request: Request, network: NetworkKernel) -> KernelSolution:
 
     fitted = reconstruct(network.wide_kernel, network.background, request.positions, request.weights, request.observation.shape)
     noise = float(np.nanstd(request.observation - fitted, dtype=np.float64))
-    return KernelSolution(network.kernel, network.wide_kernel, network.background, noise, warnings=network.warnings)
+    kernel, wide, warnings = network.kernel, network.wide_kernel, network.warnings
+    return KernelSolution(kernel, wide, network.background, noise, uncertainty=network.deviation, warnings=warnings)
 
 
 def _refined(request: Request) -> Answer:

@@ -17,6 +17,7 @@ TITLES = {
     "python": "In Python",
     "command_line": "Command line",
     "training": "Training",
+    "paper": "The paper's experiment",
     "benchmarks": "Benchmarks",
 }
 _WIDTH = 860

@@ -32,6 +32,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--scenes", type=int, default=100, help="test observations of each setting (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="of the data set and the training (default 0)")
     parser.add_argument("--steps", type=int, help="optimiser steps of each stage, instead of the preset's")
+    parser.add_argument("--pairs", type=int, help="that step 2 and the baseline see, instead of the preset's; more go on where they were")
     parser.add_argument("--pretrained", type=Path, help="start from a local AutoencoderKL folder (madebyollin/sdxl-vae-fp16-fix)")
     parser.add_argument(
         "--precision",
@@ -62,11 +63,14 @@ def run(arguments: argparse.Namespace) -> int:
     recipe = get_preset(arguments.preset)
     if recipe.input_kind != "map":
         raise InputError(f"--preset {arguments.preset} reads no (Y, M) maps; choose paper or paper-small.")
-    for option in ("steps", "scenes", "threads"):
+    for option in ("steps", "pairs", "scenes", "threads"):
         if (value := getattr(arguments, option)) is not None and value < 1:
             raise InputError(f"--{option} is {value}; it must be at least 1.")
     for stage in STAGES if arguments.steps else ():
         recipe = recipe.with_stage(stage, replace(recipe.stage(stage), steps=arguments.steps))
+    for stage in STAGES[1:] if arguments.pairs else ():
+        own = recipe.stage(stage)
+        recipe = recipe.with_stage(stage, replace(own, steps=-(-arguments.pairs // own.batch_size)))
     plan = DatasetPlan(kernels=arguments.kernels, observations=arguments.observations, seed=arguments.seed)
     experiment = PaperExperiment(arguments.out, recipe, plan, arguments.scenes, arguments.pretrained, tuple(arguments.only))
     if arguments.threads:

@@ -23,6 +23,7 @@ from qpi_core.synthesis.dataset import DatasetPlan, write_dataset
 from qpi_core.training.loop import LOSS_NAME
 from qpi_core.training.recipes import STAGES, Recipe, Stage
 from qpi_core.training.stages import PHOTOGRAPH_CODEC, Run, run_stage, train_on_photographs
+from qpi_core.training.state import saved_step
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -93,7 +94,10 @@ class PaperExperiment:
 
 
 def train_networks(experiment: PaperExperiment, accelerator: Accelerator, cancelled: Callable[[], bool]) -> bool:
-    """Write the data set and train what is not trained yet, in the order of the queue; false when cancelled."""
+    """Write the data set and train what is not trained yet, in the order of the queue; false when cancelled.
+
+    An Encoder_Y that is finished stays as it is when its codec is trained on: train the codec first, then what builds on it.
+    """
     if accelerator.is_main_process:
         write_dataset(experiment.plan, experiment.folder / "dataset")
     accelerator.wait_for_everyone()
@@ -106,9 +110,18 @@ def train_networks(experiment: PaperExperiment, accelerator: Accelerator, cancel
         if name == NOISE and accelerator.is_main_process:
             _share_codec(experiment.training(WITH), run)
         accelerator.wait_for_everyone()
-        if not (run.model_folder / stage.replace("-", "_")).is_dir() and not run_stage(run, stage, accelerator, cancelled):
+        if not is_finished(run, stage) and not run_stage(run, stage, accelerator, cancelled):
             return False
     return True
+
+
+def is_finished(run: Run, stage: Stage) -> bool:
+    """Say whether a stage has its network, trained as long as the recipe says; a longer recipe goes on from where it was."""
+    recipe = run.recipe.stage(stage)
+    there = (run.model_folder / stage.replace("-", "_")).is_dir()
+    state = run.folder / stage
+    # A stage with limited time ends before its steps do; a codec that was taken over from another run has no state here.
+    return there and (bool(recipe.seconds) or not state.is_dir() or saved_step(state) >= recipe.steps)
 
 
 def _share_codec(owner: Run, run: Run) -> None:

@@ -1,4 +1,7 @@
-"""Kernels outside Eq. 7's family, for the benchmark only: nothing is trained on them."""
+"""Kernels outside Eq. 7's family, for the benchmark only: nothing is trained on them, nor is any method tuned with them.
+
+The preset `base` trains on kernels that lost their symmetry in similar ways (synthesis/uneven_patterns.py), drawn from other seeds.
+"""
 
 from __future__ import annotations
 

@@ -25,6 +25,9 @@ from qpi_core.solvers.amplitude import fit_amplitude
 from qpi_core.solvers.harmonic_start import HarmonicStart
 from qpi_core.solvers.tikhonov import prepare_map
 
+LATENT_SAMPLES = 4
+"""Draws of the latent in each orientation for the kernel's deviation."""
+
 
 @dataclass(frozen=True)
 class NetworkKernel:
@@ -36,6 +39,7 @@ class NetworkKernel:
         background: constant b.
         latent: (4, 8, 8) float32, or None for the baseline.
         warnings: plain sentences.
+        deviation: (k, k) one standard deviation a pixel of what Encoder_Y is not sure of, None where it was not taught that.
     """
 
     kernel: NDArray[np.float32]
@@ -43,6 +47,7 @@ class NetworkKernel:
     background: float
     latent: NDArray[np.float32] | None
     warnings: tuple[str, ...]
+    deviation: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,10 +83,12 @@ def two_step_kernel(
     """
     task = _at_network_pitch(observation, positions, weights, kernel_size)
     with torch.inference_mode():
-        latents = encode_observation(models, task.observation, task.positions, task.weights, start if task.factor == 1 else None)
-        decoded = average_orientations(models.vae.decode_kernel(latents))[0].cpu().numpy()
-        latent = latents[:1]
-    return _finish(decoded, latent[0].cpu().numpy(), task, observation, positions, kernel_size, weights)
+        known = start if task.factor == 1 else None
+        latents, spread = encode_distribution(models, task.observation, task.positions, task.weights, known)
+        decoded = average_orientations(models.vae.decode_kernel(latents))[0]
+        deviation = None if spread is None else kernel_deviation(models, latents, spread, decoded).cpu().numpy()
+    latent = latents[0].cpu().numpy()
+    return _finish(decoded.cpu().numpy(), latent, task, observation, positions, kernel_size, weights, deviation)
 
 
 def one_step_kernel(
@@ -118,27 +125,65 @@ def encode_observation(
         (8, 4, 8, 8), one for each orientation of `turn`, the first of the map as it stands; or (1, 4, 8, 8) for an encoder that reads
         (Y, M): it sees every window of the map, and their latents are averaged.
     """
+    return encode_distribution(models, observation, positions, weights, start)[0]
+
+
+def encode_distribution(
+    models: LoadedModels,
+    observation: NDArray[np.float32],
+    positions: NDArray[np.float64],
+    weights: NDArray[np.float64] | None = None,
+    start: HarmonicStart | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """Return Encoder_Y's latents as encode_observation does, with their standard deviations, None where it was not taught them."""
     if models.encoder.config["input_kind"] == "map":
-        latents: Tensor = models.encoder(map_windows(observation, positions).to(models.device))
-        return latents.mean(dim=0, keepdim=True)
+        mean, spread = models.encoder.distribution(map_windows(observation, positions).to(models.device))
+        # The windows share their defects and their kernel: averaging them is not taken to make the latent any surer.
+        return mean.mean(dim=0, keepdim=True), None if spread is None else spread.square().mean(dim=0, keepdim=True).sqrt()
     prepared = prepare_map(observation)
     values, mask = (torch.from_numpy(array)[None].to(models.device) for array in (prepared.values, prepared.mask))
     known = None if start is None else [start.kernel(FRAME_SIZE) / np.float32(prepared.scale)]
     frame = kernel_frame(values, mask, [positions], None if weights is None else [weights], known).inputs
-    turned: Tensor = models.encoder(torch.cat([network_window(turn(frame, orientation)) for orientation in range(ORIENTATIONS)]))
-    return turned
+    inputs = torch.cat([network_window(turn(frame, orientation)) for orientation in range(ORIENTATIONS)])
+    found: tuple[Tensor, Tensor | None] = models.encoder.distribution(inputs)
+    return found
 
 
 def average_orientations(kernels: Tensor) -> Tensor:
     """Return the mean (1, 64, 64) of kernels (8, 1, 64, 64) decoded in the orientations of `turn`; a single kernel is left alone."""
     if len(kernels) == 1:
         return kernels[0]
+    frames, seen = _turned_back(kernels)
+    return network_window(frames.sum(dim=0) / seen.sum(dim=0).clamp_min(1))
+
+
+def kernel_deviation(models: LoadedModels, latents: Tensor, spread: Tensor, kernel: Tensor) -> Tensor:
+    """Return one standard deviation a pixel, (64, 64), of kernels decoded from latents drawn about their means.
+
+    Args:
+        models: with Decoder_K.
+        latents, spread: (8, 4, 8, 8) or (1, 4, 8, 8), standardised means and standard deviations.
+        kernel: (64, 64), the kernel that the draws deviate from.
+    """
+    generator = torch.Generator().manual_seed(0)
+    total, count = torch.zeros_like(kernel), torch.zeros_like(kernel)
+    for _ in range(LATENT_SAMPLES):
+        noise = torch.randn(latents.shape, generator=generator).to(latents.device)
+        drawn = models.vae.decode_kernel(latents + spread * noise)
+        frames, seen = _turned_back(drawn) if len(drawn) > 1 else (drawn, torch.ones_like(drawn))
+        windows, there = network_window(frames)[:, 0], network_window(seen)[:, 0]
+        total += ((windows - kernel).square() * there).sum(dim=0)
+        count += there.sum(dim=0)
+    return (total / count.clamp_min(1)).sqrt()
+
+
+def _turned_back(kernels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return kernels (8, 1, 64, 64) in the orientations of `turn` as frames (8, 1, 65, 65) as they stand, and where each is known."""
     # The window of 64 pixels has no pixel opposite to its first row and column: turned kernels leave a margin to the others.
     frames = torch.nn.functional.pad(kernels, (0, 1, 0, 1))
     seen = torch.nn.functional.pad(torch.ones_like(kernels), (0, 1, 0, 1))
-    total, count = (sum(turn_back(part[k], k) for k in range(ORIENTATIONS)) for part in (frames, seen))
-    assert isinstance(total, Tensor) and isinstance(count, Tensor)
-    return network_window(total / count.clamp_min(1))
+    back, there = (torch.stack([turn_back(part[k], k) for k in range(ORIENTATIONS)]) for part in (frames, seen))
+    return back, there
 
 
 def _at_network_pitch(
@@ -167,6 +212,7 @@ def _finish(
     positions: NDArray[np.float64],
     kernel_size: int,
     weights: NDArray[np.float64] | None,
+    deviation: NDArray[np.float32] | None = None,
 ) -> NetworkKernel:
     shape = _at_map_pitch(decoded, task.factor)
     operator = ForwardOperator(positions, observation.shape, shape.shape[0], weights)
@@ -180,7 +226,9 @@ def _finish(
         )
     if scale == 0.0:
         warnings.append("The network's kernel does not explain the map at all: the amplitude that fits is zero.")
-    return NetworkKernel(central_crop(wide, kernel_size).copy(), wide, background, latent, tuple(warnings))
+    if deviation is not None:
+        deviation = central_crop((scale * _at_map_pitch(deviation, task.factor)).astype(np.float32), kernel_size).copy()
+    return NetworkKernel(central_crop(wide, kernel_size).copy(), wide, background, latent, tuple(warnings), deviation)
 
 
 def _at_map_pitch(kernel: NDArray[np.float32], factor: int) -> NDArray[np.float32]:

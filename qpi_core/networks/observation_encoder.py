@@ -16,6 +16,9 @@ from torch import Tensor
 
 from qpi_core.networks.kernel_vae import KernelVAE, make_autoencoder
 
+LOGVAR_RANGE = (-14.0, 4.0)
+"""Limits of a log-variance, in units of the spread of the latents: a thousandth of it, and more than all of it."""
+FIRST_LOGVAR = -3.0
 InputKind = Literal["map", "kernel_frame"]
 
 
@@ -30,16 +33,26 @@ class ObservationEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
         block_out_channels: Sequence[int] = (16, 32, 64, 128),
         layers_per_block: int = 1,
         norm_num_groups: int = 8,
+        uncertainty: bool = False,
     ) -> None:
+        """Make an untrained encoder; `uncertainty` says whether its log-variances are trained and mean something."""
         super().__init__()
         autoencoder = make_autoencoder(in_channels, block_out_channels, layers_per_block, norm_num_groups)
         self.encoder = autoencoder.encoder
         self.quant_conv = autoencoder.quant_conv
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return the standardised latent mean."""
-        moments: Tensor = self.quant_conv(self.encoder(inputs))
-        return moments[:, : moments.shape[1] // 2].float()
+    def forward(self, inputs: Tensor, with_logvar: bool = False) -> Tensor:
+        """Return the standardised latent mean; with_logvar appends its log-variance, (batch, 8, 8, 8), channels 0-3 and 4-7."""
+        moments: Tensor = self.quant_conv(self.encoder(inputs)).float()
+        return moments if with_logvar else moments[:, : moments.shape[1] // 2]
+
+    def distribution(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the latent mean and its standard deviation, both (batch, 4, 8, 8); None where the network was not taught it."""
+        if not self.config["uncertainty"]:
+            mean: Tensor = self(inputs)
+            return mean, None
+        mean, logvar = self(inputs, with_logvar=True).chunk(2, dim=1)
+        return mean, torch.exp(0.5 * logvar.clamp(*LOGVAR_RANGE))
 
     @torch.no_grad()
     def start_from(self, vae: KernelVAE, kernel_channel: int) -> None:
@@ -70,3 +83,7 @@ class ObservationEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
         scale = vae.latent_std.view(-1)
         self.quant_conv.weight[:count] /= scale.view(-1, 1, 1, 1)
         self.quant_conv.bias[:count] = (self.quant_conv.bias[:count] - vae.latent_mean.view(-1)) / scale
+        if self.config["uncertainty"]:
+            # An autoencoder's log-variance is that of its own noise; how far an observation leaves the latent open is learned anew.
+            self.quant_conv.weight[count:] = 0.0
+            self.quant_conv.bias[count:] = FIRST_LOGVAR

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from qpi_core.networks.kernel_frame import CHANNELS, START_CHANNEL
 from qpi_core.networks.kernel_vae import KernelVAE
-from qpi_core.networks.observation_encoder import ObservationEncoder
+from qpi_core.networks.observation_encoder import LOGVAR_RANGE, ObservationEncoder
+from qpi_core.training.losses import uncertainty_loss
 from qpi_core.training.recipes import Recipe
 
 PairSource = Callable[[int, int], tuple[Tensor, Tensor]]
@@ -42,7 +43,12 @@ class AlignmentTask:
         shape = recipe.architecture
         kernel_frame = recipe.input_kind == "kernel_frame"
         encoder = ObservationEncoder(
-            CHANNELS if kernel_frame else 2, recipe.input_kind, shape.block_out_channels, shape.layers_per_block, shape.norm_num_groups
+            CHANNELS if kernel_frame else 2,
+            recipe.input_kind,
+            shape.block_out_channels,
+            shape.layers_per_block,
+            shape.norm_num_groups,
+            recipe.uncertainty_weight > 0,
         )
         if kernel_frame:
             encoder.start_from(vae, START_CHANNEL)
@@ -62,17 +68,22 @@ class AlignmentTask:
 
     def loss(self, model: nn.Module, batch: tuple[Tensor, ...], progress: float, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the mean squared distance of the latents plus the weighted one of the kernels."""
-        inputs, kernel = batch
-        if self.targets is not None:
-            distance = (model(inputs) - kernel).square().mean()
-            return distance, {"latent": distance}
-        self.vae.to(inputs.device)
-        with torch.no_grad():
-            target = self.vae.encode_kernel(kernel)
-        latent = model(inputs)
+        inputs, truth = batch
+        if self.targets is None:
+            self.vae.to(inputs.device)
+            with torch.no_grad():
+                target = self.vae.encode_kernel(truth)
+        else:
+            target = truth
+        found = model(inputs, with_logvar=self.recipe.uncertainty_weight > 0)
+        latent, logvar = found.chunk(2, dim=1) if self.recipe.uncertainty_weight else (found, None)
         distance = (latent - target).square().mean()
-        if not self.recipe.kernel_loss_weight:
-            return distance, {"latent": distance}
-        error = (self.vae.decode_kernel(latent) - kernel).square().mean()
-        # The kernel's error is about a hundredth of the latent's at the same quality; 30 brings them to one scale.
-        return distance + 30.0 * self.recipe.kernel_loss_weight * error, {"latent": distance, "mse": error}
+        loss, figures = distance, {"latent": distance}
+        if logvar is not None:
+            likelihood = uncertainty_loss(latent - target, logvar.clamp(*LOGVAR_RANGE))
+            loss, figures = loss + self.recipe.uncertainty_weight * likelihood, figures | {"nll": likelihood}
+        if self.recipe.kernel_loss_weight:
+            error = (self.vae.decode_kernel(latent) - truth).square().mean()
+            # The kernel's error is about a hundredth of the latent's at the same quality; 30 brings them to one scale.
+            loss, figures = loss + 30.0 * self.recipe.kernel_loss_weight * error, figures | {"mse": error}
+        return loss, figures

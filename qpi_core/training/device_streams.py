@@ -93,7 +93,7 @@ class DeviceKernels:
         self.seed, self.shares, self.device = seed, shares, device
         rest = 1 - shares.equation_7
         if rest > 0 and stock:
-            others = KernelShares(0.0, shares.splines / rest, shares.bands / rest)
+            others = KernelShares(0.0, shares.splines / rest, shares.bands / rest, shares.uneven / rest)
             parts = [_Part(seed, number, others) for number in range(-(-stock // _PART))]
             executor = InProcess() if processes == 1 else LocalProcesses(processes)
             drawn = {outcome.index: outcome for outcome in executor.map(_Part.draw, parts)}

@@ -44,3 +44,12 @@ def symmetry_loss(reconstruction: Tensor, kernel: Tensor, symmetry_order: Tensor
 def divergence(mean: Tensor, logvar: Tensor) -> Tensor:
     """Return the Kullback-Leibler divergence from the standard normal: a sum over the latent, a mean over the batch."""
     return 0.5 * (mean.square() + logvar.exp() - 1.0 - logvar).sum(dim=(1, 2, 3)).mean()
+
+
+def uncertainty_loss(error: Tensor, logvar: Tensor) -> Tensor:
+    """Return the negative log-likelihood of an error under a normal distribution of log-variance `logvar`, but for a constant.
+
+    The error is taken as given: a network learns how far off it is without being drawn to where it is easily sure of itself
+    (Seitzer et al., On the Pitfalls of Heteroscedastic Uncertainty Estimation, 2022).
+    """
+    return 0.5 * (logvar + error.detach().square() * torch.exp(-logvar)).mean()

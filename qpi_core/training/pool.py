@@ -19,7 +19,7 @@ from qpi_core.executor import InProcess, LocalProcesses
 from qpi_core.networks.kernel_frame import CHANNELS, FRAME_SIZE, ORIENTATIONS, kernel_frame, network_window, turn
 from qpi_core.networks.kernel_vae import KERNEL_SIZE, normalise_kernel
 from qpi_core.solvers.tikhonov import prepare_map
-from qpi_core.training.scene_stream import MAP_SHAPES, draw_training_scene
+from qpi_core.training.scene_stream import MAP_SHAPES, USUAL, SceneMix, draw_training_scene
 from qpi_core.training.streams import KernelShares
 
 CHUNK = 64
@@ -30,13 +30,15 @@ def chunk_path(folder: Path, chunk: int) -> Path:
     return folder / f"chunk-{chunk:05d}.npy"
 
 
-def build_chunk(folder: Path, seed: int, chunk: int, shares: KernelShares, size: int = CHUNK, nuisance_share: float = 0.0) -> None:
+def build_chunk(
+    folder: Path, seed: int, chunk: int, shares: KernelShares, size: int = CHUNK, nuisance_share: float = 0.0, mix: SceneMix = USUAL
+) -> None:
     """Draw, solve and write one chunk, (size, CHANNELS + 1, FRAME_SIZE, FRAME_SIZE) float16, the kernel last; skip if it is there."""
     path = chunk_path(folder, chunk)
     if path.exists():
         return
     shape = MAP_SHAPES[int(np.random.default_rng([seed, 10**6 + chunk]).integers(len(MAP_SHAPES)))]
-    scenes = [draw_training_scene(seed, chunk * CHUNK + i, shape, shares, nuisance_share=nuisance_share) for i in range(size)]
+    scenes = [draw_training_scene(seed, chunk * CHUNK + i, shape, shares, nuisance_share=nuisance_share, mix=mix) for i in range(size)]
     parts = []
     for start in range(0, size, 16):
         some = scenes[start : start + 16]
@@ -62,10 +64,11 @@ class Chunk:
     shares: KernelShares
     size: int
     nuisance_share: float = 0.0
+    mix: SceneMix = USUAL
 
     def write(self) -> None:
         """Write the chunk where it is missing."""
-        build_chunk(self.folder, self.seed, self.number, self.shares, self.size, self.nuisance_share)
+        build_chunk(self.folder, self.seed, self.number, self.shares, self.size, self.nuisance_share, self.mix)
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class PoolPlan:
         scenes: their number.
         shares: kinds of kernels.
         nuisance_share: share of the scenes with what measured maps add.
+        mix: how many defects, and how wrong the lists are.
     """
 
     folder: Path
@@ -85,11 +89,14 @@ class PoolPlan:
     scenes: int
     shares: KernelShares
     nuisance_share: float = 0.0
+    mix: SceneMix = USUAL
 
     def chunks(self) -> list[Chunk]:
         """Return all chunks, written already or not."""
         sizes = [min(CHUNK, self.scenes - number * CHUNK) for number in range(-(-self.scenes // CHUNK))]
-        return [Chunk(self.folder, self.seed, number, self.shares, size, self.nuisance_share) for number, size in enumerate(sizes)]
+        return [
+            Chunk(self.folder, self.seed, number, self.shares, size, self.nuisance_share, self.mix) for number, size in enumerate(sizes)
+        ]
 
 
 def build_pool(plan: PoolPlan, cancelled: Callable[[], bool] = lambda: False, processes: int = 1) -> None:

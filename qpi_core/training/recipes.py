@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from qpi_core.errors import InputError
+from qpi_core.training.scene_stream import USUAL, SceneMix
 from qpi_core.training.streams import KernelShares
 
 Stage = Literal["kernel-vae", "observation-encoder", "one-step"]
@@ -69,8 +70,11 @@ class Recipe:
             interpolation error would otherwise stay in the codec.
         divergence_weight: of the KL term.
         shares: of the kernel families that fresh kernels are drawn from.
+        mix: how many defects fresh scenes have, and how wrong their lists are.
         input_kind: what Encoder_Y reads: the paper's (Y, M) "map", or the "kernel_frame" evidence.
         kernel_loss_weight: weight of the decoded kernel's error beside the latent distance in step 2.
+        uncertainty_weight: of the latent's own log-variance in step 2 (negative log-likelihood about the mean, which it does not move);
+            0 trains none.
         pool_scenes: scenes prepared for step 2 with kernel-frame inputs (each is used in eight orientations).
         nuisance_share: share of those scenes that have what measured maps add, at random levels.
         map_noise: noise that is added to the (Y, M) maps of a stored data set, anew in every epoch: its standard deviation, relative to
@@ -89,8 +93,10 @@ class Recipe:
     final_symmetry_weight: float = 0.75
     divergence_weight: float = 1e-6
     shares: KernelShares = KernelShares()
+    mix: SceneMix = USUAL
     input_kind: Literal["map", "kernel_frame"] = "map"
     kernel_loss_weight: float = 0.0
+    uncertainty_weight: float = 0.0
     pool_scenes: int = 0
     nuisance_share: float = 0.0
     map_noise: float = 0.0
@@ -187,9 +193,12 @@ PRESETS: dict[str, Recipe] = {
         one_step=StageRecipe(3_000, 256, 1e-3, 1e-5, seconds=20),
         final_symmetry_weight=0.0,
         divergence_weight=1e-8,
-        shares=KernelShares(equation_7=0.6, splines=0.1, bands=0.15),
+        shares=KernelShares(equation_7=0.5, splines=0.1, bands=0.15, uneven=0.15),
+        mix=SceneMix(few=0.25, jittered=0.3, max_jitter_px=1.0, incomplete=0.25, most_missing=0.2, invented=0.15),
         input_kind="kernel_frame",
         kernel_loss_weight=1.0,
+        uncertainty_weight=0.01,
+        nuisance_share=0.3,
         pool_scenes=8_192,
         on_device=True,
         half_weights=True,

@@ -190,7 +190,7 @@ def prepare_pool(run: Run, accelerator: Accelerator, cancelled: Callable[[], boo
     """Write the kernel-frame evidence of fresh scenes, where step 2 trains on it."""
     if run.dataset is None and run.recipe.input_kind == "kernel_frame" and accelerator.is_main_process:
         recipe = run.recipe
-        pool = PoolPlan(run.folder / "pool", run.seed + 4, recipe.pool_scenes, recipe.shares, recipe.nuisance_share)
+        pool = PoolPlan(run.folder / "pool", run.seed + 4, recipe.pool_scenes, recipe.shares, recipe.nuisance_share, recipe.mix)
         build_pool(pool, cancelled, run.processes)
     accelerator.wait_for_everyone()
 

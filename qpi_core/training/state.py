@@ -62,5 +62,19 @@ def load_state(folder: Path, model: nn.Module, kept: nn.Module, optimiser: torch
     return step
 
 
+def saved_step(folder: Path) -> int:
+    """Return how many steps the state in a folder has made, without reading its weights; 0 where there is none, or no whole one."""
+    from safetensors import safe_open
+
+    path = folder / STATE_NAME
+    if not path.is_file():
+        return 0
+    try:
+        with safe_open(path, framework="pt") as reader:
+            return int(json.loads(reader.metadata()["step"]))
+    except (SafetensorError, KeyError, TypeError):
+        return 0
+
+
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -18,6 +18,7 @@ from qpi_core.synthesis.kernels import KernelParameters, draw_kernel_parameters,
 from qpi_core.synthesis.scattering import BandPattern
 from qpi_core.synthesis.scenes import Pattern
 from qpi_core.synthesis.spline_patterns import SplinePattern, draw_spline_pattern
+from qpi_core.synthesis.uneven_patterns import UnevenPattern, draw_uneven_pattern
 
 RANGE_FACTOR = 1.2
 """Training ranges of B and c reach 20 % beyond the benchmark's."""
@@ -35,14 +36,16 @@ class KernelShares:
         equation_7: the phenomenological kernel of the paper.
         splines: random radial profiles times harmonics.
         bands: T-matrix kernels of TRAINED_FAMILIES.
+        uneven: kernels without the rotation symmetry of the others.
     """
 
     equation_7: float = 1.0
     splines: float = 0.0
     bands: float = 0.0
+    uneven: float = 0.0
 
     def __post_init__(self) -> None:
-        shares = (self.equation_7, self.splines, self.bands)
+        shares = (self.equation_7, self.splines, self.bands, self.uneven)
         if not (min(shares) >= 0 and sum(shares) <= 1 + 1e-9):
             raise InputError(f"the shares of the kernel families must be at least 0 and at most 1 together, but they are {shares}.")
 
@@ -53,7 +56,7 @@ class DrawnPattern:
 
     pattern: Pattern
     symmetry_order: int
-    source: KernelParameters | HarmonicPattern | SplinePattern | BandPattern
+    source: KernelParameters | HarmonicPattern | SplinePattern | BandPattern | UnevenPattern
 
 
 def draw_pattern(rng: np.random.Generator, shares: KernelShares, extent_nm: float | None = None) -> DrawnPattern:
@@ -68,12 +71,14 @@ def draw_pattern(rng: np.random.Generator, shares: KernelShares, extent_nm: floa
     if choice < shares.equation_7:
         drawn = draw_kernel_parameters(rng, widen=RANGE_FACTOR)
         return DrawnPattern(lambda dx, dy: equation_7(dx, dy, **drawn.as_dict()), drawn.symmetry_order, drawn)
-    pattern: HarmonicPattern | SplinePattern | BandPattern
+    pattern: HarmonicPattern | SplinePattern | BandPattern | UnevenPattern
     if choice < shares.equation_7 + shares.splines:
         pattern = draw_spline_pattern(rng)
     elif choice < shares.equation_7 + shares.splines + shares.bands:
         family = str(rng.choice(TRAINED_FAMILIES))
         pattern = draw_band_pattern(rng, family) if extent_nm is None else draw_band_pattern(rng, family, extent_nm)
+    elif choice < shares.equation_7 + shares.splines + shares.bands + shares.uneven:
+        pattern = draw_uneven_pattern(rng)
     else:
         pattern = draw_harmonic_pattern(rng)
     return DrawnPattern(pattern, pattern.symmetry_order, pattern)

@@ -45,6 +45,7 @@ from qpi_core.synthesis.dataset_reader import KernelDataset
 from qpi_core.training.loop import HELD_OUT_NAME
 from qpi_core.training.recipes import STAGES, get_preset
 from qpi_core.training.stages import PHOTOGRAPH_CODEC
+from qpi_core.training.state import saved_step
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,37 @@ def test_figures_show_every_symmetry_order(experiment, extractors):
     without_baseline = {WITHOUT: extractors[WITHOUT]}
     assert len(case_studies(samples, without_baseline).axes) == 3 * len({sample.symmetry_order for sample in samples})
     assert len(loss_figure(loss_curves(experiment), {}).axes[0].lines) == 10
+
+
+@pytest.mark.slow
+def test_a_longer_recipe_goes_on_with_what_was_finished(tmp_path, capsys):
+    smoke = [
+        "paper",
+        "--preset",
+        "paper-long-smoke",
+        "--cpu",
+        "--kernels",
+        "5",
+        "--observations",
+        "5",
+        "--scenes",
+        "1",
+        "--precision",
+        "no",
+    ]
+    command = [*smoke, "--only", WITH, "--out", str(tmp_path)]
+    assert main([*command, "--pairs", "16"]) == 0
+    run = PaperExperiment(tmp_path, get_preset("paper-long-smoke")).training(WITH)
+    states = {stage: saved_step(run.folder / stage) for stage in STAGES}
+    assert states["observation-encoder"] == states["one-step"] == 4 < states["kernel-vae"]
+    codec = (run.model_folder / "kernel_vae" / WEIGHTS_NAME).stat().st_mtime_ns
+    first = (run.model_folder / "one_step" / WEIGHTS_NAME).read_bytes()
+    assert main([*command, "--pairs", "24"]) == 0
+    assert [saved_step(run.folder / stage) for stage in STAGES] == [states["kernel-vae"], 6, 6]
+    assert (run.model_folder / "kernel_vae" / WEIGHTS_NAME).stat().st_mtime_ns == codec
+    assert (run.model_folder / "one_step" / WEIGHTS_NAME).read_bytes() != first
+    steps = [json.loads(line)["step"] for line in (run.folder / "one-step" / "loss.jsonl").read_text().splitlines()]
+    assert steps == [4, 6]
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """The networks' shapes, the start of Encoder_Y, and inference through an untrained model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +9,17 @@ import torch
 from qpi_core.checkpoints import LoadedModels
 from qpi_core.errors import InputError
 from qpi_core.forward import ForwardOperator
-from qpi_core.networks.inference import _at_map_pitch, _at_network_pitch, average_orientations, one_step_kernel, two_step_kernel
+from qpi_core.networks.inference import (
+    _at_map_pitch,
+    _at_network_pitch,
+    average_orientations,
+    kernel_deviation,
+    one_step_kernel,
+    two_step_kernel,
+)
 from qpi_core.networks.kernel_frame import CHANNELS, FRAME_SIZE, ORIENTATIONS, network_window, turn
 from qpi_core.networks.kernel_vae import KernelVAE, normalise_kernel
-from qpi_core.networks.observation_encoder import ObservationEncoder
+from qpi_core.networks.observation_encoder import FIRST_LOGVAR, ObservationEncoder
 from qpi_core.networks.one_step import OneStepNetwork
 from qpi_core.synthesis.scenes import draw_scene, superpose
 
@@ -110,3 +119,47 @@ def test_orientations_are_averaged_where_they_overlap():
     # Kernels that agree up to their orientation average to themselves, the first row and column included.
     torch.testing.assert_close(average_orientations(decoded), network_window(frame))
     assert float((average_orientations(decoded + decoded.flip(-1)) - network_window(frame)).abs().max()) > 0.1
+
+
+def test_an_encoder_says_how_sure_it_is_only_where_it_was_taught():
+    torch.manual_seed(3)
+    vae, inputs = KernelVAE(**SMALL).eval(), torch.rand(2, CHANNELS, 64, 64)
+    plain, taught = (ObservationEncoder(CHANNELS, "kernel_frame", **SMALL, uncertainty=known).eval() for known in (False, True))
+    assert plain.distribution(inputs)[1] is None
+    taught.start_from(vae, 3)
+    mean, spread = taught.distribution(inputs)
+    assert torch.equal(mean, taught(inputs))
+    torch.testing.assert_close(spread, torch.full_like(spread, float(np.exp(FIRST_LOGVAR / 2))))
+
+
+class Blocks:
+    """A decoder whose kernel repeats the first latent channel in blocks of 8 pixels."""
+
+    @staticmethod
+    def decode_kernel(latent):
+        return latent[:, :1].repeat_interleave(8, dim=-1).repeat_interleave(8, dim=-2)
+
+
+def test_the_kernels_deviation_is_that_of_the_latent_seen_through_the_decoder(models):
+    decoder = replace(models, vae=Blocks)
+    latents, spread = torch.zeros(8, 4, 8, 8), torch.full((8, 4, 8, 8), 0.3)
+    found = kernel_deviation(decoder, latents, spread, torch.zeros(64, 64))
+    assert float(found.square().mean().sqrt()) == pytest.approx(0.3, rel=0.1)
+    # Orientations that disagree are uncertainty too: half of them decode to 1, the others to -1.
+    latents[:4], latents[4:] = 1.0, -1.0
+    apart = kernel_deviation(decoder, latents, torch.zeros_like(spread), torch.zeros(64, 64))
+    torch.testing.assert_close(apart[1:, 1:], torch.ones(63, 63))
+    one = kernel_deviation(decoder, latents[:1], torch.zeros(1, 4, 8, 8), torch.ones(64, 64))
+    assert not one.any()
+
+
+def test_two_steps_give_error_bars_in_units_of_the_map(models):
+    taught = ObservationEncoder(CHANNELS, "kernel_frame", **SMALL, uncertainty=True).eval()
+    taught.start_from(models.vae, 3)
+    scene = draw_scene(1, 0, noise_level=0.1)
+    sure, unsure = models, replace(models, encoder=taught)
+    assert two_step_kernel(sure, scene.observation, scene.positions, 48).deviation is None
+    answer = two_step_kernel(unsure, scene.observation, scene.positions, 48)
+    again = two_step_kernel(unsure, 7 * scene.observation, scene.positions, 48)
+    assert answer.deviation.shape == (48, 48) and np.isfinite(answer.deviation).all()
+    np.testing.assert_allclose(again.deviation, 7 * answer.deviation, rtol=1e-3, atol=1e-6)

@@ -83,3 +83,20 @@ def test_maps_that_are_held_on_the_device_are_the_same(dataset):
     plain, held = DatasetPairs(dataset, 3), DatasetPairs(dataset, 3, device=torch.device("cpu"))
     for mine, other in zip(plain.numbered(390, 20), held.numbered(390, 20), strict=True):
         assert torch.equal(mine, other)
+
+
+def test_learning_its_uncertainty_leaves_the_mean_alone(dataset):
+    torch.manual_seed(0)
+    vae = KernelVAE((8, 8, 16, 16), 1, 4).eval()
+    plain = replace(get_preset("smoke"), input_kind="map", kernel_loss_weight=0.0)
+    pairs = DatasetPairs(dataset, 0)
+    gradients, figures = [], []
+    for recipe in (plain, replace(plain, uncertainty_weight=0.5)):
+        task = AlignmentTask(recipe, pairs, vae, 1)
+        loss, found = task.loss(task.model, task.batch(0, 6), 0.0, 0)
+        loss.backward()
+        gradients.append(task.model.quant_conv.weight.grad)
+        figures.append(found)
+    torch.testing.assert_close(gradients[0][:4], gradients[1][:4])
+    assert (gradients[0][4:] == 0).all() and (gradients[1][4:] != 0).any()
+    assert figures[0]["latent"] == figures[1]["latent"] and "nll" not in figures[0] and torch.isfinite(figures[1]["nll"])

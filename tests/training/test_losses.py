@@ -6,7 +6,7 @@ import torch
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
 from qpi_core.synthesis.kernels import phenomenological_kernel
-from qpi_core.training.losses import divergence, rotate_about_centre, symmetry_loss
+from qpi_core.training.losses import divergence, rotate_about_centre, symmetry_loss, uncertainty_loss
 
 
 def kernel(order, wavenumber=2.0):
@@ -50,3 +50,15 @@ def test_divergence_is_a_sum_over_the_latent_and_a_mean_over_the_batch():
     moments = torch.randn(3, 8, 8, 8, generator=torch.Generator().manual_seed(1))
     expected = DiagonalGaussianDistribution(moments).kl().mean()
     torch.testing.assert_close(divergence(*moments.chunk(2, dim=1)), expected)
+
+
+def test_the_likeliest_variance_is_the_mean_square_of_the_errors():
+    error = torch.randn(4000, generator=torch.Generator().manual_seed(3)).requires_grad_() * 0.3
+    logvar = torch.linspace(-4, 0, 81)
+    losses = [float(uncertainty_loss(error, value)) for value in logvar]
+    assert float(logvar[int(np.argmin(losses))]) == pytest.approx(np.log(0.09), abs=0.06)
+    # Gaussian log-likelihood with its constant left out.
+    own = torch.distributions.Normal(0.0, 0.5).log_prob(error.detach()).mean() + 0.5 * np.log(2 * np.pi)
+    assert float(uncertainty_loss(error, torch.tensor(2 * np.log(0.5)))) == pytest.approx(-float(own), rel=1e-5)
+    uncertainty_loss(error, logvar[3].requires_grad_())
+    assert not uncertainty_loss(error, torch.tensor(0.0)).requires_grad, "the error itself is not drawn anywhere"

@@ -24,7 +24,7 @@ from qpi_core.training.kernel_vae_task import KernelVAETask
 from qpi_core.training.loop import HELD_OUT_NAME, LAST_TIMED, LOSS_NAME, HeldOut, fitted, learning_rate, train
 from qpi_core.training.pool import PoolPlan, PoolSource, build_pool
 from qpi_core.training.recipes import PRESETS, STAGES, StageRecipe, get_preset
-from qpi_core.training.scene_stream import draw_training_scene
+from qpi_core.training.scene_stream import SceneMix, draw_training_scene
 from qpi_core.training.stages import Run, describe, run_stage
 from qpi_core.training.state import STATE_NAME
 from qpi_core.training.streams import KernelShares, kernel_batch
@@ -169,6 +169,7 @@ def fresh_accelerator_state():
         yield
     finally:
         AcceleratorState._reset_state(True)
+        Accelerator(cpu=True)  # for the accelerators that are there already: they all share this state
 
 
 class CountingTask:
@@ -268,3 +269,36 @@ def test_the_base_model_fits_into_its_folder():
     halves = 2 * sum(parameter.numel() for network in networks for parameter in network.parameters())
     # Two MiB for the atlas of the latent space, half a one for results and card.
     assert halves < (32 - 2.5) * 2**20
+
+
+def test_a_mix_has_few_defects_and_wrong_lists():
+    mix = SceneMix(few=1.0, jittered=0.0, incomplete=0.0, invented=0.0)
+    right = [draw_training_scene(1, index, (64, 64), KernelShares(), mix=mix) for index in range(40)]
+    assert {len(scene.positions) for scene in right} == {1, 2, 3, 4, 5}
+    usual = draw_training_scene(1, 3, (64, 64), KernelShares())
+    same = draw_training_scene(1, 3, (64, 64), KernelShares(), mix=SceneMix())
+    assert np.array_equal(usual.observation, same.observation) and np.array_equal(usual.positions, same.positions)
+
+
+def test_lists_lose_defects_and_gain_others():
+    exact = SceneMix(jittered=0.0, incomplete=0.0)
+    places = {}
+    for name, mix in {
+        "exact": exact,
+        "incomplete": replace(exact, incomplete=1.0, most_missing=0.5),
+        "invented": replace(exact, invented=1.0),
+    }.items():
+        places[name] = [
+            {tuple(position) for position in draw_training_scene(2, index, (64, 64), KernelShares(), mix=mix).positions}
+            for index in range(30)
+        ]
+    pairs = list(zip(places["exact"], places["incomplete"], places["invented"], strict=True))
+    many = [(len(short) / len(whole)) for whole, short, _ in pairs if len(whole) >= 10]
+    assert all(short <= whole for whole, short, _ in pairs) and 0.5 < np.mean(many) < 0.9
+    assert all(whole < longer and len(longer) <= max(len(whole) + 1, 1.1 * len(whole)) for whole, _, longer in pairs)
+
+
+@pytest.mark.parametrize("wrong", [{"few": 1.5}, {"invented": -0.1}, {"max_jitter_px": float("nan")}])
+def test_an_impossible_mix_is_refused(wrong):
+    with pytest.raises(InputError, match="between 0 and 1"):
+        SceneMix(**wrong)
