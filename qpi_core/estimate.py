@@ -62,6 +62,11 @@ class KernelEstimate:
     background_map: NDArray[np.float32] | None = None
     noise_model: dict[str, tuple[float, float]] = field(default_factory=dict)
 
+    @property
+    def has_background(self) -> bool:
+        """Whether more than a constant was found beside the kernel."""
+        return self.background_map is not None and bool(np.ptp(self.background_map) > 0)
+
     def with_source(self, source: Mapping[str, Any]) -> KernelEstimate:
         """Return a copy whose provenance says where the observation came from.
 

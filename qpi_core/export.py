@@ -28,6 +28,7 @@ RESULT_FILES = (
     "fft.npy",
     "reconstruction.npy",
     "residual.npy",
+    "background.npy",
     "uncertainty.npy",
     "latent.npy",
     "kernel.png",
@@ -129,6 +130,7 @@ def estimate_files(estimate: KernelEstimate) -> dict[str, bytes]:
         "fft.npy": kernel_fft(estimate.kernel).astype(np.complex64),
         "reconstruction.npy": estimate.reconstruction,
         "residual.npy": estimate.residual,
+        "background.npy": estimate.background_map if estimate.has_background else None,
         "uncertainty.npy": estimate.uncertainty,
         "latent.npy": estimate.latent,
     }

@@ -33,7 +33,7 @@ MAX_POINTS = 20_000
 MAX_RESULTS = 100
 LONGEST_LABEL = 40
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_IMAGES = ("kernel", "reconstruction", "residual", "wide_kernel", "uncertainty", "latent", "network_kernel")
+_IMAGES = ("kernel", "reconstruction", "residual", "wide_kernel", "uncertainty", "latent", "network_kernel", "background_map")
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,6 +241,9 @@ def _read_result(text: dict[str, Any], reader: ArchiveReader) -> SavedResult:
         name: reader.array(value) if isinstance(value, dict) and "array" in value else value for name, value in text["estimate"].items()
     }
     values["parameters"] = {str(name): (_number(value), _number(error)) for name, (value, error) in values["parameters"].items()}
+    values["noise_model"] = {
+        str(name): (_number(value), _number(error)) for name, (value, error) in values.get("noise_model", {}).items()
+    }
     values["warnings"] = tuple(str(sentence) for sentence in values["warnings"])
     values["pixel_size_nm"] = None if values["pixel_size_nm"] is None else require_pixel_size(tuple(values["pixel_size_nm"]))
     for name in ("background", "noise_sigma"):
@@ -260,6 +263,7 @@ def _require_shapes(estimate: KernelEstimate, observation: NDArray[np.float32], 
         and estimate.kernel.shape == window
         and all(image is None or image.shape == window for image in (estimate.uncertainty, estimate.network_kernel))
         and estimate.reconstruction.shape == estimate.residual.shape == observation.shape
+        and (estimate.background_map is None or estimate.background_map.shape == observation.shape)
         and observation.ndim == 2
         and estimate.positions.ndim == 2
         and estimate.positions.shape[1] == 2

@@ -36,12 +36,13 @@ def fit_panels(
     colours: str,
     limits: tuple[float, float],
     height: int = 340,
+    titles: tuple[str, str, str] = ("Map", "Reconstruction", "Residual, same span about 0"),
 ) -> Figure:
-    """Show map, reconstruction and residual with one zoom, axes in nm (px without a known pitch), large ones as means of blocks.
+    """Show map, reconstruction and residual (or three other parts of a map with titles of their own) with one zoom, axes in nm (px without a known pitch), large ones as means of blocks.
 
     The first two share their colours. The residual is drawn about 0 over the same span of values, so its contrast can be compared.
     """
-    figure = panels(["Map", "Reconstruction", "Residual, same span about 0"], height, gap=0.07)
+    figure = panels(list(titles), height, gap=0.07)
     half = (limits[1] - limits[0]) / 2
     pitch = pixel_size_nm or (1.0, 1.0)
     pictures = [(observation, colours, limits), (reconstruction, colours, limits), (residual, RESIDUAL_COLOURS, (-half, half))]

@@ -32,6 +32,7 @@ class Question:
         simulation: what a simulated map is made of, for the side-car, or None.
         refine_positions: whether the map may move the defects.
         labels: the class of each defect, or None where all are of one class.
+        noise_model: "auto" or "white", as for Extractor.extract.
     """
 
     name: str
@@ -43,10 +44,11 @@ class Question:
     simulation: dict[str, Any] | None = None
     refine_positions: bool = False
     labels: tuple[str, ...] | None = None
+    noise_model: str = "auto"
 
     def fingerprint(self) -> tuple[Any, ...]:
         """Return what has to be equal for an answer to be up to date."""
-        settings = (self.method, self.kernel_size, self.refine_positions, self.labels)
+        settings = (self.method, self.kernel_size, self.refine_positions, self.labels, self.noise_model)
         return (self.view.layer.sha256, self.view.pixel_size_nm, array_hash(self.positions), *settings)
 
 
@@ -100,6 +102,7 @@ def extract_kernel(job: Job, question: Question) -> Outcome:
         pixel_size_nm=question.view.pixel_size_nm,
         with_latent=False,
         report=job.step,
+        noise_model=question.noise_model,
     )
     seconds = time.perf_counter() - started
     return Outcome(question, estimate.with_source(_source(question)), None, "", seconds)

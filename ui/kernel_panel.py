@@ -58,9 +58,13 @@ def choose_question(space: Workspace, view: MapView) -> Question:
     )
     loaded = space.loaded
     refine = _choose_refinement(space.defects.source == "picture")
-    return Question(
-        loaded.name, loaded.sha256, view, space.defects.points, str(method), int(size), loaded.simulation, refine, space.defects.labels
+    noise = (
+        "auto"
+        if st.toggle("Model background and noise", value=True, key="model_noise", help=texts.NOISE_MODEL, persist_state="session")
+        else "white"
     )
+    points, labels = space.defects.points, space.defects.labels
+    return Question(loaded.name, loaded.sha256, view, points, str(method), int(size), loaded.simulation, refine, labels, noise)
 
 
 def _choose_refinement(clicked: bool) -> bool:

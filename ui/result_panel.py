@@ -19,6 +19,7 @@ from ui.kernel_chart import FULL_RANGE, UNCERTAINTY_MANNERS, kernel_and_spectrum
 from ui.kernel_panel import method_title
 from ui.limits_control import show_limits
 from ui.loaders import atlas
+from ui.map_parts import show_parts
 from ui.method_comparison_panel import show_method_comparison
 from ui.outcome_qspace import show_outcome_in_qspace
 from ui.panels import PLOTLY_CONFIG
@@ -151,6 +152,8 @@ def show_fit(outcome: Outcome) -> None:
     st.plotly_chart(
         figure, width="stretch", key="fit", config=PLOTLY_CONFIG, alt="Map, reconstruction and residual on the same colour scale"
     )
+    if estimate.has_background:
+        show_parts(outcome)
     if (every := block_side(view.layer.values.shape)) > 1:
         st.caption(f"Drawn as means of {every} × {every} pixels. The files hold every pixel.")
 

@@ -12,6 +12,7 @@ from qpi_core.errors import InputError
 from qpi_core.methods import METHODS
 from qpi_core.provenance import json_ready
 from qpi_core.session_file import SavedResult
+from qpi_core.validation import NOISE_MODELS
 from ui.colours import COLOUR_MAPS
 from ui.extraction_job import Outcome, Question, with_kinds
 from ui.loaders import PreparedLayer, array_hash, atlas, extractor
@@ -24,6 +25,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "kernel_size": lambda value: type(value) is int,
     "simulation": lambda value: value is None or isinstance(value, dict),
     "refine_positions": lambda value: isinstance(value, bool),
+    "noise_model": NOISE_MODELS.__contains__,
     "channel": lambda value: isinstance(value, str),
     "index": lambda value: type(value) is int,
     "bias_mv": lambda value: value is None or type(value) in (int, float),

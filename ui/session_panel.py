@@ -88,6 +88,7 @@ def open_session(space: Workspace, session: Session) -> None:
     if outcome is not None:
         # The list comes from a file now, but its result was asked for with or without moving the defects.
         st.session_state["refine_listed"] = outcome.question.refine_positions
+        st.session_state["model_noise"] = outcome.question.noise_model == "auto"
         space.jobs.start(
             "extraction",
             "Opening the session",

@@ -147,3 +147,13 @@ STACK_FIT = (
     "E(q) of a band with q = 2k. Parabola: E = E0 + ħ²k²/2m*, a surface state. Line: E = E(0) + ħvk, a Dirac-like state. "
     "Layers without a ring take no part."
 )
+
+NOISE_MODEL = (
+    "On: a smooth background, offsets and streaks of scan lines, the lattice, coloured noise and defects of unequal strength are modelled "
+    "as far as the map asks for them. Off: a constant background and white noise. For methods that give an uncertainty, one class of "
+    "defects and maps of up to 20,000 pixels."
+)
+PARTS = (
+    "What the map is made of. The shares are those of the map's variance; they need not add up to 100 %, because the parts may overlap. "
+    "The switch *Model background and noise* leaves out everything but a constant."
+)

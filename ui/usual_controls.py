@@ -11,6 +11,7 @@ USUAL: dict[str, Any] = {
     "stack_kernel_size": USUAL_KERNEL_SIZE,
     "refine_clicked": True,
     "refine_listed": False,
+    "model_noise": True,
     "look_for": "spots",
     "sensitivity": 0.5,
     "kernel_limits": (0.0, 100.0),
