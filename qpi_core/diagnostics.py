@@ -9,6 +9,8 @@ from scipy.spatial import cKDTree
 from qpi_core.grid import kernel_offsets
 
 SAME_PLACE_PX = 0.5
+MOST_MODELLED_PIXELS = 20_000
+"""Measured pixels up to which background and noise are modelled."""
 STRUCTURED_CORRELATION = 0.2
 """Lag-one correlation of the residual from which on it is called structured."""
 NEGLIGIBLE_RESIDUAL = 0.02
@@ -108,6 +110,17 @@ def warn_about_fit(
             "at the marked positions, such as missing or shifted defects, a second kind of defect, steps or a slope."
         )
     return sentences
+
+
+def warn_about_size(residual: NDArray[np.float32]) -> list[str]:
+    """Return that a large map was taken with white noise, where its residual is not white."""
+    measured = int(np.isfinite(residual).sum())
+    if measured <= MOST_MODELLED_PIXELS or neighbour_correlation(residual) <= STRUCTURED_CORRELATION:
+        return []
+    return [
+        f"Background and coloured noise are modelled on maps of up to {MOST_MODELLED_PIXELS:,} pixels; this one has {measured:,} and was "
+        "taken with white noise. Crop it, or level it first."
+    ]
 
 
 def neighbour_correlation(image: NDArray[np.floating]) -> float:

@@ -15,7 +15,7 @@ from qpi_core.blas_threads import one_blas_thread
 from qpi_core.defect_diagnostics import warn_about_defects
 from qpi_core.defect_refinement import refine_defects
 from qpi_core.devices import require_device, resolve_device
-from qpi_core.diagnostics import warn_about_fit, warn_about_input
+from qpi_core.diagnostics import warn_about_fit, warn_about_input, warn_about_size
 from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
 from qpi_core.methods import METHODS, Answer, Method, Request, find_method, run_two_step
@@ -318,6 +318,7 @@ class Extractor:
             *([] if noise is None else noise.sentences()),
             *warn_about_window(solution.kernel, solution.wide_kernel, solution.parameters, request.pixel_size_nm),
             *warn_about_fit(image - background, residual, solution.noise_sigma, whitened),
+            *(warn_about_size(residual) if request.noise_model == "auto" and noise is None and solution.uncertainty is not None else []),
             *warn_about_defects(image, residual, request.positions, solution.noise_sigma),
         ]
         used_models = self._models if method.needs_model or network is not None else None

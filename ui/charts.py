@@ -38,9 +38,10 @@ def fit_panels(
     height: int = 340,
     titles: tuple[str, str, str] = ("Map", "Reconstruction", "Residual, same span about 0"),
 ) -> Figure:
-    """Show map, reconstruction and residual (or three other parts of a map with titles of their own) with one zoom, axes in nm (px without a known pitch), large ones as means of blocks.
+    """Show map, reconstruction and residual, or three other parts of a map, with one zoom; large ones as means of blocks.
 
-    The first two share their colours. The residual is drawn about 0 over the same span of values, so its contrast can be compared.
+    Axes are in nm (px without a known pitch). The first two share their colours. The last one is drawn about 0 over the same span of
+    values, so its contrast can be compared.
     """
     figure = panels(list(titles), height, gap=0.07)
     half = (limits[1] - limits[0]) / 2

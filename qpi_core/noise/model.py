@@ -14,6 +14,7 @@ from qpi_core.noise.stationary import StationaryParameters
 Array = NDArray[np.float64]
 
 SMOOTH, ROWS, STREAKS, LATTICE, CORES = "smooth background", "row offsets", "streaks", "lattice", "cores"
+_FAR_STRONGER = 20.0
 LONG_PX = 5.0
 """Correlation length from which on a part of the map is background; shorter ones are noise that was blurred."""
 
@@ -100,8 +101,8 @@ class MapNoise:
 
     def _share(self, name: str) -> str:
         spread = float(self.parts[name].std())
-        if self.signal <= 0:
-            return f"its standard deviation is {spread:.3g}"
+        if spread > _FAR_STRONGER * self.signal:
+            return "it is far stronger than the kernel's pattern"
         return f"it varies by {spread / self.signal:.2g} of what the kernel's pattern does"
 
     def _length(self, name: str) -> str:

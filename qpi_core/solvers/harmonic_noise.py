@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.stats import binom
 
+from qpi_core.diagnostics import MOST_MODELLED_PIXELS
 from qpi_core.noise.components import MixedModel, evaluate_components, score_group
 from qpi_core.noise.lattice_waves import LatticeWave, find_lattice_waves
 from qpi_core.noise.outliers import find_outliers
@@ -38,7 +39,6 @@ Array = NDArray[np.float64]
 KERNEL, LATTICE, STRENGTHS, CORES = "kernel", "lattice", "strengths", "cores"
 GENEROUS = StationaryParameters(background=10.0, background_length=12.0, rows=0.3, streaks=0.3, streak_length=6.0)
 """Before anything is known long waves and whole rows are not trusted."""
-MOST_PIXELS = 20_000
 _ROUNDS = 6
 _SETTLED = 0.5
 _KERNEL_RANK = 1e-5
@@ -103,7 +103,7 @@ def find_noise(
     """
     chosen = options or SelectionOptions()
     measured = int(np.isfinite(problem.values).sum())
-    if begun.stretch is not None or measured > MOST_PIXELS or is_explained(begun.selection.best, begun.floor):
+    if begun.stretch is not None or measured > MOST_MODELLED_PIXELS or is_explained(begun.selection.best, begun.floor):
         return None
     problem, begun = _without_outliers(problem, positions, weights, begun)
     search = _Search(problem, positions, weights, begun, chosen)
@@ -115,7 +115,8 @@ def find_noise(
 
 def chances_of_white_noise(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart) -> dict[str, float]:
     """Return how probable white noise makes what the first stage leaves, term by term; empty where it leaves nothing to look at."""
-    if begun.stretch is not None or int(np.isfinite(problem.values).sum()) > MOST_PIXELS or is_explained(begun.selection.best, begun.floor):
+    measured = int(np.isfinite(problem.values).sum())
+    if begun.stretch is not None or measured > MOST_MODELLED_PIXELS or is_explained(begun.selection.best, begun.floor):
         return {}
     search = _Search(problem, positions, weights, begun, SelectionOptions())
     search.look_for_waves()
