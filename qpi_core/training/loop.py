@@ -29,6 +29,8 @@ COOL_DOWN = 0.2
 """Share of a run with the schedule "hold" in which the learning rate falls."""
 FIRST_TIMED, LAST_TIMED = 5, 20
 """Steps by which a stage with limited time judges how many it can make; the first ones of a process are slower."""
+SAVE_SECONDS = 300.0
+"""Longest time between two saved states, however slow the machine is."""
 LOSS_NAME, HELD_OUT_NAME = "loss.jsonl", "held-out.jsonl"
 
 
@@ -117,7 +119,7 @@ def train(
         accelerator: device, precision and processes.
         resume: continue from the folder's state where there is one.
         stop_after: stop (with the state saved) when this many steps are done in all; None runs to the end.
-        save_every, log_every: in steps; a stage with limited time is saved at its end only.
+        save_every, log_every: in steps; the state is saved at least every SAVE_SECONDS. A stage with limited time is saved at its end only.
         held_out: measured on the network to keep and logged.
         cancelled: asked once a step; true saves the state and stops.
     """
@@ -141,6 +143,7 @@ def train(
     last = recipe.steps if stop_after is None else min(recipe.steps, stop_after)
     started, counted, begun = time.perf_counter(), 0, step
     clock: dict[int, float] = {}
+    saved = started
     sums: dict[str, Tensor] = {}
     bar = tqdm(total=recipe.steps, initial=step, desc=folder.name, unit="step", disable=not accelerator.is_main_process, mininterval=5)
     while step < last and not cancelled():
@@ -171,8 +174,10 @@ def train(
             sums, counted = {}, 0
         if held_out is not None and (step % held_out.every == 0 or step == last) and accelerator.is_main_process:
             _append(folder / HELD_OUT_NAME, {"step": step, **held_out.measure(kept)})
-        if step % save_every == 0 and step < last and not recipe.seconds and accelerator.is_main_process:
+        due = step % save_every == 0 or time.perf_counter() - saved > SAVE_SECONDS
+        if due and step < last and not recipe.seconds and accelerator.is_main_process:
             save_state(folder, accelerator.unwrap_model(model), kept, optimiser, step)
+            saved = time.perf_counter()
     bar.close()
     if accelerator.is_main_process:
         save_state(folder, accelerator.unwrap_model(model), kept, optimiser, step)

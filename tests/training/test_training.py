@@ -26,7 +26,7 @@ from qpi_core.training.pool import PoolPlan, PoolSource, build_pool
 from qpi_core.training.recipes import PRESETS, STAGES, StageRecipe, get_preset
 from qpi_core.training.scene_stream import SceneMix, draw_training_scene
 from qpi_core.training.stages import Run, describe, run_stage
-from qpi_core.training.state import STATE_NAME
+from qpi_core.training.state import STATE_NAME, saved_step
 from qpi_core.training.streams import KernelShares, kernel_batch
 
 SMOKE = get_preset("smoke")
@@ -302,3 +302,18 @@ def test_lists_lose_defects_and_gain_others():
 def test_an_impossible_mix_is_refused(wrong):
     with pytest.raises(InputError, match="between 0 and 1"):
         SceneMix(**wrong)
+
+
+def test_the_state_is_saved_after_some_minutes_however_few_the_steps(tmp_path, accelerator, monkeypatch):
+    class Killed(CountingTask):
+        def batch(self, first, count):
+            if first == 3:
+                raise KeyboardInterrupt
+            return super().batch(first, count)
+
+    recipe = StageRecipe(8, 1, 0.1, 0.1, warmup_steps=0, ema_decay=0.0)
+    for seconds, step in ((1e9, 0), (-1.0, 3)):
+        monkeypatch.setattr("qpi_core.training.loop.SAVE_SECONDS", seconds)
+        with pytest.raises(KeyboardInterrupt):
+            train(Killed(), recipe, tmp_path / str(step), accelerator=accelerator)
+        assert saved_step(tmp_path / str(step)) == step
