@@ -53,6 +53,8 @@ def test_gwyddion_file_has_the_channels_and_the_scale(estimate):
     assert list(fields) == ["Kernel", "Uncertainty", "Observation", "Reconstruction", "Residual"]
     np.testing.assert_array_equal(fields["Kernel"].data, estimate.kernel.astype(np.float64))
     assert fields["Kernel"].xreal == pytest.approx(8 * 0.2e-9) and fields["Kernel"].yreal == pytest.approx(8 * 0.1e-9)
-    assert load_map(estimate_gwy(make_estimate()), "r.gwy").channels == ("Kernel",)
+    # Channels of the largest size are read unless one is named.
+    assert load_map(estimate_gwy(make_estimate()), "r.gwy").channels == ("Observation", "Reconstruction", "Residual")
+    assert load_map(estimate_gwy(make_estimate()), "r.gwy", channel="Kernel").channels == ("Kernel",)
     with pytest.raises(InputError, match="pixel size"):
         estimate_gwy(make_estimate(pixel_size_nm=None))

@@ -10,6 +10,7 @@ import streamlit as st
 
 from qpi_core.synthesis.measured_recipe import Nuisance
 from qpi_core.synthesis.measured_variants import NUISANCES, named_levels
+from ui.bounded_controls import bounded_slider
 
 WHAT = (
     "Adds what measured maps have beside kernels and white noise. Each has a random stream of its own: adding one leaves the rest of the "
@@ -94,9 +95,12 @@ def put_mixture(variant: str) -> None:
 
 def _choose(name: str) -> Nuisance:
     control, key = CONTROLS[name], f"syn_level_{name}"
-    st.session_state.setdefault(key, control.usual)
     title = f"{control.title} ({control.unit})"
-    level = float(st.slider(title, 0.0, control.high, step=control.step, key=key, help=control.help, persist_state="session"))
+    level = float(
+        bounded_slider(
+            title, 0.0, control.high, key=key, usual=control.usual, step=control.step, help=control.help, persist_state="session"
+        )
+    )
     if name == "lattice" and st.toggle("Defects on its sites", key="syn_on_sites", help=SITES, persist_state="session"):
         return NUISANCES["lattice-sites"](level)
     if name == "second" and st.toggle("Listed as the first kind", key="syn_listed", help=LISTED, persist_state="session"):
