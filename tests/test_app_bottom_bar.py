@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.app_driver import POSITIONS, noiseless_map, npy, start, wait_for_job
 from ui.bottom_bar import progress_text
-from ui.jobs import Job, job_queue
+from ui.jobs import Job, job_queue, long_queue
 
 OTHER_PAGES = ("stacks", "synthesize", "benchmark", "documentation")
 
@@ -102,3 +102,15 @@ def test_the_bar_says_how_long_it_will_take_where_the_progress_is_steady(monkeyp
     assert progress_text(job) == "second of four · 10 s"
     job.ahead = lambda: 2
     assert progress_text(job, steady=True) == "waiting for 2 other computations on this computer"
+
+
+def test_no_page_waits_for_an_energy_stack(app: AppTest):
+    gate = threading.Event()
+    long_queue().submit("gate", lambda job: gate.wait(60))
+    for page in (*OTHER_PAGES, "latent", "extract"):
+        app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception
+    app.button(key="extract").click().run()
+    wait_for_job(app)
+    assert app.session_state["workspace"].outcome is not None, "a kernel does not wait for it either"
+    gate.set()
