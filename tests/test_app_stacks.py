@@ -146,8 +146,10 @@ def test_a_cancelled_stack_keeps_its_layers_and_goes_on(ready: AppTest, monkeypa
     gate.set()
     wait_for_job(ready.switch_page("pages/stacks.py"), "stack")
     outcome = ready.session_state["workspace"].stack_outcome
-    assert outcome.estimate.done.tolist() == [True, True, False, False]
-    assert any("Stopped after 2 of 4 layers" in text.value for text in ready.warning)
+    # A cancel interrupts the layer that is being solved, unless that ends first.
+    done = outcome.estimate.done.tolist()
+    assert done in ([True, False, False, False], [True, True, False, False])
+    assert any(f"Stopped after {sum(done)} of 4 layers" in text.value for text in ready.warning)
     assert ready.button(key="extract_stack").label == "Go on"
     compute(ready)
     whole = ready.session_state["workspace"].stack_outcome.estimate
