@@ -11,6 +11,8 @@ from qpi_core.grid import kernel_offsets
 SAME_PLACE_PX = 0.5
 MOST_MODELLED_PIXELS = 20_000
 """Measured pixels up to which background and noise are modelled."""
+MOST_GAPS = 2_000
+"""Pixels that were not measured up to which they are: each is a column of the algebra."""
 STRUCTURED_CORRELATION = 0.2
 """Lag-one correlation of the residual from which on it is called structured."""
 NEGLIGIBLE_RESIDUAL = 0.02
@@ -114,13 +116,19 @@ def warn_about_fit(
 
 def warn_about_size(residual: NDArray[np.float32]) -> list[str]:
     """Return that a large map was taken with white noise, where its residual is not white."""
-    measured = int(np.isfinite(residual).sum())
-    if measured <= MOST_MODELLED_PIXELS or neighbour_correlation(residual) <= STRUCTURED_CORRELATION:
+    measured = np.isfinite(residual)
+    if may_be_modelled(measured) or neighbour_correlation(residual) <= STRUCTURED_CORRELATION:
         return []
+    limits, own = f"{MOST_MODELLED_PIXELS:,} measured and {MOST_GAPS:,} other", f"{int(measured.sum()):,} and {int((~measured).sum()):,}"
     return [
-        f"Background and coloured noise are modelled on maps of up to {MOST_MODELLED_PIXELS:,} pixels; this one has {measured:,} and was "
-        "taken with white noise. Crop it, or level it first."
+        f"Background and coloured noise are modelled on maps of up to {limits} pixels; this one has {own}, and was taken with white noise. "
+        "Crop it, or level it first."
     ]
+
+
+def may_be_modelled(measured: NDArray[np.bool_]) -> bool:
+    """Say whether a map is small and whole enough for its background and noise to be modelled."""
+    return int(measured.sum()) <= MOST_MODELLED_PIXELS and int((~measured).sum()) <= MOST_GAPS
 
 
 def neighbour_correlation(image: NDArray[np.floating]) -> float:

@@ -18,7 +18,7 @@ from qpi_core.devices import require_device, resolve_device
 from qpi_core.diagnostics import warn_about_fit, warn_about_input, warn_about_size
 from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
-from qpi_core.methods import METHODS, Answer, Method, Request, find_method, run_two_step
+from qpi_core.methods import METHODS, Answer, Method, Request, find_method, run_two_step, solve
 from qpi_core.provenance import array_sha256, json_ready, versions
 from qpi_core.reconstruction import superposition_of
 from qpi_core.validation import (
@@ -152,7 +152,7 @@ class Extractor:
                     request, refine_positions, refine_weights, lambda share, words: tell(_MOVING * share, words)
                 )
             tell(_MOVING if refinement is not None else 0.0, "Solving for the kernel")
-            answer = constant_answer(request) if constant else chosen.solve(request)
+            answer = constant_answer(request) if constant else solve(chosen, request)
         tell(_SOLVED, "Comparing with the map")
         estimate = self.assemble(chosen, request, answer, np.asarray(observation))
         if refinement is not None:
@@ -314,6 +314,7 @@ class Extractor:
         warnings = [
             *warn_about_input(image, request.positions, request.kernel_size),
             *(answer.repair.sentences() if answer.repair is not None else []),
+            *answer.notes,
             *solution.warnings,
             *([] if noise is None else noise.sentences()),
             *warn_about_window(solution.kernel, solution.wide_kernel, solution.parameters, request.pixel_size_nm),

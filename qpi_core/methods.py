@@ -71,6 +71,7 @@ class Answer:
         repair: the list where it had to be repaired.
         noise: what else the map holds, where that is more than a constant and white noise.
         weights: (n,) of the given defects where the map gave each its own; None: as they were given.
+        notes: further sentences for the user.
     """
 
     solution: KernelSolution
@@ -78,6 +79,7 @@ class Answer:
     repair: RepairedList | None = None
     noise: MapNoise | None = None
     weights: NDArray[np.float64] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,20 @@ class Method:
     summary: str
     needs_model: bool
     solve: Callable[[Request], Answer]
+
+
+NO_NOISE_MODEL = "The background and noise of this map could not be modelled; it was taken with a constant background and white noise."
+
+
+def solve(method: Method, request: Request) -> Answer:
+    """Return a method's answer; where a noise model cannot be fitted, that of the plain model, which says so."""
+    try:
+        return method.solve(request)
+    except np.linalg.LinAlgError:
+        if request.noise_model == "white":
+            raise
+        plain = method.solve(replace(request, noise_model="white"))
+        return replace(plain, notes=(*plain.notes, NO_NOISE_MODEL))
 
 
 def find_method(name: str | None) -> Method:

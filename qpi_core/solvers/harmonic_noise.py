@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.stats import binom
 
-from qpi_core.diagnostics import MOST_MODELLED_PIXELS
+from qpi_core.diagnostics import may_be_modelled
 from qpi_core.noise.components import MixedModel, evaluate_components, score_group
 from qpi_core.noise.lattice_waves import LatticeWave, find_lattice_waves
 from qpi_core.noise.outliers import find_outliers
@@ -102,21 +102,21 @@ def find_noise(
         options: numbers of the choice.
     """
     chosen = options or SelectionOptions()
-    measured = int(np.isfinite(problem.values).sum())
-    if begun.stretch is not None or measured > MOST_MODELLED_PIXELS or is_explained(begun.selection.best, begun.floor):
+    if begun.stretch is not None or not may_be_modelled(np.isfinite(problem.values)) or is_explained(begun.selection.best, begun.floor):
         return None
+    given = problem
     problem, begun = _without_outliers(problem, positions, weights, begun)
+    spiky = problem is not given
     search = _Search(problem, positions, weights, begun, chosen)
     search.look_for_waves()
     asked = bool(search.waves) or min(search.chances().values()) < chosen.probability
     found = search.run() if asked else None
-    return search.white() if found is None and int(np.isfinite(problem.values).sum()) < measured else found
+    return search.white() if found is None and spiky else found
 
 
 def chances_of_white_noise(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart) -> dict[str, float]:
     """Return how probable white noise makes what the first stage leaves, term by term; empty where it leaves nothing to look at."""
-    measured = int(np.isfinite(problem.values).sum())
-    if begun.stretch is not None or measured > MOST_MODELLED_PIXELS or is_explained(begun.selection.best, begun.floor):
+    if begun.stretch is not None or not may_be_modelled(np.isfinite(problem.values)) or is_explained(begun.selection.best, begun.floor):
         return {}
     search = _Search(problem, positions, weights, begun, SelectionOptions())
     search.look_for_waves()

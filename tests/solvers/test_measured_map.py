@@ -83,3 +83,23 @@ def test_an_unknown_noise_model_is_refused_in_one_sentence() -> None:
     scene = draw_measured_scene("plain", SEED, 0)
     with pytest.raises(InputError, match="noise_model must be one of auto, white, but it is 'pink'"):
         extracted(scene, noise_model="pink")
+
+
+def test_a_noise_model_that_cannot_be_fitted_gives_the_plain_answer_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = draw_measured_scene("background-1", SEED, 1)
+    plain = extracted(scene, noise_model="white")
+
+    def failing(*_: object, **__: object) -> None:
+        raise np.linalg.LinAlgError("not positive definite")
+
+    monkeypatch.setattr("qpi_core.noise.selection.evaluate_components", failing)
+    monkeypatch.setattr("qpi_core.solvers.harmonic_noise.score_group", failing)
+    estimate = extracted(scene)
+    assert np.array_equal(estimate.kernel, plain.kernel)
+    assert any("could not be modelled" in sentence for sentence in estimate.warnings)
+
+
+def test_a_large_map_says_that_it_was_taken_with_white_noise() -> None:
+    scene = draw_measured_scene("background-1", SEED, 1, shape=(150, 150))
+    estimate = extracted(scene, "harmonic")
+    assert any("20,000 measured" in sentence for sentence in estimate.warnings)
