@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from qpi_core.checkpoints import LoadedModels
     from qpi_core.class_estimate import ClassEstimates
     from qpi_core.networks.inference import NetworkKernel
+    from qpi_core.noise.model import MapNoise
 
 
 _MOVING, _SOLVED = 0.6, 0.9
@@ -331,7 +332,7 @@ class Extractor:
             "options": {"kernel_size": request.kernel_size, "pixel_size_nm": request.pixel_size_nm, "noise_model": request.noise_model},
             "solver": solution.details,
             **({} if answer.repair is None else {"list_repair": answer.repair.record()}),
-            **({} if noise is None else {"noise_model": noise.record()}),
+            **({} if noise is None else {"noise_model": _noise_record(noise, request, answer)}),
         }
         return KernelEstimate(
             kernel=solution.kernel,
@@ -378,6 +379,11 @@ def load_extractor(name: str | Path | None = None, device: str = "auto") -> Extr
 
 def keep_quiet(share: float, words: str) -> None:
     """Report to nobody."""
+
+
+def _noise_record(noise: MapNoise, request: Request, answer: Answer) -> dict[str, object]:
+    """Return what the noise model found, with the strengths that were given where it found others."""
+    return noise.record() if answer.weights is None else {**noise.record(), "given_weights": request.weights}
 
 
 def _white_noise(sigma: float, image: NDArray[np.float32]) -> dict[str, tuple[float, float]]:

@@ -25,11 +25,15 @@ def python_snippet(estimate: KernelEstimate) -> str:
     positions, weights = estimate.positions, estimate.weights
     if classes:
         positions, weights = np.array(classes["positions_px"]), np.array(classes["weights"])
+    # Strengths that the noise model found are an answer; asking again begins with the ones that were given.
+    weights = np.array(estimate.provenance.get("noise_model", {}).get("given_weights", weights))
+    plain = estimate.provenance.get("options", {}).get("noise_model") == "white"
     options = {
         "method": estimate.method,
         "kernel_size": estimate.kernel_size,
         "pixel_size_nm": estimate.pixel_size_nm,
         "weights": None if np.all(weights == 1) else [float(w) for w in weights],
+        "noise_model": "white" if plain and not classes else None,
     }
     lines = [
         "import numpy as np",
