@@ -26,6 +26,8 @@ def mark(app: AppPage, *points: tuple[float, float]) -> None:
 
 
 def hovered(app: AppPage, x: float, y: float) -> str:
+    # A button further down has scrolled the page.
+    app.canvas.evaluate("element => element.scrollIntoView({block: 'center'})")
     app.page.mouse.move(*app.screen(x + 8, y + 8))
     app.page.mouse.move(*app.screen(x, y))
     app.page.wait_for_timeout(300)
