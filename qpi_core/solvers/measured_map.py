@@ -22,6 +22,7 @@ from qpi_core.solvers.harmonic_answer import superposition
 from qpi_core.solvers.harmonic_model import HarmonicModel
 from qpi_core.solvers.harmonic_noise import NoisyStart, chances_of_white_noise, find_noise
 from qpi_core.solvers.harmonic_problem import HarmonicProblem
+from qpi_core.solvers.harmonic_search import SHARED
 from qpi_core.solvers.harmonic_selection import log_evidence
 from qpi_core.solvers.harmonic_start import HarmonicStart
 from qpi_core.solvers.list_choice import ListedFit, fit_with_list
@@ -120,7 +121,9 @@ def explained_by_white_noise(
     mixed = MixedModel(problem.values.astype(np.float64), (), model.aspect, model.floor)
     variance = model.fit.evidence.variance
     after = score_white_noise(mixed, left - float(np.nanmean(left)), variance, SelectionOptions())
-    return fits if model.excess == 1.0 and min(after.values()) > limit else None
+    # Independent profiles of many orders follow almost anything around the defects: there the evidence has to decide (explain_map).
+    simple = model.excess == 1.0 and model.fit.hyperparameters.mixing_kind == SHARED
+    return fits if simple and min(after.values()) > limit else None
 
 
 def _with_a_right_list(
