@@ -25,8 +25,9 @@ import numpy as np  # noqa: E402
 from qpi_core.blind_answer import BlindOptions  # noqa: E402
 from qpi_core.blind_extraction import extract_blind  # noqa: E402
 from qpi_core.evaluation.metrics import cosine  # noqa: E402
-from qpi_core.extraction import keep_quiet, load_extractor  # noqa: E402
+from qpi_core.extraction import load_extractor  # noqa: E402
 from qpi_core.grid import DEFAULT_PIXEL_SIZE_NM, kernel_coordinates  # noqa: E402
+from qpi_core.progress import no_progress  # noqa: E402
 from qpi_core.synthesis.band_families import draw_band_pattern  # noqa: E402
 from qpi_core.synthesis.kernels import SYMMETRY_ORDERS, draw_kernel_parameters, evaluate  # noqa: E402
 from qpi_core.synthesis.scenes import Pattern, draw_positions, superpose  # noqa: E402
@@ -81,7 +82,7 @@ def measure(extractor, seed: int, row: int, index: int, limit: float) -> dict[st
     observation, kernel, positions = scene(seed, row, index)
     began, used = time.monotonic(), time.process_time()
     options = BlindOptions(SIZE, require_pixel_size(DEFAULT_PIXEL_SIZE_NM), time_limit_s=limit, clock=time.process_time)
-    found = extract_blind(extractor, observation, options, keep_quiet)
+    found = extract_blind(extractor, observation, options, no_progress)
     values: dict[str, object] = {
         "row": list(ROWS)[row],
         "seed": seed,

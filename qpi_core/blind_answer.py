@@ -94,9 +94,10 @@ class BlindProblem:
         record = self._record(best, weigh(best), seconds)
         alternatives = _alternatives(findings, self.size)
         if self.original.ndim == 3:
-            return _stack_verdict(self._all_energies(best), doubt, alternatives, record)
+            return BlindStackEstimate(**_judged(self._all_energies(best), "notes", doubt, record), alternatives=alternatives)
         estimate = self._single(best)
-        return _verdict(estimate, doubt or doubt_about_residual(estimate.residual, best.step.layers), alternatives, record)
+        doubt = doubt or doubt_about_residual(estimate.residual, best.step.layers)
+        return BlindEstimate(**_judged(estimate, "warnings", doubt, record), alternatives=alternatives)
 
     def nothing_found(self, doubt: str) -> BlindEstimate | BlindStackEstimate:
         """Return the empty answer: no defect, and a kernel of zeros on the mean of the map."""
@@ -112,13 +113,13 @@ class BlindProblem:
                 many, many, spreads, backgrounds, self._energies(), np.ones(count, dtype=bool), (None,) * count, ((),) * count,
                 nowhere, np.zeros(0), self.options.pixel_size_nm, METHOD, provenance=provenance,
             )  # fmt: skip
-            return _stack_verdict(stack, doubt, (), record)
+            return BlindStackEstimate(**_judged(stack, "notes", doubt, record), alternatives=())
         flat = np.full(self.stack.shape[1:], backgrounds[0], dtype=np.float32)
         estimate = KernelEstimate(
             zeros, METHOD, self.size, flat, self.stack[0] - flat, float(backgrounds[0]), float(spreads[0]), nowhere, np.zeros(0), zeros,
             pixel_size_nm=self.options.pixel_size_nm, provenance=provenance,
         )  # fmt: skip
-        return _verdict(estimate, doubt, (), record)
+        return BlindEstimate(**_judged(estimate, "warnings", doubt, record), alternatives=())
 
     def _single(self, best: Finding) -> KernelEstimate:
         """Return what `refined` makes of the map at the defects found; the networks take no part that it does not ask for."""
@@ -176,26 +177,17 @@ def not_trusted(doubt: str) -> str:
     return f"Kernel and defects were found from the map alone and are not to be trusted. {doubt}"
 
 
-def _verdict(
-    estimate: KernelEstimate, doubt: str | None, alternatives: tuple[BlindAlternative, ...], record: dict[str, Any]
-) -> BlindEstimate:
-    values = {entry.name: getattr(estimate, entry.name) for entry in fields(KernelEstimate)}
+def _judged(answer: KernelEstimate | StackEstimate, words: str, doubt: str | None, record: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a blind answer but its alternatives: those of the plain one, a warning where there is a doubt, the verdict.
+
+    words is the name of the field that holds the sentences for the user.
+    """
+    values = {entry.name: getattr(answer, entry.name) for entry in fields(answer)}
     trusted, reason = doubt is None, TRUSTED if doubt is None else doubt
     if doubt is not None:
-        values["warnings"] = (not_trusted(doubt), *values["warnings"])
+        values[words] = (not_trusted(doubt), *values[words])
     values["provenance"] = {**values["provenance"], "blind": json_ready({**record, "trusted": trusted, "reason": reason})}
-    return BlindEstimate(**values, trusted=trusted, reason=reason, alternatives=alternatives)
-
-
-def _stack_verdict(
-    stack: StackEstimate, doubt: str | None, alternatives: tuple[BlindAlternative, ...], record: dict[str, Any]
-) -> BlindStackEstimate:
-    values = {entry.name: getattr(stack, entry.name) for entry in fields(StackEstimate)}
-    trusted, reason = doubt is None, TRUSTED if doubt is None else doubt
-    if doubt is not None:
-        values["notes"] = (not_trusted(doubt), *values["notes"])
-    values["provenance"] = {**values["provenance"], "blind": json_ready({**record, "trusted": trusted, "reason": reason})}
-    return BlindStackEstimate(**values, trusted=trusted, reason=reason, alternatives=alternatives)
+    return {**values, "trusted": trusted, "reason": reason}
 
 
 def _alternatives(findings: Sequence[Finding], size: int) -> tuple[BlindAlternative, ...]:

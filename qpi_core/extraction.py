@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qpi_core.assembly import describe_models, estimate_of
 from qpi_core.blas_threads import one_blas_thread
-from qpi_core.defect_diagnostics import warn_about_defects
 from qpi_core.defect_refinement import refine_defects
 from qpi_core.devices import require_device, resolve_device
-from qpi_core.diagnostics import warn_about_fit, warn_about_input, warn_about_size
 from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
 from qpi_core.methods import METHODS, Answer, Method, Request, find_method, run_two_step, solve
-from qpi_core.provenance import array_sha256, json_ready, versions
-from qpi_core.reconstruction import superposition_of
+from qpi_core.progress import no_progress
 from qpi_core.validation import (
     is_constant,
     require_kernel_size,
@@ -30,14 +28,12 @@ from qpi_core.validation import (
     require_positions,
     require_weights,
 )
-from qpi_core.window_diagnostics import warn_about_window
 
 if TYPE_CHECKING:
     from qpi_core.blind_estimate import BlindEstimate, BlindStackEstimate
     from qpi_core.checkpoints import LoadedModels
     from qpi_core.class_estimate import ClassEstimates
     from qpi_core.networks.inference import NetworkKernel
-    from qpi_core.noise.model import MapNoise
 
 
 _MOVING, _SOLVED = 0.6, 0.9
@@ -138,7 +134,7 @@ class Extractor:
         """
         chosen = find_method(method)
         request = self.request(observation, positions, kernel_size, pixel_size_nm, weights)
-        tell = report if report is not None else keep_quiet
+        tell = report if report is not None else no_progress
         request = replace(
             request,
             latent_wanted=with_latent is not False,
@@ -174,7 +170,7 @@ class Extractor:
         if estimate.latent is not None:
             return estimate
         network = self.latent_of(observation, estimate.positions, estimate.kernel_size, estimate.weights)
-        provenance = {**estimate.provenance, "model": _describe_models(self.models())}
+        provenance = {**estimate.provenance, "model": describe_models(self.models())}
         return replace(estimate, latent=network.latent, network_kernel=network.kernel, provenance=provenance)
 
     def latent_of(
@@ -224,7 +220,7 @@ class Extractor:
         from qpi_core.class_extraction import ClassOptions, extract_classes
 
         options = ClassOptions(find_method(method), kernel_size, refine_positions, refine_weights, pixel_size_nm, with_latent)
-        tell = report if report is not None else keep_quiet
+        tell = report if report is not None else no_progress
         return extract_classes(self, observation, positions, classes, weights, options, tell)
 
     def extract_blind(
@@ -264,7 +260,7 @@ class Extractor:
         from qpi_core.blind_extraction import blind_options, extract_blind
 
         options = blind_options(kernel_size, classes, bias_mv, pixel_size_nm, time_limit_s, seed)
-        return extract_blind(self, observation, options, report if report is not None else keep_quiet)
+        return extract_blind(self, observation, options, report if report is not None else no_progress)
 
     def request(
         self,
@@ -302,60 +298,8 @@ class Extractor:
             original: the observation as it came, for its hash.
             fitted: (height, width) the reconstruction; None is that of the answer alone.
         """
-        solution, network = answer.solution, answer.network
-        image = request.observation
-        noise, weights = answer.noise, request.weights if answer.weights is None else answer.weights
-        constant = np.full(image.shape, solution.background, dtype=np.float32)
-        background = constant if noise is None else noise.background.astype(np.float32)
-        if fitted is None:
-            known = np.isfinite(image) if noise is None else np.isfinite(image) & ~noise.outliers
-            fitted = superposition_of(solution, request.positions, weights, known) + background
-        residual = image - fitted
-        whitened = None if noise is None else np.where(np.isfinite(image) & ~noise.outliers, noise.whitened_residual, np.nan)
-        warnings = [
-            *warn_about_input(image, request.positions, request.kernel_size),
-            *(answer.repair.sentences() if answer.repair is not None else []),
-            *answer.notes,
-            *solution.warnings,
-            *([] if noise is None else noise.sentences()),
-            *warn_about_window(solution.kernel, solution.wide_kernel, solution.parameters, request.pixel_size_nm),
-            *warn_about_fit(image - background, residual, solution.noise_sigma, whitened),
-            *(warn_about_size(residual) if request.noise_model == "auto" and noise is None and solution.uncertainty is not None else []),
-            *warn_about_defects(image, residual, request.positions, solution.noise_sigma),
-        ]
-        used_models = self._models if method.needs_model or network is not None else None
-        provenance = {
-            "versions": versions(),
-            "method": method.name,
-            "model": None if used_models is None else _describe_models(used_models),
-            "input": {"observation_sha256": array_sha256(original), "shape": image.shape, "measured": float(np.isfinite(image).mean())},
-            "options": {"kernel_size": request.kernel_size, "pixel_size_nm": request.pixel_size_nm, "noise_model": request.noise_model},
-            "solver": solution.details,
-            **({} if answer.repair is None else {"list_repair": answer.repair.record()}),
-            **({} if noise is None else {"noise_model": _noise_record(noise, request, answer)}),
-        }
-        return KernelEstimate(
-            kernel=solution.kernel,
-            method=method.name,
-            kernel_size=request.kernel_size,
-            reconstruction=fitted,
-            residual=residual,
-            background=solution.background,
-            noise_sigma=solution.noise_sigma,
-            positions=request.positions,
-            weights=weights,
-            background_map=background,
-            noise_model=_white_noise(solution.noise_sigma, image) if noise is None else dict(noise.parameters),
-            wide_kernel=solution.wide_kernel,
-            uncertainty=solution.uncertainty,
-            pixel_size_nm=request.pixel_size_nm,
-            latent=None if network is None else network.latent,
-            network_kernel=None if network is None else network.kernel,
-            symmetry_order=solution.symmetry_order,
-            parameters=dict(solution.parameters),
-            warnings=tuple(dict.fromkeys(warnings)),
-            provenance=json_ready(provenance),
-        )
+        used = self._models if method.needs_model or answer.network is not None else None
+        return estimate_of(method, request, answer, original, None if used is None else describe_models(used), fitted)
 
 
 def load_extractor(name: str | Path | None = None, device: str = "auto") -> Extractor:
@@ -375,24 +319,6 @@ def load_extractor(name: str | Path | None = None, device: str = "auto") -> Extr
 
         resolve_model(name)
     return Extractor(name, device)
-
-
-def keep_quiet(share: float, words: str) -> None:
-    """Report to nobody."""
-
-
-def _noise_record(noise: MapNoise, request: Request, answer: Answer) -> dict[str, object]:
-    """Return what the noise model found, with the strengths that were given where it found others."""
-    return noise.record() if answer.weights is None else {**noise.record(), "given_weights": request.weights}
-
-
-def _white_noise(sigma: float, image: NDArray[np.float32]) -> dict[str, tuple[float, float]]:
-    """Return the noise model of white noise, its error that of a standard deviation of so many pixels."""
-    return {"white_noise_sigma": (sigma, sigma / float(np.sqrt(2 * np.isfinite(image).sum())))}
-
-
-def _describe_models(models: LoadedModels) -> dict[str, str]:
-    return {"name": models.name, "sha256": models.sha256, "device": str(models.device)}
 
 
 def constant_answer(request: Request) -> Answer:

@@ -17,6 +17,7 @@ from qpi_core.noise.components import Components, MixedModel, evaluate_component
 from qpi_core.noise.model import CORES, LATTICE, LONG_PX, ROWS, SMOOTH, STREAKS, MapNoise, stationary_parameters
 from qpi_core.noise.selection import TERMS, SelectionOptions, score_white_noise
 from qpi_core.noise.stationary import StationaryCovariance, StationaryParameters
+from qpi_core.progress import no_progress
 from qpi_core.solvers import harmonic_noise
 from qpi_core.solvers.harmonic_answer import superposition
 from qpi_core.solvers.harmonic_model import HarmonicModel
@@ -81,7 +82,7 @@ def explain_map(
         mend_list: repair a list that the map contradicts; else it is taken as it is.
         report: progress, called between the steps; what it raises stops the work.
     """
-    tell = report if report is not None else _no_progress
+    tell = report if report is not None else no_progress
     begun = problem.start(positions, weights) if begun is None else begun
     pixels = begun.samples.values.size
     white = log_evidence(begun.selection.best, pixels)
@@ -167,10 +168,6 @@ def _worth(model: HarmonicModel) -> float:
     """Return the log evidence of a model under white noise, less the price of the two numbers of a stretch."""
     pixels = model.equations.pixels
     return log_evidence(model.fit, pixels) - (float(np.log(pixels)) if model.stretch is not None else 0.0)
-
-
-def _no_progress(share: float, words: str) -> None:
-    """Report to nobody."""
 
 
 def _explained(problem: HarmonicProblem, positions: Array, noisy: NoisyStart, white: float) -> ExplainedMap:
