@@ -1,6 +1,5 @@
 """The one error class for what a user can put right."""
 
-
 LONGEST_SENTENCE = 500
 
 

@@ -241,9 +241,7 @@ def _read_result(text: dict[str, Any], reader: ArchiveReader) -> SavedResult:
         name: reader.array(value) if isinstance(value, dict) and "array" in value else value for name, value in text["estimate"].items()
     }
     values["parameters"] = {str(name): (_number(value), _number(error)) for name, (value, error) in values["parameters"].items()}
-    values["noise_model"] = {
-        str(name): (_number(value), _number(error)) for name, (value, error) in values.get("noise_model", {}).items()
-    }
+    values["noise_model"] = {str(name): (_number(value), _number(error)) for name, (value, error) in values.get("noise_model", {}).items()}
     values["warnings"] = tuple(str(sentence) for sentence in values["warnings"])
     values["pixel_size_nm"] = None if values["pixel_size_nm"] is None else require_pixel_size(tuple(values["pixel_size_nm"]))
     for name in ("background", "noise_sigma"):

@@ -1,4 +1,4 @@
-""""Make it look measured" on the Synthesize page, driven through app.py."""
+""" "Make it look measured" on the Synthesize page, driven through app.py."""
 
 from __future__ import annotations
 

@@ -113,9 +113,7 @@ def _add_map(
             }
         )
     right, bottom = (columns - 0.5) * dx, (rows - 0.5) * dy
-    axis(figure, "x", column).update(
-        title={"text": f"x ({length})"}, range=[-dx / 2, right], minallowed=-dx / 2, maxallowed=right
-    )
+    axis(figure, "x", column).update(title={"text": f"x ({length})"}, range=[-dx / 2, right], minallowed=-dx / 2, maxallowed=right)
     axis(figure, "y", column).update(
         title={"text": f"y ({length})", "standoff": 2}, range=[bottom, -dy / 2], minallowed=-dy / 2, maxallowed=bottom,
         scaleanchor=axis_name("x", column),

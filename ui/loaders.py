@@ -143,9 +143,7 @@ def prepared_layer(token: str, channel: str, index: int, steps: str, pixel_size_
     return prepare_layer(channel, index, steps, _scan)
 
 
-def prepare_layer(
-    channel: str, index: int, steps: str, scan: ScanMap, report: Callable[[float, str], None] | None = None
-) -> PreparedLayer:
+def prepare_layer(channel: str, index: int, steps: str, scan: ScanMap, report: Callable[[float, str], None] | None = None) -> PreparedLayer:
     """Return one layer of a map after its preparation steps, given as JSON; the pixel size is that of the scan.
 
     Raises:

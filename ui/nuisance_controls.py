@@ -1,4 +1,4 @@
-""""Make it look measured": which nuisances a simulated map has, and how strong each is."""
+""" "Make it look measured": which nuisances a simulated map has, and how strong each is."""
 
 from __future__ import annotations
 

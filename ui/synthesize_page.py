@@ -105,9 +105,7 @@ def _show_actions(space: Workspace, scene: SyntheticScene) -> None:
 def _start(space: Workspace, scene: SyntheticScene) -> None:
     space.comparison_problem = ""
     methods = available_methods()
-    space.jobs.start(
-        "comparison", "Comparing the methods", lambda job: compare_methods(job, scene, methods), lambda job: _take(space, job)
-    )
+    space.jobs.start("comparison", "Comparing the methods", lambda job: compare_methods(job, scene, methods), lambda job: _take(space, job))
     st.rerun()
 
 

@@ -28,14 +28,16 @@ from qpi_core.training.state import saved_step
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-WITH, WITHOUT, RANDOM, NOISE = "with-symmetry", "without-symmetry", "random-start", "with-noise"
-RUNS = (WITH, WITHOUT, RANDOM, NOISE)
+WITH, WITHOUT, RANDOM, NOISE, TURNS = "with-symmetry", "without-symmetry", "random-start", "with-noise", "with-turns"
+RUNS = (WITH, WITHOUT, RANDOM, NOISE, TURNS)
 PHOTOGRAPHS = "photographs"
 VAE, ENCODER, BASELINE = STAGES
 SHORT_QUEUE: tuple[tuple[str, Stage], ...] = ((WITH, VAE), (WITH, ENCODER), (WITH, BASELINE), (WITHOUT, VAE), (WITHOUT, ENCODER))
 LONG_QUEUE: tuple[tuple[str, Stage], ...] = (
     (WITH, VAE),
     (WITH, ENCODER),
+    (TURNS, VAE),
+    (TURNS, ENCODER),
     (RANDOM, VAE),
     (WITH, BASELINE),
     (WITHOUT, VAE),
@@ -43,6 +45,7 @@ LONG_QUEUE: tuple[tuple[str, Stage], ...] = (
     (RANDOM, ENCODER),
     (NOISE, ENCODER),
     (RANDOM, BASELINE),
+    (TURNS, BASELINE),
 )
 """What is trained, in the order of its value: a run that is stopped early has the paper's own comparison first."""
 MAP_NOISE = 0.5
@@ -83,10 +86,10 @@ class PaperExperiment:
         return tuple((name, stage) for name, stage in queue if not self.only or name in self.only)
 
     def training(self, name: str) -> Run:
-        """Return one of the training runs: with or without the symmetry loss, from random weights, or with noise."""
+        """Return one of the training runs: with or without the symmetry loss, from random weights, with noise, or with turns."""
         weight = 0.0 if name == WITHOUT else ALPHA
         noise = MAP_NOISE if name == NOISE else 0.0
-        recipe = replace(self.recipe, symmetry_weight=weight, final_symmetry_weight=weight, map_noise=noise)
+        recipe = replace(self.recipe, symmetry_weight=weight, final_symmetry_weight=weight, map_noise=noise, turns=name == TURNS)
         start = self.pretrained
         if start is None and self.recipe.photographs is not None:
             start = self.folder / PHOTOGRAPHS / PHOTOGRAPH_CODEC

@@ -21,6 +21,7 @@ from qpi_core.evaluation.paper_experiment import (
     ALPHA,
     NOISE,
     RANDOM,
+    TURNS,
     WITH,
     WITHOUT,
     PaperExperiment,
@@ -42,7 +43,7 @@ MOST_CLASSICAL = 200
 """Test observations of each setting that the classical methods see; some of them take a hundred times as long as a network."""
 NEIGHBOURS = 5
 CURVE_POINTS = 60
-ENDINGS = {WITH: "", WITHOUT: ", no symmetry loss", RANDOM: ", random start", NOISE: ", with noise"}
+ENDINGS = {WITH: "", WITHOUT: ", no symmetry loss", RANDOM: ", random start", NOISE: ", with noise", TURNS: ", eight orientations"}
 """What the name of a method ends with, by training run."""
 
 

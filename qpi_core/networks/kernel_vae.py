@@ -45,9 +45,7 @@ class KernelVAE(ModelMixin, ConfigMixin):  # type: ignore[misc]
     latent_std: Tensor
 
     @register_to_config  # type: ignore[untyped-decorator]
-    def __init__(
-        self, block_out_channels: Sequence[int] = (16, 32, 64, 128), layers_per_block: int = 1, norm_num_groups: int = 8
-    ) -> None:
+    def __init__(self, block_out_channels: Sequence[int] = (16, 32, 64, 128), layers_per_block: int = 1, norm_num_groups: int = 8) -> None:
         super().__init__()
         self.autoencoder = make_autoencoder(1, block_out_channels, layers_per_block, norm_num_groups)
         self.register_buffer("latent_mean", torch.zeros(LATENT_CHANNELS, 1, 1))

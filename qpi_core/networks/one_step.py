@@ -16,9 +16,7 @@ class OneStepNetwork(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """(Y, M) of shape (batch, 2, 64, 64) -> kernels (batch, 1, 64, 64) on the networks' scale."""
 
     @register_to_config  # type: ignore[untyped-decorator]
-    def __init__(
-        self, block_out_channels: Sequence[int] = (16, 32, 64, 128), layers_per_block: int = 1, norm_num_groups: int = 8
-    ) -> None:
+    def __init__(self, block_out_channels: Sequence[int] = (16, 32, 64, 128), layers_per_block: int = 1, norm_num_groups: int = 8) -> None:
         super().__init__()
         self.autoencoder = make_autoencoder(2, block_out_channels, layers_per_block, norm_num_groups)
 

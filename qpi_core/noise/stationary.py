@@ -155,9 +155,7 @@ class StationaryCovariance:
         found = {
             "background": p.background * float(np.sum(columns * self._smooth_x)),
             "background_length": p.background
-            * float(
-                np.sum(rows * self._slope(self._smooth_y, self._down)) + np.sum(columns * self._slope(self._smooth_x, self._across))
-            ),
+            * float(np.sum(rows * self._slope(self._smooth_y, self._down)) + np.sum(columns * self._slope(self._smooth_x, self._across))),
             "rows": p.rows * float(np.sum(plain)),
             "streaks": p.streaks * float(np.sum(plain * self._streaky)),
             "streak_length": p.streaks * float(np.sum(plain * self._streak_slope)),

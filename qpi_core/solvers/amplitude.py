@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def fit_amplitude(
-    observation: NDArray[np.float32], prediction: NDArray[np.float32], signed: bool = True
-) -> tuple[float, float]:
+def fit_amplitude(observation: NDArray[np.float32], prediction: NDArray[np.float32], signed: bool = True) -> tuple[float, float]:
     """Return (scale, background) that minimise |observation - scale * prediction - background|^2 over the measured pixels.
 
     Args:

@@ -162,9 +162,7 @@ def _residual(values: NDArray[np.float32], begun: HarmonicStart) -> Array:
 class _Search:
     """The alternation, with what stays the same during it."""
 
-    def __init__(
-        self, problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, options: SelectionOptions
-    ) -> None:
+    def __init__(self, problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, options: SelectionOptions) -> None:
         self.problem, self.begun, self.options = problem, begun, options
         values = problem.values
         self.measured = np.isfinite(values)

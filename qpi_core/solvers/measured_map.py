@@ -178,15 +178,13 @@ def _explained(problem: HarmonicProblem, positions: Array, noisy: NoisyStart, wh
     noise = _described(problem, noisy, model, kernel_part, white)
     cleaned = np.asarray(noisy.values - noise.removable(), dtype=np.float32)
     # The first stage's fit was refined since, under the same noise.
-    evidence = noisy.evidence + log_evidence(model.fit, model.equations.pixels) - log_evidence(
-        noisy.start.selection.best, model.equations.pixels
+    evidence = (
+        noisy.evidence + log_evidence(model.fit, model.equations.pixels) - log_evidence(noisy.start.selection.best, model.equations.pixels)
     )
     return ExplainedMap(cleaned, ListedFit(positions, weights, noisy.start, model, None), noise, evidence)
 
 
-def _described(
-    problem: HarmonicProblem, noisy: NoisyStart, model: HarmonicModel, kernel_part: Array, white: float
-) -> MapNoise:
+def _described(problem: HarmonicProblem, noisy: NoisyStart, model: HarmonicModel, kernel_part: Array, white: float) -> MapNoise:
     """Return the posterior means of all parts for the kernel as it was found, and the parameters with their errors."""
     names, columns, strengths = noisy.effects.names, noisy.effects.columns, noisy.noise.strengths[1:]
     measured = np.isfinite(noisy.values)

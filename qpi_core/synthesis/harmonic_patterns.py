@@ -45,9 +45,7 @@ class HarmonicPattern:
         x, y = np.asarray(dx_nm, dtype=np.float64), np.asarray(dy_nm, dtype=np.float64)
         r, theta = np.hypot(x, y), np.arctan2(y, x)
         total = np.zeros(np.broadcast(x, y).shape)
-        for m, a, b, q, p, t in zip(
-            self.orders, self.offsets, self.amplitudes, self.wave_vectors, self.phases, self.angles, strict=True
-        ):
+        for m, a, b, q, p, t in zip(self.orders, self.offsets, self.amplitudes, self.wave_vectors, self.phases, self.angles, strict=True):
             total += (a + b * np.cos(q * r + p)) * np.cos(m * theta + t)
         return total * np.exp(-self.decay * r * r)
 

@@ -83,9 +83,7 @@ class MeasuredScene:
         return tuple(type(nuisance).__name__ for nuisance in self.recipe.nuisances)
 
 
-def draw_measured_scene(
-    variant: str | MeasuredRecipe, seed: int, index: int, shape: tuple[int, int] = BENCHMARK_SHAPE
-) -> MeasuredScene:
+def draw_measured_scene(variant: str | MeasuredRecipe, seed: int, index: int, shape: tuple[int, int] = BENCHMARK_SHAPE) -> MeasuredScene:
     """Draw scene `index` of a series; it depends on the arguments alone.
 
     Args:

@@ -55,9 +55,7 @@ MIXTURES: Mapping[str, str] = MappingProxyType(
     {
         "spikes": "spikes-1",
         "all-weak": "streaks-0.1+background-0.3+lattice-0.3+amplitudes-20+second-5+shear-1+spikes-0.2+cores-0.3+clicks-0.2",
-        "all-medium": (
-            "streaks-0.3+background-1+lattice-1+amplitudes-30+second-10+shear-2+creep-1+spikes-0.5+cores-0.5+clicks-0.5"
-        ),
+        "all-medium": ("streaks-0.3+background-1+lattice-1+amplitudes-30+second-10+shear-2+creep-1+spikes-0.5+cores-0.5+clicks-0.5"),
         "clicks-streaks-background": "clicks-0.5+streaks-0.3+background-1",
     }
 )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from qpi_core.errors import InputError
-from qpi_core.networks.kernel_frame import kernel_frame, network_window
+from qpi_core.networks.kernel_frame import kernel_frame, network_window, turn
 from qpi_core.networks.kernel_vae import KERNEL_SIZE, normalise_kernel
 from qpi_core.networks.map_windows import map_windows
 from qpi_core.solvers.tikhonov import prepare_map
@@ -20,6 +20,9 @@ from qpi_core.synthesis.dataset_reader import DatasetSample, KernelDataset
 HELD_OUT_SHARE = 0.02
 """Share of a kernel's training observations that is kept back from training."""
 _NOISE_STREAM = 0x4E4F4953
+_TURN_STREAM = 0x5455524E
+ORIENTATIONS = 8
+"""Quarter turns, and the same of the mirror image."""
 
 
 def _require_network_size(shape: tuple[int, ...]) -> None:
@@ -28,37 +31,65 @@ def _require_network_size(shape: tuple[int, ...]) -> None:
 
 
 class DatasetKernels:
-    """Kernels of the training part, in a new order every epoch; sample i depends on (seed, i) alone."""
+    """Kernels of the training part, in a new order every epoch; sample i depends on (seed, i) alone.
 
-    def __init__(self, dataset: KernelDataset, seed: int) -> None:
+    Attributes:
+        kernels: (n, 1, 64, 64) on the networks' scale; with turns each kernel in its eight orientations, one after the other.
+        orders: (n,) orders of their rotational symmetry.
+        turns: every sample comes in a random one of the eight orientations.
+    """
+
+    def __init__(self, dataset: KernelDataset, seed: int, turns: bool = False) -> None:
         shards = dataset.kernels(test=False)
         _require_network_size(shards[0].kernel.shape)
         self.kernels = normalise_kernel(torch.from_numpy(np.stack([shard.kernel for shard in shards]))[:, None])
         # Unknown symmetry counts as none: such kernels take no part in the symmetry loss.
         self.orders = torch.tensor([1 if shard.symmetry_order is None else shard.symmetry_order for shard in shards])
-        self.seed = seed
+        self.seed, self.turns, self._distinct = seed, turns, len(self.kernels)
+        if turns:
+            self.kernels = turned_kernels(self.kernels)
+            self.orders = self.orders.repeat_interleave(ORIENTATIONS)
 
     def __call__(self, first: int, count: int) -> tuple[Tensor, Tensor]:
         """Return kernels (count, 1, 64, 64) and symmetry orders (count,)."""
-        chosen = [_shuffled(self.seed, index, len(self.kernels)) for index in range(first, first + count)]
+        chosen = [_shuffled(self.seed, index, self._distinct) for index in range(first, first + count)]
+        if self.turns:
+            chosen = [ORIENTATIONS * row + _orientation(self.seed, first + k) for k, row in enumerate(chosen)]
         return self.kernels[chosen], self.orders[chosen]
+
+
+def turned_kernels(kernels: Tensor) -> Tensor:
+    """Return even-sized kernels (n, 1, N, N) in their eight orientations, (8 n, 1, N, N), about the centre at index N // 2.
+
+    The row and the column that a turn about this centre brings in from outside repeat the last ones inside.
+    """
+    odd = torch.nn.functional.pad(kernels, (0, 1, 0, 1), mode="replicate")
+    size = kernels.shape[-1]
+    return torch.stack([turn(odd, k)[..., :size, :size] for k in range(ORIENTATIONS)], dim=1).flatten(0, 1)
+
+
+def _orientation(seed: int, index: int) -> int:
+    return int(np.random.default_rng([seed, _TURN_STREAM, index]).integers(ORIENTATIONS))
 
 
 class DatasetPairs:
     """(Y, M) inputs with their kernels, from the training observations of the training kernels.
 
     The last HELD_OUT_SHARE of each kernel's training observations are kept back: the loss on them says when training may stop, and
-    neither test part is touched for that.
+    neither test part is touched for that. With turns every sample, map and list and kernel alike, comes in a random orientation; those
+    that are kept back come as they are.
     """
 
-    def __init__(self, dataset: KernelDataset, seed: int, noise: float = 0.0, device: torch.device | None = None) -> None:
+    def __init__(
+        self, dataset: KernelDataset, seed: int, noise: float = 0.0, device: torch.device | None = None, turns: bool = False
+    ) -> None:
         """Open the training part; with a device, all its maps are read at once and stay there."""
-        self.dataset, self.seed, self.noise = dataset, seed, noise
+        self.dataset, self.seed, self.noise, self.turns = dataset, seed, noise, turns
         self.indices, self.held_out = _training_parts(dataset)
         _require_network_size(dataset[self.indices[0]].observation.shape)
-        self.kernels = DatasetKernels(dataset, seed).kernels
+        self.kernels = DatasetKernels(dataset, seed, turns).kernels
         numbers = [k for k in range(dataset.kernel_count) if dataset.shard(k).splits[0] != OUT_OF_DOMAIN]
-        self._row = {kernel: row for row, kernel in enumerate(numbers)}
+        self._row = {kernel: row * (ORIENTATIONS if turns else 1) for row, kernel in enumerate(numbers)}
         self._held: tuple[Tensor, Tensor] | None = None
         if device is not None and not noise:
             parts = [[self.dataset[index] for index in self.indices[k : k + 512]] for k in range(0, len(self.indices), 512)]
@@ -80,7 +111,7 @@ class DatasetPairs:
         if self._held is not None:
             chosen = [_shuffled(self.seed, index, len(self.indices)) for index in range(first, first + count)]
             places = torch.tensor(chosen, device=self._held[0].device)
-            return self._held[0][places], self._held[1][places]
+            return self._turned(first, self._held[0][places], self._held[1][places])
         samples = self.samples(first, count)
         inputs = map_pairs(samples)
         if self.noise:
@@ -89,7 +120,15 @@ class DatasetPairs:
                 level = rng.uniform(0, self.noise)
                 noisy = inputs[place, 0] + torch.from_numpy(level * rng.standard_normal(inputs.shape[2:], dtype=np.float32))
                 inputs[place, 0] = (noisy - noisy.mean()) / noisy.std(correction=0).clamp_min(1e-6)
-        return inputs, self._rows(samples)
+        return self._turned(first, inputs, self._rows(samples))
+
+    def _turned(self, first: int, inputs: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return samples first ... in the orientations that belong to them, and the rows of the kernels turned alike."""
+        if not self.turns:
+            return inputs, rows
+        orientations = [_orientation(self.seed, first + k) for k in range(len(inputs))]
+        turned = torch.stack([turn(pair, k) for pair, k in zip(inputs, orientations, strict=True)])
+        return turned, rows + torch.tensor(orientations, device=rows.device)
 
     def held_out_pairs(self) -> tuple[Tensor, Tensor]:
         """Return inputs and places of the kernels of the observations that no step sees."""

@@ -79,6 +79,7 @@ class Recipe:
         nuisance_share: share of those scenes that have what measured maps add, at random levels.
         map_noise: noise that is added to the (Y, M) maps of a stored data set, anew in every epoch: its standard deviation, relative to
             that of the map, is uniform between 0 and this.
+        turns: every sample of a stored data set comes in a random one of its eight orientations (an augmentation that the paper has not).
         on_device: draw kernels and maps on the device that trains, instead of on the CPU (what needs a solver still comes from the pool).
         half_weights: save the finished networks in half precision; they are read back as float32.
         photographs: training of the codec on photographs that the paper's experiment starts from where no pretrained one is given.
@@ -100,6 +101,7 @@ class Recipe:
     pool_scenes: int = 0
     nuisance_share: float = 0.0
     map_noise: float = 0.0
+    turns: bool = False
     on_device: bool = False
     half_weights: bool = False
     photographs: StageRecipe | None = None

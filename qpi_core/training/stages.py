@@ -162,7 +162,7 @@ def _one_step(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool])
     device = _device(run, accelerator)
     source: PairSource
     if run.dataset is not None:
-        source = DatasetPairs(KernelDataset(run.dataset), run.seed + 6, run.recipe.map_noise, device)
+        source = DatasetPairs(KernelDataset(run.dataset), run.seed + 6, run.recipe.map_noise, device, run.recipe.turns)
     elif device is not None:
         source = DevicePairs(run.seed + 6, device)
     else:
@@ -203,7 +203,7 @@ def _device(run: Run, accelerator: Accelerator) -> torch.device | None:
 
 def _kernels(run: Run, accelerator: Accelerator) -> KernelSource:
     if run.dataset is not None:
-        return DatasetKernels(KernelDataset(run.dataset), run.seed)
+        return DatasetKernels(KernelDataset(run.dataset), run.seed, run.recipe.turns)
     shares, device = run.recipe.shares, _device(run, accelerator)
     if device is not None:
         stock = min(STOCK_KERNELS, run.recipe.kernel_vae.steps * run.recipe.kernel_vae.batch_size)
@@ -215,7 +215,9 @@ def _pairs(run: Run, accelerator: Accelerator) -> PairSource:
     kernel_frame, device = run.recipe.input_kind == "kernel_frame", _device(run, accelerator)
     if run.dataset is not None:
         dataset = KernelDataset(run.dataset)
-        return DatasetFrames(dataset, run.seed) if kernel_frame else DatasetPairs(dataset, run.seed, run.recipe.map_noise, device)
+        if kernel_frame:
+            return DatasetFrames(dataset, run.seed)
+        return DatasetPairs(dataset, run.seed, run.recipe.map_noise, device, run.recipe.turns)
     if not kernel_frame:
         return fresh_map_pairs(run.seed + 4, run.recipe.shares)
     return PoolSource(run.folder / "pool", run.recipe.pool_scenes, run.seed, device)

@@ -16,9 +16,7 @@ SEED = 90210
 def extracted(scene: MeasuredScene, method: str = "harmonic", noise_model: str = "auto") -> KernelEstimate:
     extractor = qpi_core.load_extractor()
     pitch = scene.pixel_size_nm
-    return extractor.extract(
-        scene.observation, scene.positions, method, pixel_size_nm=pitch, with_latent=False, noise_model=noise_model
-    )
+    return extractor.extract(scene.observation, scene.positions, method, pixel_size_nm=pitch, with_latent=False, noise_model=noise_model)
 
 
 def error(estimate: KernelEstimate, scene: MeasuredScene) -> float:
@@ -71,9 +69,7 @@ def test_pixels_that_were_not_measured_take_no_part() -> None:
     scene = draw_measured_scene("background-1", SEED, 2)
     holes = scene.observation.copy()
     holes[20:26, 30:40], holes[60:] = np.nan, np.nan
-    estimate = qpi_core.load_extractor().extract(
-        holes, scene.positions, "harmonic", pixel_size_nm=scene.pixel_size_nm, with_latent=False
-    )
+    estimate = qpi_core.load_extractor().extract(holes, scene.positions, "harmonic", pixel_size_nm=scene.pixel_size_nm, with_latent=False)
     assert error(estimate, scene) < 0.008
     assert estimate.symmetry_order == scene.symmetry_order
     assert np.isfinite(estimate.background_map).all() and np.isfinite(estimate.reconstruction).all()

@@ -127,7 +127,7 @@ def test_core_spots_by_an_explicit_loop():
     field = core_spots(cores, heights, positions, (9, 12))
     for row in range(9):
         for column in range(12):
-            expected = sum(h * np.exp(-(np.hypot(column - x, row - y) / 2) ** 4) for (x, y), h in zip(positions, heights, strict=True))
+            expected = sum(h * np.exp(-((np.hypot(column - x, row - y) / 2) ** 4)) for (x, y), h in zip(positions, heights, strict=True))
             assert field[row, column] == pytest.approx(expected, abs=1e-12)
     drawn = draw_core_heights(2000, rng())
     assert abs(drawn.mean()) < 1e-12 and drawn.std() == pytest.approx(1, rel=0.05)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.signal import fftconvolve
 
 from qpi_core.networks.kernel_vae import KernelVAE
 from qpi_core.networks.map_windows import map_windows
@@ -12,7 +13,7 @@ from qpi_core.synthesis.dataset import DatasetPlan, write_dataset
 from qpi_core.synthesis.dataset_files import TRAIN
 from qpi_core.synthesis.dataset_reader import KernelDataset
 from qpi_core.training.alignment_task import AlignmentTask
-from qpi_core.training.dataset_source import HELD_OUT_SHARE, DatasetPairs, map_pairs
+from qpi_core.training.dataset_source import HELD_OUT_SHARE, ORIENTATIONS, DatasetKernels, DatasetPairs, map_pairs
 from qpi_core.training.recipes import get_preset
 
 OBSERVATIONS = 125
@@ -100,3 +101,38 @@ def test_learning_its_uncertainty_leaves_the_mean_alone(dataset):
     torch.testing.assert_close(gradients[0][:4], gradients[1][:4])
     assert (gradients[0][4:] == 0).all() and (gradients[1][4:] != 0).any()
     assert figures[0]["latent"] == figures[1]["latent"] and "nll" not in figures[0] and torch.isfinite(figures[1]["nll"])
+
+
+def test_turned_samples_are_still_the_convolution_of_their_kernel_with_their_list(dataset):
+    plain, turned = DatasetPairs(dataset, 0), DatasetPairs(dataset, 0, turns=True)
+    assert len(turned.kernels) == ORIENTATIONS * len(plain.kernels)
+    (inputs, rows), (others, places) = plain.numbered(0, 40), turned.numbered(0, 40)
+    assert torch.equal(rows, places // ORIENTATIONS) and len(set((places % ORIENTATIONS).tolist())) == ORIENTATIONS
+    changed = 0
+    for before, after, row, place in zip(inputs, others, rows, places, strict=True):
+        # The maps lie on defects between pixels: convolving the rounded list is as far from both, if they are turned alike.
+        errors = [convolution_misfit(pair, pairs.kernels[at, 0]) for pair, pairs, at in ((before, plain, row), (after, turned, place))]
+        assert errors[1] == pytest.approx(errors[0], abs=0.02)
+        changed += not torch.equal(before, after)
+    assert changed > 20
+    held, kept = turned.held_out_pairs()
+    assert torch.equal(held, plain.held_out_pairs()[0]) and torch.equal(kept, ORIENTATIONS * plain.held_out_pairs()[1])
+
+
+def convolution_misfit(pair, kernel):
+    """Share of the map's variance that the list's linear, cropped convolution with the kernel leaves."""
+    model = fftconvolve(pair[1].double(), kernel.double())[32:96, 32:96]
+    residual = np.linalg.lstsq(np.stack([model.ravel(), np.ones(model.size)], 1), pair[0].double().numpy().ravel(), rcond=None)[1]
+    return float(residual[0] / model.size)
+
+
+def test_turned_kernels_keep_their_centre_and_their_orders(dataset):
+    plain, turned = DatasetKernels(dataset, 3), DatasetKernels(dataset, 3, turns=True)
+    for k, kernel in enumerate(plain.kernels):
+        same = turned.kernels[ORIENTATIONS * k : ORIENTATIONS * (k + 1)]
+        assert torch.equal(same[0], kernel) and torch.equal(same[:, 0, 32, 32], kernel[0, 32, 32].expand(ORIENTATIONS))
+        offsets = np.array([same[n, 0, 32 + dy, 32 + dx].item() for n, (dy, dx) in enumerate([(3, 9), (-9, 3), (-3, -9), (9, -3)])])
+        assert np.allclose(offsets, kernel[0, 35, 41].item())
+    kernels, orders = turned(0, 16)
+    places = [int((turned.kernels == kernel).flatten(1).all(dim=1).nonzero()[0]) for kernel in kernels]
+    assert torch.equal(orders, turned.orders[places]) and len({place % ORIENTATIONS for place in places}) > 3

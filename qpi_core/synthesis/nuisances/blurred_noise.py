@@ -1,6 +1,6 @@
 """Blurred noise: white noise that a filter (lock-in, smoothing) has seen, in place of white noise.
 
-    n = g * w,   g Gaussian of standard deviation s,   <n(p) n(p + d)> = exp(-d^2 / (4 s^2))
+n = g * w,   g Gaussian of standard deviation s,   <n(p) n(p + d)> = exp(-d^2 / (4 s^2))
 """
 
 from __future__ import annotations

@@ -27,9 +27,7 @@ class ClickErrors:
         require_in_range("deviation_px", self.deviation_px, 0.0, 10.0, "px")
 
 
-def clicked(
-    clicks: ClickErrors, positions: NDArray[np.float64], shape: tuple[int, int], rng: np.random.Generator
-) -> NDArray[np.float64]:
+def clicked(clicks: ClickErrors, positions: NDArray[np.float64], shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
     """Return positions (n, 2) with their errors, kept within the map."""
     limits = np.array(shape[::-1]) - 0.5
     return np.clip(positions + clicks.deviation_px * rng.standard_normal(positions.shape), -0.5, limits)
