@@ -25,6 +25,7 @@ from qpi_core.stacks.extraction import extract_stack
 from qpi_core.stacks.files import stack_files
 from qpi_core.stacks.layer_folder import LayerFolder
 from qpi_core.stacks.prepared_stack import PreparedStack, prepare_stack, require_one_class
+from qpi_core.window_proposal import find_stack_window, resolve_window
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class StackOptions:
     """What is asked of every layer alike; None is the default that stands beside each option of the command line."""
 
     method: str | None = None
-    kernel_size: int | None = None
+    kernel_size: int | str | None = None
     channel: str | None = None
     preparation: Preparation = Preparation()
     pixel_size_nm: float | None = None
@@ -77,7 +78,8 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
     if not len(moved):
         raise InputError(f"None of the {len(positions.positions_px)} positions lies on the prepared layers; crop less, or mark others.")
     require_one_class(None if positions.labels is None else [label for label, stays in zip(positions.labels, there, strict=True) if stays])
-    size = min(DEFAULT_KERNEL_SIZE, height, width) if options.kernel_size is None else options.kernel_size
+    wanted = options.kernel_size if options.kernel_size is not None else min(DEFAULT_KERNEL_SIZE, height, width)
+    size, proposal = resolve_window(wanted, lambda: find_stack_window(Extractor(), stack.values, moved, pixel_size_nm=stack.pixel_size_nm))
     settings = {
         "qpi_core": qpi_core.__version__,
         "method": find_method(options.method).name,
@@ -92,6 +94,8 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
     sentences = [*scan.sentences(options.channel), positions.description]
     if lost:
         sentences.append(f"{lost} of the positions lie outside of the prepared layers and were left out.")
+    if proposal is not None:
+        sentences.append(proposal.reason)
     return StackInputs(scan, stack, moved, size, dict(json_ready(settings)), tuple(sentences))
 
 
