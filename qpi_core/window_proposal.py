@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qpi_core.errors import InputError
-from qpi_core.grid import kernel_polar
-from qpi_core.validation import require_observation
+from qpi_core.base.errors import InputError
+from qpi_core.base.grid import kernel_polar
+from qpi_core.base.validation import require_observation
 
 if TYPE_CHECKING:
-    from qpi_core.estimate import KernelEstimate
-    from qpi_core.extraction import Extractor
+    from qpi_core.estimates.estimate import KernelEstimate
+    from qpi_core.extraction.extractor import Extractor
 
 Array = NDArray[np.float64]
 
@@ -214,7 +214,7 @@ def find_stack_window(
     Raises:
         InputError: as Extractor.extract, or nothing was measured.
     """
-    from qpi_core.stacks.pilots import choose_pilots
+    from qpi_core.solvers.layers.pilots import choose_pilots
 
     measured = [index for index, layer in enumerate(stack) if np.isfinite(layer).any()]
     if not measured:

@@ -11,11 +11,11 @@ import pytest
 import qpi_core
 from qpi_core import load_extractor, phenomenological_kernel, simulate_observation
 from qpi_core.__main__ import main
-from qpi_core.errors import InputError
-from qpi_core.synthesis.band_structures import EllipticBand
-from qpi_core.synthesis.scattering import DefectScattering, band_pattern
-from qpi_core.synthesis.scenes import draw_positions, superpose
-from qpi_core.window_diagnostics import share_outside
+from qpi_core.base.errors import InputError
+from qpi_core.diagnostics.window import share_outside
+from qpi_core.synthesis.bands.band_structures import EllipticBand
+from qpi_core.synthesis.bands.scattering import DefectScattering, band_pattern
+from qpi_core.synthesis.simulated_maps.scenes import draw_positions, superpose
 from qpi_core.window_proposal import (
     FADED,
     LARGEST_WINDOW,
