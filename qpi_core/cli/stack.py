@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from qpi_core.extraction.methods import DEFAULT_METHOD
-from qpi_core.window_proposal import kernel_size_argument
+from qpi_core.extraction.window_proposal import kernel_size_argument
 
 if TYPE_CHECKING:
     from qpi_core.estimates.stack_estimate import StackEstimate

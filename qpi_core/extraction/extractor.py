@@ -25,10 +25,10 @@ from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.assembly import describe_models, estimate_of
 from qpi_core.extraction.defect_refinement import refine_defects
 from qpi_core.extraction.methods import METHODS, Answer, Method, Request, find_method, run_two_step, solve
+from qpi_core.extraction.window_proposal import find_window, resolve_window, with_proposal
 from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.runtime.devices import require_device, resolve_device
 from qpi_core.runtime.progress import no_progress
-from qpi_core.window_proposal import find_window, resolve_window, with_proposal
 
 if TYPE_CHECKING:
     from qpi_core.estimates.blind_estimate import BlindEstimate, BlindStackEstimate
@@ -119,7 +119,7 @@ class Extractor:
             positions: (n, 2) columns (x, y) in pixels, fractions allowed.
             method: a name out of `qpi_core.extraction.methods.METHODS`; None is the default one.
             kernel_size: side of the kernel in pixels, at most the shorter side of the map; "auto": as the pattern itself asks for
-                (qpi_core.window_proposal), which solves the map once more; the provenance says why.
+                (qpi_core.extraction.window_proposal), which solves the map once more; the provenance says why.
             refine_positions: let the data move the defects before the method runs; the estimate says how far they moved.
             refine_weights: let the data give each defect its own amplitude, their mean kept.
             pixel_size_nm: pitch, one number or (dy, dx), for parameters in nm; None where it is not known.

@@ -22,9 +22,9 @@ from qpi_core.base.validation import (
 from qpi_core.diagnostics.identifiability import warn_about_input
 from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
 from qpi_core.extraction.methods import find_method
+from qpi_core.extraction.window_proposal import AUTO, WindowProposal, find_stack_window, resolve_window
 from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.solvers.layers.shared_solver import NOTHING_MEASURED, SharedSolver, StackProblem, Stop
-from qpi_core.window_proposal import AUTO, WindowProposal, find_stack_window, resolve_window
 
 if TYPE_CHECKING:
     from qpi_core.extraction.extractor import Extractor
@@ -66,7 +66,7 @@ def extract_stack(
         bias_mv: (energies,); None where it is not known.
         pixel_size_nm: pitch, one number or (dy, dx); None where it is not known.
         kernel_size: side of the kernels in pixels, at most the shorter side of the map; "auto": the largest that a few layers, spread
-            over the energies, ask for (qpi_core.window_proposal).
+            over the energies, ask for (qpi_core.extraction.window_proposal).
         method: a name out of `qpi_core.extraction.methods.METHODS`; None is the default one.
         weights: amplitude of each defect; None is 1.
         layers: indices of the layers wanted; None is all.

@@ -18,12 +18,12 @@ from qpi_core.extraction.band import Band, find_band
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.methods import find_method
 from qpi_core.extraction.stacks import extract_stack
+from qpi_core.extraction.window_proposal import find_stack_window, resolve_window
 from qpi_core.maps import ScanMap, load_map, load_positions
 from qpi_core.maps.preparation import Preparation, inside
 from qpi_core.maps.readers.shared.source import read_source
 from qpi_core.results.layer_folder import LayerFolder
 from qpi_core.results.stack_files import stack_files
-from qpi_core.window_proposal import find_stack_window, resolve_window
 from qpi_core.workflows.one_map import DEFAULT_KERNEL_SIZE, MapFiles
 from qpi_core.workflows.prepared_stack import PreparedStack, prepare_stack, require_one_class
 

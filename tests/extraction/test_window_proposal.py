@@ -13,10 +13,7 @@ from qpi_core import load_extractor, phenomenological_kernel, simulate_observati
 from qpi_core.__main__ import main
 from qpi_core.base.errors import InputError
 from qpi_core.diagnostics.window import share_outside
-from qpi_core.synthesis.bands.band_structures import EllipticBand
-from qpi_core.synthesis.bands.scattering import DefectScattering, band_pattern
-from qpi_core.synthesis.simulated_maps.scenes import draw_positions, superpose
-from qpi_core.window_proposal import (
+from qpi_core.extraction.window_proposal import (
     FADED,
     LARGEST_WINDOW,
     NOTHING,
@@ -26,9 +23,12 @@ from qpi_core.window_proposal import (
     find_window,
     propose_window,
 )
+from qpi_core.synthesis.bands.band_structures import EllipticBand
+from qpi_core.synthesis.bands.scattering import DefectScattering, band_pattern
+from qpi_core.synthesis.simulated_maps.scenes import draw_positions, superpose
 
 PITCH, SHAPE = 10 / 64, (64, 64)
-REAL_SCAN = Path(__file__).resolve().parents[2] / "shared" / "data" / "scans" / "createc_scan_11nm.dat"
+REAL_SCAN = Path(__file__).resolve().parents[3] / "shared" / "data" / "scans" / "createc_scan_11nm.dat"
 
 
 def pattern(decay: float) -> dict[str, float]:
