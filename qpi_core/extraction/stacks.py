@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,10 +11,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import array_sha256, json_ready, versions
-from qpi_core.base.validation import MAX_PIXELS, require_kernel_size, require_pixel_size, require_positions, require_weights
+from qpi_core.base.validation import (
+    MAX_PIXELS,
+    MIN_KERNEL_SIZE,
+    require_kernel_size,
+    require_pixel_size,
+    require_positions,
+    require_weights,
+)
 from qpi_core.diagnostics.identifiability import warn_about_input
 from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
 from qpi_core.extraction.methods import find_method
+from qpi_core.extraction.window_proposal import AUTO, WindowProposal, find_stack_window, resolve_window
 from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.solvers.layers.shared_solver import NOTHING_MEASURED, SharedSolver, StackProblem, Stop
 
@@ -35,7 +44,7 @@ def extract_stack(
     *,
     bias_mv: ArrayLike | None = None,
     pixel_size_nm: float | tuple[float, float] | None = None,
-    kernel_size: int = 64,
+    kernel_size: int | str = 64,
     method: str | None = None,
     weights: ArrayLike | None = None,
     layers: Sequence[int] | None = None,
@@ -56,7 +65,8 @@ def extract_stack(
         positions: (n, 2) columns (x, y) in pixels, the same for all layers.
         bias_mv: (energies,); None where it is not known.
         pixel_size_nm: pitch, one number or (dy, dx); None where it is not known.
-        kernel_size: side of the kernels in pixels, at most the shorter side of the map.
+        kernel_size: side of the kernels in pixels, at most the shorter side of the map; "auto": the largest that a few layers, spread
+            over the energies, ask for (qpi_core.extraction.window_proposal).
         method: a name out of `qpi_core.extraction.methods.METHODS`; None is the default one.
         weights: amplitude of each defect; None is 1.
         layers: indices of the layers wanted; None is all.
@@ -68,7 +78,15 @@ def extract_stack(
         InputError: an argument is not usable; the sentence says which.
     """
     chosen = find_method(method)
-    problem = _require_stack_problem(stack, positions, kernel_size, weights, pixel_size_nm)
+
+    def find() -> WindowProposal:
+        # Checked with the smallest window, so that a bad stack is told before any layer is solved.
+        checked = _require_stack_problem(stack, positions, MIN_KERNEL_SIZE, weights, pixel_size_nm)
+        given, pitch = checked.weights, checked.pixel_size_nm
+        return find_stack_window(extractor, checked.stack, checked.positions, weights=given, pixel_size_nm=pitch)
+
+    size, proposal = resolve_window(kernel_size, find)
+    problem = _require_stack_problem(stack, positions, size, weights, pixel_size_nm)
     energies = _require_bias(bias_mv, len(problem.stack))
     wanted = require_layers(layers, len(problem.stack))
     stop: Stop = cancelled or (lambda: False)
@@ -78,7 +96,7 @@ def extract_stack(
     def say(message: str) -> None:
         tell(len(finished), len(wanted), message)
 
-    notes = tuple(_input_notes(problem))
+    notes = (*_input_notes(problem), *(() if proposal is None else (proposal.reason,)))
     pilots: list[dict[str, object]] = []
     with one_blas_thread():
         if chosen.name in SHARED_METHODS:
@@ -93,12 +111,13 @@ def extract_stack(
             say(f"Layer {len(finished)} of {len(wanted)}")
     if solver is not None:
         pilots = [{"layer": pilot.layer, "angular_orders": list(pilot.hyperparameters.orders)} for pilot in solver.pilots]
-    provenance = {
+    provenance: dict[str, object] = {
         "versions": versions(),
         "method": chosen.name,
         "input": {"stack_sha256": array_sha256(problem.stack), "shape": problem.stack.shape},
         "options": {"kernel_size": problem.kernel_size, "pixel_size_nm": problem.pixel_size_nm},
         "pilots": pilots,
+        **({} if proposal is None else {"window": {"chosen": AUTO, **asdict(proposal)}}),
     }
     return _assemble(problem, energies, finished, chosen.name, notes, json_ready(provenance))
 

@@ -43,6 +43,7 @@ LOOK_FOR = (
     "Spots: what stands out of the background. Like the kernel: what resembles the extracted kernel, such as defects missing in the list."
 )
 SNAP = "Moves each mark to the strongest maximum or minimum within 3 px, for defects that look like spots. Undo brings your marks back."
+USE_WINDOW = "Takes this window; press Extract again. Every kernel says how far out its pattern is seen, on the map that it came from."
 KERNEL_SIZE = (
     "Side of the kernel window, pixels: large enough that the pattern has died out at its edge, at most the shorter side of the map."
 )
