@@ -136,10 +136,9 @@ class LayerSolver:
                 kinds[index] = own[:1]
         if not several:
             return [fits[0]]
-        equations = self._restricted([point.orders for point in points], spans)
-        return [
-            self._at(equations.marginalised(index, points, place), index, point, fits[index], floor) for index, point in enumerate(points)
-        ]
+        joint = self._restricted([point.orders for point in points], spans)
+        ends = [joint.marginalised(index, points, place) for index in range(len(points))]
+        return [self._at(equations, index, points[index], fits[index], floor) for index, equations in enumerate(ends)]
 
     def _at(self, equations: NormalEquations, index: int, point: Hyperparameters, before: _ClassFit, floor: float) -> _ClassFit:
         """Return the fit of a class where the hyperparameters of all have ended."""

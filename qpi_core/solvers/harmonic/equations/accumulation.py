@@ -59,7 +59,7 @@ class ClassBasis:
     def from_splines(self) -> Array:
         """Return (angular functions x splines, width): columns of spline coefficients into columns of coordinates."""
         to_splines = self.splines.interpolation if self.subspace is None else self.splines.interpolation @ self.subspace
-        return np.kron(np.eye(angular_count(self.orders)), to_splines)
+        return np.asarray(np.kron(np.eye(angular_count(self.orders)), to_splines), dtype=np.float64)
 
     def coordinates(self, values: Array) -> Array:
         """Return (a, count, ...) coordinates of profiles given at the nodes, (a, nodes, ...)."""
@@ -162,7 +162,7 @@ class MapEquations:
 
 def _in_span(columns: int, span: Array | None) -> Array:
     """Return (columns, ...): values of profiles at their nodes from coordinates in a span, for every angular function."""
-    return np.eye(columns) if span is None else np.kron(np.eye(columns // len(span)), span)
+    return np.asarray(np.eye(columns) if span is None else np.kron(np.eye(columns // len(span)), span), dtype=np.float64)
 
 
 def accumulate(bases: Sequence[ClassBasis], values: NDArray[np.floating] | None = None) -> MapEquations:
