@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
 from qpi_core.base.grid import central_crop
-from qpi_core.solvers.harmonic.equations.accumulation import MapEquations
+from qpi_core.solvers.harmonic.equations.accumulation import MapEquations, superpose
+from qpi_core.solvers.harmonic.equations.basis import MapSamples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate
 from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations, in_subspace
 from qpi_core.solvers.harmonic.model import LEAST_GAIN
@@ -49,6 +50,8 @@ class HarmonicLayer:
         noise_sigma: standard deviation of the noise.
         symmetry_order: 0 isotropic, 2, 3, 4, 6 ..., or None.
         gain: log evidence of a kernel over plain noise.
+        orders: angular orders of the kernel.
+        profiles: (angular functions, nodes) its radial profiles.
     """
 
     wide_kernel: NDArray[np.float32]
@@ -57,6 +60,8 @@ class HarmonicLayer:
     noise_sigma: float
     symmetry_order: int | None
     gain: float
+    orders: tuple[int, ...]
+    profiles: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +93,11 @@ class LayerSolver:
             orders = {kind.orders for kind in own}
             self._renderers.append({o: (Renderer(wide, basis.splines, o), Renderer(window, basis.splines, o)) for o in orders})
 
+    @property
+    def samples(self) -> MapSamples:
+        """The pixels of the equations, with the defects of the first class."""
+        return self._shared.bases[0].samples
+
     def solve(self, place: int, layer: int, excess: Sequence[float] | None = None) -> list[HarmonicLayer]:
         """Return what was found of every class.
 
@@ -103,6 +113,11 @@ class LayerSolver:
     def crop(self, solved: HarmonicLayer) -> NDArray[np.float32]:
         """Return the kernel window, (k, k)."""
         return central_crop(solved.wide_kernel, self._size).copy()
+
+    def exact(self, solved: Sequence[HarmonicLayer]) -> Array:
+        """Return sum_c A_c*M_c at the samples, (pixels,), with every profile evaluated at the true offsets."""
+        bases = [replace(basis, orders=one.orders) for basis, one in zip(self._shared.bases, solved, strict=True)]
+        return superpose(bases, [one.profiles for one in solved])
 
     def _fits(self, place: int, layer: int) -> list[_ClassFit]:
         pixels = self._shared.pixels
@@ -175,6 +190,8 @@ class LayerSolver:
             noise_sigma=float(np.sqrt(max(fit.evidence.variance - floor, 0.0))),
             symmetry_order=None if symmetry == 1 or gain <= LEAST_GAIN else symmetry,
             gain=gain,
+            orders=orders,
+            profiles=fit.evidence.profiles,
         )
 
     def _determined(self, equations: NormalEquations, index: int, fit: Fit, floor: float) -> Laplace:

@@ -142,25 +142,38 @@ class SharedSolver:
         pilots = []
         for index in asked:
             solved = solver.solve(chunk.index(index), index)
-            pilots.append(PilotResidual(np.nan_to_num(self._residual(index, solved)), [one.wide_kernel for one in solved]))
+            pilots.append(PilotResidual(self._exact_residual(index, solver, solved), [one.wide_kernel for one in solved]))
         mask = np.isfinite(problem.layer(chunk[0])).astype(np.float32)
         return plan_correction(pilots, mask, problem.classes, problem.kernel_size)
 
     def _residual(self, index: int, solved: list[HarmonicLayer]) -> NDArray[np.float32]:
+        """Return what sampled kernels leave of a layer: quick, and good enough to tell whether it is white."""
         values, background = self.problem.layer(index), solved[0].background
         fitted = np.zeros(values.shape, dtype=np.float32)
         for one, found in zip(self.problem.classes, solved, strict=True):
             fitted += reconstruct(found.wide_kernel, 0.0, one.positions, one.weights, values.shape)
         return np.asarray(values - (fitted + np.float32(background)), dtype=np.float32)
 
+    def _exact_residual(self, index: int, solver: LayerSolver, solved: list[HarmonicLayer]) -> NDArray[np.float32]:
+        """Return what the model leaves of a layer, 0 where not measured.
+
+        Between pixels a sampled kernel leaves more than the model that it comes from, and a correction would take that for structure.
+        """
+        left = np.zeros(self.problem.stack.shape[1:], dtype=np.float32)
+        places = SolverFrame(self.problem.aspect).indices(solver.samples)
+        left[places] = self.problem.layer(index)[places] - solver.exact(solved) - solved[0].background
+        return left
+
     def _finish(self, index: int, place: int, solver: LayerSolver, correction: SharedCorrection | None) -> tuple[LayerKernel, ...]:
         excess = [min(own, key=lambda pilot: abs(pilot.layer - index)).excess for own in self.pilots]
         solved = solver.solve(place, index, excess)
-        values, residual, size = self.problem.layer(index), self._residual(index, solved), self.problem.kernel_size
+        values, size = self.problem.layer(index), self.problem.kernel_size
         changes: dict[int, NDArray[np.float32]] = {}
         noise, deviations = solved[0].noise_sigma, {}
-        if correction is not None:
-            changes, left, noise = correction.solve(np.nan_to_num(residual))
+        if correction is None:
+            residual = self._residual(index, solved)
+        else:
+            changes, left, noise = correction.solve(self._exact_residual(index, solver, solved))
             residual = np.where(np.isfinite(values), left, np.float32(np.nan))
             relative = zip(correction.classes, correction.relative_deviations, strict=True)
             deviations = {k: central_crop(one, size) * np.float32(noise) for k, one in relative}

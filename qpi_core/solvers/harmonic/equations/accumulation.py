@@ -194,3 +194,13 @@ def accumulate(bases: Sequence[ClassBasis], values: NDArray[np.floating] | None 
     column_means = np.concatenate([centre[i] @ a for i, a in zip(parts, turns, strict=True)])
     each = np.concatenate([projections[i].T @ a for i, a in zip(parts, turns, strict=True)], axis=1)
     return MapEquations(tuple(bases), turned, column_means, each, means, totals, pixels)
+
+
+def superpose(bases: Sequence[ClassBasis], profiles: Sequence[Array]) -> Array:
+    """Return sum_c A_c*M_c at the samples, (pixels,), with every profile, (a, nodes), evaluated at the true offsets."""
+    image = np.zeros(bases[0].samples.values.size)
+    for basis, values in zip(bases, profiles, strict=True):
+        coefficients = values @ basis.splines.interpolation.T
+        for part, design in design_tiles(basis.samples, basis.splines, basis.orders):
+            image[part] += np.einsum("apk,ak->p", design, coefficients, optimize=True)
+    return image
