@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import qpi_core
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import bytes_sha256, json_ready
+from qpi_core.base.version import __version__
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.band import Band, find_band
 from qpi_core.extraction.extractor import Extractor
@@ -81,7 +81,7 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
     wanted = options.kernel_size if options.kernel_size is not None else min(DEFAULT_KERNEL_SIZE, height, width)
     size, proposal = resolve_window(wanted, lambda: find_stack_window(Extractor(), stack.values, moved, pixel_size_nm=stack.pixel_size_nm))
     settings = {
-        "qpi_core": qpi_core.__version__,
+        "qpi_core": __version__,
         "method": find_method(options.method).name,
         "kernel_size": size,
         "channel": options.channel or scan.default_channel,
