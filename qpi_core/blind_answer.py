@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qpi_core.blind_estimate import BlindAlternative, BlindEstimate, BlindStackEstimate
+from qpi_core.blas_threads import one_blas_thread
+from qpi_core.blind_estimate import BlindAlternative, BlindCandidate, BlindEstimate, BlindStackEstimate
 from qpi_core.estimate import KernelEstimate
 from qpi_core.grid import central_crop
 from qpi_core.methods import find_method, solve_refined_as_listed
@@ -81,17 +82,27 @@ class BlindProblem:
             return doubt or rest
         return doubt_about_residual(self._single(finding).residual, finding.step.layers)
 
-    def answer(self, findings: Sequence[Finding], doubt: str | None, seconds: float) -> BlindEstimate | BlindStackEstimate:
+    def candidate(self, findings: Sequence[Finding], doubt: str | None, seconds: float) -> BlindCandidate:
+        """Return the best finding so far, with the answer that a search which is stopped here gives; arguments as `answer`."""
+
+        def stopped_here() -> BlindEstimate | BlindStackEstimate:
+            with one_blas_thread():
+                return self.answer(findings, doubt, seconds, "stop")
+
+        return BlindCandidate(_alternatives(findings[:1], self.size)[0], stopped_here)
+
+    def answer(self, findings: Sequence[Finding], doubt: str | None, seconds: float, ended_by: str) -> BlindEstimate | BlindStackEstimate:
         """Return the estimate at the defects of the best finding.
 
         Args:
             findings: the best first, at least one.
             doubt: why nothing found on this map is to be trusted, or None.
             seconds: that the search took.
+            ended_by: "search", by its own rule, so that the same seed gives the same answer; "time", or the user's "stop".
         """
         best = findings[0]
         doubt = doubt or self.doubt_about(best)
-        record = self._record(best, weigh(best), seconds)
+        record = {**self._record(best, weigh(best), seconds), "ended_by": ended_by}
         alternatives = _alternatives(findings, self.size)
         if self.original.ndim == 3:
             return BlindStackEstimate(**_judged(self._all_energies(best), "notes", doubt, record), alternatives=alternatives)

@@ -30,7 +30,7 @@ from qpi_core.validation import (
 )
 
 if TYPE_CHECKING:
-    from qpi_core.blind_estimate import BlindEstimate, BlindStackEstimate
+    from qpi_core.blind_estimate import BlindCandidate, BlindEstimate, BlindStackEstimate
     from qpi_core.checkpoints import LoadedModels
     from qpi_core.class_estimate import ClassEstimates
     from qpi_core.networks.inference import NetworkKernel
@@ -234,6 +234,7 @@ class Extractor:
         *,
         time_limit_s: float = 60.0,
         seed: int = 0,
+        on_best: Callable[[BlindCandidate], None] | None = None,
     ) -> BlindEstimate | BlindStackEstimate:
         """Find the defects and their kernel from the map alone, and say whether the answer is to be trusted.
 
@@ -250,6 +251,7 @@ class Extractor:
             report: called with the share that is done, roughly, and a few words; what it raises stops the work.
             time_limit_s: the search ends by then, with the best that it has.
             seed: of the random starts; the same seed gives the same answer where time is not what ends the search.
+            on_best: called with every explanation that is better than those before it, to be looked at or kept while the search goes on.
 
         Returns:
             A BlindEstimate for a map; for a stack a BlindStackEstimate, with one list for all energies.
@@ -260,7 +262,7 @@ class Extractor:
         from qpi_core.blind_extraction import blind_options, extract_blind
 
         options = blind_options(kernel_size, classes, bias_mv, pixel_size_nm, time_limit_s, seed)
-        return extract_blind(self, observation, options, report if report is not None else no_progress)
+        return extract_blind(self, observation, options, report if report is not None else no_progress, on_best)
 
     def request(
         self,

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from qpi_core.blind_estimate import BlindEstimate
 from qpi_core.errors import InputError
 from qpi_core.estimate import KernelEstimate
 from qpi_core.export import png_bytes
@@ -70,6 +71,7 @@ def report_html(estimate: KernelEstimate, title: str = "", view: QSpaceView | No
         "" if view is None else _view_figure(estimate, view),
         "<h2>Numbers</h2>",
         _table(("Quantity", "Value", "Standard deviation"), _numbers(estimate, str(source.get("unit") or ""))),
+        _search(estimate),
         "<h2>Where it comes from</h2>",
         _table(("What", "Value"), _origin(estimate, source)),
         "<h2>Python code that makes it again</h2>",
@@ -91,6 +93,24 @@ def _warnings(sentences: Iterable[str]) -> str:
     return f"<h2>What to keep in mind</h2>\n<ul>{items}</ul>" if items else ""
 
 
+def _search(estimate: KernelEstimate) -> str:
+    """Return what the search for defects says of itself, where they were found in the map."""
+    if not isinstance(estimate, BlindEstimate):
+        return ""
+    words = f"{'Trusted' if estimate.trusted else 'Not trusted'}: {estimate.reason}"
+    rows = [
+        (symmetry_in_words(one.symmetry_order), str(len(one.positions)), f"{one.evidence:.1f}", f"{100 * max(one.unexplained, 0.0):.2f} %")
+        for one in estimate.alternatives
+    ]
+    head = ("Symmetry", "Defects", "Log evidence beside the first", "Unexplained beyond the noise")
+    return f"<h2>Defects found in the map itself</h2>\n<p>{escape(words)}</p>\n{_table(head, rows) if rows else ''}"
+
+
+def symmetry_in_words(order: int | None) -> str:
+    """Return `isotropic`, `4-fold`, or `not determined`."""
+    return "not determined" if order is None else "isotropic" if order == 0 else f"{order}-fold"
+
+
 def _figure(estimate: KernelEstimate, what: str) -> str:
     title, caption = _PICTURES[what]
     colours = "magma" if what == "fft" else "auto"
@@ -110,8 +130,7 @@ def _img(content: bytes, title: str, caption: str) -> str:
 
 def _numbers(estimate: KernelEstimate, unit: str) -> list[tuple[str, str, str]]:
     order = estimate.symmetry_order
-    symmetry = "not determined" if order is None else "isotropic" if order == 0 else f"{order}-fold"
-    rows = [("Rotational symmetry", symmetry, "")]
+    rows = [("Rotational symmetry", symmetry_in_words(order), "")]
     # Without a symmetry there is no probability of it.
     told = {name: pair for name, pair in estimate.parameters.items() if name != "symmetry_probability" or order is not None}
     rows += [(_titled(name), *_value_and_deviation(*pair)) for name, pair in told.items()]

@@ -229,7 +229,12 @@ def _result_text(result: SavedResult, writer: ArchiveWriter) -> dict[str, Any]:
         value = getattr(result.estimate, entry.name)
         estimate[entry.name] = writer.store(value) if isinstance(value, np.ndarray) else json_ready(value)
     observation = writer.store(np.asarray(result.observation, dtype=np.float32))
-    return {"estimate": estimate, "observation": observation, "settings": json_ready(result.settings)}
+    text = {"estimate": estimate, "observation": observation, "settings": json_ready(result.settings)}
+    if (alternatives := getattr(result.estimate, "alternatives", None)) is not None:
+        from qpi_core.session_alternatives import alternatives_text  # brings torch in, which the first page does without
+
+        text["alternatives"] = alternatives_text(alternatives, writer)
+    return text
 
 
 def _read_result(text: dict[str, Any], reader: ArchiveReader) -> SavedResult:
@@ -246,7 +251,12 @@ def _read_result(text: dict[str, Any], reader: ArchiveReader) -> SavedResult:
     values["pixel_size_nm"] = None if values["pixel_size_nm"] is None else require_pixel_size(tuple(values["pixel_size_nm"]))
     for name in ("background", "noise_sigma"):
         values[name] = _number(values[name])
-    estimate = KernelEstimate(**values)
+    if "alternatives" not in text:
+        estimate = KernelEstimate(**values)
+    else:
+        from qpi_core.session_alternatives import blind_estimate_of
+
+        estimate = blind_estimate_of(values, text["alternatives"], reader)
     observation = reader.array(text["observation"]).astype(np.float32)
     _require_shapes(estimate, observation, reader.name)
     return SavedResult(estimate, observation, dict(text["settings"]))

@@ -9,13 +9,14 @@ import streamlit as st
 from qpi_core.errors import InputError
 from ui.autosave import has_news, keep
 from ui.autosave_panel import show_autosave, show_offer
+from ui.blind_panel import show_blind_button
 from ui.bottom_bar import bottom_places, show_jobs, show_steps_of
-from ui.defect_panel import show_defect_panel
+from ui.defect_panel import DEFECT_PANEL_HEIGHT, show_defect_panel
 from ui.defect_search import keep_proposal_of
 from ui.extraction_job import Question
 from ui.first_page import show_first_page
 from ui.guide import plain
-from ui.kernel_panel import choose_question, show_extract_button
+from ui.kernel_panel import choose_question, show_extract_button, show_size_sentence
 from ui.map_captions import show_map_captions
 from ui.map_panel import MapView, choose_view, show_source
 from ui.moved_positions import moved_positions, show_moved_positions
@@ -75,7 +76,7 @@ def _bench(steps: Any) -> None:
             show_first_page(_PICKER_HEIGHT + 60)
         else:
             _wait_for_map(space)
-    stale = space.outcome is not None and question is not None and space.outcome.question.fingerprint() != question.fingerprint()
+    stale = space.outcome is not None and question is not None and not question.is_answered_by(space.outcome.question)
     changed = stale != space.stale or space.outcome is not space.shown_outcome
     space.stale, space.shown_outcome = stale, space.outcome
     with steps:
@@ -101,9 +102,14 @@ def _workbench(space: Workspace, view: MapView) -> Question:
     with middle:
         _show_picker(space, view)
     with right:
-        show_defect_panel(space, view)
+        panel = st.container(height=DEFECT_PANEL_HEIGHT, border=False, gap="small")
         question = choose_question(space, view)
-        show_extract_button(space, question)
+        with panel:
+            show_defect_panel(space, view, question)
+        with st.container(gap="small"):
+            show_extract_button(space, question)
+            show_blind_button(space, question)
+        show_size_sentence(space, question)
     return question
 
 

@@ -92,10 +92,14 @@ def show_extract_button(space: Workspace, question: Question) -> None:
         help=reason or texts.EXTRACT_READY,
         key="extract",
     )
-    st.caption(reason or _size_sentence(question))
     if (pressed or space.start_at_once) and not reason:
         space.start_at_once = False
         start_extraction(space, question)
+
+
+def show_size_sentence(space: Workspace, question: Question) -> None:
+    """Say why nothing can be extracted, or what the button would extract."""
+    st.caption(_why_not(space, question) or _size_sentence(question))
 
 
 def start_extraction(space: Workspace, question: Question) -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 from ui.extraction_job import Outcome
 from ui.panels import Figure
 
-_HEIGHT = 222
+_HEIGHT = 178
 
 
 def show_kernel_preview(outcome: Outcome, stale: bool) -> None:

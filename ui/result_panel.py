@@ -10,6 +10,7 @@ from qpi_core.estimate import KernelEstimate
 from qpi_core.spectra import fft_magnitude
 from ui import texts
 from ui.assessment_panel import show_stability
+from ui.blind_panel import show_alternatives
 from ui.charts import block_side, fit_panels
 from ui.colours import colour_limits
 from ui.downloads import show_downloads
@@ -47,6 +48,7 @@ def show_result(outcome: Outcome, stale: bool) -> None:
         st.warning("\n\n".join(plain(sentence) for sentence in sentences), icon=":material/info:")
     show_kernel_row(outcome)
     show_numbers(outcome)
+    show_alternatives(workspace(), outcome)
     if _is_new(outcome):
         _follow_soon()
         return

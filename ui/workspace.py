@@ -110,6 +110,7 @@ class Workspace:
         extract_problem: sentence about why the last extraction failed.
         searched: sha256 of the layer that it was made on.
         proposal_note: sentence of the detection when it proposes nothing.
+        blind_note: sentence of the search for defects and kernel when it finds nothing, or cannot be done.
         start_at_once: extract in the next run without a press on the button (the example).
         preparations: sha256 of a map to its preparation (ui.preparation_state.PreparationState).
         problem: sentence about what went wrong last, shown until the next action.
@@ -141,6 +142,7 @@ class Workspace:
     searched: str = ""
     extract_problem: str = ""
     proposal_note: str = ""
+    blind_note: str = ""
     start_at_once: bool = False
     preparations: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
