@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from qpi_core.blind_estimate import BlindAlternative, BlindEstimate
-from qpi_core.errors import InputError
-from qpi_core.provenance import json_ready
-from qpi_core.session_archive import ArchiveReader, ArchiveWriter
+from qpi_core.base.errors import InputError
+from qpi_core.base.provenance import json_ready
+from qpi_core.estimates.blind_estimate import BlindAlternative, BlindEstimate
+from qpi_core.results.session_archive import ArchiveReader, ArchiveWriter
 
 MOST_ALTERNATIVES = 100
 

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from qpi_core.blind_estimate import BlindEstimate
-from qpi_core.bundle import bundle_files, estimate_zip
+from qpi_core.estimates.blind_estimate import BlindEstimate
 from qpi_core.evaluation.metrics import cosine
-from qpi_core.report import report_html
-from qpi_core.session_file import load_session, session_bytes
-from qpi_core.snippet import python_snippet
-from qpi_core.synthesis.scenes import draw_scene
-from tests.app_driver import SECONDS, npy, start, wait_for_job
+from qpi_core.results.archive import bundle_files, estimate_zip
+from qpi_core.results.report import report_html
+from qpi_core.results.script import python_snippet
+from qpi_core.results.session_file import load_session, session_bytes
+from qpi_core.synthesis.simulated_maps.scenes import draw_scene
+from tests.ui.app_driver import SECONDS, npy, start, wait_for_job
 from ui.blind_job import find_defects_and_kernel
-from ui.jobs import JobQueue
-from ui.saved_outcome import outcome_of_all
-from ui.session_panel import session_of
+from ui.jobs.queues import JobQueue
+from ui.state.saved_outcome import outcome_of_all
+from ui.widgets.session_panel import session_of
 
 SCENE = draw_scene(91, 3, 0.1, count=14)
 
@@ -31,7 +31,7 @@ SCENE = draw_scene(91, 3, 0.1, count=14)
 def searched() -> AppTest:
     """The page after a search on a simulated map without marks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qpi_core.extraction.Extractor.has_model", property(lambda self: False))
+        patch.setattr("qpi_core.extraction.extractor.Extractor.has_model", property(lambda self: False))
         app = start().file_uploader(key="map_upload").upload("map.npy", npy(SCENE.observation)).run()
         return wait_for_job(app.button(key="find_blind").click().run(), "blind")
 
@@ -39,7 +39,7 @@ def searched() -> AppTest:
 @pytest.fixture
 def no_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks have their own tests and take seconds to load."""
-    monkeypatch.setattr("qpi_core.extraction.Extractor.has_model", property(lambda self: False))
+    monkeypatch.setattr("qpi_core.extraction.extractor.Extractor.has_model", property(lambda self: False))
 
 
 def estimate_of(app: AppTest) -> BlindEstimate:
@@ -111,7 +111,7 @@ def test_what_the_clock_ended_is_listed_in_the_script(searched: AppTest):
 
 def test_marks_are_never_replaced_unasked(no_networks: None, searched: AppTest, monkeypatch: pytest.MonkeyPatch):
     found = estimate_of(searched)
-    monkeypatch.setattr("qpi_core.extraction.Extractor.extract_blind", lambda self, *args, **options: found)
+    monkeypatch.setattr("qpi_core.extraction.extractor.Extractor.extract_blind", lambda self, *args, **options: found)
     app = start().file_uploader(key="map_upload").upload("map.npy", npy(SCENE.observation)).run()
     space = app.session_state["workspace"]
     space.defects.replace(SCENE.positions[:2], "table")
@@ -138,7 +138,7 @@ def test_a_map_without_a_pattern_says_so_and_leaves_no_result(no_networks: None)
 
 @pytest.mark.slow
 def test_cancel_keeps_the_best_so_far(searched: AppTest, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("qpi_core.blind_answer.BlindProblem.doubt_about", lambda self, finding: "not yet")
+    monkeypatch.setattr("qpi_core.extraction.blind_answer.BlindProblem.doubt_about", lambda self, finding: "not yet")
     question = searched.session_state["workspace"].outcome.question
     queue = JobQueue()
     job = queue.submit("search", lambda job: find_defects_and_kernel(job, question, 600.0))

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ui.extraction_job import Outcome, Question, source_of
-from ui.jobs import Cancelled, Job
-from ui.loaders import extractor
-from ui.network_view import start_network_view
-from ui.workspace import NO_POINTS, Workspace
+from ui.jobs.extraction import Outcome, Question, source_of
+from ui.jobs.network_view import start_network_view
+from ui.jobs.queues import Cancelled, Job
+from ui.state.loaders import extractor
+from ui.state.workspace import NO_POINTS, Workspace
 
 if TYPE_CHECKING:
-    from qpi_core.blind_estimate import BlindCandidate, BlindEstimate
+    from qpi_core.estimates.blind_estimate import BlindCandidate, BlindEstimate
 
 TITLE = "Search"
 TIME_LIMIT_S = 60.0

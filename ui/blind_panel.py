@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from qpi_core.blind_limits import why_not_searched
-from ui import texts
 from ui.blind_job import start_blind_search
-from ui.extraction_job import Outcome, Question
-from ui.guide import plain
-from ui.jobs import Job
-from ui.workspace import Workspace
+from ui.jobs.extraction import Outcome, Question
+from ui.jobs.queues import Job
+from ui.state.workspace import Workspace
+from ui.widgets import texts
+from ui.widgets.progress_steps import plain
 
 if TYPE_CHECKING:
-    from qpi_core.blind_estimate import BlindAlternative
+    from qpi_core.estimates.blind_estimate import BlindAlternative
 
 _POLL_SECONDS = 0.7
 _PREVIEW_HEIGHT = 178
@@ -89,7 +89,7 @@ def _described(one: BlindAlternative) -> str:
 
 
 def _show_small(one: BlindAlternative, question: Question, key: str, height: int) -> None:
-    from ui.kernel_chart import single_kernel
+    from ui.charts.kernels import single_kernel
 
     figure = single_kernel(one.kernel, question.view.pixel_size_nm, question.view.unit, height)
     st.plotly_chart(figure, width="stretch", key=key, config={"displayModeBar": False}, alt=f"Kernel: {_described(one)}")

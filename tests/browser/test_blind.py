@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from qpi_core.synthesis.scenes import draw_scene
+from qpi_core.synthesis.simulated_maps.scenes import draw_scene
 from tests.browser.app_page import AppPage, eventually, npy
 
 SCENE = draw_scene(91, 3, 0.1, count=14)
