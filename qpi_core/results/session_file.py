@@ -231,7 +231,7 @@ def _result_text(result: SavedResult, writer: ArchiveWriter) -> dict[str, Any]:
     observation = writer.store(np.asarray(result.observation, dtype=np.float32))
     text = {"estimate": estimate, "observation": observation, "settings": json_ready(result.settings)}
     if (alternatives := getattr(result.estimate, "alternatives", None)) is not None:
-        from qpi_core.session_alternatives import alternatives_text  # brings torch in, which the first page does without
+        from qpi_core.results.session_alternatives import alternatives_text  # brings torch in, which the first page does without
 
         text["alternatives"] = alternatives_text(alternatives, writer)
     return text
@@ -254,7 +254,7 @@ def _read_result(text: dict[str, Any], reader: ArchiveReader) -> SavedResult:
     if "alternatives" not in text:
         estimate = KernelEstimate(**values)
     else:
-        from qpi_core.session_alternatives import blind_estimate_of
+        from qpi_core.results.session_alternatives import blind_estimate_of
 
         estimate = blind_estimate_of(values, text["alternatives"], reader)
     observation = reader.array(text["observation"]).astype(np.float32)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from qpi_core.base.errors import InputError
-from ui.blind_panel import show_best_so_far
+from ui.extract.blind_panel import show_best_so_far
 from ui.extract.defect_table import show_defect_table
 from ui.extract.kernel_preview import show_kernel_preview
 from ui.extract.map_panel import MapView

@@ -9,7 +9,7 @@ import streamlit as st
 from qpi_core.base.errors import InputError
 from ui.autosave.keeping import has_news, keep
 from ui.autosave.panel import show_autosave, show_offer
-from ui.blind_panel import show_blind_button
+from ui.extract.blind_panel import show_blind_button
 from ui.extract.defect_panel import DEFECT_PANEL_HEIGHT, show_defect_panel
 from ui.extract.kernel_panel import choose_question, show_extract_button, show_size_sentence
 from ui.extract.landing import show_first_page

@@ -8,13 +8,13 @@ import streamlit as st
 
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.qspace.spectra import fft_magnitude
-from ui.blind_panel import show_alternatives
 from ui.charts.colours import colour_limits
 from ui.charts.kernels import FULL_RANGE, UNCERTAINTY_MANNERS, kernel_and_spectrum, uncertainty_picture
 from ui.charts.maps import block_side, fit_panels
 from ui.charts.subplots import PLOTLY_CONFIG
 from ui.extract.kernel_panel import method_title
 from ui.jobs.extraction import Outcome
+from ui.result.alternatives import show_alternatives
 from ui.result.map_parts import show_parts
 from ui.result.method_comparison import show_method_comparison
 from ui.result.numbers import show_numbers

@@ -19,7 +19,7 @@ from qpi_core.results.script import python_snippet
 from qpi_core.results.session_file import load_session, session_bytes
 from qpi_core.synthesis.simulated_maps.scenes import draw_scene
 from tests.ui.app_driver import SECONDS, npy, start, wait_for_job
-from ui.blind_job import find_defects_and_kernel
+from ui.jobs.blind import find_defects_and_kernel
 from ui.jobs.queues import JobQueue
 from ui.state.saved_outcome import outcome_of_all
 from ui.widgets.session_panel import session_of
