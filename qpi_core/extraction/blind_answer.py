@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from qpi_core.base.grid import central_crop
 from qpi_core.base.provenance import array_sha256, json_ready, versions
 from qpi_core.estimates.blind_estimate import BlindAlternative, BlindCandidate, BlindEstimate, BlindStackEstimate
+from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.methods import find_method, solve_refined_as_listed
@@ -183,9 +184,10 @@ class BlindProblem:
         }
 
 
-def not_trusted(doubt: str) -> str:
+def not_trusted(doubt: str) -> Caution:
     """Return the warning that goes with a doubt."""
-    return f"Kernel and defects were found from the map alone and are not to be trusted. {doubt}"
+    sentence = f"Kernel and defects were found from the map alone and are not to be trusted. {doubt}"
+    return Caution(sentence, CautionKind.NOT_FOUND_FOR_SURE)
 
 
 def _judged(answer: KernelEstimate | StackEstimate, words: str, doubt: str | None, record: dict[str, Any]) -> dict[str, Any]:

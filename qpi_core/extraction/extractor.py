@@ -21,6 +21,7 @@ from qpi_core.base.validation import (
     require_positions,
     require_weights,
 )
+from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.assembly import describe_models, estimate_of
 from qpi_core.extraction.defect_refinement import refine_defects
@@ -330,4 +331,4 @@ def constant_answer(request: Request) -> Answer:
     value = float(np.nanmedian(request.observation))
     zeros = np.zeros((request.kernel_size, request.kernel_size), dtype=np.float32)
     sentence = f"The map is constant (every measured pixel is {value:.6g}): there is no pattern in it, so the kernel is zero."
-    return Answer(KernelSolution(zeros, zeros, value, 0.0, warnings=(sentence,)))
+    return Answer(KernelSolution(zeros, zeros, value, 0.0, warnings=(Caution(sentence, CautionKind.CONSTANT_MAP),)))

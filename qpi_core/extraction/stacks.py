@@ -150,7 +150,7 @@ def _input_notes(problem: StackProblem) -> list[str]:
     for index in range(len(problem.stack)):
         values = problem.layer(index)
         if np.isfinite(values).any():
-            return warn_about_input(values, problem.positions, problem.kernel_size)
+            return [*warn_about_input(values, problem.positions, problem.kernel_size)]
     return ["Nothing of this stack was measured."]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.units import unit_scale
+from qpi_core.diagnostics.verdict import verdict_of
 from qpi_core.estimates.blind_estimate import BlindEstimate
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.qspace.view import QSpaceView
@@ -66,7 +67,7 @@ def report_html(estimate: KernelEstimate, title: str = "", view: QSpaceView | No
     heading = title or f"Kernel of {source.get('name') or 'a map'}, method {estimate.method}"
     parts = [
         f"<h1>{escape(heading)}</h1>",
-        _warnings(estimate.warnings),
+        _verdict(estimate),
         *(_figure(estimate, what) for what in _PICTURES if what != "uncertainty" or estimate.uncertainty is not None),
         "" if view is None else _view_figure(estimate, view),
         "<h2>Numbers</h2>",
@@ -88,9 +89,14 @@ def report_html(estimate: KernelEstimate, title: str = "", view: QSpaceView | No
     return page.encode("utf-8", "replace")
 
 
-def _warnings(sentences: Iterable[str]) -> str:
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
-    return f"<h2>What to keep in mind</h2>\n<ul>{items}</ul>" if items else ""
+def _verdict(estimate: KernelEstimate) -> str:
+    """Return the verdict, and what else is to be kept in mind."""
+    verdict = verdict_of(estimate)
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in verdict.others)
+    mended = f" What mends it: {escape(verdict.remedy.value)}." if verdict.remedy is not None else ""
+    words = verdict.trust.value.capitalize()
+    keep = f"<h2>What else to keep in mind</h2>\n<ul>{items}</ul>" if items else ""
+    return f"<p><strong>{escape(words)}.</strong> {escape(verdict.reason)}{mended}</p>\n{keep}"
 
 
 def _search(estimate: KernelEstimate) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from qpi_core.extraction.blind_limits import why_not_searched
-from ui.jobs.blind import start_blind_search
+from ui.jobs.blind import TIME_LIMIT_S, start_blind_search
 from ui.jobs.extraction import Question
 from ui.jobs.queues import Job
 from ui.result.alternatives import described, show_small_kernel
@@ -35,8 +35,9 @@ def show_blind_button(space: Workspace, question: Question) -> None:
     )
     if space.blind_note:
         st.caption(f":orange[{plain(space.blind_note)}]")
-    if pressed and not reason:
-        start_blind_search(space, question)
+    seconds, space.search_at_once = space.search_at_once, 0.0
+    if (pressed or seconds) and not reason:
+        start_blind_search(space, question, seconds or TIME_LIMIT_S)
         st.rerun()
 
 

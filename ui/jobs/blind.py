@@ -71,7 +71,7 @@ def _result(question: Question, found: BlindEstimate, seconds: float) -> BlindRe
     return BlindResult(Outcome(asked, found.with_source(source_of(asked)), None, "", seconds), found.reason)
 
 
-def start_blind_search(space: Workspace, question: Question, time_limit_s: float = TIME_LIMIT_S) -> None:
+def start_blind_search(space: Workspace, question: Question, time_limit_s: float) -> None:
     """Queue the search for the layer and kernel size of a question; its marks, if there are any, are left alone."""
     space.problem = space.blind_note = ""
     space.proposal = NO_POINTS

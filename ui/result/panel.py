@@ -20,6 +20,7 @@ from ui.result.method_comparison import show_method_comparison
 from ui.result.numbers import show_numbers
 from ui.result.outcome_qspace import show_outcome_in_qspace
 from ui.result.stability import show_stability
+from ui.result.verdict import show_verdict
 from ui.state.loaders import atlas
 from ui.state.workspace import workspace
 from ui.widgets import texts
@@ -44,8 +45,7 @@ def show_result(outcome: Outcome, stale: bool) -> None:
         st.caption(
             ":orange[:material/history:] The map, the defects or the settings have changed since; press Extract to bring this up to date."
         )
-    if sentences := (*outcome.together, *estimate.warnings):
-        st.warning("\n\n".join(plain(sentence) for sentence in sentences), icon=":material/info:")
+    show_verdict(workspace(), outcome, stale)
     show_kernel_row(outcome)
     show_numbers(outcome)
     show_alternatives(workspace(), outcome)
