@@ -235,7 +235,7 @@ def _layer_of(estimate: KernelEstimate) -> LayerKernel:
 def _input_notes(array: NDArray[np.floating], listed: ListedDefects, kernel_size: int) -> list[str]:
     for layer in array:
         if np.isfinite(layer).any():
-            return warn_about_input(np.asarray(layer, dtype=np.float32), listed.positions, kernel_size)
+            return [*warn_about_input(np.asarray(layer, dtype=np.float32), listed.positions, kernel_size)]
     return ["Nothing of this stack was measured."]
 
 

@@ -58,6 +58,14 @@ CLASS_OF_DEFECTS = (
     "Everything (ZIP) holds the kernels of all classes."
 )
 TAKE_OVER = "Puts the moved positions in place of the marks; Undo above the map brings yours back."
+FIND_BLIND = (
+    "No marks needed: looks for defects of one kind and their kernel in the map alone, for up to a minute, and says whether the answer is "
+    "to be trusted. Cancel keeps the best so far. Your marks stay until you say what is to become of them."
+)
+ALTERNATIVES = (
+    "Kernels and lists that the search came to as well. Evidence: natural logarithm, beside that of the kernel above; "
+    "a difference of 5 is decisive. Unexplained: share of the map's variance that is neither noise nor this kernel."
+)
 EXTRACT_READY = "Computes the kernel, its FFT, the reconstruction and the residual."
 ZOOM = (
     "Drag moves a picture; Ctrl and wheel zoom it, and the wheel alone after a press into it; double-click resets. "

@@ -7,9 +7,9 @@ import pytest
 from scipy.linalg import block_diag
 
 from qpi_core.base.grid import kernel_coordinates
+from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines, take_samples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate, posterior_factor
-from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
 from qpi_core.solvers.harmonic.fit import solve_harmonic
 from qpi_core.solvers.harmonic.joint import DefectClass, solve_joint_harmonic
