@@ -18,6 +18,7 @@ from qpi_core.solvers.harmonic_start import HarmonicStart, start_harmonics
 from qpi_core.solvers.harmonic_stretch import Stretch, describe_stretch, find_stretch
 from qpi_core.solvers.normal_equations import NormalEquations, accumulate_equations
 from qpi_core.solvers.solver_frame import SolverFrame, stretch_matrix
+from qpi_core.solvers.whitened_equations import whitened_equations
 
 Array = NDArray[np.float64]
 
@@ -106,8 +107,12 @@ def fit_harmonics(
     matrix = None if begun.stretch is None else stretch_matrix(begun.stretch)
     samples = take_samples(values, positions, weights, aspect, stretch=matrix)
     if samples.values.size != begun.samples.values.size:
-        subspace = None if equations is None else equations.subspace
-        equations = accumulate_equations(samples, splines, fit.hyperparameters.orders, subspace)
+        subspace, orders = None if equations is None else equations.subspace, fit.hyperparameters.orders
+        if begun.whitener is None:
+            equations = accumulate_equations(samples, splines, orders, subspace)
+        else:
+            rows, columns = SolverFrame(aspect).indices(samples)
+            equations = whitened_equations(samples, rows, columns, splines, orders, begun.whitener, subspace)
         fit = refine(equations, splines.nodes, fit.hyperparameters, floor)
     elif equations is None:
         equations = begun.design.equations(fit.hyperparameters.orders)

@@ -76,6 +76,7 @@ class NoisyStart:
         effects: the other groups.
         waves: of the lattice group.
         evidence: log marginal likelihood of the map with the price of all parameters, comparable with that of other noise models.
+        white: the same for white noise on the same pixels.
     """
 
     values: NDArray[np.float32]
@@ -84,6 +85,7 @@ class NoisyStart:
     effects: Effects
     waves: tuple[LatticeWave, ...]
     evidence: float
+    white: float
 
     def strength(self, name: str) -> float:
         """Return v_g of a group, 0 where there is none."""
@@ -104,7 +106,7 @@ def find_noise(
     chosen = options or SelectionOptions()
     if begun.stretch is not None or not may_be_modelled(np.isfinite(problem.values)) or is_explained(begun.selection.best, begun.floor):
         return None
-    given = problem
+    given, begun = problem, _on_all_pixels(problem, positions, weights, begun)
     problem, begun = _without_outliers(problem, positions, weights, begun)
     spiky = problem is not given
     search = _Search(problem, positions, weights, begun, chosen)
@@ -118,10 +120,20 @@ def chances_of_white_noise(problem: HarmonicProblem, positions: Array, weights: 
     """Return how probable white noise makes what the first stage leaves, term by term; empty where it leaves nothing to look at."""
     if begun.stretch is not None or not may_be_modelled(np.isfinite(problem.values)) or is_explained(begun.selection.best, begun.floor):
         return {}
-    search = _Search(problem, positions, weights, begun, SelectionOptions())
+    search = _Search(problem, positions, weights, _on_all_pixels(problem, positions, weights, begun), SelectionOptions())
     search.look_for_waves()
     strongest = max((wave.amplitude for wave in search.waves), default=0.0)
     return {**search.chances(), LATTICE: 0.0 if strongest > _STRONG_WAVE * float(np.nanstd(problem.values)) else 1.0}
+
+
+def _on_all_pixels(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart) -> HarmonicStart:
+    """Return the first stage on every measured pixel: the evidence of a part of them is no measure for that of all."""
+    if begun.samples.values.size == int(np.isfinite(problem.values).sum()):
+        return begun
+    samples = take_samples(problem.values, positions, weights, begun.aspect)
+    design = StoredDesign(samples, begun.splines, tuple(sorted({0, *problem.symmetry_orders})))
+    selection = select_orders(design, begun.splines.nodes, problem.symmetry_orders, begun.floor)
+    return replace(begun, samples=samples, design=design, selection=selection)
 
 
 def _without_outliers(
@@ -133,7 +145,7 @@ def _without_outliers(
         if not found.any():
             break
         problem = replace(problem, values=np.where(found, np.float32(np.nan), problem.values))
-        begun = problem.start(positions, weights)
+        begun = _on_all_pixels(problem, positions, weights, problem.start(positions, weights))
     return problem, begun
 
 
@@ -171,17 +183,11 @@ class _Search:
         self.waves: tuple[LatticeWave, ...] = ()
         self.model = MixedModel(values.astype(np.float64), (), begun.aspect, begun.floor)
         self.raw, self.samples = begun.design, begun.samples
-        if begun.samples.values.size < int(self.measured.sum()):
-            self.samples = take_samples(values, positions, weights, begun.aspect)
-            self.raw = self._design(self.samples)
         self.rows, self.columns = begun.frame.indices(self.samples)
 
     def look_for_waves(self) -> None:
-        """Look for lattice waves in what the fit under white noise leaves, and where that is not all, in the map itself."""
-        left = _residual(self.problem.values, self.begun)
-        if not np.isfinite(left).all() and np.isfinite(left).sum() < self.measured.sum():
-            left = np.where(self.measured, self.problem.values, np.nan).astype(np.float64)
-        if find_lattice_waves(left):
+        """Look for lattice waves in what the fit under white noise leaves, and then in the map itself."""
+        if find_lattice_waves(_residual(self.problem.values, self.begun)):
             # The kernel has taken its share of a wave there; the map has all of it.
             self.waves = find_lattice_waves(np.where(self.measured, self.problem.values, np.nan).astype(np.float64))
 
@@ -203,7 +209,7 @@ class _Search:
         model = replace(self.model, groups=(self._kernel_columns(fit),))
         noise = NoiseFit(parameters, (1.0,), evaluate_components(model, parameters, (1.0,)), 1)
         evidence = log_evidence(fit, self.model.pixels)
-        return NoisyStart(self.problem.values, self.begun, noise, Effects((), ()), (), evidence)
+        return NoisyStart(self.problem.values, self.begun, noise, Effects((), ()), (), evidence, evidence)
 
     def run(self) -> NoisyStart | None:
         """Return the best first stage; None where white noise is as good."""
@@ -218,9 +224,8 @@ class _Search:
             if found.evidence < best.evidence + _SETTLED:
                 break
             best = found
-        white = log_evidence(self.begun.selection.best, pixels)
         nothing = best.noise.parameters.white and not any(best.noise.strengths[1:])
-        return best if not nothing and best.evidence > white else None
+        return best if not nothing and best.evidence > best.white else None
 
     def _improved(self, best: NoisyStart) -> NoisyStart:
         """Return the stage after one more round: the noise model for its kernel, then the kernel for that noise model."""
@@ -319,7 +324,8 @@ class _Search:
         assert start.whitener is not None
         price = 0.5 * (noise.searched - 1) * float(np.log(self.model.pixels))
         evidence = log_evidence(start.selection.best, self.model.pixels) - 0.5 * start.whitener.log_determinant - price
-        return NoisyStart(self.problem.values, start, noise, effects, self.waves, evidence)
+        white = log_evidence(self.begun.selection.best, self.model.pixels)
+        return NoisyStart(self.problem.values, start, noise, effects, self.waves, evidence, white)
 
     def _solved(self, parameters: StationaryParameters, effects: Effects, strengths: tuple[float, ...]) -> HarmonicStart:
         """Return the first stage of the whitened problem."""

@@ -84,17 +84,15 @@ def explain_map(
     """
     tell = report if report is not None else no_progress
     begun = problem.start(positions, weights) if begun is None else begun
-    pixels = begun.samples.values.size
-    white = log_evidence(begun.selection.best, pixels)
     tell(0.1, "Looking for background and coloured noise")
     noisy = find_noise(problem, positions, weights, begun)
     if noisy is None:
         return None
     tell(0.5, "Solving for the kernel under the noise model")
-    found = _explained(problem, positions, noisy, white)
+    found = _explained(problem, positions, noisy)
     if mend_list and not is_taken_as_given(problem.values, positions):
         tell(0.7, "Comparing the list of defects with the map")
-        mended = _with_a_right_list(problem, ListedFit(positions, weights, begun, found.listed.model, None), found, noisy, white)
+        mended = _with_a_right_list(problem, ListedFit(positions, weights, begun, found.listed.model, None), found, noisy)
         if mended is not found:
             return mended
     if found.may_be_the_kernel(STRONG) and _worth(problem.fit(positions, weights, begun)) > found.evidence:
@@ -127,9 +125,7 @@ def explained_by_white_noise(
     return fits if simple and min(after.values()) > limit else None
 
 
-def _with_a_right_list(
-    problem: HarmonicProblem, given: ListedFit, found: ExplainedMap, noisy: NoisyStart, white: float
-) -> ExplainedMap | None:
+def _with_a_right_list(problem: HarmonicProblem, given: ListedFit, found: ExplainedMap, noisy: NoisyStart) -> ExplainedMap | None:
     """Return the map explained by the list as given, or by a repaired one that is decidedly better; None where that leaves white noise.
 
     The list is repaired on the map as it is, unless its background is strong, and on the map without it.
@@ -158,7 +154,7 @@ def _with_a_right_list(
             if plain > evidence:
                 best, evidence = None, plain
             continue
-        other = _explained(problem, repaired.positions, again, white)
+        other = _explained(problem, repaired.positions, again)
         if other.evidence - price > evidence:
             best, evidence = replace(other, listed=replace(other.listed, repair=repaired.repair)), other.evidence - price
     return best
@@ -170,12 +166,12 @@ def _worth(model: HarmonicModel) -> float:
     return log_evidence(model.fit, pixels) - (float(np.log(pixels)) if model.stretch is not None else 0.0)
 
 
-def _explained(problem: HarmonicProblem, positions: Array, noisy: NoisyStart, white: float) -> ExplainedMap:
+def _explained(problem: HarmonicProblem, positions: Array, noisy: NoisyStart) -> ExplainedMap:
     weights = noisy.start.samples.weights
     model = replace(problem, values=noisy.values).fit(positions, weights, noisy.start)
     shape = (problem.values.shape[0], problem.values.shape[1])
     kernel_part = superposition(model, shape).astype(np.float64)
-    noise = _described(problem, noisy, model, kernel_part, white)
+    noise = _described(problem, noisy, model, kernel_part)
     cleaned = np.asarray(noisy.values - noise.removable(), dtype=np.float32)
     # The first stage's fit was refined since, under the same noise.
     evidence = (
@@ -184,7 +180,7 @@ def _explained(problem: HarmonicProblem, positions: Array, noisy: NoisyStart, wh
     return ExplainedMap(cleaned, ListedFit(positions, weights, noisy.start, model, None), noise, evidence)
 
 
-def _described(problem: HarmonicProblem, noisy: NoisyStart, model: HarmonicModel, kernel_part: Array, white: float) -> MapNoise:
+def _described(problem: HarmonicProblem, noisy: NoisyStart, model: HarmonicModel, kernel_part: Array) -> MapNoise:
     """Return the posterior means of all parts for the kernel as it was found, and the parameters with their errors."""
     names, columns, strengths = noisy.effects.names, noisy.effects.columns, noisy.noise.strengths[1:]
     measured = np.isfinite(noisy.values)
@@ -212,7 +208,7 @@ def _described(problem: HarmonicProblem, noisy: NoisyStart, model: HarmonicModel
         strength_spread=spread,
         outliers=np.isfinite(problem.values) & ~measured,
         whitened_residual=found.scaled_residual / np.sqrt(found.variance),
-        log_evidence_gain=noisy.evidence - white,
+        log_evidence_gain=noisy.evidence - noisy.white,
         signal=float(kernel_part[measured].std()),
         constant=found.background,
         waves=noisy.waves,
