@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from qpi_core.noise.tiles import Tile
 from qpi_core.noise.whitening import Whitener
-from qpi_core.solvers.harmonic_basis import MapSamples, RadialSplines, angular_count, design_tiles
-from qpi_core.solvers.normal_equations import NormalEquations
+from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, angular_count, design_tiles
+from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations
 
 Array = NDArray[np.float64]
 
