@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, take_samples
 from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations, accumulate_equations
+from qpi_core.solvers.harmonic.fit.equations.whitened_equations import whitened_equations
 from qpi_core.solvers.harmonic.frame import SolverFrame, stretch_matrix
 from qpi_core.solvers.harmonic.orders.radial_prior import shape_profiles
 from qpi_core.solvers.harmonic.orders.selection import Selection, log_evidence
@@ -18,7 +19,6 @@ from qpi_core.solvers.harmonic.orders.significant_orders import choose_orders, d
 from qpi_core.solvers.harmonic.search import Fit, refine, without_dephasing
 from qpi_core.solvers.harmonic.start import HarmonicStart, start_harmonics
 from qpi_core.solvers.harmonic.stretch import Stretch, describe_stretch, find_stretch
-from qpi_core.solvers.whitened_equations import whitened_equations
 
 Array = NDArray[np.float64]
 
