@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, take_samples
 from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations, accumulate_equations
-from qpi_core.solvers.harmonic.fit.equations.whitened_equations import whitened_equations
+from qpi_core.solvers.harmonic.equations.whitened_equations import whitened_equations
 from qpi_core.solvers.harmonic.frame import SolverFrame, stretch_matrix
 from qpi_core.solvers.harmonic.orders.radial_prior import shape_profiles
 from qpi_core.solvers.harmonic.orders.selection import Selection, log_evidence
