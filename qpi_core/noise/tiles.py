@@ -12,12 +12,17 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.diagnostics.identifiability import MOST_GAPS, may_be_modelled
+
 Tile = tuple[slice, slice]
 """Rows and columns of a map."""
 
 TILE_PX = 128
-MOST_TILED_GAPS = 2_000
-"""Pixels of one tile that were not measured up to which its noise can be modelled: each is a column of the algebra."""
+
+PART_PX, MOST_PART_GAPS = 96, 500
+"""Side of the square that the noise model of a large map is chosen on, and pixels of it that may be missing."""
+_PLACES = 9
+"""Places along each side where a part of a map is tried."""
 
 
 def tiles_of(measured: NDArray[np.bool_], side: int = TILE_PX) -> tuple[Tile, ...]:
@@ -30,9 +35,32 @@ def tiles_of(measured: NDArray[np.bool_], side: int = TILE_PX) -> tuple[Tile, ..
 
 
 def may_be_tiled(measured: NDArray[np.bool_]) -> bool:
-    """Say whether every tile of a map was measured well enough for its background and noise to be modelled."""
+    """Say whether every tile of a map was measured well enough for its background and noise to be modelled, and one square very well."""
     tiles = tiles_of(measured)
-    return bool(tiles) and all(int((~measured[tile]).sum()) <= MOST_TILED_GAPS for tile in tiles)
+    square = fullest_part(measured, np.empty((0, 2)), PART_PX)
+    whole = int((~measured[square]).sum()) <= MOST_PART_GAPS
+    return bool(tiles) and whole and all(int((~measured[tile]).sum()) <= MOST_GAPS for tile in tiles)
+
+
+def can_be_modelled(measured: NDArray[np.bool_]) -> bool:
+    """Say whether background and noise of a map can be modelled, as one covariance or in tiles."""
+    return may_be_modelled(measured) or may_be_tiled(measured)
+
+
+def fullest_part(measured: NDArray[np.bool_], points: NDArray[np.float64], side: int) -> Tile:
+    """Return the square of `side` px, or what the map has of it, with the most points, (n, 2) columns (x, y), and few gaps."""
+    height, width = measured.shape
+    rows, columns = (np.unique(np.linspace(0, max(length - side, 0), _PLACES).astype(int)) for length in (height, width))
+    best, most = (slice(0, side), slice(0, side)), -np.inf
+    for y in rows:
+        for x in columns:
+            gaps = int((~measured[y : y + side, x : x + side]).sum())
+            inside = ((points >= [x, y]) & (points < [x + side, y + side])).all(axis=1)
+            # Gaps make the algebra costly.
+            worth = float(inside.sum()) / (1 + gaps / MOST_PART_GAPS) if gaps <= MOST_PART_GAPS else -float(gaps)
+            if worth > most:
+                best, most = (slice(int(y), min(int(y) + side, height)), slice(int(x), min(int(x) + side, width))), worth
+    return best
 
 
 def _parts(first: int, end: int, side: int) -> list[slice]:

@@ -93,7 +93,12 @@ class NoisyStart:
 
 
 def find_noise(
-    problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, options: SelectionOptions | None = None
+    problem: HarmonicProblem,
+    positions: Array,
+    weights: Array,
+    begun: HarmonicStart,
+    options: SelectionOptions | None = None,
+    unequal: bool = True,
 ) -> NoisyStart | None:
     """Return the first stage under the noise model that the map asks for; None where white noise explains it.
 
@@ -102,6 +107,7 @@ def find_noise(
         positions, weights: its defects.
         begun: the first stage under white noise.
         options: numbers of the choice.
+        unequal: the defects may have strengths and cores of their own.
     """
     chosen = options or SelectionOptions()
     if begun.stretch is not None or not may_be_modelled(np.isfinite(problem.values)) or is_explained(begun.selection.best, begun.floor):
@@ -109,7 +115,7 @@ def find_noise(
     given, begun = problem, _on_all_pixels(problem, positions, weights, begun)
     problem, begun = _without_outliers(problem, positions, weights, begun)
     spiky = problem is not given
-    search = _Search(problem, positions, weights, begun, chosen)
+    search = _Search(problem, positions, weights, begun, chosen, unequal)
     search.look_for_waves()
     asked = bool(search.waves) or min(search.chances().values()) < chosen.probability
     found = search.run() if asked else None
@@ -120,7 +126,7 @@ def chances_of_white_noise(problem: HarmonicProblem, positions: Array, weights: 
     """Return how probable white noise makes what the first stage leaves, term by term; empty where it leaves nothing to look at."""
     if begun.stretch is not None or not may_be_modelled(np.isfinite(problem.values)) or is_explained(begun.selection.best, begun.floor):
         return {}
-    search = _Search(problem, positions, weights, _on_all_pixels(problem, positions, weights, begun), SelectionOptions())
+    search = _Search(problem, positions, weights, _on_all_pixels(problem, positions, weights, begun), SelectionOptions(), True)
     search.look_for_waves()
     strongest = max((wave.amplitude for wave in search.waves), default=0.0)
     return {**search.chances(), LATTICE: 0.0 if strongest > _STRONG_WAVE * float(np.nanstd(problem.values)) else 1.0}
@@ -141,7 +147,7 @@ def _without_outliers(
 ) -> tuple[HarmonicProblem, HarmonicStart]:
     """Return the problem with NaN at single pixels that do not belong, and its first stage."""
     for _ in range(_OUTLIER_ROUNDS):
-        found = _away_from_defects(find_outliers(_residual(problem.values, begun)), positions)
+        found = away_from_defects(find_outliers(_residual(problem.values, begun)), positions)
         if not found.any():
             break
         problem = replace(problem, values=np.where(found, np.float32(np.nan), problem.values))
@@ -149,7 +155,7 @@ def _without_outliers(
     return problem, begun
 
 
-def _away_from_defects(found: NDArray[np.bool_], positions: Array) -> NDArray[np.bool_]:
+def away_from_defects(found: NDArray[np.bool_], positions: Array) -> NDArray[np.bool_]:
     """Return the outliers without those at defects, where so many lie there that they are a misfit of the kernel and no accident."""
     rows, columns = np.nonzero(found)
     near, _ = cKDTree(positions).query(np.stack([columns, rows], axis=1), distance_upper_bound=_CORE_PX) if rows.size else (rows, rows)
@@ -174,8 +180,11 @@ def _residual(values: NDArray[np.float32], begun: HarmonicStart) -> Array:
 class _Search:
     """The alternation, with what stays the same during it."""
 
-    def __init__(self, problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, options: SelectionOptions) -> None:
+    def __init__(
+        self, problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, options: SelectionOptions, unequal: bool
+    ) -> None:
         self.problem, self.begun, self.options = problem, begun, options
+        self.unequal = unequal and may_be_unequal(len(positions))
         values = problem.values
         self.measured = np.isfinite(values)
         self.given = weights
@@ -196,7 +205,7 @@ class _Search:
         fit = self.begun.selection.best
         residual = self._image(self.raw.residual(fit.hyperparameters.orders, fit.evidence.profiles)[:, None])[..., 0]
         found = score_white_noise(self.model, residual, fit.evidence.variance, self.options)
-        if may_be_unequal(len(self.positions)):
+        if self.unequal:
             white = StationaryParameters()
             model = replace(self.model, groups=(self._kernel_columns(fit),))
             for name, columns in self._defect_groups(fit).items():
@@ -233,7 +242,7 @@ class _Search:
         self._look_again(fit)
         strengths = {name: best.strength(name) for name in best.effects.names}
         groups = dict(zip(self._lattice().names, self._lattice().columns, strict=True))
-        if may_be_unequal(len(self.positions)):
+        if self.unequal:
             own = self._defect_groups(fit)
             kernel = self._kernel_columns(fit)
             known = [name for name in (LATTICE, STRENGTHS, CORES) if strengths.get(name, 0.0) > 0]
