@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import tempfile
 from collections.abc import Iterable
@@ -21,6 +20,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.qspace.spectra import kernel_fft
 from qpi_core.results.figures.pictures import PictureStyle, fft_png, fit_png, kernel_png
+from qpi_core.runtime.atomic_files import write_atomically
 
 SIDECAR_NAME = "estimate.json"
 RESULT_FILES = (
@@ -236,20 +236,6 @@ def require_replaceable(folder: str | Path, inputs: Iterable[str | Path]) -> Non
 
 def _unwritable(folder: str | Path, error: OSError) -> InputError:
     return InputError(f"the folder {str(folder)!r} for the results cannot be written ({error.strerror}); choose another one.")
-
-
-def write_atomically(path: Path, content: bytes) -> Path:
-    """Write a file under a temporary name beside it, then give it its name."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
 
 
 def _png_metadata(estimate: KernelEstimate) -> dict[str, str]:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import qpi_core
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import bytes_sha256, json_ready
+from qpi_core.base.version import __version__
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.band import Band, find_band
 from qpi_core.extraction.extractor import Extractor
@@ -79,7 +79,7 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
     require_one_class(None if positions.labels is None else [label for label, stays in zip(positions.labels, there, strict=True) if stays])
     size = min(DEFAULT_KERNEL_SIZE, height, width) if options.kernel_size is None else options.kernel_size
     settings = {
-        "qpi_core": qpi_core.__version__,
+        "qpi_core": __version__,
         "method": find_method(options.method).name,
         "kernel_size": size,
         "channel": options.channel or scan.default_channel,
