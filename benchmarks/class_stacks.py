@@ -26,6 +26,18 @@ CLASSES = ("A", "B")
 _STREAM = 107
 
 
+def pattern(waves, weights, ring, phase):
+    """Return a function of offsets in px: plane waves of a lattice and a ring of the length of the last one, under a Gaussian."""
+    length = float(np.hypot(*waves[-1]))
+
+    def evaluate(x, y):
+        radius = np.hypot(x, y)
+        plane = sum(weight * np.cos(wave[0] * x + wave[1] * y) for weight, wave in zip(weights, waves, strict=True))
+        return (plane + ring * np.cos(length * radius + phase)) * np.exp(-(radius**2) / (2 * (SIZE / 6) ** 2))
+
+    return evaluate
+
+
 def scene(seed: int):
     """Return the noisy stack, the positions and patterns of both classes, and the true kernels (class, energy, k, k)."""
     rng = np.random.default_rng([_STREAM, seed])
@@ -41,13 +53,7 @@ def scene(seed: int):
             length = 2 * np.pi / PERIOD_PX * (1 + drift * energy / ENERGIES)
             angles = turn + np.arange(4) * np.pi / 2
             waves = [scale * length * np.array([np.cos(a), np.sin(a)]) for scale in (0.5, 1.0) for a in angles]
-            weights = np.repeat(mix[:2], 4)
-
-            def evaluate(x, y, waves=waves, weights=weights, shift=phases[0] + 0.1 * energy):
-                radius = np.hypot(x, y)
-                plane = sum(w * np.cos(k[0] * x + k[1] * y) for w, k in zip(weights, waves, strict=True))
-                return (plane + mix[2] * np.cos(length * radius + shift)) * np.exp(-(radius**2) / (2 * (SIZE / 6) ** 2))
-
+            evaluate = pattern(waves, np.repeat(mix[:2], 4), mix[2], phases[0] + 0.1 * energy)
             kernels.append(evaluate(dx, dy))
             patterns.append(superpose(evaluate, own, (SIDE, SIDE), 1.0))
         spread = np.std(patterns, axis=(1, 2), keepdims=True)

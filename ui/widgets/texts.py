@@ -159,8 +159,8 @@ STACK_FIT = (
 
 NOISE_MODEL = (
     "On: a smooth background, offsets and streaks of scan lines, the lattice, coloured noise and defects of unequal strength are modelled "
-    "as far as the map asks for them. Off: a constant background and white noise. For methods that give an uncertainty, one class of "
-    "defects and maps of up to 20,000 pixels."
+    "as far as the map asks for them. Off: a constant background and white noise. For methods that give an uncertainty, and one "
+    "class of defects."
 )
 PARTS = (
     "What the map is made of. The shares are those of the map's variance; they need not add up to 100 %, because the parts may overlap. "
