@@ -4,8 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui.autosave import attend_browser
-from ui.workspace import workspace
+from ui.autosave.keeping import attend_browser
+from ui.state.workspace import workspace
 
 st.set_page_config(page_title="QPI kernels", page_icon=str(Path(__file__).parent / "ui" / "icon.png"), layout="wide")
 page = st.navigation(

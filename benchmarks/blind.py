@@ -22,16 +22,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np  # noqa: E402
 
-from qpi_core.blind_answer import BlindOptions  # noqa: E402
-from qpi_core.blind_extraction import extract_blind  # noqa: E402
+from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM, kernel_coordinates  # noqa: E402
+from qpi_core.base.validation import require_pixel_size  # noqa: E402
 from qpi_core.evaluation.metrics import cosine  # noqa: E402
-from qpi_core.extraction import load_extractor  # noqa: E402
-from qpi_core.grid import DEFAULT_PIXEL_SIZE_NM, kernel_coordinates  # noqa: E402
-from qpi_core.progress import no_progress  # noqa: E402
-from qpi_core.synthesis.band_families import draw_band_pattern  # noqa: E402
-from qpi_core.synthesis.kernels import SYMMETRY_ORDERS, draw_kernel_parameters, evaluate  # noqa: E402
-from qpi_core.synthesis.scenes import Pattern, draw_positions, superpose  # noqa: E402
-from qpi_core.validation import require_pixel_size  # noqa: E402
+from qpi_core.extraction.blind import extract_blind  # noqa: E402
+from qpi_core.extraction.blind_answer import BlindOptions  # noqa: E402
+from qpi_core.extraction.extractor import load_extractor  # noqa: E402
+from qpi_core.runtime.progress import no_progress  # noqa: E402
+from qpi_core.synthesis.bands.band_families import draw_band_pattern  # noqa: E402
+from qpi_core.synthesis.kernel_families.equation_7 import SYMMETRY_ORDERS, draw_kernel_parameters, evaluate  # noqa: E402
+from qpi_core.synthesis.simulated_maps.scenes import Pattern, draw_positions, superpose  # noqa: E402
 
 TUNING_SEED, REPORTED_SEED = 77, 4012
 SIZE = 64

@@ -27,15 +27,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np  # noqa: E402
 
-from qpi_core.errors import InputError  # noqa: E402
+from qpi_core.base.errors import InputError  # noqa: E402
 from qpi_core.evaluation.results_file import read_results  # noqa: E402
-from qpi_core.export import load_sidecar, sidecar_bytes  # noqa: E402
 from qpi_core.maps import load_map, load_positions  # noqa: E402
 from qpi_core.maps.preparation import load_preparation  # noqa: E402
-from qpi_core.session_archive import TEXT_NAME  # noqa: E402
-from qpi_core.session_file import SavedResult, Session, load_session, session_bytes  # noqa: E402
-from tests.maps.test_damaged_files import LISTS, MAPS  # noqa: E402
-from tests.test_export import make_estimate  # noqa: E402
+from qpi_core.results.files import load_sidecar, sidecar_bytes  # noqa: E402
+from qpi_core.results.session_archive import TEXT_NAME  # noqa: E402
+from qpi_core.results.session_file import SavedResult, Session, load_session, session_bytes  # noqa: E402
+from tests.maps.readers.test_damaged_files import LISTS, MAPS  # noqa: E402
+from tests.results.test_files import make_estimate  # noqa: E402
 
 SECONDS, MEMORY = 5, 2**30
 HOSTILE = (

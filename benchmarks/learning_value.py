@@ -24,20 +24,20 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM  # noqa: E402
 from qpi_core.evaluation.measure import measure, warm_up  # noqa: E402
 from qpi_core.evaluation.metrics import bootstrap_interval  # noqa: E402
 from qpi_core.evaluation.records import Record, append_records, read_records  # noqa: E402
 from qpi_core.evaluation.tables import markdown, number  # noqa: E402
-from qpi_core.extraction import Extractor, load_extractor  # noqa: E402
-from qpi_core.grid import DEFAULT_PIXEL_SIZE_NM  # noqa: E402
-from qpi_core.synthesis.band_families import draw_band_pattern  # noqa: E402
-from qpi_core.synthesis.harmonic_patterns import draw_harmonic_pattern  # noqa: E402
-from qpi_core.synthesis.kernels import draw_kernel_parameters, evaluate  # noqa: E402
+from qpi_core.extraction.extractor import Extractor, load_extractor  # noqa: E402
+from qpi_core.synthesis.bands.band_families import draw_band_pattern  # noqa: E402
+from qpi_core.synthesis.kernel_families.equation_7 import draw_kernel_parameters, evaluate  # noqa: E402
+from qpi_core.synthesis.kernel_families.harmonic_patterns import draw_harmonic_pattern  # noqa: E402
+from qpi_core.synthesis.kernel_families.spline_patterns import draw_spline_pattern  # noqa: E402
+from qpi_core.synthesis.kernel_families.uneven_patterns import draw_uneven_pattern  # noqa: E402
 from qpi_core.synthesis.nuisances.smooth_background import SmoothBackground, draw_background  # noqa: E402
-from qpi_core.synthesis.scenes import Pattern, draw_positions, superpose  # noqa: E402
-from qpi_core.synthesis.spline_patterns import draw_spline_pattern  # noqa: E402
-from qpi_core.synthesis.uneven_patterns import draw_uneven_pattern  # noqa: E402
-from qpi_core.training.streams import sample_on_window  # noqa: E402
+from qpi_core.synthesis.simulated_maps.scenes import Pattern, draw_positions, superpose  # noqa: E402
+from qpi_core.training.data.streams import sample_on_window  # noqa: E402
 
 SEED = 770_014
 """Of the table. Nothing is trained or tuned on it."""
@@ -122,7 +122,7 @@ def measure_scene(extractors: dict[str, Extractor], setting: Setting, seed: int,
 
 
 def _window() -> tuple[np.ndarray, np.ndarray]:
-    from qpi_core.grid import kernel_coordinates
+    from qpi_core.base.grid import kernel_coordinates
 
     return kernel_coordinates(64, DEFAULT_PIXEL_SIZE_NM)
 

@@ -23,8 +23,8 @@ from qpi_core.evaluation.measure import LIMIT  # noqa: E402
 from qpi_core.evaluation.records import read_records  # noqa: E402
 from qpi_core.evaluation.scenes import VARIANTS  # noqa: E402
 from qpi_core.evaluation.summary import as_json  # noqa: E402
-from qpi_core.methods import DEFAULT_METHOD, METHODS  # noqa: E402
-from qpi_core.synthesis.measured_variants import MEASURED_VARIANTS, PLAIN, T_MATRIX_ENDING  # noqa: E402
+from qpi_core.extraction.methods import DEFAULT_METHOD, METHODS  # noqa: E402
+from qpi_core.synthesis.simulated_maps.measured_variants import MEASURED_VARIANTS, PLAIN, T_MATRIX_ENDING  # noqa: E402
 
 ALL = "1-100"
 OTHER_METHODS = ("tikhonov", "harmonic", "two_step", "refined", *REFERENCES)

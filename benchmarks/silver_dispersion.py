@@ -19,10 +19,10 @@ from scipy.special import hankel1
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import qpi_core
-from qpi_core.dispersion import HBAR2_OVER_2M_MEV_NM2, fit_parabola, track_rings
-from qpi_core.errors import InputError
-from qpi_core.extraction import Extractor
-from qpi_core.synthesis.scenes import superpose
+from qpi_core.base.errors import InputError
+from qpi_core.extraction.extractor import Extractor
+from qpi_core.qspace.dispersion import HBAR2_OVER_2M_MEV_NM2, fit_parabola, track_rings
+from qpi_core.synthesis.simulated_maps.scenes import superpose
 
 EDGE_MEV, MASS = -65.0, 0.40
 PITCH_NM, SHAPE, DEFECTS, KERNEL_SIZE = 0.3, (80, 80), 25, 56

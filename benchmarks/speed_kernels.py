@@ -25,9 +25,9 @@ import numpy as np  # noqa: E402
 from results_tables import filled, markdown  # noqa: E402
 from speed_scenes import KERNEL_SIZE, SpeedRow, SpeedScene, draw_scene, rows  # noqa: E402
 
-from qpi_core.extraction import Extractor, load_extractor  # noqa: E402
-from qpi_core.grid import DEFAULT_PIXEL_SIZE_NM  # noqa: E402
-from qpi_core.provenance import versions  # noqa: E402
+from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM  # noqa: E402
+from qpi_core.base.provenance import versions  # noqa: E402
+from qpi_core.extraction.extractor import Extractor, load_extractor  # noqa: E402
 
 BASE, MEASURED = "tikhonov", ("refined",)
 SEED = 73_000
@@ -155,7 +155,9 @@ def _measure_scene(extractor: Extractor, row: SpeedRow, index: int, args: argpar
             held[method] = measure(extractor, scene, method)
             if method != BASE:
                 one = held[method]
-                print(f"{row.name}, {index}: {method} {one['cpu_s']:.2f} s, {BASE} {held[BASE]['cpu_s']:.2f}, {one['rmse']:.5f}", flush=True)
+                print(
+                    f"{row.name}, {index}: {method} {one['cpu_s']:.2f} s, {BASE} {held[BASE]['cpu_s']:.2f}, {one['rmse']:.5f}", flush=True
+                )
     if profiled:
         held["stages"] = stages(extractor, scene)
         print(f"{row.name}: {held['stages']}", flush=True)

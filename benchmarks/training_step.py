@@ -18,13 +18,13 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from qpi_core.devices import training_precision  # noqa: E402
 from qpi_core.networks.kernel_vae import KernelVAE  # noqa: E402
 from qpi_core.networks.observation_encoder import ObservationEncoder  # noqa: E402
 from qpi_core.networks.one_step import OneStepNetwork  # noqa: E402
-from qpi_core.synthesis.dataset import DatasetPlan, write_dataset  # noqa: E402
-from qpi_core.synthesis.dataset_reader import KernelDataset  # noqa: E402
-from qpi_core.training.dataset_source import DatasetPairs  # noqa: E402
+from qpi_core.runtime.devices import training_precision  # noqa: E402
+from qpi_core.synthesis.datasets.dataset import DatasetPlan, write_dataset  # noqa: E402
+from qpi_core.synthesis.datasets.dataset_reader import KernelDataset  # noqa: E402
+from qpi_core.training.data.dataset_source import DatasetPairs  # noqa: E402
 from qpi_core.training.recipes import get_preset  # noqa: E402
 
 REPEATS = 6

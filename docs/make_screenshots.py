@@ -25,9 +25,9 @@ from PIL import Image
 FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))
 
-from qpi_core.grid import DEFAULT_PIXEL_SIZE_NM  # noqa: E402
-from qpi_core.synthesis.kernels import KernelParameters  # noqa: E402
-from qpi_core.synthesis.scenes import simulate_observation  # noqa: E402
+from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM  # noqa: E402
+from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters  # noqa: E402
+from qpi_core.synthesis.simulated_maps.scenes import simulate_observation  # noqa: E402
 
 SCREENS = FOLDER / "screens"
 PATIENCE_MS = 300_000

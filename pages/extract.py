@@ -1,7 +1,7 @@
 """From a map and its defects to the kernel."""
 
-from ui.entrance import enter_through_app
-from ui.extract_page import show_extract_page
+from ui.extract.page import show_extract_page
+from ui.widgets.entrance import enter_through_app
 
 enter_through_app()
 show_extract_page()

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from qpi_core.assessment import Assessment as Assessment
-    from qpi_core.assessment import assess as assess
-    from qpi_core.class_estimate import ClassEstimates as ClassEstimates
-    from qpi_core.errors import InputError as InputError
-    from qpi_core.estimate import KernelEstimate as KernelEstimate
-    from qpi_core.extraction import Extractor as Extractor
-    from qpi_core.extraction import load_extractor as load_extractor
+    from qpi_core.base.errors import InputError as InputError
+    from qpi_core.estimates.class_estimate import ClassEstimates as ClassEstimates
+    from qpi_core.estimates.estimate import KernelEstimate as KernelEstimate
+    from qpi_core.estimates.stack_estimate import StackEstimate as StackEstimate
+    from qpi_core.extraction.extractor import Extractor as Extractor
+    from qpi_core.extraction.extractor import load_extractor as load_extractor
+    from qpi_core.extraction.stability import Assessment as Assessment
+    from qpi_core.extraction.stability import assess as assess
+    from qpi_core.extraction.stacks import extract_stack as extract_stack
     from qpi_core.maps import ScanMap as ScanMap
     from qpi_core.maps import find_defects as find_defects
     from qpi_core.maps import load_map as load_map
@@ -25,20 +27,18 @@ if TYPE_CHECKING:
     from qpi_core.maps import snap_to_extremum as snap_to_extremum
     from qpi_core.maps.preparation import Preparation as Preparation
     from qpi_core.maps.preparation import load_preparation as load_preparation
-    from qpi_core.stacks import StackEstimate as StackEstimate
-    from qpi_core.stacks import extract_stack as extract_stack
-    from qpi_core.synthesis.kernels import KernelParameters as KernelParameters
-    from qpi_core.synthesis.kernels import phenomenological_kernel as phenomenological_kernel
-    from qpi_core.synthesis.scenes import simulate_observation as simulate_observation
+    from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters as KernelParameters
+    from qpi_core.synthesis.kernel_families.equation_7 import phenomenological_kernel as phenomenological_kernel
+    from qpi_core.synthesis.simulated_maps.scenes import simulate_observation as simulate_observation
 
 _HOME_OF_NAME = {
-    "Assessment": "qpi_core.assessment",
-    "assess": "qpi_core.assessment",
-    "ClassEstimates": "qpi_core.class_estimate",
-    "InputError": "qpi_core.errors",
-    "KernelEstimate": "qpi_core.estimate",
-    "Extractor": "qpi_core.extraction",
-    "load_extractor": "qpi_core.extraction",
+    "Assessment": "qpi_core.extraction.stability",
+    "assess": "qpi_core.extraction.stability",
+    "ClassEstimates": "qpi_core.estimates.class_estimate",
+    "InputError": "qpi_core.base.errors",
+    "KernelEstimate": "qpi_core.estimates.estimate",
+    "Extractor": "qpi_core.extraction.extractor",
+    "load_extractor": "qpi_core.extraction.extractor",
     "ScanMap": "qpi_core.maps",
     "find_defects": "qpi_core.maps",
     "load_map": "qpi_core.maps",
@@ -48,9 +48,9 @@ _HOME_OF_NAME = {
     "load_preparation": "qpi_core.maps.preparation",
     "StackEstimate": "qpi_core.stacks",
     "extract_stack": "qpi_core.stacks",
-    "KernelParameters": "qpi_core.synthesis.kernels",
-    "phenomenological_kernel": "qpi_core.synthesis.kernels",
-    "simulate_observation": "qpi_core.synthesis.scenes",
+    "KernelParameters": "qpi_core.synthesis.kernel_families.equation_7",
+    "phenomenological_kernel": "qpi_core.synthesis.kernel_families.equation_7",
+    "simulate_observation": "qpi_core.synthesis.simulated_maps.scenes",
 }
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""The command line: `python -m qpi_core COMMAND`, one module of qpi_core.commands a command.
+"""The command line: `python -m qpi_core COMMAND`, one module of qpi_core.cli a command.
 
 Bad input ends with one sentence on stderr and exit status 2, as does a wrong option.
 """
@@ -11,15 +11,16 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from qpi_core import __version__, commands
-from qpi_core.errors import InputError
+from qpi_core import __version__
+from qpi_core import cli as commands
+from qpi_core.base.errors import InputError
 
 BAD_INPUT = 2
 INTERRUPTED = 130
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser with a sub-command for each module of qpi_core.commands."""
+    """Return the parser with a sub-command for each module of qpi_core.cli."""
     parser = argparse.ArgumentParser(
         prog="python -m qpi_core", description="Scattering kernels from STM maps of quasiparticle interference."
     )

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
+from qpi_core.base.provenance import versions
 from qpi_core.evaluation.formula_limit import formula_limit
-from qpi_core.evaluation.list_blame import blames_list
 from qpi_core.evaluation.measure import CEILING, LIMIT, REFINE, check_methods, measure, warm_up
 from qpi_core.evaluation.records import Record, append_records, read_records
 from qpi_core.evaluation.scenes import (
@@ -28,13 +28,13 @@ from qpi_core.evaluation.scenes import (
     BenchmarkScene,
     draw_benchmark_scene,
 )
-from qpi_core.methods import METHODS
-from qpi_core.provenance import versions
-from qpi_core.synthesis.measured_recipe import WHITE_NOISE
-from qpi_core.synthesis.measured_variants import MEASURED_VARIANTS, is_measured_variant
+from qpi_core.evaluation.wording.list_blame import blames_list
+from qpi_core.extraction.methods import METHODS
+from qpi_core.synthesis.simulated_maps.measured_recipe import WHITE_NOISE
+from qpi_core.synthesis.simulated_maps.measured_variants import MEASURED_VARIANTS, is_measured_variant
 
 if TYPE_CHECKING:
-    from qpi_core.extraction import Extractor
+    from qpi_core.extraction.extractor import Extractor
 
 RECORDS, SETTINGS = "records.jsonl", "settings.json"
 REFERENCES = (CEILING, LIMIT)
@@ -187,7 +187,7 @@ def _measure_method(extractor: Extractor, method: str, scene: BenchmarkScene, bl
 @lru_cache(maxsize=1)
 def _extractor(model: str | None, device: str, methods: tuple[str, ...]) -> Extractor:
     """Return an extractor that has loaded its model and run every method once."""
-    from qpi_core.extraction import load_extractor
+    from qpi_core.extraction.extractor import load_extractor
 
     extractor = load_extractor(model, device=device)
     warm_up(extractor, [method for method in methods if method != LIMIT])
@@ -221,7 +221,7 @@ def _open(folder: Path, plan: BenchmarkPlan) -> None:
 
 def _weights(model: str | None) -> str | None:
     """Return the hash of the model's weights; None where there is no model, which the solvers do without."""
-    from qpi_core.checkpoints import resolve_model, weights_hash
+    from qpi_core.networks.checkpoints import resolve_model, weights_hash
 
     try:
         return weights_hash(resolve_model(model))

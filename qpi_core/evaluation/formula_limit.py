@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
+from qpi_core.base.grid import kernel_coordinates
 from qpi_core.evaluation.scenes import BenchmarkScene
-from qpi_core.grid import kernel_coordinates
 from qpi_core.solvers.parametric import EquationSeven
-from qpi_core.synthesis.kernels import KernelParameters
-from qpi_core.synthesis.scenes import superpose
+from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters
+from qpi_core.synthesis.simulated_maps.scenes import superpose
 
 Array = NDArray[np.float64]
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
 from qpi_core.evaluation.metrics import coverage, kernel_errors
 from qpi_core.evaluation.records import Record
 from qpi_core.evaluation.scenes import TUNING_SEED, draw_benchmark_scene
-from qpi_core.methods import METHODS
+from qpi_core.extraction.methods import METHODS
 
 if TYPE_CHECKING:
-    from qpi_core.extraction import Extractor
+    from qpi_core.extraction.extractor import Extractor
 
 CEILING = "decoder_ceiling"
 """Not a method: Decoder_K(Encoder_K(A)) of the true kernel, the best that anything using the decoder alone can do."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
+from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM, kernel_coordinates
 from qpi_core.evaluation.unusual_kernels import band_pattern, one_sided_pattern, strained_pattern
-from qpi_core.grid import DEFAULT_PIXEL_SIZE_NM, kernel_coordinates
-from qpi_core.synthesis.kernels import KernelParameters
-from qpi_core.synthesis.measured_scene import draw_measured_scene
-from qpi_core.synthesis.measured_variants import MEASURED_VARIANTS, describe_variant, is_measured_variant, parse_variant
-from qpi_core.synthesis.scenes import BENCHMARK_SHAPE, Pattern, draw_positions, draw_scene, superpose
+from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters
+from qpi_core.synthesis.simulated_maps.measured_scene import draw_measured_scene
+from qpi_core.synthesis.simulated_maps.measured_variants import MEASURED_VARIANTS, describe_variant, is_measured_variant, parse_variant
+from qpi_core.synthesis.simulated_maps.scenes import BENCHMARK_SHAPE, Pattern, draw_positions, draw_scene, superpose
 
 HELD_OUT_SEED = 770_001
 """Seed of the published tables. Nothing is trained, tuned or chosen on it; tests and experiments use TUNING_SEED or their own."""

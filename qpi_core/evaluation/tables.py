@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from qpi_core.evaluation.records import Record
 from qpi_core.evaluation.scenes import DEFECT_BINS, VARIANTS, defect_bin, meaning
 from qpi_core.evaluation.summary import Cell, group, summarise
-from qpi_core.synthesis.measured_variants import is_measured_variant
+from qpi_core.synthesis.simulated_maps.measured_variants import is_measured_variant
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

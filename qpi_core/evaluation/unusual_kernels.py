@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import hankel1
 
-from qpi_core.synthesis.kernels import KernelParameters, evaluate
-from qpi_core.synthesis.scenes import Pattern
+from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters, evaluate
+from qpi_core.synthesis.simulated_maps.scenes import Pattern
 
 STRAIN = 0.1
 

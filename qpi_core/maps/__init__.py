@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from qpi_core.maps.detection import find_defects
-from qpi_core.maps.gwyddion import write_gwy
-from qpi_core.maps.levelling import LEVELLING_KINDS, level
-from qpi_core.maps.positions import LoadedPositions, load_positions, save_positions
-from qpi_core.maps.reading import READABLE_EXTENSIONS, load_map
+from qpi_core.maps.detection.spots import find_defects
+from qpi_core.maps.load import READABLE_EXTENSIONS, load_map
+from qpi_core.maps.positions.files import LoadedPositions, load_positions, save_positions
+from qpi_core.maps.positions.snapping import snap_to_extremum
+from qpi_core.maps.preparation.levelling import LEVELLING_KINDS, level
+from qpi_core.maps.readers.programs.gwyddion import write_gwy
 from qpi_core.maps.scan_map import ScanMap
-from qpi_core.maps.snapping import snap_to_extremum
 
 __all__ = [
     "LEVELLING_KINDS",

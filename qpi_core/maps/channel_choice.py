@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.validation import is_constant
+from qpi_core.base.validation import is_constant
 
 _Stack = NDArray[np.floating[Any]]
 

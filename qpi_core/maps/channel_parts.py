@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.maps.names import unique_name
+from qpi_core.maps.readers.shared.names import unique_name
 from qpi_core.maps.scan_map import MapArray, MapContent
 
 

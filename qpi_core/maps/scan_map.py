@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
+from qpi_core.base.validation import require_pixel_size
 from qpi_core.maps.channel_choice import ChannelChoice, choose_channel, doubt_about
-from qpi_core.maps.scanner_frame import ScannerFrame
-from qpi_core.validation import require_pixel_size
+from qpi_core.maps.positions.scanner_frame import ScannerFrame
 
 MapArray = NDArray[np.floating[Any]]
 

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from qpi_core.checkpoints import LoadedModels
-from qpi_core.errors import InputError
-from qpi_core.forward import ForwardOperator
-from qpi_core.grid import central_crop, kernel_offsets
+from qpi_core.base.errors import InputError
+from qpi_core.base.grid import central_crop, kernel_offsets
+from qpi_core.networks.checkpoints import LoadedModels
 from qpi_core.networks.kernel_frame import FRAME_SIZE, ORIENTATIONS, kernel_frame, network_window, turn, turn_back
 from qpi_core.networks.kernel_vae import KERNEL_SIZE
 from qpi_core.networks.map_windows import map_windows
+from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.solvers.amplitude import fit_amplitude
-from qpi_core.solvers.harmonic_start import HarmonicStart
+from qpi_core.solvers.harmonic.start import HarmonicStart
 from qpi_core.solvers.tikhonov import prepare_map
 
 LATENT_SAMPLES = 4

@@ -21,9 +21,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qpi_core.forward import ForwardOperator
 from qpi_core.networks.kernel_vae import KERNEL_SIZE
-from qpi_core.solvers.harmonic_start import start_harmonics
+from qpi_core.operators.convolution import ForwardOperator
+from qpi_core.solvers.harmonic.start import start_harmonics
 from qpi_core.solvers.tikhonov import centred, gaussian_envelope, solve_shifted
 
 CHANNELS = 8

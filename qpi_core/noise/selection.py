@@ -13,9 +13,9 @@ import numpy as np
 from numpy.linalg import LinAlgError
 from numpy.typing import NDArray
 
+from qpi_core.base.optimiser import minimise
 from qpi_core.noise.components import Components, MixedModel, chance_of, evaluate_components
 from qpi_core.noise.stationary import StationaryCovariance, StationaryParameters
-from qpi_core.optimiser import minimise
 
 Array = NDArray[np.float64]
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from qpi_core.forward import ForwardOperator, MapOperator
-from qpi_core.solvers.conjugate_gradients import multi_shift_cg
+from qpi_core.operators.conjugate_gradients import multi_shift_cg
+from qpi_core.operators.convolution import ForwardOperator, MapOperator
+from qpi_core.operators.stationary import StationaryNormal, is_large
 from qpi_core.solvers.single_defect import likeliest_envelope
-from qpi_core.solvers.stationary_normal import StationaryNormal, is_large
 from qpi_core.solvers.tikhonov import centred, gaussian_envelope, solve_shifted
 
 ENVELOPE_WIDTHS = (0.08, 0.18)

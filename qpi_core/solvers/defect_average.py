@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from qpi_core.forward import ForwardOperator
-from qpi_core.solvers.solution import KernelSolution
-from qpi_core.validation import require_kernel_size, require_observation, require_positions, require_weights
+from qpi_core.base.validation import require_kernel_size, require_observation, require_positions, require_weights
+from qpi_core.estimates.solution import KernelSolution
+from qpi_core.operators.convolution import ForwardOperator
 
 NEIGHBOURS = "The average of crops also holds the patterns of neighbouring defects; use it for comparison only."
 

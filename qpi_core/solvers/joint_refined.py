@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from qpi_core.forward import ForwardOperator
-from qpi_core.grid import central_crop
+from qpi_core.base.grid import central_crop
+from qpi_core.estimates.solution import KernelSolution
+from qpi_core.operators.convolution import ForwardOperator
+from qpi_core.operators.joint import JointOperator
 from qpi_core.solvers.correction import Judgement, judge_correction, judge_single_correction, sample_map
-from qpi_core.solvers.joint_harmonic import DefectClass
-from qpi_core.solvers.joint_operator import JointOperator
+from qpi_core.solvers.harmonic.joint import DefectClass
 from qpi_core.solvers.refined import (
     MOST_WIDENING,
     NEGLIGIBLE,
@@ -31,7 +32,6 @@ from qpi_core.solvers.refined import (
     sum_of_windows,
 )
 from qpi_core.solvers.single_defect import is_one_place
-from qpi_core.solvers.solution import KernelSolution
 from qpi_core.solvers.tikhonov import PreparedMap, centred, gaussian_envelope, prepare_map, solve_shifted, solved_window
 
 

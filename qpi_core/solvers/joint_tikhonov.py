@@ -15,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qpi_core.forward import ForwardOperator
-from qpi_core.grid import central_crop
-from qpi_core.solvers.joint_harmonic import DefectClass
-from qpi_core.solvers.joint_operator import JointOperator
+from qpi_core.base.grid import central_crop
+from qpi_core.estimates.solution import KernelSolution
+from qpi_core.operators.convolution import ForwardOperator
+from qpi_core.operators.joint import JointOperator
+from qpi_core.solvers.harmonic.joint import DefectClass
 from qpi_core.solvers.single_defect import is_one_place
-from qpi_core.solvers.solution import KernelSolution
 from qpi_core.solvers.tikhonov import (
     ENVELOPE_WIDTHS,
     ITERATIONS,

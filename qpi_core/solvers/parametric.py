@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
 
-from qpi_core.solvers.harmonic import nothing_to_see
-from qpi_core.solvers.harmonic_basis import MapSamples
-from qpi_core.solvers.harmonic_model import LEAST_GAIN, HarmonicModel, fit_harmonics, pattern_gain
-from qpi_core.solvers.harmonic_posterior import KernelGrid
-from qpi_core.solvers.harmonic_selection import log_evidence
-from qpi_core.solvers.harmonic_start import SYMMETRY_ORDERS
-from qpi_core.solvers.normal_equations import NormalEquations, accumulate_equations
-from qpi_core.solvers.solution import KernelSolution
-from qpi_core.validation import is_constant, require_pixel_size, require_problem
+from qpi_core.base.validation import is_constant, require_pixel_size, require_problem
+from qpi_core.estimates.solution import KernelSolution
+from qpi_core.solvers.harmonic.equations.basis import MapSamples
+from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations, accumulate_equations
+from qpi_core.solvers.harmonic.fit import nothing_to_see
+from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, fit_harmonics, pattern_gain
+from qpi_core.solvers.harmonic.orders.selection import log_evidence
+from qpi_core.solvers.harmonic.posterior import KernelGrid
+from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
 
 Array = NDArray[np.float64]
 

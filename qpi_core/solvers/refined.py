@@ -18,14 +18,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from qpi_core.forward import ForwardOperator
-from qpi_core.grid import central_crop
+from qpi_core.base.grid import central_crop
+from qpi_core.base.validation import require_problem
+from qpi_core.estimates.solution import KernelSolution
+from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.solvers.correction import Judgement, judge_correction, judge_single_correction, solve_correction
+from qpi_core.solvers.cross_validation import Verdict, held_out_tiles, judge_candidates
 from qpi_core.solvers.single_defect import is_one_place
-from qpi_core.solvers.solution import KernelSolution
 from qpi_core.solvers.tikhonov import PreparedMap, centred, prepare_map, representative_part, solved_window
-from qpi_core.solvers.tournament import Verdict, held_out_tiles, judge_candidates
-from qpi_core.validation import require_problem
 
 NEGLIGIBLE = 1e-7
 """Share of the map's variance below which a residual is rounding and the error of the radial splines, not worth a correction."""

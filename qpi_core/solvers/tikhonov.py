@@ -16,12 +16,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from qpi_core.forward import ForwardOperator, MapOperator
-from qpi_core.grid import central_crop, kernel_offsets
-from qpi_core.solvers.conjugate_gradients import multi_shift_cg
+from qpi_core.base.grid import central_crop, kernel_offsets
+from qpi_core.base.validation import require_problem
+from qpi_core.estimates.solution import KernelSolution
+from qpi_core.operators.conjugate_gradients import multi_shift_cg
+from qpi_core.operators.convolution import ForwardOperator, MapOperator
 from qpi_core.solvers.single_defect import is_one_place, likeliest_envelope
-from qpi_core.solvers.solution import KernelSolution
-from qpi_core.validation import require_problem
 
 ENVELOPE_WIDTHS = (0.07, 0.12, 0.3)
 """Candidate widths, in units of the solved window's side."""

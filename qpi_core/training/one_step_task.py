@@ -9,9 +9,9 @@ from qpi_core.networks.kernel_vae import normalise_kernel
 from qpi_core.networks.map_windows import map_windows
 from qpi_core.networks.one_step import OneStepNetwork
 from qpi_core.training.alignment_task import PairSource
+from qpi_core.training.data.scene_stream import draw_training_scene
+from qpi_core.training.data.streams import KernelShares
 from qpi_core.training.recipes import Recipe
-from qpi_core.training.scene_stream import draw_training_scene
-from qpi_core.training.streams import KernelShares
 
 
 class OneStepTask:

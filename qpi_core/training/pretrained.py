@@ -8,8 +8,8 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from qpi_core.checkpoints import load_network
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
+from qpi_core.networks.checkpoints import load_network
 
 
 def load_pretrained(folder: Path, target: AutoencoderKL) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from qpi_core.errors import InputError
-from qpi_core.training.scene_stream import USUAL, SceneMix
-from qpi_core.training.streams import KernelShares
+from qpi_core.base.errors import InputError
+from qpi_core.training.data.scene_stream import USUAL, SceneMix
+from qpi_core.training.data.streams import KernelShares
 
 Stage = Literal["kernel-vae", "observation-encoder", "one-step"]
 STAGES: tuple[Stage, ...] = ("kernel-vae", "observation-encoder", "one-step")

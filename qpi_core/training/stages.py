@@ -17,21 +17,21 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from qpi_core.checkpoints import load_network, save_network, weights_hash
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
+from qpi_core.networks.checkpoints import load_network, save_network, weights_hash
 from qpi_core.networks.kernel_vae import KernelVAE, make_autoencoder
-from qpi_core.synthesis.dataset_reader import KernelDataset
+from qpi_core.synthesis.datasets.dataset_reader import KernelDataset
 from qpi_core.training.alignment_task import AlignmentTask, PairSource
-from qpi_core.training.dataset_source import DatasetFrames, DatasetKernels, DatasetPairs
-from qpi_core.training.device_streams import DeviceKernels, DevicePairs
+from qpi_core.training.data.dataset_source import DatasetFrames, DatasetKernels, DatasetPairs
+from qpi_core.training.data.device_streams import DeviceKernels, DevicePairs
+from qpi_core.training.data.photographs import PhotographCrops
+from qpi_core.training.data.pool import PoolPlan, PoolSource, build_pool
+from qpi_core.training.data.streams import kernel_batch
 from qpi_core.training.kernel_vae_task import KernelSource, KernelVAETask
 from qpi_core.training.loop import HeldOut, train
 from qpi_core.training.one_step_task import OneStepTask, fresh_map_pairs
-from qpi_core.training.photographs import PhotographCrops
-from qpi_core.training.pool import PoolPlan, PoolSource, build_pool
 from qpi_core.training.pretrained import load_pretrained, start_from
 from qpi_core.training.recipes import Recipe, Stage, StageRecipe
-from qpi_core.training.streams import kernel_batch
 
 STATISTICS_KERNELS = 2048
 STOCK_KERNELS = 8192

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
 
 STATE_NAME = "state.safetensors"
 

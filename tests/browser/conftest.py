@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ui.autosave_store import FOLDER_VARIABLE
+from ui.autosave.store import FOLDER_VARIABLE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qpi_core.checkpoints import list_models
+from qpi_core.networks.checkpoints import list_models
 from tests.browser.app_page import AppPage, eventually
 
 

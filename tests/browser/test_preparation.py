@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.app_driver import noiseless_map
 from tests.browser.app_page import AppPage, eventually, npy
+from tests.ui.app_driver import noiseless_map
 
 
 def test_a_crop_moves_defects_and_an_undo_brings_them_back(new_page):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.app_driver import noiseless_map
 from tests.browser.app_page import AppPage, eventually, npy
-from ui.picker import _FOLDER, _SCRIPTS
+from tests.ui.app_driver import noiseless_map
+from ui.widgets.picker import _FOLDER, _SCRIPTS
 
 
 @pytest.fixture

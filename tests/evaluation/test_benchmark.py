@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
 from qpi_core.evaluation import benchmark, measure
 from qpi_core.evaluation.benchmark import BenchmarkPlan, run_benchmark
 from qpi_core.evaluation.formula_limit import formula_limit
@@ -17,7 +17,7 @@ from qpi_core.evaluation.records import Record, append_records, read_records
 from qpi_core.evaluation.scenes import draw_benchmark_scene
 from qpi_core.evaluation.summary import as_json, summarise
 from qpi_core.evaluation.tables import by_noise, report
-from qpi_core.extraction import Extractor
+from qpi_core.extraction.extractor import Extractor
 
 SMALL = BenchmarkPlan(methods=("defect_average",), noise_levels=(0.0, 0.5), scenes=3, seed=11)
 
@@ -117,10 +117,10 @@ def test_another_seed_or_a_broken_file_is_refused(measured, tmp_path):
 
 def test_other_weights_under_the_same_name_are_refused(tmp_path, monkeypatch):
     plan = BenchmarkPlan(methods=("defect_average",), noise_levels=(0.0,), scenes=1, seed=14)
-    monkeypatch.setattr("qpi_core.checkpoints.weights_hash", lambda folder: "a" * 64)
+    monkeypatch.setattr("qpi_core.networks.checkpoints.weights_hash", lambda folder: "a" * 64)
     run_benchmark(plan, tmp_path, progress=False)
     run_benchmark(plan, tmp_path, progress=False)
-    monkeypatch.setattr("qpi_core.checkpoints.weights_hash", lambda folder: "b" * 64)
+    monkeypatch.setattr("qpi_core.networks.checkpoints.weights_hash", lambda folder: "b" * 64)
     with pytest.raises(InputError, match="other weights .*aaaaaaaaaaaa, now bbbbbbbbbbbb"):
         run_benchmark(plan, tmp_path, progress=False)
 
@@ -178,7 +178,7 @@ def test_records_survive_the_file(tmp_path):
 def test_ceiling_is_decoder_of_encoder_in_the_kernels_own_units():
     import torch
 
-    from qpi_core.checkpoints import LoadedModels
+    from qpi_core.networks.checkpoints import LoadedModels
     from qpi_core.networks.kernel_frame import CHANNELS
     from qpi_core.networks.kernel_vae import KernelVAE
     from qpi_core.networks.observation_encoder import ObservationEncoder

@@ -7,20 +7,20 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from qpi_core.commands.benchmark import expanded
-from qpi_core.defect_refinement import Refinement
+from qpi_core.cli.benchmark import expanded
 from qpi_core.evaluation import benchmark
 from qpi_core.evaluation.benchmark import BenchmarkPlan, environment, run_benchmark
-from qpi_core.evaluation.list_blame import blames_list
-from qpi_core.evaluation.nuisance_words import WORDS, share_named
 from qpi_core.evaluation.plots import write_plots
 from qpi_core.evaluation.records import Record, append_records, read_records
 from qpi_core.evaluation.scenes import NOISE_LEVELS, VARIANTS
 from qpi_core.evaluation.summary import as_json, summarise
 from qpi_core.evaluation.tables import by_nuisance, report
-from qpi_core.extraction import Extractor
-from qpi_core.solvers.repaired_list import RepairedList
-from qpi_core.synthesis.measured_variants import MEASURED_VARIANTS, NUISANCES, parse_variant
+from qpi_core.evaluation.wording.list_blame import blames_list
+from qpi_core.evaluation.wording.nuisance_words import WORDS, share_named
+from qpi_core.extraction.defect_refinement import Refinement
+from qpi_core.extraction.extractor import Extractor
+from qpi_core.solvers.positions.repaired_positions import RepairedList
+from qpi_core.synthesis.simulated_maps.measured_variants import MEASURED_VARIANTS, NUISANCES, parse_variant
 
 REPAIR = RepairedList(np.zeros((3, 2)), np.ones(3), 1, (), np.array([0.4, 0.0]), np.zeros(3), 20.0, 5.0)
 

@@ -7,7 +7,7 @@ import pytest
 
 from qpi_core.maps import load_map
 from qpi_core.maps.channel_choice import Signal, choose_channel, doubt_about, is_backward, signal_of
-from tests.maps import written_files as written
+from tests.maps.written import written_files as written
 
 
 def chosen(*names, constant=(), layers=None):

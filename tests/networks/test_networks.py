@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from qpi_core.checkpoints import LoadedModels
-from qpi_core.errors import InputError
-from qpi_core.forward import ForwardOperator
+from qpi_core.base.errors import InputError
+from qpi_core.networks.checkpoints import LoadedModels
 from qpi_core.networks.inference import (
     _at_map_pitch,
     _at_network_pitch,
@@ -21,7 +20,8 @@ from qpi_core.networks.kernel_frame import CHANNELS, FRAME_SIZE, ORIENTATIONS, n
 from qpi_core.networks.kernel_vae import KernelVAE, normalise_kernel
 from qpi_core.networks.observation_encoder import FIRST_LOGVAR, ObservationEncoder
 from qpi_core.networks.one_step import OneStepNetwork
-from qpi_core.synthesis.scenes import draw_scene, superpose
+from qpi_core.operators.convolution import ForwardOperator
+from qpi_core.synthesis.simulated_maps.scenes import draw_scene, superpose
 
 SMALL = {"block_out_channels": (8, 8, 16, 16), "layers_per_block": 1, "norm_num_groups": 4}
 

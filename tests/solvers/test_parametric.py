@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qpi_core.solvers.harmonic_basis import RadialSplines
+from qpi_core.solvers.harmonic.equations.basis import RadialSplines
 from qpi_core.solvers.parametric import EquationSeven, solve_parametric
 
 PITCH_NM = 10 / 64

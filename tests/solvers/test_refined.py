@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from qpi_core.forward import ForwardOperator
+from qpi_core.estimates.solution import KernelSolution
+from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.solvers.correction import Judgement, judge_correction, solve_correction
 from qpi_core.solvers.refined import Prior, nothing_known, solve_refined
-from qpi_core.solvers.solution import KernelSolution
 from qpi_core.solvers.tikhonov import gaussian_envelope, solve_tikhonov
-from qpi_core.synthesis.scenes import draw_scene
+from qpi_core.synthesis.simulated_maps.scenes import draw_scene
 
 SCENE = draw_scene(seed=31, index=3, noise_level=0.2, count=40)
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from qpi_core.errors import InputError
-from qpi_core.forward import ForwardOperator
+from qpi_core.base.errors import InputError
+from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.solvers.amplitude import fit_amplitude
 from qpi_core.solvers.defect_average import solve_defect_average
 from qpi_core.solvers.tikhonov import gaussian_envelope, solve_shifted, solve_tikhonov
-from qpi_core.synthesis.scenes import draw_scene
+from qpi_core.synthesis.simulated_maps.scenes import draw_scene
 
 
 def relative_error(kernel, truth):

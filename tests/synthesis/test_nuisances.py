@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import jv
 
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
 from qpi_core.synthesis.nuisances.atomic_lattice import draw_lattice, draw_sites, lattice_sites, lattice_waves
 from qpi_core.synthesis.nuisances.blurred_noise import BlurredNoise, draw_blurred_noise
 from qpi_core.synthesis.nuisances.click_errors import ClickErrors, clicked

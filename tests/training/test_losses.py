@@ -5,7 +5,7 @@ import pytest
 import torch
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
-from qpi_core.synthesis.kernels import phenomenological_kernel
+from qpi_core.synthesis.kernel_families.equation_7 import phenomenological_kernel
 from qpi_core.training.losses import divergence, rotate_about_centre, symmetry_loss, uncertainty_loss
 
 

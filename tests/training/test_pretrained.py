@@ -8,10 +8,10 @@ import torch
 from accelerate import Accelerator
 from diffusers import AutoencoderKL
 
-from qpi_core.checkpoints import load_models
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
+from qpi_core.networks.checkpoints import load_models
 from qpi_core.networks.kernel_vae import make_autoencoder
-from qpi_core.synthesis.dataset import DatasetPlan, write_dataset
+from qpi_core.synthesis.datasets.dataset import DatasetPlan, write_dataset
 from qpi_core.training.pretrained import load_pretrained
 from qpi_core.training.recipes import STAGES, get_preset
 from qpi_core.training.stages import Run, run_stage

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qpi_core.checkpoints import load_models
+from qpi_core.networks.checkpoints import load_models
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "train_on_gpu.sh"
 

@@ -13,21 +13,21 @@ from accelerate.state import AcceleratorState
 from safetensors import safe_open
 
 from qpi_core.__main__ import main
-from qpi_core.checkpoints import load_models
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
+from qpi_core.networks.checkpoints import load_models
 from qpi_core.networks.kernel_frame import CHANNELS
 from qpi_core.networks.kernel_vae import KernelVAE
 from qpi_core.networks.observation_encoder import ObservationEncoder
 from qpi_core.networks.one_step import OneStepNetwork
-from qpi_core.training.dataset_source import _shuffled
+from qpi_core.training.data.dataset_source import _shuffled
+from qpi_core.training.data.pool import PoolPlan, PoolSource, build_pool
+from qpi_core.training.data.scene_stream import SceneMix, draw_training_scene
+from qpi_core.training.data.streams import KernelShares, kernel_batch
 from qpi_core.training.kernel_vae_task import KernelVAETask
 from qpi_core.training.loop import HELD_OUT_NAME, LAST_TIMED, LOSS_NAME, HeldOut, fitted, learning_rate, train
-from qpi_core.training.pool import PoolPlan, PoolSource, build_pool
 from qpi_core.training.recipes import PRESETS, STAGES, StageRecipe, get_preset
-from qpi_core.training.scene_stream import SceneMix, draw_training_scene
 from qpi_core.training.stages import Run, describe, run_stage
 from qpi_core.training.state import STATE_NAME, saved_step
-from qpi_core.training.streams import KernelShares, kernel_batch
 
 SMOKE = get_preset("smoke")
 MIXED = KernelShares(equation_7=0.6, splines=0.1, bands=0.2)

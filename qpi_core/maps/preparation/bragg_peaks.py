@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage, optimize
 
-from qpi_core.errors import InputError
-from qpi_core.maps.levelling import subtract_plane
-from qpi_core.validation import require_observation, require_pixel_size
+from qpi_core.base.errors import InputError
+from qpi_core.base.validation import require_observation, require_pixel_size
+from qpi_core.maps.preparation.levelling import subtract_plane
 
 LATTICES = ("square", "hexagonal")
 

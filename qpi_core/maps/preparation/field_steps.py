@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from qpi_core.errors import InputError
-from qpi_core.maps.limits import MIN_SIDE
+from qpi_core.base.errors import InputError
+from qpi_core.base.validation import MAX_PIXELS
 from qpi_core.maps.preparation.coordinates import AffineMovement
 from qpi_core.maps.preparation.interpolation import sample, smoothed
 from qpi_core.maps.preparation.step import Image, Layer, Step, StepResult, require_number, require_whole
-from qpi_core.validation import MAX_PIXELS
+from qpi_core.maps.readers.shared.limits import MIN_SIDE
 
 _LARGEST_SIDE = 100_000
 _ROUNDING = 1e-6

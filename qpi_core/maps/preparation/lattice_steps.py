@@ -12,10 +12,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.errors import InputError
-from qpi_core.maps.levelling import subtract_plane
+from qpi_core.base.errors import InputError
 from qpi_core.maps.preparation.coordinates import AffineMovement, DisplacementMovement
 from qpi_core.maps.preparation.interpolation import sample
+from qpi_core.maps.preparation.levelling import subtract_plane
 from qpi_core.maps.preparation.step import Image, Layer, Step, StepResult, require_number, require_pairs
 
 _LARGEST_Q = 1e4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from qpi_core.maps.levelling import LEVELLING_KINDS, level
+from qpi_core.maps.preparation.levelling import LEVELLING_KINDS, level
 from qpi_core.maps.preparation.step import Layer, Step, StepResult, difference, require_choice, require_whole
 
 _KINDS = tuple(kind for kind in LEVELLING_KINDS if kind != "none")

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
 from qpi_core.maps.preparation.step import Layer, Step, StepResult, require_number, require_pairs
 
 _LARGEST = 100_000.0

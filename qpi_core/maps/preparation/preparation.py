@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
+from qpi_core.base.validation import require_observation, require_pixel_size
 from qpi_core.maps.preparation.coordinates import CoordinateMap
 from qpi_core.maps.preparation.step import Image, Layer, Step, StepResult
 from qpi_core.maps.preparation.step_json import described_step, step_of
 from qpi_core.maps.preparation.sweep_source import SweepSource
-from qpi_core.maps.source import FileSource, read_source
-from qpi_core.validation import require_observation, require_pixel_size
+from qpi_core.maps.readers.shared.source import FileSource, read_source
 
 if TYPE_CHECKING:
     from qpi_core.maps.scan_map import ScanMap

@@ -19,7 +19,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
 from qpi_core.maps.channel_choice import is_backward
 from qpi_core.maps.preparation.step import Image, Layer, Step, StepResult, require_choice, require_number
 from qpi_core.maps.preparation.sweep_steps import DeriveConductance

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
 from qpi_core.maps.preparation.coordinates import Movement
 from qpi_core.maps.preparation.sweep_source import SweepSource
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
 from qpi_core.maps.preparation.field_steps import Crop, Resample
 from qpi_core.maps.preparation.lattice_steps import CorrectDrift, CorrectShear
 from qpi_core.maps.preparation.level_step import Level

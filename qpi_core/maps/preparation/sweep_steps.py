@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
 from qpi_core.maps.channel_choice import CERTAIN, is_backward, signal_of, without_direction
 from qpi_core.maps.preparation.step import Layer, Step, StepResult, require_whole
 from qpi_core.maps.preparation.sweep_source import SweepSource

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.blind.joint_refinement import fits_in_memory, refine_points
-from qpi_core.solvers.blind.kernel_step import KernelFit, KernelStep
-from qpi_core.solvers.blind.point_cleaning import clean_points, on_pixels, points_of
-from qpi_core.solvers.blind.polish import with_flips, with_moves
-from qpi_core.solvers.blind.score import Candidate
+from qpi_core.solvers.blind.points.joint_refinement import fits_in_memory, refine_points
+from qpi_core.solvers.blind.points.point_cleaning import clean_points, on_pixels, points_of
+from qpi_core.solvers.blind.polishing.kernel_step import KernelFit, KernelStep
+from qpi_core.solvers.blind.polishing.polish import with_flips, with_moves
+from qpi_core.solvers.blind.polishing.score import Candidate
 
 Array = NDArray[np.float64]
 

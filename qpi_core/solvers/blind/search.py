@@ -9,14 +9,14 @@ from itertools import chain
 
 import numpy as np
 
-from qpi_core.solvers.blind.filter_bank import BankShape, FilterBank
 from qpi_core.solvers.blind.finish import Finding, finish, with_richer_kernels
-from qpi_core.solvers.blind.kernel_step import WIDTHS, KernelStep
 from qpi_core.solvers.blind.layers import Layers
-from qpi_core.solvers.blind.polish import cut, with_amplitudes, with_flips
-from qpi_core.solvers.blind.score import Candidate, nothing_score
-from qpi_core.solvers.blind.spectral_start import SpectralStarts
-from qpi_core.solvers.blind.starts import Starts
+from qpi_core.solvers.blind.polishing.kernel_step import WIDTHS, KernelStep
+from qpi_core.solvers.blind.polishing.polish import cut, with_amplitudes, with_flips
+from qpi_core.solvers.blind.polishing.score import Candidate, nothing_score
+from qpi_core.solvers.blind.start.filter_bank import BankShape, FilterBank
+from qpi_core.solvers.blind.start.spectral_start import SpectralStarts
+from qpi_core.solvers.blind.start.starts import Starts
 from qpi_core.solvers.blind.trust import LEAST_GAIN
 
 ORDERS = (0, 2, 3, 4, 6)

@@ -13,7 +13,7 @@ from scipy import fft
 
 from qpi_core.solvers.blind.finish import Finding
 from qpi_core.solvers.blind.layers import Layers
-from qpi_core.solvers.blind.score import nothing_score
+from qpi_core.solvers.blind.polishing.score import nothing_score
 
 Array = NDArray[np.float64]
 

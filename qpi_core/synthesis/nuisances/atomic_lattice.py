@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.errors import InputError
-from qpi_core.synthesis.band_structures import require_in_range
+from qpi_core.base.errors import InputError
+from qpi_core.synthesis.bands.band_structures import require_in_range
 
 PERIOD_RANGE_NM = (0.36, 0.6)
 """Of the waves: atoms that a map of 64 pixels in 10 nm still resolves (2.3 to 3.8 pixels)."""

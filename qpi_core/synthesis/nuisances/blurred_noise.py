@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from qpi_core.synthesis.band_structures import require_in_range
+from qpi_core.synthesis.bands.band_structures import require_in_range
 
 _TRUNCATE = 5.0
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.grid import DEFAULT_PIXEL_SIZE_NM
-from qpi_core.synthesis.band_structures import require_in_range
+from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM
+from qpi_core.synthesis.bands.band_structures import require_in_range
 from qpi_core.synthesis.nuisances.blurred_noise import BlurredNoise, draw_blurred_noise
 
 

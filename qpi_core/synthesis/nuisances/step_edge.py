@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import j0
 
-from qpi_core.synthesis.band_structures import require_in_range
+from qpi_core.synthesis.bands.band_structures import require_in_range
 
 
 @dataclass(frozen=True)

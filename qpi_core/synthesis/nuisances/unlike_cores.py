@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.synthesis.band_structures import require_in_range
+from qpi_core.synthesis.bands.band_structures import require_in_range
 
 
 @dataclass(frozen=True)

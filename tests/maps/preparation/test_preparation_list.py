@@ -6,7 +6,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
 from qpi_core.maps import load_map
 from qpi_core.maps.preparation import (
     STEPS,
@@ -26,7 +26,7 @@ from qpi_core.maps.preparation import (
     Resample,
     load_preparation,
 )
-from tests.maps import written_files as written
+from tests.maps.written import written_files as written
 
 PEAKS = ((6.0, 0.5), (-0.5, 6.0))
 EVERY_STEP = Preparation(

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.signal import savgol_filter
 
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
 from qpi_core.maps import load_map
 from qpi_core.maps.preparation import AverageSweeps, Crop, DeriveConductance, Level, NormaliseSetPoint, Preparation
-from qpi_core.stacks.prepared_stack import prepare_stack
-from tests.maps import written_files as written
+from qpi_core.workflows.prepared_stack import prepare_stack
+from tests.maps.written import written_files as written
 
 SHAPE, POINTS = (6, 7), 21
 ENERGIES = np.linspace(-0.2, 0.2, POINTS)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qpi_core.errors import InputError
+from qpi_core.base.errors import InputError
 from qpi_core.maps.preparation import (
     Level,
     MaskDisc,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qpi_core.solvers.blind.filter_bank import BankShape, FilterBank
+from qpi_core.solvers.blind.start.filter_bank import BankShape, FilterBank
 
 SHAPE = (13, 11)
 BANK = FilterBank(BankShape(3, 3.0, 1.5, 1, spot=True), SHAPE)

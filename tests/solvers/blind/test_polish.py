@@ -6,17 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qpi_core.solvers.blind.activation_flips import ActivationFlips
-from qpi_core.solvers.blind.convolution import Convolution
-from qpi_core.solvers.blind.filter_bank import BankShape, FilterBank
 from qpi_core.solvers.blind.finish import finish
-from qpi_core.solvers.blind.joint_refinement import refine_points
-from qpi_core.solvers.blind.kernel_step import KernelFit, KernelStep
 from qpi_core.solvers.blind.layers import prepare_layers
-from qpi_core.solvers.blind.point_patterns import point_patterns
-from qpi_core.solvers.blind.polish import in_noise
-from qpi_core.solvers.blind.score import list_cost, scored
-from qpi_core.solvers.blind.sparse_activation import sparse_activation
+from qpi_core.solvers.blind.points.joint_refinement import refine_points
+from qpi_core.solvers.blind.points.point_patterns import point_patterns
+from qpi_core.solvers.blind.polishing.activation_flips import ActivationFlips
+from qpi_core.solvers.blind.polishing.convolution import Convolution
+from qpi_core.solvers.blind.polishing.kernel_step import KernelFit, KernelStep
+from qpi_core.solvers.blind.polishing.polish import in_noise
+from qpi_core.solvers.blind.polishing.score import list_cost, scored
+from qpi_core.solvers.blind.polishing.sparse_activation import sparse_activation
+from qpi_core.solvers.blind.start.filter_bank import BankShape, FilterBank
 
 SHAPE = (30, 34)
 RNG = np.random.default_rng(0)

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from qpi_core.solvers.blind.filter_bank import BankShape, FilterBank
-from qpi_core.solvers.blind.independent_components import FixedPoint, distinct, skewed_directions
-from qpi_core.solvers.blind.peak_threshold import cut_activation, cut_peaks
-from qpi_core.solvers.blind.self_training import SelfTraining
-from qpi_core.solvers.blind.spectral_start import WhittleLikelihood, tukey
-from qpi_core.solvers.blind.whitening import WhiteningRule, whitening_matrix
+from qpi_core.solvers.blind.start.filter_bank import BankShape, FilterBank
+from qpi_core.solvers.blind.start.independent_components import FixedPoint, distinct, skewed_directions
+from qpi_core.solvers.blind.start.peak_threshold import cut_activation, cut_peaks
+from qpi_core.solvers.blind.start.self_training import SelfTraining
+from qpi_core.solvers.blind.start.spectral_start import WhittleLikelihood, tukey
+from qpi_core.solvers.blind.start.whitening import WhiteningRule, whitening_matrix
 
 
 def test_whitened_responses_have_covariance_one_and_leave_noise_out():

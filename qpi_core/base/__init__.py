@@ -1,0 +1,1 @@
+"""What everything rests on: errors, checks of input, units, pixel grids, provenance, a minimiser."""

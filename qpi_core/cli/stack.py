@@ -1,0 +1,100 @@
+"""`python -m qpi_core stack`: from an energy stack and its defects to the kernels and the dispersion."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from qpi_core.extraction.methods import DEFAULT_METHOD
+
+if TYPE_CHECKING:
+    from qpi_core.estimates.stack_estimate import StackEstimate
+    from qpi_core.extraction.band import Band
+    from qpi_core.workflows.stack_run import StackOptions
+
+DESCRIPTION = """\
+Extract the kernel of every layer of an energy stack from one set of defect positions.
+
+MAP is any file that the app reads and that holds several layers (.3ds, .npy, .npz, .gwy ...), its list of positions as in
+`extract`.
+
+Written into DIR: kernels.npy (energies, k, k), uncertainty.npy where the method gives it, dispersion.csv (bias_mv,
+q_rad_per_nm, sigma_rad_per_nm) where pixel size and energies are known, energy-map.png, and stack.json with the fits of a
+parabola and a line, the settings, warnings, hashes and versions.
+
+Each layer is kept as soon as it is solved: the same command goes on where it was stopped, with the same bytes.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command and its arguments."""
+    parser = subparsers.add_parser(
+        "stack",
+        help="extract the kernel of every energy of a stack, and the dispersion",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("map", metavar="MAP", help="the stack's file")
+    parser.add_argument("--positions", required=True, metavar="FILE", help="where the defects are, the same for all layers")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results, its own for each stack")
+    parser.add_argument("--channel", metavar="NAME", help="channel of the file (default: the dI/dV one where there is one)")
+    parser.add_argument("--kernel-size", type=int, metavar="PX", help="side of the kernels in pixels (default 64, or the map's if smaller)")
+    parser.add_argument("--method", metavar="NAME", help=f"a method of `extract` (default {DEFAULT_METHOD})")
+    parser.add_argument("--level", default="none", metavar="KIND", help="what to take out of every layer first, as in `extract`")
+    parser.add_argument("--prepare", metavar="FILE", help="preparation steps for every layer, as in `extract`")
+    parser.add_argument("--pixel-size-nm", type=float, metavar="NM", help="pixel size; overrides what the file says")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Solve the layers that are not there yet, write the results and say what was found."""
+    from tqdm import tqdm
+
+    from qpi_core.extraction.extractor import load_extractor
+    from qpi_core.results.files import prepare_folder
+    from qpi_core.workflows.one_map import MapFiles
+    from qpi_core.workflows.stack_run import read_stack_inputs, solve_into
+
+    inputs = read_stack_inputs(MapFiles.at(args.map, args.positions), _options(args))
+    # Before the work, not after it.
+    prepare_folder(args.out)
+    for sentence in inputs.sentences:
+        print(sentence)
+    with tqdm(total=len(inputs.stack.values), desc="layers", unit="layer", disable=args.quiet) as bar:
+
+        def show(done: int, total: int, message: str) -> None:
+            bar.set_postfix_str(message, refresh=False)
+            bar.update(done - bar.n)
+
+        try:
+            found = solve_into(args.out, inputs, load_extractor(), show)
+        except KeyboardInterrupt:
+            tqdm.write(f"The layers that are solved are kept in {args.out}; the same command goes on from there.")
+            raise
+    if found is None:
+        print(f"The results are in {args.out} already.")
+        return 0
+    for sentence in _describe(*found):
+        print(sentence)
+    print(f"Results in {args.out}")
+    return 0
+
+
+def _options(args: argparse.Namespace) -> StackOptions:
+    from qpi_core.maps.preparation import Preparation, load_preparation
+    from qpi_core.workflows.one_map import ExtractionOptions
+    from qpi_core.workflows.stack_run import StackOptions
+
+    steps = load_preparation(args.prepare) if args.prepare is not None else Preparation()
+    preparation = ExtractionOptions(level=args.level, prepare=steps).preparation()
+    return StackOptions(args.method, args.kernel_size, args.channel, preparation, args.pixel_size_nm)
+
+
+def _describe(estimate: StackEstimate, band: Band) -> list[str]:
+    """Return plain sentences on what was found and what to beware of."""
+    from qpi_core.extraction.band import band_sentences
+
+    usable = int(estimate.usable.sum())
+    sentences = [*(f"Warning: {note}" for note in estimate.notes), f"{usable} of {len(estimate.kernels)} layers have a kernel."]
+    return [*sentences, *band_sentences(band)]

@@ -1,0 +1,1 @@
+"""What is returned: estimates of kernels, and what every solver hands over."""

@@ -1,0 +1,1 @@
+"""Whether warnings say what they should."""

@@ -1,0 +1,135 @@
+"""Kernel and defects from a map, or a stack of energies, without any position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qpi_core.base.errors import InputError
+from qpi_core.base.validation import MIN_KERNEL_SIZE, require_observation, require_pixel_size
+from qpi_core.estimates.blind_estimate import BlindEstimate, BlindStackEstimate
+from qpi_core.extraction.blind_answer import BlindOptions, BlindProblem, Report
+from qpi_core.runtime.blas_threads import one_blas_thread
+from qpi_core.solvers.blind.finish import Finding
+from qpi_core.solvers.blind.lattice_check import repeats_itself
+from qpi_core.solvers.blind.layers import prepare_layers
+from qpi_core.solvers.blind.search import BlindSearch, SearchRule
+
+if TYPE_CHECKING:
+    from qpi_core.extraction.extractor import Extractor
+
+MOST_PIXELS = 2**17
+"""Largest map that is searched, 362 x 362 pixels: memory and time grow with it."""
+LEAST_SIDE = 24
+SEARCH_SHARE = 0.7
+"""Share of the time limit that the search may use; what is left is for the solve with the list that it found."""
+_REACH = 0.56
+"""Radius of the kernels that the search knows, as a share of the kernel window: a little beyond it."""
+_LARGEST_RADIUS = 36.0
+NOTHING_FOUND = "No defects could be told from the rest of the map."
+
+
+def blind_options(
+    kernel_size: int, classes: int, bias_mv: ArrayLike | None, pixel_size_nm: Any, time_limit_s: float, seed: int
+) -> BlindOptions:
+    """Return the checked options.
+
+    Raises:
+        InputError: an argument outside its range; more classes than one.
+    """
+    if isinstance(classes, bool) or not isinstance(classes, (int, np.integer)) or classes < 1:
+        raise InputError(f"classes must be a whole number of at least 1, but it is {classes!r}.")
+    if classes > 1:
+        raise InputError(
+            f"classes is {classes}, but only one kind of defect is found from the map alone; mark the defects and their kinds instead."
+        )
+    if isinstance(kernel_size, bool) or not isinstance(kernel_size, (int, np.integer)) or kernel_size < MIN_KERNEL_SIZE:
+        raise InputError(f"kernel_size must be a whole number of at least {MIN_KERNEL_SIZE} pixels, but it is {kernel_size!r}.")
+    if not (isinstance(time_limit_s, (int, float, np.integer, np.floating)) and np.isfinite(time_limit_s) and time_limit_s > 0):
+        raise InputError(f"time_limit_s must be a positive number of seconds, but it is {time_limit_s!r}.")
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise InputError(f"seed must be a whole number of at least 0, but it is {seed!r}.")
+    pitch = None if pixel_size_nm is None else require_pixel_size(pixel_size_nm)
+    return BlindOptions(int(kernel_size), pitch, bias_mv, float(time_limit_s), int(seed))
+
+
+def extract_blind(
+    extractor: Extractor, observation: ArrayLike, options: BlindOptions, report: Report
+) -> BlindEstimate | BlindStackEstimate:
+    """Return the kernel, or one an energy, of the defects that are found in a map (height, width) or stack (energies, height, width).
+
+    Raises:
+        InputError: an observation that is neither, or too large.
+    """
+    begun = options.clock()
+    stack = _require_stack(observation)
+    height, width = stack.shape[1:]
+    size = min(options.kernel_size, height, width)
+    usable = stack[~_constant(stack)]
+    problem = BlindProblem(extractor, stack, np.asarray(observation), options, size)
+    doubt = _doubt_beforehand(stack, options.kernel_size)
+    findings: list[Finding] = []
+    with one_blas_thread():
+        if len(usable) and min(height, width) >= LEAST_SIDE:
+            layers = prepare_layers(usable)
+            doubt = doubt or repeats_itself(layers)
+            radius = min(_LARGEST_RADIUS, _REACH * size)
+            # Where nothing found can be trusted, the best of one round is enough to look at.
+            rule = SearchRule(
+                radius, SEARCH_SHARE * options.time_limit_s, options.seed, most_rounds=None if doubt is None else 1, clock=options.clock
+            )
+            findings = BlindSearch(layers, rule, lambda finding: doubt is None and problem.doubt_about(finding) is None, report).run()
+        if not findings:
+            return problem.nothing_found(doubt or NOTHING_FOUND)
+        report(SEARCH_SHARE, "Solving for the kernel at the defects found")
+        return problem.answer(findings, doubt, options.clock() - begun)
+
+
+def _require_stack(observation: ArrayLike) -> NDArray[np.float32]:
+    """Return the observation as (energies, height, width) float32.
+
+    Raises:
+        InputError: neither a map nor a stack, or too many pixels.
+    """
+    if np.ndim(observation) == 3:
+        layers: Sequence[ArrayLike] = list(np.asanyarray(observation))
+        if not layers:
+            raise InputError("observation holds no energy: its first axis is empty.")
+    elif np.ndim(observation) == 2:
+        layers = [observation]
+    else:
+        raise InputError(
+            f"observation must be a map (height, width) or a stack (energies, height, width), but it has shape {np.shape(observation)}."
+        )
+    stack = np.stack([require_observation(layer) for layer in layers])
+    if stack[0].size > MOST_PIXELS:
+        raise InputError(
+            f"observation has {stack[0].size} pixels an energy; at most {MOST_PIXELS} can be searched; crop or coarsen it first."
+        )
+    if not np.isfinite(stack).all(axis=0).any():
+        raise InputError("observation has no pixel that was measured at every energy.")
+    return stack
+
+
+def _constant(stack: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Say which layers vary by no more than single precision does where all were measured."""
+    inside = stack[:, np.isfinite(stack).all(axis=0)].astype(np.float64)
+    return np.asarray(inside.std(axis=1) <= 1e-6 * np.abs(inside).max(axis=1))
+
+
+def _doubt_beforehand(stack: NDArray[np.float32], kernel_size: int) -> str | None:
+    """Return why no answer on this map can be trusted, before anything is looked for; None where nothing speaks against it."""
+    height, width = stack.shape[1:]
+    if _constant(stack).all():
+        return "The map is constant: there is no pattern in it."
+    if min(height, width) < LEAST_SIDE:
+        return f"The map of {width} x {height} pixels is too small: at least {LEAST_SIDE} x {LEAST_SIDE} are needed to find defects in it."
+    if kernel_size > min(height, width):
+        return (
+            f"The map of {width} x {height} pixels is smaller than the kernel of {kernel_size} x {kernel_size}: "
+            "no defect shows its whole pattern."
+        )
+    return None

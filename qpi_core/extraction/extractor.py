@@ -1,0 +1,331 @@
+"""From a map and its defects to a KernelEstimate, by any of the methods."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qpi_core.base.errors import InputError
+from qpi_core.base.validation import (
+    is_constant,
+    require_kernel_size,
+    require_noise_model,
+    require_observation,
+    require_pixel_size,
+    require_positions,
+    require_weights,
+)
+from qpi_core.estimates.estimate import KernelEstimate
+from qpi_core.extraction.assembly import describe_models, estimate_of
+from qpi_core.extraction.defect_refinement import refine_defects
+from qpi_core.extraction.methods import METHODS, Answer, Method, Request, find_method, run_two_step, solve
+from qpi_core.runtime.blas_threads import one_blas_thread
+from qpi_core.runtime.devices import require_device, resolve_device
+from qpi_core.runtime.progress import no_progress
+
+if TYPE_CHECKING:
+    from qpi_core.estimates.blind_estimate import BlindEstimate, BlindStackEstimate
+    from qpi_core.estimates.class_estimate import ClassEstimates
+    from qpi_core.networks.checkpoints import LoadedModels
+    from qpi_core.networks.inference import NetworkKernel
+
+
+_MOVING, _SOLVED = 0.6, 0.9
+"""Shares of the time of an extraction, roughly: after the defects were moved, and after the solve."""
+
+
+class Extractor:
+    """Runs the methods; loads the networks when a method first needs them, once, also from several threads.
+
+    Attributes:
+        model_name: name or path of the model, None for the default one.
+        device: where the networks run; the solvers run on the CPU.
+    """
+
+    def __init__(self, model_name: str | Path | None = None, device: str = "auto", models: LoadedModels | None = None) -> None:
+        """Remember which model to use; `models` hands over networks that are loaded already.
+
+        Raises:
+            InputError: an unknown or missing device.
+        """
+        self.model_name = model_name
+        self.device = require_device(device)
+        self._models = models
+        self._lock = threading.Lock()
+
+    def models(self) -> LoadedModels:
+        """Return the networks.
+
+        Raises:
+            InputError: no such model, a damaged one, or a device that is not there.
+        """
+        from qpi_core.networks.checkpoints import load_models
+
+        with self._lock:
+            if self._models is None:
+                if not self.has_model:
+                    raise InputError(self._say_what_works_without_a_model())
+                self._models = load_models(self.model_name, device=resolve_device(self.device))
+            return self._models
+
+    def _say_what_works_without_a_model(self) -> str:
+        from qpi_core.networks.checkpoints import DEFAULT_MODEL
+
+        without = ", ".join(method.name for method in METHODS.values() if not method.needs_model)
+        return (
+            f"the model {str(self.model_name or DEFAULT_MODEL)!r} was not found: train one (python -m qpi_core train --help), restore the "
+            f"models folder, or choose a method that needs none: {without}."
+        )
+
+    @property
+    def has_model(self) -> bool:
+        """Say whether a model is there to load, without loading it."""
+        from qpi_core.networks.checkpoints import resolve_model
+
+        if self._models is not None:
+            return True
+        try:
+            resolve_model(self.model_name)
+        except InputError:
+            return False
+        return True
+
+    def extract(
+        self,
+        observation: ArrayLike,
+        positions: ArrayLike,
+        method: str | None = None,
+        kernel_size: int = 64,
+        refine_positions: bool = False,
+        refine_weights: bool = False,
+        pixel_size_nm: float | tuple[float, float] | None = None,
+        *,
+        weights: ArrayLike | None = None,
+        with_latent: bool | None = None,
+        report: Callable[[float, str], None] | None = None,
+        noise_model: str = "auto",
+    ) -> KernelEstimate:
+        """Extract the kernel from a map.
+
+        Args:
+            observation: (height, width), any units, NaN where not measured.
+            positions: (n, 2) columns (x, y) in pixels, fractions allowed.
+            method: a name out of `qpi_core.extraction.methods.METHODS`; None is the default one.
+            kernel_size: side of the kernel in pixels, at most the shorter side of the map.
+            refine_positions: let the data move the defects before the method runs; the estimate says how far they moved.
+            refine_weights: let the data give each defect its own amplitude, their mean kept.
+            pixel_size_nm: pitch, one number or (dy, dx), for parameters in nm; None where it is not known.
+            weights: amplitude of each defect; None is 1.
+            with_latent: True: also run Encoder_Y into Decoder_K where a model is there, whatever the method. False: run them only
+                where the kernel itself needs them, and let `add_latent` follow. None: `refined` and `two_step` bring a latent.
+            report: called before each stage with the share that is done, roughly, and a few words; what it raises stops the work.
+            noise_model: "auto": `harmonic`, `parametric` and `refined` model background, coloured noise and unequal defects as the map
+                asks for them (marginal likelihood); "white": a constant background and white noise.
+
+        Raises:
+            InputError: bad observation, positions, kernel_size, weights, pixel size, method or noise model; no model for a method that
+                needs one.
+        """
+        chosen = find_method(method)
+        request = self.request(observation, positions, kernel_size, pixel_size_nm, weights)
+        tell = report if report is not None else no_progress
+        request = replace(
+            request,
+            latent_wanted=with_latent is not False,
+            noise_model=require_noise_model(noise_model),
+            report=lambda share, words: tell(_MOVING + (_SOLVED - _MOVING) * share, words),
+        )
+        constant = is_constant(request.observation)
+        refinement = None
+        with one_blas_thread():
+            if (refine_positions or refine_weights) and not constant:
+                request, refinement = refine_defects(
+                    request, refine_positions, refine_weights, lambda share, words: tell(_MOVING * share, words)
+                )
+            tell(_MOVING if refinement is not None else 0.0, "Solving for the kernel")
+            answer = constant_answer(request) if constant else solve(chosen, request)
+        tell(_SOLVED, "Comparing with the map")
+        estimate = self.assemble(chosen, request, answer, np.asarray(observation))
+        if refinement is not None:
+            estimate = refinement.note(estimate)
+        wanted = bool(with_latent) and self.has_model and not constant
+        return self.add_latent(estimate, observation) if wanted else estimate
+
+    def add_latent(self, estimate: KernelEstimate, observation: ArrayLike) -> KernelEstimate:
+        """Return an estimate with what Encoder_Y and Decoder_K make of the same map beside it; unchanged where that is there already.
+
+        Args:
+            estimate: by any method.
+            observation: the map that it was made from.
+
+        Raises:
+            InputError: as `latent_of`.
+        """
+        if estimate.latent is not None:
+            return estimate
+        network = self.latent_of(observation, estimate.positions, estimate.kernel_size, estimate.weights)
+        provenance = {**estimate.provenance, "model": describe_models(self.models())}
+        return replace(estimate, latent=network.latent, network_kernel=network.kernel, provenance=provenance)
+
+    def latent_of(
+        self, observation: ArrayLike, positions: ArrayLike, kernel_size: int = 64, weights: ArrayLike | None = None
+    ) -> NetworkKernel:
+        """Run Encoder_Y into Decoder_K: the latent and the networks' own kernel.
+
+        Raises:
+            InputError: as `extract`; a constant map has no latent.
+        """
+        request = self.request(observation, positions, kernel_size, None, weights)
+        if is_constant(request.observation):
+            raise InputError("observation is constant: there is no pattern in it, so it has no place in the latent space.")
+        with one_blas_thread():
+            return run_two_step(request)
+
+    def extract_classes(
+        self,
+        observation: ArrayLike,
+        positions: ArrayLike,
+        classes: Sequence[object],
+        method: str | None = None,
+        kernel_size: int = 64,
+        refine_positions: bool = False,
+        refine_weights: bool = False,
+        pixel_size_nm: float | tuple[float, float] | None = None,
+        *,
+        weights: ArrayLike | None = None,
+        with_latent: bool = False,
+        report: Callable[[float, str], None] | None = None,
+    ) -> ClassEstimates:
+        """Extract one kernel for each class of defects, all solved together: Y = b + sum_c A_c*M_c + noise.
+
+        Args:
+            observation: (height, width), any units, NaN where not measured.
+            positions: (n, 2) columns (x, y) in pixels, of all classes.
+            classes: the class of each defect, a name or a whole number; one class for all is the same as `extract`.
+            method: `harmonic`, `refined` (the default) and `tikhonov` solve all kernels together, `defect_average` averages the crops
+                of each class, `one_step` and `two_step` see the map without what the harmonic solve says of the other classes.
+            kernel_size: side of every kernel in pixels.
+            refine_positions, refine_weights: as for `extract`, each class by its own kernel.
+            pixel_size_nm, weights, with_latent, report: as for `extract`.
+
+        Raises:
+            InputError: as `extract`; a label too few, too many classes, or a method that knows one class only.
+        """
+        from qpi_core.extraction.classes import ClassOptions, extract_classes
+
+        options = ClassOptions(find_method(method), kernel_size, refine_positions, refine_weights, pixel_size_nm, with_latent)
+        tell = report if report is not None else no_progress
+        return extract_classes(self, observation, positions, classes, weights, options, tell)
+
+    def extract_blind(
+        self,
+        observation: ArrayLike,
+        kernel_size: int = 64,
+        classes: int = 1,
+        bias_mv: ArrayLike | None = None,
+        pixel_size_nm: float | tuple[float, float] | None = None,
+        report: Callable[[float, str], None] | None = None,
+        *,
+        time_limit_s: float = 60.0,
+        seed: int = 0,
+    ) -> BlindEstimate | BlindStackEstimate:
+        """Find the defects and their kernel from the map alone, and say whether the answer is to be trusted.
+
+        Starts for kernels of two-, three-, four- and six-fold symmetry and for round ones are polished until one of them explains the
+        map; then `refined` solves for the kernel at the defects found. The answer has everything that `extract` gives, and `trusted`,
+        `reason` and `alternatives`; where it is not trusted, a warning says so.
+
+        Args:
+            observation: (height, width), or (energies, height, width) with the same defects at every energy; NaN where not measured.
+            kernel_size: side of the kernel in pixels; a map that is smaller gets the largest kernel that fits, and is not trusted.
+            classes: kinds of defects; only 1 is found from the map alone.
+            bias_mv: (energies,) of a stack; None where it is not known.
+            pixel_size_nm: pitch, one number or (dy, dx); None where it is not known.
+            report: called with the share that is done, roughly, and a few words; what it raises stops the work.
+            time_limit_s: the search ends by then, with the best that it has.
+            seed: of the random starts; the same seed gives the same answer where time is not what ends the search.
+
+        Returns:
+            A BlindEstimate for a map; for a stack a BlindStackEstimate, with one list for all energies.
+
+        Raises:
+            InputError: a bad observation or option, more classes than one, or a map too large to be searched.
+        """
+        from qpi_core.extraction.blind import blind_options, extract_blind
+
+        options = blind_options(kernel_size, classes, bias_mv, pixel_size_nm, time_limit_s, seed)
+        return extract_blind(self, observation, options, report if report is not None else no_progress)
+
+    def request(
+        self,
+        observation: ArrayLike,
+        positions: ArrayLike,
+        kernel_size: int,
+        pixel_size_nm: float | tuple[float, float] | None,
+        weights: ArrayLike | None,
+    ) -> Request:
+        """Return the checked arguments of an extraction.
+
+        Raises:
+            InputError: as `extract`.
+        """
+        image = require_observation(observation)
+        shape = (image.shape[0], image.shape[1])
+        points = require_positions(positions, shape)
+        return Request(
+            observation=image,
+            positions=points,
+            weights=require_weights(weights, len(points)),
+            kernel_size=require_kernel_size(kernel_size, shape),
+            pixel_size_nm=None if pixel_size_nm is None else require_pixel_size(pixel_size_nm),
+            models=self.models,
+            has_model=lambda: self.has_model,
+        )
+
+    def assemble(
+        self, method: Method, request: Request, answer: Answer, original: NDArray[Any], fitted: NDArray[np.float32] | None = None
+    ) -> KernelEstimate:
+        """Return the estimate that a method's answer makes.
+
+        Args:
+            method, request, answer: what was run, on what, with what result.
+            original: the observation as it came, for its hash.
+            fitted: (height, width) the reconstruction; None is that of the answer alone.
+        """
+        used = self._models if method.needs_model or answer.network is not None else None
+        return estimate_of(method, request, answer, original, None if used is None else describe_models(used), fitted)
+
+
+def load_extractor(name: str | Path | None = None, device: str = "auto") -> Extractor:
+    """Return an Extractor that uses a released model.
+
+    The networks are read when a method first needs them, so the methods without networks work with no model at all.
+
+    Args:
+        name: of a folder under models/, or a path; None is the default model.
+        device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:0` ... or `mps`.
+
+    Raises:
+        InputError: a named model that is not there, or an unknown or missing device.
+    """
+    if name is not None:
+        from qpi_core.networks.checkpoints import resolve_model
+
+        resolve_model(name)
+    return Extractor(name, device)
+
+
+def constant_answer(request: Request) -> Answer:
+    """Return the empty answer for a map that is constant to rounding."""
+    from qpi_core.estimates.solution import KernelSolution
+
+    value = float(np.nanmedian(request.observation))
+    zeros = np.zeros((request.kernel_size, request.kernel_size), dtype=np.float32)
+    sentence = f"The map is constant (every measured pixel is {value:.6g}): there is no pattern in it, so the kernel is zero."
+    return Answer(KernelSolution(zeros, zeros, value, 0.0, warnings=(sentence,)))

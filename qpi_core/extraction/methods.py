@@ -1,0 +1,336 @@
+"""The methods by name: what each one is called, says about itself, and runs.
+
+Solvers and networks are imported when they are first used, so that listing the methods costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.base.errors import InputError
+from qpi_core.base.validation import is_constant
+
+if TYPE_CHECKING:
+    from qpi_core.estimates.solution import KernelSolution
+    from qpi_core.networks.checkpoints import LoadedModels
+    from qpi_core.networks.inference import NetworkKernel
+    from qpi_core.noise.model import MapNoise
+    from qpi_core.solvers.harmonic.start import HarmonicStart
+    from qpi_core.solvers.measured.measured_map import ExplainedMap
+    from qpi_core.solvers.positions.repaired_positions import RepairedList
+    from qpi_core.solvers.positions.selection import ListedFit
+
+DEFAULT_METHOD = "refined"
+HARMONIC_FREEDOM, NETWORK_FREEDOM = 60.0, 2.0
+"""Unknowns that the methods fit to the map, for comparing them on the same pixels: radial profiles; amplitude and background."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a method is given; every value has been checked.
+
+    Attributes:
+        observation: (height, width) float32, NaN where not measured, not constant.
+        positions: (n, 2) columns (x, y) in pixels.
+        weights: (n,) amplitude of each defect.
+        kernel_size: side of the kernel in pixels.
+        pixel_size_nm: (dy, dx), or None where it is not known.
+        models: loads the networks, or raises InputError where there are none.
+        has_model: says whether there are networks to load.
+        position_sigma: (n,) prior deviation in px of positions that the map itself has moved, None where they are as they were given.
+        latent_wanted: whether a method that tries the networks only where it needs them runs them in any case.
+        noise_model: "auto": background, coloured noise and unequal defects as the map asks for them; "white": a constant and white noise.
+        report: progress; called with the share of the solve that is done and a few words.
+    """
+
+    observation: NDArray[np.float32]
+    positions: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    kernel_size: int
+    pixel_size_nm: tuple[float, float] | None
+    models: Callable[[], LoadedModels]
+    has_model: Callable[[], bool]
+    position_sigma: NDArray[np.float64] | None = None
+    latent_wanted: bool = True
+    noise_model: str = "auto"
+    report: Callable[[float, str], None] | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a method gives.
+
+    Attributes:
+        solution: the kernel.
+        network: the networks' own kernel where it ran Encoder_Y.
+        repair: the list where it had to be repaired.
+        noise: what else the map holds, where that is more than a constant and white noise.
+        weights: (n,) of the given defects where the map gave each its own; None: as they were given.
+        notes: further sentences for the user.
+    """
+
+    solution: KernelSolution
+    network: NetworkKernel | None = None
+    repair: RepairedList | None = None
+    noise: MapNoise | None = None
+    weights: NDArray[np.float64] | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method.
+
+    Attributes:
+        name: in the interface, the command line and every table.
+        summary: what it does, half a line.
+        needs_model: whether it cannot run without a released model.
+        solve: the method itself.
+    """
+
+    name: str
+    summary: str
+    needs_model: bool
+    solve: Callable[[Request], Answer]
+
+
+NO_NOISE_MODEL = "The background and noise of this map could not be modelled; it was taken with a constant background and white noise."
+
+
+def solve(method: Method, request: Request) -> Answer:
+    """Return a method's answer; where a noise model cannot be fitted, that of the plain model, which says so."""
+    try:
+        return method.solve(request)
+    except np.linalg.LinAlgError:
+        if request.noise_model == "white":
+            raise
+        plain = method.solve(replace(request, noise_model="white"))
+        return replace(plain, notes=(*plain.notes, NO_NOISE_MODEL))
+
+
+def find_method(name: str | None) -> Method:
+    """Return a method by its name; None is the default one.
+
+    Raises:
+        InputError: there is no such method.
+    """
+    method = METHODS.get(DEFAULT_METHOD if name is None else name)
+    if method is None:
+        raise InputError(f"method {name!r} is not known; choose one of: {', '.join(METHODS)}.")
+    return method
+
+
+def _defect_average(request: Request) -> Answer:
+    from qpi_core.solvers.defect_average import solve_defect_average
+
+    return Answer(solve_defect_average(request.observation, request.positions, request.kernel_size, weights=request.weights))
+
+
+def _tikhonov(request: Request) -> Answer:
+    from qpi_core.solvers.tikhonov import solve_tikhonov
+
+    return Answer(solve_tikhonov(request.observation, request.positions, request.kernel_size, weights=request.weights))
+
+
+def _harmonic(request: Request) -> Answer:
+    from qpi_core.solvers.harmonic.fit import solve_harmonic
+    from qpi_core.solvers.harmonic.problem import HarmonicProblem
+
+    image, pitch = request.observation, request.pixel_size_nm
+    start = None if is_constant(image) else HarmonicProblem(image, request.kernel_size, pitch).start(request.positions, request.weights)
+    explained = _explained(request, start)
+    if explained is not None:
+        return _under_noise(request, explained, _harmonic_prior(request, explained.listed))
+    return Answer(solve_harmonic(image, request.positions, request.kernel_size, weights=request.weights, pixel_size_nm=pitch, start=start))
+
+
+def _parametric(request: Request) -> Answer:
+    from qpi_core.solvers.parametric import solve_parametric
+
+    explained = _explained(request)
+    image, pitch, weights = request.observation, request.pixel_size_nm, request.weights
+    if explained is not None:
+        image, weights = explained.cleaned, explained.listed.weights
+    solution = solve_parametric(image, request.positions, request.kernel_size, weights=weights, pixel_size_nm=pitch)
+    return Answer(solution) if explained is None else _under_noise(request, explained, solution)
+
+
+def _explained(request: Request, start: HarmonicStart | None = None, mend_list: bool = False) -> ExplainedMap | None:
+    """Return the map with its noise model where it asks for one; start is the first stage under white noise, where it was made."""
+    from qpi_core.solvers.harmonic.problem import HarmonicProblem
+    from qpi_core.solvers.measured.measured_map import explain_map
+
+    if request.noise_model == "white" or is_constant(request.observation):
+        return None
+    problem = HarmonicProblem(request.observation, request.kernel_size, request.pixel_size_nm)
+    return explain_map(problem, request.positions, request.weights, start, mend_list, request.report)
+
+
+def _under_noise(request: Request, explained: ExplainedMap, solution: KernelSolution) -> Answer:
+    """Return the answer for a map with a noise model: its background is in the model's parts, its noise the white and the coloured."""
+    noise, listed = explained.noise, explained.listed
+    sigma = float(np.hypot(solution.noise_sigma, noise.coloured_sigma))
+    weights = listed.weights if listed.repair is None and noise.strength_spread > 0 else None
+    return Answer(replace(solution, background=noise.constant, noise_sigma=sigma), None, listed.repair, noise, weights)
+
+
+def _one_step(request: Request) -> Answer:
+    from qpi_core.networks.inference import one_step_kernel
+
+    return Answer(
+        _as_solution(
+            request, one_step_kernel(request.models(), request.observation, request.positions, request.kernel_size, request.weights)
+        )
+    )
+
+
+def _two_step(request: Request) -> Answer:
+    network = run_two_step(request)
+    return Answer(_as_solution(request, network), network)
+
+
+def run_two_step(request: Request, start: HarmonicStart | None = None) -> NetworkKernel:
+    """Return Decoder_K(Encoder_Y(.)) for a request; start is the harmonic solver's first stage where it was made already."""
+    from qpi_core.networks.inference import two_step_kernel
+
+    # The networks know square pixels only, and were shown round kernels.
+    shared = start if start is not None and start.aspect == (1.0, 1.0) and start.stretch is None else None
+    return two_step_kernel(request.models(), request.observation, request.positions, request.kernel_size, request.weights, shared)
+
+
+def _as_solution(request: Request, network: NetworkKernel) -> KernelSolution:
+    """Return a network's kernel as a solution; the spread of what it leaves counts as noise, so it is an upper limit."""
+    from qpi_core.estimates.solution import KernelSolution
+    from qpi_core.operators.reconstruction import reconstruct
+
+    fitted = reconstruct(network.wide_kernel, network.background, request.positions, request.weights, request.observation.shape)
+    noise = float(np.nanstd(request.observation - fitted, dtype=np.float64))
+    kernel, wide, warnings = network.kernel, network.wide_kernel, network.warnings
+    return KernelSolution(kernel, wide, network.background, noise, uncertainty=network.deviation, warnings=warnings)
+
+
+def _refined(request: Request) -> Answer:
+    """Correct the harmonic posterior, the network's kernel or nothing, whichever the data prefer; repair the list where it is wrong."""
+    from qpi_core.solvers.harmonic.fit import nothing_to_see
+    from qpi_core.solvers.harmonic.problem import HarmonicProblem
+    from qpi_core.solvers.measured.measured_map import explained_by_white_noise
+    from qpi_core.solvers.positions.selection import fit_with_list, prefer_repaired
+
+    image, size = request.observation, request.kernel_size
+    if is_constant(image):
+        return Answer(nothing_to_see(image, size))
+    problem = HarmonicProblem(image, size, request.pixel_size_nm)
+    start = problem.start(request.positions, request.weights)
+    plain = explained_by_white_noise(problem, request.positions, request.weights, start) if request.noise_model == "auto" else None
+    explained = _explained(request, start, mend_list=True) if plain is None else None
+    if explained is not None:
+        listed = explained.listed
+        cleaned = replace(request, observation=explained.cleaned, positions=listed.positions, weights=listed.weights)
+        under_noise = _refined_with(cleaned, listed)
+        return replace(_under_noise(request, explained, under_noise.solution), network=under_noise.network)
+    fits = plain or fit_with_list(image, request.positions, size, request.weights, request.pixel_size_nm, start)
+    answers = [_refined_with(replace(request, positions=listed.positions, weights=listed.weights), listed) for listed in fits]
+    given, last = answers[0], answers[-1]
+    if len(answers) == 1 or last.repair is None:
+        return last
+    pixels = int(np.isfinite(image).sum())
+    return last if prefer_repaired(given.solution, last.solution, last.repair.price, pixels) else given
+
+
+def solve_refined_as_listed(request: Request) -> Answer:
+    """Return the answer of `refined` for a list that the map itself has chosen: it is not doubted again.
+
+    Args:
+        request: checked; its map is not constant.
+    """
+    from qpi_core.solvers.harmonic.problem import HarmonicProblem
+    from qpi_core.solvers.positions.selection import ListedFit
+
+    points, weights = request.positions, request.weights
+    problem = HarmonicProblem(request.observation, request.kernel_size, request.pixel_size_nm)
+    start = problem.start(points, weights)
+    return _refined_with(request, ListedFit(points, weights, start, problem.fit(points, weights, start), None))
+
+
+def _refined_with(request: Request, listed: ListedFit) -> Answer:
+    """Return the answer of `refined` for one list; the request's defects are those of the list."""
+    from qpi_core.solvers.harmonic.answer import kernel_without
+    from qpi_core.solvers.refined import Prior, nothing_known, solve_refined
+
+    image, points, weights = request.observation, request.positions, request.weights
+    size, model = request.kernel_size, listed.model
+    harmonic = _harmonic_prior(request, listed)
+    nothing = nothing_known(image, size)
+    priors = [
+        Prior("harmonic", harmonic, HARMONIC_FREEDOM, lambda held: kernel_without(model, image, points, weights, size, held)),
+        Prior("none", nothing, 1.0, lambda held: nothing.wide_kernel),
+    ]
+    network: NetworkKernel | None = None
+
+    def rivals() -> list[Prior]:
+        nonlocal network
+        if not request.has_model():
+            return []
+        network = run_two_step(request, listed.start)
+        solution = _as_solution(request, network)
+        return [Prior("two_step", solution, NETWORK_FREEDOM, lambda held: run_two_step(_without(request, held)).wide_kernel)]
+
+    solution = solve_refined(image, points, size, priors, weights=weights, rivals=rivals)
+    # What follows later reads the list as it was given; the latent of a repaired one is made here.
+    wanted = request.latent_wanted or listed.repair is not None
+    if network is None and wanted and request.has_model():
+        network = run_two_step(request, listed.start)
+    return Answer(solution, network, listed.repair)
+
+
+def _harmonic_prior(request: Request, listed: ListedFit) -> KernelSolution:
+    """Return the harmonic posterior of a list, with what its error bars owe to positions that the map itself has given."""
+    from qpi_core.solvers.harmonic.answer import harmonic_solution, with_superposition
+
+    points, doubt = listed.positions, _position_variance(request, listed)
+    solution = harmonic_solution(listed.model, request.kernel_size, request.pixel_size_nm, len(points), doubt)
+    return with_superposition(solution, listed.model, points, request.observation)
+
+
+def _position_variance(request: Request, listed: ListedFit) -> NDArray[np.float64] | None:
+    """Return the kernel's variance for positions that were found from the map itself, (size, size); None where all were given.
+
+    On large maps, where it would cost more than the kernel, there is none either.
+    """
+    from qpi_core.solvers.positions.refinement import MOST_JOINT_PIXELS
+    from qpi_core.solvers.positions.variable_projection import kernel_variance
+
+    if request.observation.size > MOST_JOINT_PIXELS:
+        return None
+    sigma = request.position_sigma
+    if listed.repair is not None:
+        given = np.zeros(len(listed.positions))
+        if sigma is not None:
+            kept = np.delete(sigma, listed.repair.absent)
+            given[: len(kept)] = kept
+        sigma = np.maximum(given, listed.repair.sigma_px)
+    return None if sigma is None or not sigma.any() else kernel_variance(listed.model, sigma, request.kernel_size)
+
+
+def _without(request: Request, held: NDArray[np.bool_]) -> Request:
+    """Return the request for a map without some pixels."""
+    return replace(request, observation=np.where(held, np.float32(np.nan), request.observation))
+
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Method("defect_average", "mean of the crops around the defects", False, _defect_average),
+        Method("tikhonov", "boundary-correct least squares with a decay prior, by conjugate gradients", False, _tikhonov),
+        Method("harmonic", "circular harmonics; symmetry, wave vector and smoothness by the marginal likelihood", False, _harmonic),
+        Method("parametric", "fit of Eq. 7 from the harmonic estimate; knows the formula", False, _parametric),
+        Method("one_step", "one network straight from map and defects to the kernel (the paper's baseline)", True, _one_step),
+        Method("two_step", "Decoder_K(Encoder_Y(.)): the latent of the map, decoded into a kernel", True, _two_step),
+        Method("refined", "harmonic or network kernel, corrected wherever held-out pixels show more; mends wrong lists", False, _refined),
+    )
+}

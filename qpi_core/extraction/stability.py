@@ -1,0 +1,221 @@
+"""How far a kernel can be trusted where there is no truth: do two halves of the defects give the same one, and what is left over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+
+from qpi_core.base.errors import InputError
+from qpi_core.base.provenance import json_ready
+from qpi_core.base.validation import require_kernel_size, require_observation, require_positions, require_weights
+from qpi_core.diagnostics.defects import warn_about_defects
+from qpi_core.diagnostics.identifiability import NEGLIGIBLE_RESIDUAL, STRUCTURED_CORRELATION, neighbour_correlation
+
+if TYPE_CHECKING:
+    from qpi_core.estimates.estimate import KernelEstimate
+    from qpi_core.extraction.extractor import Extractor
+
+MIN_DEFECTS = 4
+"""Two a half: with one, a half's kernel is whatever surrounds that defect."""
+MAX_SPLITS = 100
+REPRODUCIBLE, ROUGH = 0.9, 0.5
+"""Correlations of the full list from which on the halves are said to agree, and to agree roughly."""
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """How stable a kernel is, and how much structure it leaves.
+
+    Attributes:
+        correlations: Pearson correlation of the two half kernels, one a split, -1 to 1; 0 where a half's kernel is constant.
+        correlation: their mean.
+        full_list_correlation: 2 r / (1 + r), what two lists as long as the full one would give (Spearman 1910, Brown 1910); 0 for r <= 0.
+        residual_correlation: correlation of neighbouring pixels of the full list's residual, near 0 for white noise.
+        residual_is_white: whether that, or what is left at all, is too small to be called structure.
+        verdict: the same in plain sentences.
+        method, seed: as used.
+    """
+
+    correlations: tuple[float, ...]
+    correlation: float
+    full_list_correlation: float
+    residual_correlation: float
+    residual_is_white: bool
+    verdict: str
+    method: str
+    seed: int
+
+    def record(self) -> dict[str, Any]:
+        """Return the values in strict JSON types, for the side-car."""
+        return dict(json_ready(asdict(self)))
+
+
+def assess(
+    extractor: Extractor,
+    observation: ArrayLike,
+    positions: ArrayLike,
+    *,
+    method: str | None = None,
+    kernel_size: int = 64,
+    pixel_size_nm: float | tuple[float, float] | None = None,
+    weights: ArrayLike | None = None,
+    splits: int = 2,
+    seed: int = 0,
+    estimate: KernelEstimate | None = None,
+    report: Callable[[float, str], None] | None = None,
+) -> Assessment:
+    """Return how stable the kernel is when half of the defects are left out, and how white the residual is.
+
+    The defects are divided at random into two halves. A half's kernel is made from the pixels that are closest to its defects; all
+    others count as not measured, and every defect stays in the model, so that tails of the other half are explained and not mistaken
+    for kernel. No pixel serves both halves: noise alone correlates by 0 on average, whatever the kernel of the full list is.
+
+    Bias: what a method assumes (smoothness, symmetry, a formula, what a network has learned) is in both halves, so a method that
+    assumes much is more stable at the same noise, and on noise alone scatters more widely around 0. Errors that both halves share,
+    such as a wrong pixel size or a second kind of defect all over the map, do not show. Tails of a half's kernel are partly seen on
+    the other half's defects, as far as they reach into its pixels.
+
+    Args:
+        extractor: runs the method.
+        observation: (height, width), NaN where not measured.
+        positions: (n, 2) columns (x, y) in pixels, at least MIN_DEFECTS.
+        method, kernel_size, pixel_size_nm, weights: as `Extractor.extract`.
+        splits: number of random divisions, 1 to MAX_SPLITS; two extractions each.
+        seed: of the divisions.
+        estimate: the full list's estimate where it is there already; None computes it.
+        report: called with a fraction and a sentence before every extraction; may raise to stop.
+
+    Raises:
+        InputError: too few defects, splits outside its range, a half without measured pixels, or as `Extractor.extract`.
+    """
+    image = require_observation(observation)
+    shape = (image.shape[0], image.shape[1])
+    points = require_positions(positions, shape)
+    size = require_kernel_size(kernel_size, shape)
+    amplitudes = require_weights(weights, len(points))
+    require_enough_defects(len(points))
+    tell = report or (lambda fraction, message: None)
+
+    def kernel_estimate(values: NDArray[np.float32]) -> KernelEstimate:
+        return extractor.extract(values, points, method, size, pixel_size_nm=pixel_size_nm, weights=amplitudes)
+
+    halves = half_kernels(lambda values: kernel_estimate(values).kernel, image, points, splits=splits, seed=seed, report=tell)
+    if estimate is None:
+        tell(0.0, "All defects")
+        estimate = kernel_estimate(image)
+    correlations = tuple(_correlation(first, second) for first, second in halves)
+    return _judge(correlations, image, estimate, seed)
+
+
+def half_kernels(
+    kernel_of: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    image: NDArray[np.float32],
+    points: NDArray[np.float64],
+    *,
+    splits: int = 2,
+    seed: int = 0,
+    report: Callable[[float, str], None] | None = None,
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Return the kernels of two halves of the defects, one pair a random division, each computed when it is asked for.
+
+    Args:
+        kernel_of: from a map, NaN where not measured, to the kernel (k, k) with all defects in the model.
+        image: (height, width), NaN where not measured.
+        points: (n, 2) columns (x, y) in pixels.
+        splits: number of divisions, 1 to MAX_SPLITS.
+        seed: of the divisions.
+        report: called with a fraction and a sentence before every extraction; may raise to stop.
+
+    Raises:
+        InputError: splits outside its range, fewer defects than MIN_DEFECTS, or a half without measured pixels.
+    """
+    require_enough_defects(len(points))
+    if isinstance(splits, bool) or not isinstance(splits, (int, np.integer)) or not 1 <= splits <= MAX_SPLITS:
+        raise InputError(f"splits must be a whole number from 1 to {MAX_SPLITS}, but it is {splits!r}.")
+    tell = report or (lambda fraction, message: None)
+
+    def pairs() -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        nearest = _nearest_defect(points, (image.shape[0], image.shape[1]))
+        rng = np.random.default_rng(seed)
+        for split in range(splits):
+            in_first = np.zeros(len(points), dtype=bool)
+            in_first[rng.permutation(len(points))[: len(points) // 2]] = True
+            kernels = []
+            for number, half in enumerate((in_first, ~in_first)):
+                tell((2 * split + number + 1) / (2 * splits + 1), f"Half {number + 1} of division {split + 1} of {splits}")
+                kernels.append(kernel_of(_seen_by(image, half[nearest])))
+            yield kernels[0], kernels[1]
+
+    return pairs()
+
+
+def require_enough_defects(count: int) -> None:
+    """Check that there are two defects a half.
+
+    Raises:
+        InputError: there are fewer.
+    """
+    if count < MIN_DEFECTS:
+        raise InputError(f"positions holds {count} defects; stability compares two halves of them, so at least {MIN_DEFECTS} are needed.")
+
+
+def _nearest_defect(points: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.intp]:
+    """Return the index of the closest defect of every pixel, (height, width)."""
+    y, x = np.indices(shape)
+    return np.asarray(cKDTree(points).query(np.stack([x.ravel(), y.ravel()], axis=1))[1], dtype=np.intp).reshape(shape)
+
+
+def _seen_by(image: NDArray[np.float32], own: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the image with the pixels of the other half unmeasured."""
+    seen = np.where(own, image, np.float32(np.nan))
+    if not np.isfinite(seen).any():
+        raise InputError("observation has no measured pixel close to one half of the defects; leave out those on unmeasured regions.")
+    return seen
+
+
+def _correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    first, second = one.astype(np.float64) - one.mean(dtype=np.float64), other.astype(np.float64) - other.mean(dtype=np.float64)
+    norm = float(np.linalg.norm(first) * np.linalg.norm(second))
+    return float(np.clip((first * second).sum() / norm, -1, 1)) if norm > 0 else 0.0
+
+
+def _judge(correlations: tuple[float, ...], image: NDArray[np.float32], estimate: KernelEstimate, seed: int) -> Assessment:
+    mean = float(np.mean(correlations))
+    full = 2 * mean / (1 + mean) if mean > 0 else 0.0
+    spread, left = (float(np.nanstd(values, dtype=np.float64)) for values in (image, estimate.residual))
+    neighbours = neighbour_correlation(estimate.residual)
+    white = left <= NEGLIGIBLE_RESIDUAL * spread or neighbours <= STRUCTURED_CORRELATION
+    at_defects = warn_about_defects(image, estimate.residual, estimate.positions, estimate.noise_sigma)
+    said = _residual_sentence(neighbours, white) if not (white and at_defects) else f"{_AWAY} {at_defects[0]}"
+    white = white and not at_defects
+    verdict = f"{_stability_sentence(mean, full)} {said}"
+    return Assessment(correlations, mean, full, neighbours, white, verdict, estimate.method, seed)
+
+
+_AWAY = "Away from the defects nothing structured is left in the residual."
+
+
+def _stability_sentence(mean: float, full: float) -> str:
+    numbers = f"(correlation {mean:.2f}; {full:.2f} for the full list)"
+    if full >= REPRODUCIBLE:
+        return f"Stable: two halves of the defects give the same kernel {numbers}."
+    if full >= ROUGH:
+        return f"Partly stable: the kernels of two halves of the defects agree roughly {numbers}; its details may be noise."
+    return (
+        f"Not stable: two halves of the defects give different kernels {numbers}; "
+        "it may be noise, or the positions may be wrong or belong to several kinds of defects."
+    )
+
+
+def _residual_sentence(neighbours: float, white: bool) -> str:
+    if white:
+        return f"Nothing structured is left in the residual (neighbouring pixels correlate by {neighbours:.2f})."
+    return (
+        f"The residual is structured (neighbouring pixels correlate by {neighbours:.2f}): "
+        "something in the map is not one kernel at the marked positions."
+    )

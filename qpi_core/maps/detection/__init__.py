@@ -1,0 +1,1 @@
+"""Finding defects in a map without knowing the kernel."""

@@ -1,0 +1,1 @@
+"""Files of other instruments: Aarhus, Createc, Gxsm, Nanosurf, RHK, WSxM."""

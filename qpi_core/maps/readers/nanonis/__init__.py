@@ -1,0 +1,1 @@
+"""Files of Nanonis: scans, multipass scans, grids and their energies."""

@@ -1,0 +1,1 @@
+"""Sessions of Omicron and Scienta Matrix."""

@@ -1,0 +1,1 @@
+"""Files of programs: Gwyddion, Igor, MATLAB, NumPy, HDF5."""

@@ -1,0 +1,1 @@
+"""What several readers need: limits, names, units, axes."""

@@ -1,0 +1,1 @@
+"""Maps in pictures, and in text as grids or as lists of points."""

@@ -1,0 +1,1 @@
+"""Kernels over wave vectors: spectra, rings, dispersions, lattices."""

@@ -1,0 +1,1 @@
+"""Estimates as files: arrays, pictures, tables, sessions, reports, scripts."""

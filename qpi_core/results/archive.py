@@ -1,0 +1,66 @@
+"""Everything about a result in one ZIP: arrays, pictures, tables, other programs' files, report, side-car and script."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+
+from qpi_core.estimates.estimate import KernelEstimate
+from qpi_core.qspace.view import QSpaceView
+from qpi_core.results.class_files import class_folders, class_sidecar_bytes, classes_again
+from qpi_core.results.figures.qspace import qspace_png
+from qpi_core.results.files import SIDECAR_NAME, ZIP_TIME, estimate_files, png_bytes
+from qpi_core.results.interchange import estimate_gwy, estimate_npz, kernel_csv, positions_csv
+from qpi_core.results.report import report_html
+from qpi_core.results.script import python_snippet
+
+
+def bundle_files(estimate: KernelEstimate, view: QSpaceView | None = None) -> dict[str, bytes]:
+    """Return all files of a result, name -> content: those of an extraction on the command line, and the other forms of the same.
+
+    A view in q-space adds `qspace.png` and its settings, and goes into the report.
+    """
+    files = estimate_files(estimate)
+    if estimate.uncertainty is not None:
+        files["uncertainty.png"] = png_bytes(estimate, "uncertainty")
+    files |= {"result.npz": estimate_npz(estimate), "kernel.csv": kernel_csv(estimate), "positions.csv": positions_csv(estimate)}
+    if estimate.pixel_size_nm is not None:  # Gwyddion needs a length
+        files["result.gwy"] = estimate_gwy(estimate)
+    if view is not None:
+        files["qspace.png"] = qspace_png(estimate, view)
+        files["qspace.json"] = (json.dumps(view.record(), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    files["report.html"] = report_html(estimate, view=view)
+    files["reproduce.py"] = python_snippet(estimate).encode()
+    return files
+
+
+def estimate_zip(estimate: KernelEstimate, view: QSpaceView | None = None) -> bytes:
+    """Return all files of a result as one ZIP; the same estimate and view give the same bytes."""
+    return _zip_bytes(bundle_files(estimate, view))
+
+
+def classes_zip(estimates: Mapping[str, KernelEstimate], warnings: tuple[str, ...] = (), view: QSpaceView | None = None) -> bytes:
+    """Return all files of a result with several classes of defects as one ZIP: a folder a class, and the side-car over all.
+
+    Args:
+        estimates: class -> estimate; each knows all defects by its provenance.
+        warnings: sentences on all classes together.
+        view: how the kernels are shown in q-space.
+    """
+    result = classes_again(estimates, warnings)
+    folders = class_folders(result)
+    files = {f"{folders[name]}/{file}": content for name, one in estimates.items() for file, content in bundle_files(one, view).items()}
+    return _zip_bytes(files | {SIDECAR_NAME: class_sidecar_bytes(result)})
+
+
+def _zip_bytes(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name, ZIP_TIME)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, content)
+    return buffer.getvalue()

@@ -1,0 +1,57 @@
+"""The picture of E(q): energy upwards, wave vector to the right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from qpi_core.base.errors import InputError
+from qpi_core.qspace.energy_map import EnergyMap
+from qpi_core.results.figures.pictures import UNMEASURED_COLOUR, PictureStyle, colour_scale, png_of
+
+_SIZE_INCHES = (5.6, 4.4)
+_BRIGHT_RINGS = 2
+"""Rings around q = 0 that set no colour limits: they hold the kernel's mean and outshine the rest."""
+
+
+def energy_map_png(
+    spectra: EnergyMap,
+    pixel_size_known: bool = True,
+    title: str = "E(q): ring average of |FFT|",
+    style: PictureStyle = PictureStyle(colour_map="magma"),  # noqa: B008 - frozen
+    metadata: Mapping[str, str] | None = None,
+) -> bytes:
+    """Draw E(q); layers without a kernel are grey, layers at an energy that occurs before are left out.
+
+    Raises:
+        InputError: fewer than two energies.
+    """
+    energies, order = np.unique(spectra.energies, return_index=True)
+    if len(energies) < 2:
+        raise InputError("a picture of E(q) needs at least two layers at different energies.")
+    rows = spectra.magnitude[order]
+    scale = colour_scale(rows[:, min(_BRIGHT_RINGS, rows.shape[1] - 1) :], style)
+    figure = Figure(figsize=_SIZE_INCHES, dpi=style.dots_per_inch, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_facecolor(UNMEASURED_COLOUR)
+    picture = axes.pcolormesh(
+        cell_edges(spectra.q), cell_edges(energies), np.ma.masked_invalid(rows), cmap=scale.name, vmin=scale.low, vmax=scale.high
+    )
+    axes.set_xlim(0, float(spectra.q[-1]))
+    axes.set_xlabel(f"q ({'rad/nm' if pixel_size_known else 'rad/px'}, 2π included)")
+    axes.set_ylabel("Bias V (mV)" if spectra.energies_known else "Layer")
+    axes.set_title(title.replace("$", r"\$"))
+    if style.colour_bar:
+        figure.colorbar(picture, ax=axes, fraction=0.046, pad=0.03)
+    return png_of(figure, style, metadata)
+
+
+def cell_edges(centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (n + 1,) borders halfway between ascending centres (n >= 2)."""
+    middle = (centres[1:] + centres[:-1]) / 2
+    return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])

@@ -1,0 +1,87 @@
+"""Layers on their way: a folder that takes each layer as soon as it is solved, so that a stopped run goes on."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qpi_core.base.errors import InputError
+from qpi_core.estimates.stack_estimate import LayerKernel
+from qpi_core.results.files import prepare_folder, write_atomically
+from qpi_core.results.stack_files import STACK_FILES, STACK_FORMAT, STACK_SIDECAR
+
+SETTINGS_NAME = "settings.json"
+_FOLDER = "layers"
+
+
+class LayerFolder:
+    """The folder of one stack's results, with its unfinished layers inside."""
+
+    def __init__(self, out: str | Path, settings: Mapping[str, Any]) -> None:
+        """Claim a folder for a run with these settings (strict JSON).
+
+        Raises:
+            InputError: the folder cannot be written, or holds something else or the results of other settings.
+        """
+        self.out = prepare_folder(out)
+        self.settings = dict(settings)
+        self._layers = self.out / _FOLDER
+        present = [name for name in (*STACK_FILES, _FOLDER) if (self.out / name).exists()]
+        if present and self._settings_found() != self.settings:
+            raise InputError(
+                f"the folder {self.out.name} holds {present[0]} of another map, other positions or other settings; give another folder."
+            )
+        if not self.finished and not present:
+            self._layers.mkdir()
+            write_atomically(self._layers / SETTINGS_NAME, json.dumps(self.settings).encode())
+
+    @property
+    def finished(self) -> bool:
+        """Say whether the results of these settings are there already."""
+        return (self.out / STACK_SIDECAR).exists()
+
+    def _settings_found(self) -> Any:
+        try:
+            if (self.out / STACK_SIDECAR).exists():
+                found = json.loads((self.out / STACK_SIDECAR).read_bytes())
+                return found["settings"] if found["format"] == STACK_FORMAT else None
+            return json.loads((self._layers / SETTINGS_NAME).read_bytes())
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def add(self, index: int, layer: LayerKernel) -> None:
+        """Write one layer, whole or not at all."""
+        about = json.dumps([layer.symmetry_order, layer.warnings])
+        numbers = np.array([layer.background, layer.noise_sigma])
+        buffer = io.BytesIO()
+        np.savez(buffer, kernel=layer.kernel, uncertainty=layer.uncertainty, numbers=numbers, about=np.array(about))
+        write_atomically(self._layers / f"{index:06d}.npz", buffer.getvalue())
+
+    def read(self, kernel_size: int) -> dict[int, LayerKernel]:
+        """Return the layers that are there; a file that is not whole counts as not there."""
+        found = {}
+        for path in sorted(self._layers.glob("[0-9]*.npz")):
+            try:
+                with np.load(path, allow_pickle=False) as file:
+                    order, warnings = json.loads(str(file["about"]))
+                    background, noise = (float(value) for value in file["numbers"])
+                    layer = LayerKernel(file["kernel"], file["uncertainty"], background, noise, order, tuple(warnings))
+                index = int(path.stem)
+            except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+                continue
+            if layer.kernel.shape == layer.uncertainty.shape == (kernel_size, kernel_size):
+                found[index] = layer
+        return found
+
+    def finish(self, files: Mapping[str, bytes]) -> None:
+        """Write the results, the side-car last, and remove the single layers."""
+        for name, content in files.items():
+            write_atomically(self.out / name, content)
+        shutil.rmtree(self._layers, ignore_errors=True)

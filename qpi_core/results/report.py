@@ -1,0 +1,177 @@
+"""A result as one HTML page: figures, numbers, warnings and how to make it again, in a single file.
+
+The page holds no script and asks for nothing from outside; its own policy forbids both. Every text is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from qpi_core.base.errors import InputError
+from qpi_core.base.units import unit_scale
+from qpi_core.estimates.estimate import KernelEstimate
+from qpi_core.qspace.view import QSpaceView
+from qpi_core.results.figures.pictures import PictureStyle
+from qpi_core.results.figures.qspace import qspace_png, view_metadata
+from qpi_core.results.files import png_bytes
+from qpi_core.results.script import python_snippet
+
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
+figure { display: inline-block; margin: 0 1rem 1rem 0; vertical-align: top; }
+img { max-width: 100%; background: #fff; border-radius: 4px; }
+table { border-collapse: collapse; margin-bottom: 1rem; }
+th, td { text-align: left; padding: 0.2rem 1.2rem 0.2rem 0; border-bottom: 1px solid #8886; font-variant-numeric: tabular-nums; }
+pre { overflow-x: auto; padding: 0.8rem; background: #8882; border-radius: 4px; font-size: 13px; }
+figcaption, .small { opacity: 0.75; font-size: 13px; }
+@media print {
+  :root { color-scheme: light; }
+  body { max-width: none; margin: 0; font-size: 10pt; }
+  figure, tr { break-inside: avoid; }
+  h2 { break-after: avoid; }
+  td, pre { overflow-wrap: anywhere; white-space: pre-wrap; }
+}
+"""
+_PICTURES = {
+    "kernel": ("Kernel", "The extracted pattern of a single defect, its centre at the origin."),
+    "uncertainty": ("Uncertainty", "One standard deviation of the kernel, pixel by pixel, in the same units."),
+    "fft": ("|FFT| of the kernel", "Magnitude of the kernel's Fourier transform; wave vectors with 2π included."),
+    "fit": ("Observation, reconstruction, residual", "The first two share their colours; the residual has the same span about 0."),
+}
+_RESOLUTION = 100
+_UNITS = {"_rad_per_nm": "rad/nm, 2π included", "_rad_per_px": "rad/px, 2π included", "_per_nm2": "1/nm²", "_per_px2": "1/px²"} | {
+    f"_{unit}": unit for unit in ("nm", "px", "rad")
+}
+
+
+def report_html(estimate: KernelEstimate, title: str = "", view: QSpaceView | None = None) -> bytes:
+    """Return a self-contained HTML page about an estimate, in UTF-8.
+
+    Args:
+        estimate: with its source in the provenance (see KernelEstimate.with_source), so that the page can name it.
+        title: heading of the page; "" names the map and the method.
+        view: a view in q-space whose pictures and settings are shown too, or None.
+    """
+    source: Mapping[str, Any] = estimate.provenance.get("input", {})
+    heading = title or f"Kernel of {source.get('name') or 'a map'}, method {estimate.method}"
+    parts = [
+        f"<h1>{escape(heading)}</h1>",
+        _warnings(estimate.warnings),
+        *(_figure(estimate, what) for what in _PICTURES if what != "uncertainty" or estimate.uncertainty is not None),
+        "" if view is None else _view_figure(estimate, view),
+        "<h2>Numbers</h2>",
+        _table(("Quantity", "Value", "Standard deviation"), _numbers(estimate, str(source.get("unit") or ""))),
+        "<h2>Where it comes from</h2>",
+        _table(("What", "Value"), _origin(estimate, source)),
+        "<h2>Python code that makes it again</h2>",
+        f"<pre>{escape(_code(estimate))}</pre>",
+        "<h2>Positions of the defects, in pixels</h2>",
+        f"<pre>{escape(_positions(estimate))}</pre>",
+    ]
+    page = (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(heading)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n" + "\n".join(parts) + "\n</body>\n</html>\n"
+    )
+    return page.encode("utf-8", "replace")
+
+
+def _warnings(sentences: Iterable[str]) -> str:
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+    return f"<h2>What to keep in mind</h2>\n<ul>{items}</ul>" if items else ""
+
+
+def _figure(estimate: KernelEstimate, what: str) -> str:
+    title, caption = _PICTURES[what]
+    colours = "magma" if what == "fft" else "auto"
+    return _img(png_bytes(estimate, what, PictureStyle(colours, dots_per_inch=_RESOLUTION)), title, caption)
+
+
+def _view_figure(estimate: KernelEstimate, view: QSpaceView) -> str:
+    settings = "; ".join(f"{name}: {value}" for name, value in view_metadata(view).items())
+    caption = f"The kernel in q-space; wave vectors with 2π included, circles: Bragg peaks, polygon: first Brillouin zone. {settings}."
+    return _img(qspace_png(estimate, view, PictureStyle(dots_per_inch=_RESOLUTION)), "q-space", caption)
+
+
+def _img(content: bytes, title: str, caption: str) -> str:
+    picture = base64.b64encode(content).decode("ascii")
+    return f'<figure><img alt="{escape(title)}" src="data:image/png;base64,{picture}"><figcaption>{escape(caption)}</figcaption></figure>'
+
+
+def _numbers(estimate: KernelEstimate, unit: str) -> list[tuple[str, str, str]]:
+    order = estimate.symmetry_order
+    symmetry = "not determined" if order is None else "isotropic" if order == 0 else f"{order}-fold"
+    rows = [("Rotational symmetry", symmetry, "")]
+    # Without a symmetry there is no probability of it.
+    told = {name: pair for name, pair in estimate.parameters.items() if name != "symmetry_probability" or order is not None}
+    rows += [(_titled(name), *_value_and_deviation(*pair)) for name, pair in told.items()]
+    rows += [
+        ("Noise, standard deviation", _amount(estimate.noise_sigma, unit), ""),
+        ("Background", _amount(estimate.background, unit), ""),
+        ("Defects", str(len(estimate.positions)), ""),
+        ("Kernel size", f"{estimate.kernel_size} px", ""),
+    ]
+    if estimate.uncertainty is not None:
+        rows.append(("Uncertainty of the kernel, rms", _amount(float(np.sqrt(np.mean(estimate.uncertainty**2))), unit), ""))
+    return rows
+
+
+def _amount(value: float, unit: str) -> str:
+    factor, written = unit_scale(value, unit)
+    return f"{value * factor:.4g} {written}".strip()
+
+
+def _titled(name: str) -> str:
+    """Return `Wave vector (rad/nm)` for `wave_vector_rad_per_nm`: the unit stands at a name's end."""
+    for ending, unit in _UNITS.items():
+        if name.endswith(ending):
+            return f"{name.removesuffix(ending).replace('_', ' ').capitalize()} ({unit})"
+    return name.replace("_", " ").capitalize()
+
+
+def _value_and_deviation(value: float, deviation: float) -> tuple[str, str]:
+    return f"{value:.6g}", f"{deviation:.2g}" if math.isfinite(deviation) and deviation > 0 else ""
+
+
+def _origin(estimate: KernelEstimate, source: Mapping[str, Any]) -> list[tuple[str, str]]:
+    pitch = estimate.pixel_size_nm
+    rows = [("Pixel size (dy, dx)", "not known" if pitch is None else f"{pitch[0]:.9g}, {pitch[1]:.9g} nm"), ("Method", estimate.method)]
+    classes = estimate.provenance.get("classes")
+    if classes:
+        together = ", ".join(dict.fromkeys(classes["classes"]))
+        rows.append(("Class of the defects", f"{classes['class']}, solved together with all of {together}"))
+    rows += [(name.replace("_", " "), _plain(value)) for name, value in source.items()]
+    for block in ("model", "versions"):
+        rows += [(f"{block}: {name}", _plain(value)) for name, value in (estimate.provenance.get(block) or {}).items()]
+    return rows
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _code(estimate: KernelEstimate) -> str:
+    try:
+        return python_snippet(estimate)
+    except InputError as error:
+        return f"# {error}"
+
+
+def _positions(estimate: KernelEstimate) -> str:
+    return "x_px,y_px\n" + "\n".join(f"{float(x)!r},{float(y)!r}" for x, y in estimate.positions)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    cells = "".join(f"<th>{escape(name)}</th>" for name in head)
+    lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{cells}</tr></thead><tbody>{lines}</tbody></table>"

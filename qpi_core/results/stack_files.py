@@ -1,0 +1,121 @@
+"""The files of a solved stack. Everything depends on the estimate alone, so the same estimate gives the same bytes."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.base.errors import InputError
+from qpi_core.base.provenance import json_ready
+from qpi_core.estimates.stack_estimate import StackEstimate
+from qpi_core.extraction.band import SYSTEMATIC_PART, Band
+from qpi_core.qspace.energy_map import energy_map
+from qpi_core.results.files import ZIP_TIME, npy_bytes
+
+STACK_SIDECAR = "stack.json"
+STACK_FORMAT = "qpi-kernel-stack"
+STACK_FILES = ("kernels.npy", "uncertainty.npy", "dispersion.csv", "energy-map.png", STACK_SIDECAR)
+"""Every name that a stack may have; those that do not apply are left out."""
+
+
+def stack_files(estimate: StackEstimate, band: Band, settings: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return all files of a stack, name -> content; the side-car comes last.
+
+    Args:
+        estimate: the solved stack.
+        band: its dispersion, as find_band gives it.
+        settings: strict-JSON values: where the stack came from and what was asked.
+    """
+    files = {"kernels.npy": npy_bytes(estimate.kernels)}
+    if np.isfinite(estimate.uncertainties).any():
+        files["uncertainty.npy"] = npy_bytes(estimate.uncertainties)
+    if band.track is not None:
+        files["dispersion.csv"] = dispersion_csv(band)
+    picture = energy_map_picture(estimate)
+    if picture is not None:
+        files["energy-map.png"] = picture
+    files[STACK_SIDECAR] = stack_sidecar(estimate, band, settings)
+    return files
+
+
+def dispersion_csv(band: Band) -> bytes:
+    """Return the rings as CSV: bias_mv, q_rad_per_nm, sigma_rad_per_nm; empty where a layer shows no ring.
+
+    Raises:
+        InputError: there are no rings.
+    """
+    if band.track is None:
+        raise InputError(band.problem)
+    lines = ["bias_mv,q_rad_per_nm,sigma_rad_per_nm"]
+    for energy, q, sigma in zip(band.track.bias_mv, band.track.q, band.track.q_deviation, strict=True):
+        lines.append(f"{energy:.9g},{q:.9g},{sigma:.9g}" if np.isfinite(q) else f"{energy:.9g},,")
+    return ("\n".join(lines) + "\n").encode()
+
+
+def energy_map_picture(estimate: StackEstimate) -> bytes | None:
+    """Return E(q) as PNG, or None where fewer than two layers have a kernel."""
+    if estimate.usable.sum() < 2:
+        return None
+    from qpi_core.results.figures.energy_map import energy_map_png
+
+    try:
+        return energy_map_png(energy_map(estimate.kernels, estimate.bias_mv, estimate.pixel_size_nm), estimate.pixel_size_nm is not None)
+    except InputError:  # all layers at one energy
+        return None
+
+
+def stack_sidecar(estimate: StackEstimate, band: Band, settings: Mapping[str, Any]) -> bytes:
+    """Return everything about a stack but its images, as strict JSON."""
+    fits = {name: asdict(fit) for name, fit in (("parabola", band.parabola), ("line", band.line)) if fit is not None}
+    # Which layers chose the symmetries is told by a run that solves them, not by one that only goes on from their files.
+    provenance = {name: value for name, value in estimate.provenance.items() if name != "pilots"}
+    content = {
+        "format": STACK_FORMAT,
+        "format_version": 1,
+        "settings": settings,
+        "method": estimate.method,
+        "pixel_size_nm": estimate.pixel_size_nm,
+        "bias_mv": estimate.bias_mv,
+        "done": estimate.done,
+        "noise_sigma": estimate.noise_sigma,
+        "background": estimate.background,
+        "symmetry_order": estimate.symmetry_order,
+        "warnings": estimate.warnings,
+        "notes": estimate.notes,
+        "dispersion": {**fits, "about_the_deviations": SYSTEMATIC_PART} if fits else {"problem": band.problem},
+        "positions_px": estimate.positions,
+        "weights": estimate.weights,
+        "provenance": provenance,
+    }
+    return (json.dumps(json_ready(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def stack_npz(estimate: StackEstimate, band: Band) -> bytes:
+    """Return all arrays of a stack as one NPZ file, without pickles; layers that were not computed hold NaN."""
+    track = band.track
+    blank = np.full(len(estimate.kernels), np.nan)
+    arrays: dict[str, NDArray[Any]] = {
+        "kernels": estimate.kernels,
+        "uncertainties": estimate.uncertainties,
+        "bias_mv": estimate.bias_mv,
+        "noise_sigma": estimate.noise_sigma,
+        "background": estimate.background,
+        "done": estimate.done,
+        "positions_px": estimate.positions,
+        "weights": estimate.weights,
+        "pixel_size_nm": np.array([np.nan, np.nan] if estimate.pixel_size_nm is None else estimate.pixel_size_nm),
+        "ring_q": blank if track is None else track.q,
+        "ring_q_deviation": blank if track is None else track.q_deviation,
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", ZIP_TIME), npy_bytes(array), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""How work is run: threads, devices, many items at once, progress."""

@@ -1,0 +1,1 @@
+"""Lists of defects between pixels instead of activation maps."""

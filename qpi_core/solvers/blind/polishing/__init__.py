@@ -1,0 +1,1 @@
+"""From a rough activation map to the one that explains the map best."""

@@ -1,0 +1,1 @@
+"""Rough activation maps to start a blind search from."""

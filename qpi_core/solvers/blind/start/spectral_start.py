@@ -1,0 +1,111 @@
+"""Kernels from the power spectrum alone, for maps so dense that nothing is skewed any more.
+
+Where many defects lie at random, the transform of the map is complex Gaussian noise of the variance v = K |A(q)|^2 + sigma^2, so the
+kernel's coefficients follow from Whittle's likelihood,
+
+    -log p = sum_q |Y(q)|^2 / v(q) + log v(q),
+
+up to what the power cannot tell: the sign, half a turn, and signs on either side of a zero. A kernel of n-fold symmetry that is
+centred on its defect leaves few such choices open, and random beginnings end in different ones; each is a start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+from scipy.optimize import minimize
+
+from qpi_core.solvers.blind.layers import Layers
+from qpi_core.solvers.blind.polishing.convolution import Convolution
+from qpi_core.solvers.blind.polishing.kernel_step import KernelFit, KernelStep, prior_root
+from qpi_core.solvers.blind.polishing.polish import cut, with_amplitudes
+from qpi_core.solvers.blind.polishing.score import Candidate
+from qpi_core.solvers.blind.polishing.sparse_activation import sparse_activation
+from qpi_core.solvers.blind.start.filter_bank import BankShape, FilterBank
+
+Array = NDArray[np.float64]
+
+_STEPS = 100
+_BEGINNING = 0.02
+"""Spread of the coefficients at the beginning: from near nothing the strongest waves grow first."""
+_TAPER = 0.15
+_ENVELOPE_PX, _RADIUS = 12.0, 28.0
+_ROUGH_VARIANCE, _ROUGH_THRESHOLD, _ROUGH_STEPS = 0.1, 2.0, 40
+"""A rough kernel leaves about so much of the map's variance unexplained."""
+
+
+class WhittleLikelihood:
+    """The likelihood of one layer's power for kernels of one bank."""
+
+    def __init__(self, bank: FilterBank, layer: NDArray[np.float32], measured: NDArray[np.bool_], noise: float) -> None:
+        """Take a layer of variance 1 (0 where not measured) and the variance of its noise."""
+        self.noise = max(noise, 1e-4)
+        self._root = prior_root(bank, _ENVELOPE_PX)
+        taper = np.outer(*(tukey(side, _TAPER) for side in layer.shape)) * measured
+        spectrum = fft.rfft2(layer.astype(np.float64) * taper)
+        rows, columns = fft.fftfreq(layer.shape[0]), fft.rfftfreq(layer.shape[1])
+        # One half of the plane holds all of a real map; of its own edge columns both halves are there, which only weighs them double.
+        kept = np.hypot(rows[:, None], columns) > 0
+        self.power = (np.abs(spectrum) ** 2 / np.sum(taper**2))[kept]
+        places = np.arange(-bank.half, bank.half + 1)
+        across = np.exp(-2j * np.pi * np.outer(places, columns))
+        down = np.exp(-2j * np.pi * np.outer(rows, places))
+        self._transforms = (self._root.T @ (down @ bank.filters @ across)[:, kept]).astype(np.complex128)
+        self._real, self._imaginary = np.ascontiguousarray(self._transforms.real), np.ascontiguousarray(self._transforms.imag)
+
+    def maximise(self, rng: np.random.Generator) -> tuple[Array, float]:
+        """Return the bank's coefficients at a maximum that a random beginning leads to, and the log likelihood there."""
+        beginning = _BEGINNING * rng.standard_normal(len(self._transforms))
+        found = minimize(self._value_and_slope, beginning, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS})
+        return self._root @ found.x, -float(found.fun)
+
+    def _value_and_slope(self, coefficients: Array) -> tuple[float, Array]:
+        real, imaginary = coefficients @ self._real, coefficients @ self._imaginary
+        variance = real**2 + imaginary**2 + self.noise
+        value = float(np.sum(self.power / variance + np.log(variance))) + 0.5 * float(coefficients @ coefficients)
+        slope = (1 - self.power / variance) / variance
+        return value, 2 * (self._real @ (slope * real) + self._imaginary @ (slope * imaginary)) + coefficients
+
+
+def tukey(side: int, share: float) -> Array:
+    """Return a window of ones whose ends, a share of it on each side, fall off as a cosine."""
+    distance = (np.minimum(np.arange(side), np.arange(side)[::-1]) + 0.5) / (share * side)
+    return np.asarray(0.5 - 0.5 * np.cos(np.pi * np.minimum(distance, 1)))
+
+
+class SpectralStarts:
+    """Starts for one order of symmetry from the power spectrum of the layer that shows most above its noise."""
+
+    def __init__(self, layers: Layers, order: int, step: KernelStep) -> None:
+        """Prepare the likelihood."""
+        self.layers, self.step = layers, step
+        self._clearest = int(np.argmin(layers.noise))
+        self._bank = FilterBank(BankShape(order, min(_RADIUS, step.bank.bank.radius), 1.0, 1), layers.shape)
+        layer, noise = layers.values[self._clearest], float(layers.noise[self._clearest])
+        self._likelihood = WhittleLikelihood(self._bank, layer, layers.measured, noise)
+
+    def draw(self, rng: np.random.Generator, most: int, count: int) -> Iterator[Candidate]:
+        """Yield scored candidates of so many random beginnings, every one with both signs, and where it is another kernel half a turn."""
+        order = self._bank.bank.symmetry_order
+        for _ in range(count):
+            kernel = self._bank.kernel(self._likelihood.maximise(rng)[0]).astype(np.float32)
+            turned = (kernel, kernel[::-1, ::-1]) if order % 2 else (kernel,)
+            for version in (sign * one for one in turned for sign in (np.float32(1), np.float32(-1))):
+                candidate = self._candidate(version, most)
+                if candidate is not None:
+                    yield candidate
+
+    def _candidate(self, kernel: NDArray[np.float32], most: int) -> Candidate | None:
+        """Return the candidate that a rough kernel of the clearest layer leads to."""
+        one = slice(self._clearest, self._clearest + 1)
+        nothing = np.zeros(self.layers.shape, dtype=np.float32)
+        rough = KernelFit(kernel[None], nothing[None], np.zeros(1), np.array([_ROUGH_VARIANCE]), 0.0, np.zeros(1), ())
+        values = self.layers.values[one] / np.float32(np.sqrt(_ROUGH_VARIANCE))
+        found = sparse_activation(Convolution(rough, self.layers.measured), values, nothing, _ROUGH_THRESHOLD, _ROUGH_STEPS)
+        if not found.any():
+            return None
+        fit = self.step.solve(found)
+        return cut(with_amplitudes(Candidate(self.step, found, fit, -np.inf), 1, 25, 3.0), most)

@@ -1,0 +1,220 @@
+"""From a harmonic model to the answer: kernel, honest error bars, symmetry, parameters, and what the data do not say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.estimates.solution import KernelSolution
+from qpi_core.solvers.harmonic.equations.basis import design_tiles, take_samples
+from qpi_core.solvers.harmonic.equations.evidence import evaluate
+from qpi_core.solvers.harmonic.equations.normal_equations import accumulate_equations
+from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
+from qpi_core.solvers.harmonic.orders.selection import Selection
+from qpi_core.solvers.harmonic.posterior import (
+    Laplace,
+    Renderer,
+    kernel_deviation,
+    laplace,
+    local_amplitude,
+    representation_error,
+    with_deviation,
+)
+from qpi_core.solvers.harmonic.search import SHARED
+from qpi_core.solvers.harmonic.stretch import (
+    stretch_deviation,
+)
+
+Array = NDArray[np.float64]
+
+_PULL = 0.08
+"""Error that the floor under the noise variance makes by its pull on the profiles, in units of the deviation that it claims (measured)."""
+
+
+def harmonic_solution(
+    model: HarmonicModel, size: int, pitch: tuple[float, float] | None, count: int, position_variance: Array | None = None
+) -> KernelSolution:
+    """Return the answer of a model: a kernel of `size` px, parameters in nm where the pitch (dy, dx) is known; count defects.
+
+    position_variance, (size, size), is what every pixel owes to positions that are not known (joint_positions); None: all are.
+    """
+    nodes, fit = model.splines.nodes, model.fit
+    orders = fit.hyperparameters.orders
+    wide = _wide_kernel(model, fit.evidence.profiles, size)
+    start = len(wide) // 2 - size // 2
+    kernel = wide[start : start + size, start : start + size]
+    spread = laplace(model.equations, nodes, fit, model.floor)
+    window = Renderer(model.frame.grid(size), model.splines, orders)
+    own = kernel_deviation(model.equations, nodes, fit, spread, window)
+    if model.stretch is not None:
+        own = np.hypot(own, stretch_deviation(model.stretch, model.frame.grid(size), model.splines, fit))
+    if position_variance is not None:
+        own = np.sqrt(own**2 + position_variance)
+    deviation = _honest_deviation(model, own, wide)
+    symmetry, probability = _symmetry(model.selection, model.stretch is not None)
+    gain = pattern_gain(model)
+    parameters = {"symmetry_probability": (probability, 0.0), **_parameters(model, spread, pitch)}
+    details: dict[str, float | int | str] = {
+        "profiles": fit.hyperparameters.mixing_kind,
+        "angular_orders": ",".join(str(order) for order in orders),
+        "residual_excess": model.excess,
+        "radius_px": model.splines.radius,
+        "log_evidence_over_noise": gain,
+        **{f"log_evidence_symmetry_{order}": score for order, score in model.selection.scores.items()},
+    }
+    return KernelSolution(
+        kernel=kernel.astype(np.float32),
+        wide_kernel=wide.astype(np.float32),
+        background=model.equations.background(fit.evidence.profiles),
+        noise_sigma=float(np.sqrt(max(fit.evidence.variance - model.floor, 0.0))),
+        uncertainty=deviation.astype(np.float32),
+        symmetry_order=symmetry if gain > LEAST_GAIN else None,
+        parameters=parameters,
+        warnings=_warnings(model, gain, symmetry, probability, count),
+        details=details,
+    )
+
+
+def _honest_deviation(model: HarmonicModel, deviation: Array, wide: Array) -> Array:
+    """Return the posterior deviation, (k, k), with what the model itself leaves out.
+
+    Where the residual is not white, its power in the kernel's own patterns is the noise that counts. Without noise, the floor under
+    the noise variance counts no longer, but the error of the radial splines on the wave that was found does.
+    """
+    radial, left = model.fit.hyperparameters.radial, model.equations.squared_residual(model.fit.evidence.profiles)
+    variance = max(left / model.equations.pixels, _PULL**2 * model.floor)
+    # Other kernels than a single endless wave need the floor: it also stands for what their model leaves out.
+    point = model.fit.hyperparameters
+    single = point.mixing_kind == SHARED and point.periodic
+    share = variance / (variance + model.floor) if single else 1.0
+    fastest = float(radial.wavenumbers.max()) + float(np.exp(-radial.log_coherence))
+    missed = representation_error(model.splines, min(fastest, 0.95 * np.pi / model.splines.step)) * np.sqrt(radial.oscillating_share)
+    start, size = len(wide) // 2 - len(deviation) // 2, len(deviation)
+    amplitude = local_amplitude(wide)[start : start + size, start : start + size]
+    return np.asarray(np.sqrt(share * model.excess * deviation**2 + (missed * amplitude) ** 2))
+
+
+def kernel_without(
+    model: HarmonicModel, values: NDArray[np.float32], positions: Array, weights: Array, size: int, held: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Return the model's kernel, (K, K) with K >= size, as it would be without some pixels, its hyperparameters kept.
+
+    Args:
+        model: of this map and these defects.
+        values, positions, weights, size: as for fit_harmonics.
+        held: (height, width), the pixels that take no part.
+    """
+    samples = take_samples(np.where(held, np.float32(np.nan), values), positions, weights, model.aspect, stretch=model.frame.stretch)
+    point = model.fit.hyperparameters
+    equations = accumulate_equations(samples, model.splines, point.orders, model.equations.subspace)
+    evidence = evaluate(equations, model.splines.nodes, point.radial, point.mixing(), model.floor)
+    return _wide_kernel(model, evidence.profiles, size).astype(np.float32)
+
+
+def _wide_kernel(model: HarmonicModel, profiles: Array, size: int) -> Array:
+    """Return the kernel on a window that holds all of the splines, and size px."""
+    half = max(model.frame.reach(model.splines.radius), size // 2)
+    return Renderer(model.frame.grid(2 * half + 1), model.splines, model.fit.hyperparameters.orders)(profiles)
+
+
+def with_superposition(solution: KernelSolution, model: HarmonicModel, positions: Array, values: NDArray[np.float32]) -> KernelSolution:
+    """Return the solution with the exact A*M where a defect lies between the pixels."""
+    if not np.any(positions != np.round(positions)):
+        return solution
+    return replace(solution, superposition=superposition(model, (values.shape[0], values.shape[1])))
+
+
+def superposition(model: HarmonicModel, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return A*M at the measured pixels with every profile evaluated at the true offsets, (height, width); zero elsewhere."""
+    image = np.zeros(shape, dtype=np.float32)
+    coefficients = model.fit.evidence.profiles @ model.splines.interpolation.T
+    samples = model.samples
+    rows, columns = model.frame.indices(samples)
+    for part, design in design_tiles(samples, model.splines, model.fit.hyperparameters.orders):
+        image[rows[part], columns[part]] = np.einsum("apk,ak->p", design, coefficients)
+    return image
+
+
+def _symmetry(selection: Selection, stretched: bool) -> tuple[int | None, float]:
+    """Return the most probable symmetry order with its probability; None for no symmetry, or when nothing is probable.
+
+    Of the symmetry of a pattern that was stretched half a turn is left, and that only where the order is even.
+    """
+    probabilities = selection.probabilities()
+    if stretched:
+        even = sum(share for order, share in probabilities.items() if order % 2 == 0)
+        return (2, even) if even >= 0.5 else (None, 1 - even)
+    order = next(iter(selection.scores))
+    probability = probabilities[order]
+    return (None if order == 1 or probability < 0.5 else order), probability
+
+
+def _parameters(model: HarmonicModel, spread: Laplace, pitch: tuple[float, float] | None) -> dict[str, tuple[float, float]]:
+    """Return wave vector (2 B of Eq. 7), decay (c of Eq. 7), coherence length, orientation and contrast with deviations."""
+    point = model.fit.hyperparameters
+    unit = 1.0 if pitch is None else float(np.sqrt(pitch[0] * pitch[1]))
+    length = "px" if pitch is None else "nm"
+    found = {}
+    if model.stretch is not None:
+        found["stretch_ratio"], found["stretch_direction_rad"] = model.stretch.ratio, model.stretch.direction
+    for wave in range(point.waves):
+        name = f"wave_vector_rad_per_{length}" if wave == 0 else f"wave_vector_{wave + 1}_rad_per_{length}"
+        found[name] = with_deviation(lambda v, k=2 + wave: float(v[k]) / unit, point, spread.covariance)  # type: ignore[misc]
+    found[f"decay_per_{length}2"] = with_deviation(lambda v: float(np.exp(v[0])) / unit**2, point, spread.covariance)
+    if not point.periodic:
+        found[f"coherence_length_{length}"] = with_deviation(lambda v: float(np.exp(v[1])) * unit, point, spread.covariance)
+    # Angles of a stretched pattern are not those on the map.
+    if len(point.orders) > 1 and point.mixing_kind == SHARED and model.stretch is None:
+        order = point.orders[1]
+        reference = _angle(point.mixing()[:, 0])
+
+        def orientation(vector: Array) -> float:
+            turn = _angle(replace(point, vector=vector).mixing()[:, 0]) - reference
+            return float(reference + np.angle(np.exp(1j * turn))) / order
+
+        value, deviation = with_deviation(orientation, point, spread.covariance)
+        found["orientation_rad"] = (value % (2 * np.pi / order), deviation)
+
+        def contrast(vector: Array) -> float:
+            mixing = replace(point, vector=vector).mixing()[:, 0]
+            return float(np.hypot(mixing[1], mixing[2]) / abs(mixing[0]))
+
+        found["angular_contrast"] = with_deviation(contrast, point, spread.covariance)
+    return found
+
+
+def _angle(mixing: Array) -> float:
+    """Return the phase of the first anisotropic order relative to the isotropic part."""
+    sign = -1.0 if mixing[0] < 0 else 1.0
+    return float(np.arctan2(sign * mixing[2], sign * mixing[1]))
+
+
+def _warnings(model: HarmonicModel, gain: float, symmetry: int | None, probability: float, count: int) -> tuple[str, ...]:
+    found = []
+    if gain < LEAST_GAIN:
+        found.append("The map shows no pattern that repeats at the given positions; the kernel is not determined by the data.")
+    elif probability < 0.95:
+        found.append(f"The data do not decide the kernel's symmetry: the most probable order has a probability of {probability:.2f}.")
+    elif symmetry is None and model.stretch is None:
+        found.append("The kernel has no rotational symmetry; it was solved with all low angular orders.")
+    if model.excess > 1:
+        found.append(
+            "The residual still holds structure around the defects: positions may be off, defects missing or of several kinds; "
+            "the uncertainty was widened accordingly."
+        )
+    if model.stretch is not None:
+        ratio, angle = model.stretch.ratio[0], float(np.degrees(model.stretch.direction[0]))
+        found.append(
+            f"The kernel is a symmetric pattern that is {ratio:.3f} times as long along {angle:.0f} degrees (from x towards y) as across: "
+            "an elliptic contour, a strained crystal or a sheared image. Wave vectors and lengths are geometric means over the directions."
+        )
+    if count == 1:
+        found.append("Only one defect was given: the kernel cannot be told from other features around that defect.")
+    positions = model.samples.positions
+    if len(np.unique(np.round(positions, 3), axis=0)) < count:
+        found.append("Some defects lie at the same position; they act as one of their summed amplitude.")
+    if model.equations.pixels < 4 * model.splines.count:
+        found.append(f"Only {model.equations.pixels} measured pixels: the kernel rests mostly on the assumption that it is smooth.")
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""The linear problem of the harmonic solver: basis, normal equations, evidence."""

@@ -1,0 +1,1 @@
+"""All layers of an energy stack solved together."""

@@ -1,0 +1,47 @@
+"""Defects that are not all alike, as random effects of a map: strengths of their own, cores of their own.
+
+With the kernel's pattern t_j(p) = A(p - r_j), strengths w_j (1 + a_j) add w_j a_j t_j, and cores add spots s(p - r_j) with heights of
+their own. Both are columns with one variance each, so the marginal likelihood prices them against a background and against each other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines
+from qpi_core.solvers.harmonic.equations.slopes import kernel_with_slopes
+from qpi_core.solvers.harmonic.search import Fit
+
+Array = NDArray[np.float64]
+
+CORE_RADII_PX = (0.9, 1.8)
+"""Standard deviations of the two spots that stand for a core."""
+_MOST_COLUMNS = 400
+
+
+def strength_columns(samples: MapSamples, splines: RadialSplines, fit: Fit) -> Array:
+    """Return (pixels, n) how the map depends on the logarithm of each defect's strength, the common factor (the kernel's) taken out."""
+    columns = np.zeros((samples.values.size, len(samples.positions)))
+    for part in samples.tiles:
+        dx = samples.x[part, None] - samples.positions[:, 0]
+        dy = samples.y[part, None] - samples.positions[:, 1]
+        pattern, _, _ = kernel_with_slopes(splines, fit.hyperparameters.orders, fit.evidence.profiles, dx, dy)
+        columns[part] = pattern * (np.hypot(dx, dy) <= splines.radius)
+    power = samples.weights / np.sqrt(float(samples.weights @ samples.weights))
+    return np.asarray(columns - np.outer(columns @ power, power))
+
+
+def core_columns(samples: MapSamples) -> Array:
+    """Return (pixels, 2 n) spots of two sizes at every defect."""
+    parts = []
+    for radius in CORE_RADII_PX:
+        dx = samples.x[:, None] - samples.positions[:, 0]
+        dy = samples.y[:, None] - samples.positions[:, 1]
+        parts.append(np.exp(-0.5 * (dx**2 + dy**2) / radius**2))
+    return np.concatenate(parts, axis=1)
+
+
+def may_be_unequal(count: int) -> bool:
+    """Say whether there are enough defects to tell their spread, and not more than the algebra has room for."""
+    return count >= 3 and 3 * count <= _MOST_COLUMNS

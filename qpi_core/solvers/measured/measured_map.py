@@ -1,0 +1,258 @@
+"""A map as it was measured: its noise model, the list of defects under it, and what each part of the map is.
+
+The list is judged under the noise model: coloured noise is no sign of a wrong list. Where it contradicts the map all the same, it is
+repaired on the map without its long waves (a model that may follow every grain of the map would also follow a wrong list), the noise
+model is made afresh for the repaired list, and the evidence of both decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.noise.components import Components, MixedModel, evaluate_components
+from qpi_core.noise.model import CORES, LATTICE, LONG_PX, ROWS, SMOOTH, STREAKS, MapNoise, stationary_parameters
+from qpi_core.noise.selection import TERMS, SelectionOptions, score_white_noise
+from qpi_core.noise.stationary import StationaryCovariance, StationaryParameters
+from qpi_core.runtime.progress import no_progress
+from qpi_core.solvers.harmonic.answer import superposition
+from qpi_core.solvers.harmonic.model import HarmonicModel
+from qpi_core.solvers.harmonic.orders.selection import log_evidence
+from qpi_core.solvers.harmonic.problem import HarmonicProblem
+from qpi_core.solvers.harmonic.search import SHARED
+from qpi_core.solvers.harmonic.start import HarmonicStart
+from qpi_core.solvers.measured import noise_search as harmonic_noise
+from qpi_core.solvers.measured.noise_search import NoisyStart, chances_of_white_noise, find_noise
+from qpi_core.solvers.positions.catalogue_check import Suspicion, is_taken_as_given, suspect_list
+from qpi_core.solvers.positions.catalogue_repair import DECISIVE
+from qpi_core.solvers.positions.selection import ListedFit, fit_with_list
+
+Array = NDArray[np.float64]
+
+_DIFFERENCE = 1e-2
+_NO_FAULT_OF_KERNEL_OR_LIST = {"background 16": 1e-25, "rows": 1e-100, harmonic_noise.LATTICE: 0.5}
+"""Terms of the score test that errors of kernel and list hardly feed, and the probabilities below which they are none (measured, 22 maps
+of 11 kinds: 1e-20 or more and 1e-60 or more where clicks are off or kernels one-sided; below 1e-80 with a background, 1e-270 with rows)."""
+STRONG, WEAK = 0.5, 0.05
+"""Standard deviation of a background, in units of the signal's, from which on a list can only be repaired without it, and below which it
+does no harm."""
+
+
+@dataclass(frozen=True)
+class ExplainedMap:
+    """A map under its noise model.
+
+    Attributes:
+        cleaned: (height, width) the map without lattice, long waves and rows, NaN where not measured or an outlier.
+        listed: the list that explains it, with the harmonic model under the noise model.
+        noise: everything else.
+        evidence: log marginal likelihood of the map, the price of all parameters taken off.
+    """
+
+    cleaned: NDArray[np.float32]
+    listed: ListedFit
+    noise: MapNoise
+    evidence: float
+
+    def may_be_the_kernel(self, share: float) -> bool:
+        """Say whether what was found besides the kernel is no more than a kernel of another shape could leave, too.
+
+        That is: the background varies by less than this share of what the kernel's pattern does.
+        """
+        return float(self.noise.removable().std()) < share * self.noise.signal
+
+
+def explain_map(
+    problem: HarmonicProblem,
+    positions: Array,
+    weights: Array,
+    begun: HarmonicStart | None = None,
+    mend_list: bool = True,
+    report: Callable[[float, str], None] | None = None,
+) -> ExplainedMap | None:
+    """Return the map explained by kernel, defects, background and noise; None where white noise explains all but the kernel.
+
+    Args:
+        problem: the map.
+        positions, weights: of the list as given.
+        begun: first stage under white noise, where it was made already.
+        mend_list: repair a list that the map contradicts; else it is taken as it is.
+        report: progress, called between the steps; what it raises stops the work.
+    """
+    tell = report if report is not None else no_progress
+    begun = problem.start(positions, weights) if begun is None else begun
+    pixels = begun.samples.values.size
+    white = log_evidence(begun.selection.best, pixels)
+    tell(0.1, "Looking for background and coloured noise")
+    noisy = find_noise(problem, positions, weights, begun)
+    if noisy is None:
+        return None
+    tell(0.5, "Solving for the kernel under the noise model")
+    found = _explained(problem, positions, noisy, white)
+    if mend_list and not is_taken_as_given(problem.values, positions):
+        tell(0.7, "Comparing the list of defects with the map")
+        mended = _with_a_right_list(problem, ListedFit(positions, weights, begun, found.listed.model, None), found, noisy, white)
+        if mended is not found:
+            return mended
+    if found.may_be_the_kernel(STRONG) and _worth(problem.fit(positions, weights, begun)) > found.evidence:
+        return None
+    return found
+
+
+def explained_by_white_noise(
+    problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart
+) -> tuple[ListedFit, ...] | None:
+    """Return the fits of another kernel or another list where these alone explain a map that the first stage did not.
+
+    Kernels of another shape, and defects that are a little off, leave patterns with the grain of the kernel, which a noise model could
+    take up, but hardly any long waves, offset rows or lattice. So where these are weak, kernel and list are looked at first. None:
+    they are not weak, nothing needed explaining, or something is left.
+    """
+    chances = chances_of_white_noise(problem, positions, weights, begun)
+    limit = SelectionOptions().probability
+    strong = any(chances.get(name, 1.0) < least for name, least in _NO_FAULT_OF_KERNEL_OR_LIST.items())
+    if strong or not any(chance < limit for chance in chances.values()):
+        return None
+    fits = fit_with_list(problem.values, positions, problem.kernel_size, weights, problem.pixel_size_nm, begun)
+    model = fits[-1].model
+    left = np.asarray(problem.values - superposition(model, (problem.values.shape[0], problem.values.shape[1])), dtype=np.float64)
+    mixed = MixedModel(problem.values.astype(np.float64), (), model.aspect, model.floor)
+    variance = model.fit.evidence.variance
+    after = score_white_noise(mixed, left - float(np.nanmean(left)), variance, SelectionOptions())
+    # Independent profiles of many orders follow almost anything around the defects: there the evidence has to decide (explain_map).
+    simple = model.excess == 1.0 and model.fit.hyperparameters.mixing_kind == SHARED
+    return fits if simple and min(after.values()) > limit else None
+
+
+def _with_a_right_list(
+    problem: HarmonicProblem, given: ListedFit, found: ExplainedMap, noisy: NoisyStart, white: float
+) -> ExplainedMap | None:
+    """Return the map explained by the list as given, or by a repaired one that is decidedly better; None where that leaves white noise.
+
+    The list is repaired on the map as it is, unless its background is strong, and on the map without it.
+    """
+    positions, own = given.positions, noisy.start.samples.weights
+    first = replace(problem, values=noisy.values).simple_fit(positions, own, noisy.start)
+    suspicion, _ = suspect_list(found.cleaned, first, positions, own)
+    if suspicion is Suspicion.NONE:
+        return found
+    removed = float(found.noise.removable().std())
+    best: ExplainedMap | None = found
+    evidence = found.evidence + DECISIVE
+    for values, weights, tried in (
+        (problem.values, given.weights, removed < STRONG * found.noise.signal),
+        (found.cleaned, own, removed > WEAK * found.noise.signal),
+    ):
+        if not tried or best is None:
+            continue
+        repaired = fit_with_list(values, positions, problem.kernel_size, weights, problem.pixel_size_nm)[-1]
+        if repaired.repair is None:
+            continue
+        start, price = problem.start(repaired.positions, repaired.weights), repaired.repair.price
+        again = find_noise(problem, repaired.positions, repaired.weights, start)
+        if again is None:
+            plain = log_evidence(start.selection.best, start.samples.values.size) - price
+            if plain > evidence:
+                best, evidence = None, plain
+            continue
+        other = _explained(problem, repaired.positions, again, white)
+        if other.evidence - price > evidence:
+            best, evidence = replace(other, listed=replace(other.listed, repair=repaired.repair)), other.evidence - price
+    return best
+
+
+def _worth(model: HarmonicModel) -> float:
+    """Return the log evidence of a model under white noise, less the price of the two numbers of a stretch."""
+    pixels = model.equations.pixels
+    return log_evidence(model.fit, pixels) - (float(np.log(pixels)) if model.stretch is not None else 0.0)
+
+
+def _explained(problem: HarmonicProblem, positions: Array, noisy: NoisyStart, white: float) -> ExplainedMap:
+    weights = noisy.start.samples.weights
+    model = replace(problem, values=noisy.values).fit(positions, weights, noisy.start)
+    shape = (problem.values.shape[0], problem.values.shape[1])
+    kernel_part = superposition(model, shape).astype(np.float64)
+    noise = _described(problem, noisy, model, kernel_part, white)
+    cleaned = np.asarray(noisy.values - noise.removable(), dtype=np.float32)
+    # The first stage's fit was refined since, under the same noise.
+    evidence = (
+        noisy.evidence + log_evidence(model.fit, model.equations.pixels) - log_evidence(noisy.start.selection.best, model.equations.pixels)
+    )
+    return ExplainedMap(cleaned, ListedFit(positions, weights, noisy.start, model, None), noise, evidence)
+
+
+def _described(problem: HarmonicProblem, noisy: NoisyStart, model: HarmonicModel, kernel_part: Array, white: float) -> MapNoise:
+    """Return the posterior means of all parts for the kernel as it was found, and the parameters with their errors."""
+    names, columns, strengths = noisy.effects.names, noisy.effects.columns, noisy.noise.strengths[1:]
+    measured = np.isfinite(noisy.values)
+    left = np.where(measured, noisy.values - kernel_part, np.nan)
+    # The strengths are in the weights already.
+    kept = [k for k, name in enumerate(names) if name != harmonic_noise.STRENGTHS and strengths[k] > 0]
+    mixed = MixedModel(left, tuple(columns[k] for k in kept), model.aspect, model.floor)
+    parameters = noisy.noise.parameters
+    found = evaluate_components(mixed, parameters, tuple(strengths[k] for k in kept))
+    parts = _parts(mixed, parameters, found, model.aspect)
+    for k, effects in zip(kept, found.effects, strict=True):
+        parts[CORES if names[k] == harmonic_noise.CORES else LATTICE] = columns[k] @ effects
+    variance = model.fit.evidence.variance
+    pitch = problem.pixel_size_nm
+    unit = None if pitch is None else float(np.sqrt(pitch[0] * pitch[1]))
+    numbers = stationary_parameters(parameters, _log_covariance(mixed, parameters, strengths, kept), variance, unit)
+    numbers["white_noise_sigma"] = (float(np.sqrt(variance)), float(np.sqrt(variance / (2 * mixed.pixels))))
+    unequal, used = noisy.strength(harmonic_noise.STRENGTHS) > 0, model.samples.weights
+    spread = float(np.std(used) / np.mean(np.abs(used))) if unequal else 0.0
+    lengths = {"background": (SMOOTH, parameters.background_length), "streak": (STREAKS, parameters.streak_length)}
+    short = [f"{name}_length" for name, (part, _) in lengths.items() if part not in parts and f"{name}_sigma" in numbers]
+    return MapNoise(
+        parts=parts,
+        parameters=numbers,
+        strength_spread=spread,
+        outliers=np.isfinite(problem.values) & ~measured,
+        whitened_residual=found.scaled_residual / np.sqrt(found.variance),
+        log_evidence_gain=noisy.evidence - white,
+        signal=float(kernel_part[measured].std()),
+        constant=found.background,
+        waves=noisy.waves,
+        pixel_size_nm=pitch,
+        short=short[0] if short else None,
+    )
+
+
+def _parts(mixed: MixedModel, parameters: StationaryParameters, found: Components, aspect: tuple[float, float]) -> dict[str, Array]:
+    """Return the posterior means of the stationary terms that are long enough to be background."""
+    covariance = StationaryCovariance((mixed.values.shape[0], mixed.values.shape[1]), parameters, aspect)
+    image = found.scaled_residual[..., None]
+    parts: dict[str, Array] = {}
+    if parameters.background > 0 and parameters.background_length >= LONG_PX:
+        parts[SMOOTH] = covariance.part("background", image)[..., 0]
+    if parameters.rows > 0:
+        parts[ROWS] = np.array(covariance.part("rows", image)[..., 0])
+    if parameters.streaks > 0 and parameters.streak_length >= LONG_PX:
+        parts[STREAKS] = covariance.part("streaks", image)[..., 0]
+    return parts
+
+
+def _log_covariance(mixed: MixedModel, parameters: StationaryParameters, strengths: tuple[float, ...], kept: list[int]) -> Array:
+    """Return the covariance of the logarithms of the stationary parameters in use (Laplace), (5, 5)."""
+    names = StationaryParameters.names()
+    terms = [needed for needed in TERMS.values() if getattr(parameters, needed[0]) > 0]
+    used = [names.index(name) for needed in terms for name in needed]
+    covariance = np.zeros((len(names), len(names)))
+    if not used:
+        return covariance
+    own = tuple(strengths[k] for k in kept)
+    rows = []
+    for k in used:
+        sides = []
+        for sign in (1, -1):
+            moved = replace(parameters, **{names[k]: getattr(parameters, names[k]) * float(np.exp(sign * _DIFFERENCE))})
+            sides.append(evaluate_components(mixed, moved, own).gradient[used])
+        rows.append((sides[0] - sides[1]) / (2 * _DIFFERENCE))
+    hessian = 0.5 * (np.array(rows) + np.array(rows).T)
+    values, vectors = np.linalg.eigh(hessian)
+    # What the map leaves open is known to an order of magnitude at best.
+    covariance[np.ix_(used, used)] = (vectors / np.maximum(values, 0.2)) @ vectors.T
+    return covariance

@@ -1,0 +1,337 @@
+"""Kernel, defects and noise model together: the harmonic solver on a map as it is measured.
+
+The kernel and everything else are found in turn. For given hyperparameters the kernel's prior is one more random effect of the map, so
+the rest is a problem of variance components (see qpi_core.noise): background and coloured noise, lattice waves, strengths and cores of
+the defects. For a given noise model the map is whitened, and everything that the harmonic solver knows holds. Each alone would take
+the other's share: so the first fit distrusts long waves and whole rows, and the marginal likelihood of the whole map, the price of all
+parameters included, decides which of the fits is believed. Score tests say beforehand whether there is anything to look for, so a map
+of white noise is left to the plain solver.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from scipy.stats import binom
+
+from qpi_core.diagnostics.identifiability import may_be_modelled
+from qpi_core.noise.components import MixedModel, evaluate_components, score_group
+from qpi_core.noise.lattice_waves import LatticeWave, find_lattice_waves
+from qpi_core.noise.outliers import find_outliers
+from qpi_core.noise.selection import NoiseFit, SelectionOptions, fit_components, score_white_noise
+from qpi_core.noise.stationary import StationaryParameters
+from qpi_core.noise.whitening import Whitener
+from qpi_core.solvers.harmonic.equations.basis import MapSamples, take_samples
+from qpi_core.solvers.harmonic.equations.evidence import low_rank_factor
+from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
+from qpi_core.solvers.harmonic.orders.selection import log_evidence, select_orders
+from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
+from qpi_core.solvers.harmonic.problem import HarmonicProblem
+from qpi_core.solvers.harmonic.search import Fit
+from qpi_core.solvers.harmonic.start import HarmonicStart
+from qpi_core.solvers.measured.defect_effects import core_columns, may_be_unequal, strength_columns
+
+Array = NDArray[np.float64]
+
+KERNEL, LATTICE, STRENGTHS, CORES = "kernel", "lattice", "strengths", "cores"
+GENEROUS = StationaryParameters(background=10.0, background_length=12.0, rows=0.3, streaks=0.3, streak_length=6.0)
+"""Before anything is known long waves and whole rows are not trusted."""
+_ROUNDS = 6
+_SETTLED = 0.5
+_KERNEL_RANK = 1e-5
+_START_SPREAD = 0.3
+_OUTLIER_ROUNDS = 3
+_CORE_PX, _ACCIDENT = 3.0, 1e-3
+"""Radius of a core, and the probability below which outliers lie there for a reason."""
+_STRONG_WAVE = 0.3
+"""Amplitude in units of the map's standard deviation that a lattice has and the speckle of a wrong list has not."""
+_LEAST_MEAN = 0.2
+"""Mean strength, in units of the mean size, below which the sign of a kernel is a matter of taste and the size is kept."""
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Random effects beside the kernel.
+
+    Attributes:
+        names: of the groups, in order.
+        columns: (height, width, k) of each.
+    """
+
+    names: tuple[str, ...]
+    columns: tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class NoisyStart:
+    """The first stage of the harmonic solver under a noise model.
+
+    Attributes:
+        values: (height, width) the map without the outliers (NaN there).
+        start: its design is whitened, its samples hold the weights that were found.
+        noise: the strengths; the first group is the kernel.
+        effects: the other groups.
+        waves: of the lattice group.
+        evidence: log marginal likelihood of the map with the price of all parameters, comparable with that of other noise models.
+    """
+
+    values: NDArray[np.float32]
+    start: HarmonicStart
+    noise: NoiseFit
+    effects: Effects
+    waves: tuple[LatticeWave, ...]
+    evidence: float
+
+    def strength(self, name: str) -> float:
+        """Return v_g of a group, 0 where there is none."""
+        return self.noise.strengths[1 + self.effects.names.index(name)] if name in self.effects.names else 0.0
+
+
+def find_noise(
+    problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, options: SelectionOptions | None = None
+) -> NoisyStart | None:
+    """Return the first stage under the noise model that the map asks for; None where white noise explains it.
+
+    Args:
+        problem: the map.
+        positions, weights: its defects.
+        begun: the first stage under white noise.
+        options: numbers of the choice.
+    """
+    chosen = options or SelectionOptions()
+    if begun.stretch is not None or not may_be_modelled(np.isfinite(problem.values)) or is_explained(begun.selection.best, begun.floor):
+        return None
+    given = problem
+    problem, begun = _without_outliers(problem, positions, weights, begun)
+    spiky = problem is not given
+    search = _Search(problem, positions, weights, begun, chosen)
+    search.look_for_waves()
+    asked = bool(search.waves) or min(search.chances().values()) < chosen.probability
+    found = search.run() if asked else None
+    return search.white() if found is None and spiky else found
+
+
+def chances_of_white_noise(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart) -> dict[str, float]:
+    """Return how probable white noise makes what the first stage leaves, term by term; empty where it leaves nothing to look at."""
+    if begun.stretch is not None or not may_be_modelled(np.isfinite(problem.values)) or is_explained(begun.selection.best, begun.floor):
+        return {}
+    search = _Search(problem, positions, weights, begun, SelectionOptions())
+    search.look_for_waves()
+    strongest = max((wave.amplitude for wave in search.waves), default=0.0)
+    return {**search.chances(), LATTICE: 0.0 if strongest > _STRONG_WAVE * float(np.nanstd(problem.values)) else 1.0}
+
+
+def _without_outliers(
+    problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart
+) -> tuple[HarmonicProblem, HarmonicStart]:
+    """Return the problem with NaN at single pixels that do not belong, and its first stage."""
+    for _ in range(_OUTLIER_ROUNDS):
+        found = _away_from_defects(find_outliers(_residual(problem.values, begun)), positions)
+        if not found.any():
+            break
+        problem = replace(problem, values=np.where(found, np.float32(np.nan), problem.values))
+        begun = problem.start(positions, weights)
+    return problem, begun
+
+
+def _away_from_defects(found: NDArray[np.bool_], positions: Array) -> NDArray[np.bool_]:
+    """Return the outliers without those at defects, where so many lie there that they are a misfit of the kernel and no accident."""
+    rows, columns = np.nonzero(found)
+    near, _ = cKDTree(positions).query(np.stack([columns, rows], axis=1), distance_upper_bound=_CORE_PX) if rows.size else (rows, rows)
+    height, width = found.shape
+    every = np.stack([grid.ravel() for grid in np.meshgrid(np.arange(width), np.arange(height))], axis=1)
+    share = float(np.isfinite(cKDTree(positions).query(every, distance_upper_bound=_CORE_PX)[0]).mean())
+    at_defects = np.isfinite(near)
+    if rows.size and binom.sf(int(at_defects.sum()) - 1, rows.size, share) < _ACCIDENT:
+        found = found.copy()
+        found[rows[at_defects], columns[at_defects]] = False
+    return found
+
+
+def _residual(values: NDArray[np.float32], begun: HarmonicStart) -> Array:
+    """Return what a first stage under white noise leaves, (height, width), NaN where no pixel took part."""
+    left = np.full(values.shape, np.nan)
+    fit = begun.selection.best
+    left[begun.frame.indices(begun.samples)] = begun.design.residual(fit.hyperparameters.orders, fit.evidence.profiles)
+    return left
+
+
+class _Search:
+    """The alternation, with what stays the same during it."""
+
+    def __init__(self, problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, options: SelectionOptions) -> None:
+        self.problem, self.begun, self.options = problem, begun, options
+        values = problem.values
+        self.measured = np.isfinite(values)
+        self.given = weights
+        self.positions = positions
+        self.waves: tuple[LatticeWave, ...] = ()
+        self.model = MixedModel(values.astype(np.float64), (), begun.aspect, begun.floor)
+        self.raw, self.samples = begun.design, begun.samples
+        if begun.samples.values.size < int(self.measured.sum()):
+            self.samples = take_samples(values, positions, weights, begun.aspect)
+            self.raw = self._design(self.samples)
+        self.rows, self.columns = begun.frame.indices(self.samples)
+
+    def look_for_waves(self) -> None:
+        """Look for lattice waves in what the fit under white noise leaves, and where that is not all, in the map itself."""
+        left = _residual(self.problem.values, self.begun)
+        if not np.isfinite(left).all() and np.isfinite(left).sum() < self.measured.sum():
+            left = np.where(self.measured, self.problem.values, np.nan).astype(np.float64)
+        if find_lattice_waves(left):
+            # The kernel has taken its share of a wave there; the map has all of it.
+            self.waves = find_lattice_waves(np.where(self.measured, self.problem.values, np.nan).astype(np.float64))
+
+    def chances(self) -> dict[str, float]:
+        """Return the probability that the score test of every term gives white noise, for the fit under white noise."""
+        fit = self.begun.selection.best
+        residual = self._image(self.raw.residual(fit.hyperparameters.orders, fit.evidence.profiles)[:, None])[..., 0]
+        found = score_white_noise(self.model, residual, fit.evidence.variance, self.options)
+        if may_be_unequal(len(self.positions)):
+            white = StationaryParameters()
+            model = replace(self.model, groups=(self._kernel_columns(fit),))
+            for name, columns in self._defect_groups(fit).items():
+                found[name] = score_group(model, white, (1.0,), columns)
+        return found
+
+    def white(self) -> NoisyStart:
+        """Return the first stage under white noise, on the map without its outliers."""
+        fit, parameters = self.begun.selection.best, StationaryParameters()
+        model = replace(self.model, groups=(self._kernel_columns(fit),))
+        noise = NoiseFit(parameters, (1.0,), evaluate_components(model, parameters, (1.0,)), 1)
+        evidence = log_evidence(fit, self.model.pixels)
+        return NoisyStart(self.problem.values, self.begun, noise, Effects((), ()), (), evidence)
+
+    def run(self) -> NoisyStart | None:
+        """Return the best first stage; None where white noise is as good."""
+        pixels = self.model.pixels
+        lattice = self._lattice()
+        kernels = [self.begun.selection.best, self._solved(GENEROUS, lattice, self._wide(lattice)).selection.best]
+        tried = [self._noise(kernel, GENEROUS, lattice, self._wide(lattice)) for kernel in kernels]
+        noise = max(tried, key=lambda fit: fit.worth(pixels))
+        best = self._start(noise, lattice)
+        for _ in range(_ROUNDS):
+            found = self._improved(best)
+            if found.evidence < best.evidence + _SETTLED:
+                break
+            best = found
+        white = log_evidence(self.begun.selection.best, pixels)
+        nothing = best.noise.parameters.white and not any(best.noise.strengths[1:])
+        return best if not nothing and best.evidence > white else None
+
+    def _improved(self, best: NoisyStart) -> NoisyStart:
+        """Return the stage after one more round: the noise model for its kernel, then the kernel for that noise model."""
+        fit = best.start.selection.best
+        self._look_again(fit)
+        strengths = {name: best.strength(name) for name in best.effects.names}
+        groups = dict(zip(self._lattice().names, self._lattice().columns, strict=True))
+        if may_be_unequal(len(self.positions)):
+            own = self._defect_groups(fit)
+            kernel = self._kernel_columns(fit)
+            known = [name for name in (LATTICE, STRENGTHS, CORES) if strengths.get(name, 0.0) > 0]
+            model = replace(self.model, groups=(kernel, *((groups | own)[name] for name in known)))
+            for name, columns in own.items():
+                if name not in known:
+                    chance = score_group(model, best.noise.parameters, (1.0, *(strengths[k] for k in known)), columns)
+                    if chance >= self.options.probability:
+                        continue
+                    strengths[name] = self._first_strength(name, fit)
+                groups[name] = columns
+        effects = Effects(tuple(groups), tuple(groups.values()))
+        started = tuple(strengths.get(name, 0.0) or self._first_strength(name, fit) for name in effects.names)
+        parameters = best.noise.parameters if not best.noise.parameters.white else GENEROUS
+        noise = self._noise(fit, parameters, effects, started)
+        if STRENGTHS in effects.names:
+            self._reweigh(noise, effects)
+        return self._start(noise, effects)
+
+    def _look_again(self, fit: Fit) -> None:
+        """Find the waves of the lattice again, in the map without the kernel's part: weak ones show, and wave vectors are sharper."""
+        left = self._image(self.raw.residual(fit.hyperparameters.orders, fit.evidence.profiles)[:, None])[..., 0]
+        self.waves = find_lattice_waves(np.where(self.measured, left, np.nan)) or self.waves
+
+    def _reweigh(self, noise: NoiseFit, effects: Effects) -> None:
+        """Give the defects the strengths that the model finds most probable, and make the design afresh."""
+        index = effects.names.index(STRENGTHS)
+        if noise.strengths[1 + index] == 0:
+            return
+        change, now = noise.components.effects[1 + index], self.samples.weights
+        # The columns leave out the common factor, which is the kernel's: along the weights in use everything stays.
+        weights = self.given + change + now * float(now @ (now - self.given - change)) / float(now @ now)
+        self.samples = replace(self.samples, weights=_on_the_scale_of(weights, self.given))
+
+    def _first_strength(self, name: str, fit: Fit) -> float:
+        """Return v_g where a search begins: a spread of 0.3 of the strengths, cores as strong as the noise."""
+        if name == STRENGTHS:
+            return _START_SPREAD**2 / fit.evidence.variance
+        if name == LATTICE:
+            return self._wide(self._lattice())[0]
+        return 1.0
+
+    def _lattice(self) -> Effects:
+        if not self.waves:
+            return Effects((), ())
+        shape = (self.measured.shape[0], self.measured.shape[1])
+        return Effects((LATTICE,), (np.concatenate([wave.columns(shape) for wave in self.waves], axis=2),))
+
+    def _wide(self, lattice: Effects) -> tuple[float, ...]:
+        """Return a generous strength of the lattice group: the strongest wave's own."""
+        strongest = max((wave.amplitude for wave in self.waves), default=0.0)
+        return tuple(strongest**2 / self.begun.selection.best.evidence.variance for _ in lattice.names)
+
+    def _noise(self, kernel: Fit, start: StationaryParameters, effects: Effects, strengths: tuple[float, ...]) -> NoiseFit:
+        model = replace(self._shifted(effects), groups=(self._kernel_columns(kernel), *effects.columns))
+        return fit_components(model, start, (1.0, *strengths), self.options)
+
+    def _shifted(self, effects: Effects) -> MixedModel:
+        """Return the model for the weights in use: their deviations from the given ones are random effects of mean zero."""
+        if STRENGTHS not in effects.names:
+            return self.model
+        columns = effects.columns[effects.names.index(STRENGTHS)]
+        return replace(self.model, values=self.model.values + columns @ (self.samples.weights - self.given))
+
+    def _kernel_columns(self, fit: Fit) -> Array:
+        """Return the map's patterns, (height, width, k), that the kernel's prior allows."""
+        point = fit.hyperparameters
+        factor = low_rank_factor(point.radial.covariance(self.begun.splines.nodes), _KERNEL_RANK)
+        self.raw.add_orders(point.orders)
+        return self._image(self.raw.prior_columns(point.orders, point.mixing(), factor))
+
+    def _defect_groups(self, fit: Fit) -> dict[str, Array]:
+        strengths = strength_columns(self.samples, self.begun.splines, fit)
+        return {STRENGTHS: self._image(strengths), CORES: self._image(core_columns(self.samples))}
+
+    def _image(self, rows: Array) -> Array:
+        image = np.zeros((*self.measured.shape, rows.shape[1]))
+        image[self.rows, self.columns] = rows
+        return image
+
+    def _design(self, samples: MapSamples) -> StoredDesign:
+        return StoredDesign(samples, self.begun.splines, tuple(sorted({0, *self.problem.symmetry_orders})))
+
+    def _start(self, noise: NoiseFit, effects: Effects) -> NoisyStart:
+        shifted = self._shifted(effects).values[self.rows, self.columns]
+        self.raw = self._design(replace(self.samples, values=shifted))
+        start = self._solved(noise.parameters, effects, noise.strengths[1:])
+        assert start.whitener is not None
+        price = 0.5 * (noise.searched - 1) * float(np.log(self.model.pixels))
+        evidence = log_evidence(start.selection.best, self.model.pixels) - 0.5 * start.whitener.log_determinant - price
+        return NoisyStart(self.problem.values, start, noise, effects, self.waves, evidence)
+
+    def _solved(self, parameters: StationaryParameters, effects: Effects, strengths: tuple[float, ...]) -> HarmonicStart:
+        """Return the first stage of the whitened problem."""
+        columns = [np.sqrt(v) * group for v, group in zip(strengths, effects.columns, strict=True) if v > 0]
+        whitener = Whitener(self.measured, parameters, columns, self.begun.aspect)
+        design = self.raw.whitened(whitener, self.rows, self.columns)
+        selection = select_orders(design, self.begun.splines.nodes, self.problem.symmetry_orders, self.begun.floor)
+        return replace(self.begun, samples=self.samples, design=design, selection=selection, whitener=whitener)
+
+
+def _on_the_scale_of(weights: Array, given: Array) -> Array:
+    """Return weights times the factor that keeps their mean, weighted with the given ones; their size where the signs cancel."""
+    projection, size = float(weights @ given), float(np.abs(weights) @ np.abs(given))
+    kept = projection if projection > _LEAST_MEAN * size else size
+    return weights * (float(given @ given) / max(kept, 1e-300))

@@ -1,0 +1,1 @@
+"""Positions of defects judged, refined and repaired by the map."""

@@ -1,0 +1,1 @@
+"""Kernels of electron bands that scatter off a defect, by the T-matrix."""

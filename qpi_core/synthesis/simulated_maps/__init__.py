@@ -1,0 +1,1 @@
+"""Simulated maps with their truth, clean ones and ones that look measured."""

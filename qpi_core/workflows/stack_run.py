@@ -1,0 +1,140 @@
+"""From the files of a stack to its results in a folder, layer by layer: what the command line does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import qpi_core
+from qpi_core.base.errors import InputError
+from qpi_core.base.provenance import bytes_sha256, json_ready
+from qpi_core.estimates.stack_estimate import StackEstimate
+from qpi_core.extraction.band import Band, find_band
+from qpi_core.extraction.extractor import Extractor
+from qpi_core.extraction.methods import find_method
+from qpi_core.extraction.stacks import extract_stack
+from qpi_core.maps import ScanMap, load_map, load_positions
+from qpi_core.maps.preparation import Preparation, inside
+from qpi_core.maps.readers.shared.source import read_source
+from qpi_core.results.layer_folder import LayerFolder
+from qpi_core.results.stack_files import stack_files
+from qpi_core.workflows.one_map import DEFAULT_KERNEL_SIZE, MapFiles
+from qpi_core.workflows.prepared_stack import PreparedStack, prepare_stack, require_one_class
+
+
+@dataclass(frozen=True)
+class StackOptions:
+    """What is asked of every layer alike; None is the default that stands beside each option of the command line."""
+
+    method: str | None = None
+    kernel_size: int | None = None
+    channel: str | None = None
+    preparation: Preparation = Preparation()
+    pixel_size_nm: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class StackInputs:
+    """What the files of a stack hold, checked and prepared.
+
+    Attributes:
+        scan: the file's map.
+        stack: all layers, prepared.
+        positions_px: (n, 2) the defects on the prepared layers.
+        kernel_size: side of the kernels in pixels.
+        settings: strict JSON: everything that decides the answer.
+        sentences: how the files were read.
+    """
+
+    scan: ScanMap
+    stack: PreparedStack
+    positions_px: NDArray[np.float64]
+    kernel_size: int
+    settings: dict[str, Any]
+    sentences: tuple[str, ...]
+
+
+def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
+    """Read a stack and its positions and prepare all layers; positions move along.
+
+    Raises:
+        InputError: whatever is wrong with the files or the options, in one sentence.
+    """
+    scan = load_map(files.scan, files.scan_name, pixel_size_nm=options.pixel_size_nm, channel=options.channel)
+    pitch = scan.pixel_size_nm if scan.pixel_size_known else None
+    listed, name = read_source(files.positions, files.positions_name)
+    positions = load_positions(listed, name, pixel_size_nm=pitch, shape=scan.shape, frame=scan.scanner_frame)
+    stack = prepare_stack(scan, options.channel, options.preparation)
+    height, width = stack.values.shape[1:]
+    moved = stack.coordinates.forward(positions.positions_px)
+    there = inside(moved, (height, width))
+    moved = moved[there]
+    if not len(moved):
+        raise InputError(f"None of the {len(positions.positions_px)} positions lies on the prepared layers; crop less, or mark others.")
+    require_one_class(None if positions.labels is None else [label for label, stays in zip(positions.labels, there, strict=True) if stays])
+    size = min(DEFAULT_KERNEL_SIZE, height, width) if options.kernel_size is None else options.kernel_size
+    settings = {
+        "qpi_core": qpi_core.__version__,
+        "method": find_method(options.method).name,
+        "kernel_size": size,
+        "channel": options.channel or scan.default_channel,
+        "pixel_size_nm": pitch,
+        "steps": options.preparation.to_json(),
+        "sha256": scan.sha256,
+        "positions_sha256": bytes_sha256(listed),
+    }
+    lost = len(positions.positions_px) - len(moved)
+    sentences = [*scan.sentences(options.channel), positions.description]
+    if lost:
+        sentences.append(f"{lost} of the positions lie outside of the prepared layers and were left out.")
+    return StackInputs(scan, stack, moved, size, dict(json_ready(settings)), tuple(sentences))
+
+
+def solve_into(
+    out: str | Path, inputs: StackInputs, extractor: Extractor, progress: Callable[[int, int, str], None] | None = None
+) -> tuple[StackEstimate, Band] | None:
+    """Solve the layers that a folder does not hold yet, each written as it comes, then write the results.
+
+    Args:
+        out: the folder.
+        inputs: as read_stack_inputs gives them.
+        extractor: for the methods that work layer by layer.
+        progress: called with (layers done, layers of the stack, what is going on).
+
+    Returns:
+        What was found, or None where the folder holds these results already.
+
+    Raises:
+        InputError: as extract_stack, or a folder that cannot be written or holds something else.
+    """
+    folder = LayerFolder(out, inputs.settings)
+    if folder.finished:
+        return None
+    total = len(inputs.stack.values)
+    there = folder.read(inputs.kernel_size)
+    missing = [index for index in range(total) if index not in there]
+    estimate = extract_stack(
+        extractor,
+        inputs.stack.values,
+        inputs.positions_px,
+        bias_mv=inputs.stack.bias_mv,
+        pixel_size_nm=inputs.stack.pixel_size_nm,
+        kernel_size=inputs.kernel_size,
+        method=inputs.settings["method"],
+        layers=missing or None,
+        # With every layer there, only the notes and hashes of the stack are asked for.
+        cancelled=lambda: not missing,
+        on_layer=folder.add,
+        progress=None if progress is None else lambda done, _, message: progress(len(there) + done, total, message),
+    )
+    source = {"name": inputs.scan.name, "unit": inputs.stack.unit}
+    described = {**estimate.provenance, "input": {**estimate.provenance["input"], **source}}
+    estimate = replace(estimate.with_layers(there), provenance=described)
+    band = find_band(estimate)
+    folder.finish(stack_files(estimate, band, inputs.settings))
+    return estimate, band

@@ -1,0 +1,152 @@
+"""The stack command as a user runs it: files, going on after a stop, and sentences instead of tracebacks."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from scipy.special import hankel1
+
+from qpi_core.__main__ import main
+from qpi_core.qspace.dispersion import HBAR2_OVER_2M_MEV_NM2
+from qpi_core.results.layer_folder import LayerFolder
+from qpi_core.results.stack_files import STACK_FILES
+from qpi_core.synthesis.simulated_maps.scenes import superpose
+
+PITCH, SIZE, SHAPE = 0.3, 24, (34, 36)
+ENERGIES = np.array([60.0, 120.0, 180.0, 240.0, 300.0])
+
+
+def wavenumber(energy):
+    """Return k of a band from -65 meV with 0.4 electron masses."""
+    return np.sqrt((energy + 65.0) * 0.4 / HBAR2_OVER_2M_MEV_NM2)
+
+
+def pattern(energy):
+    """Return the isotropic pattern of one defect in that band."""
+
+    def values(dx, dy):
+        r = np.hypot(np.hypot(dx, dy), 0.15)
+        return -np.imag(np.exp(-1.2j) * hankel1(0, wavenumber(energy) * r) ** 2) * np.exp(-r / 8.0)
+
+    return values
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    """Four layers and one that was not measured, with their defects."""
+    positions = np.random.default_rng(3).uniform([0, 0], [SHAPE[1] - 1, SHAPE[0] - 1], (10, 2))
+    layers = [superpose(pattern(energy), positions, SHAPE, PITCH) for energy in ENERGIES[:4]]
+    stack = np.stack([*layers, np.full(SHAPE, np.nan)])
+    np.save(tmp_path / "stack.npy", stack)
+    np.savez(tmp_path / "energies.npz", didv=stack, bias_mv=ENERGIES)
+    np.savetxt(tmp_path / "p.csv", positions, delimiter=",", header="x_px,y_px", comments="")
+    return tmp_path
+
+
+def stack(folder, *options, out="out", name="stack.npy"):
+    arguments = [str(folder / name), "--positions", str(folder / "p.csv"), "--out", str(folder / out)]
+    return main(["stack", *arguments, "--kernel-size", str(SIZE), "--pixel-size-nm", str(PITCH), "--quiet", *options])
+
+
+def contents(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.slow
+def test_kernels_uncertainty_dispersion_and_side_car(inputs, capsys):
+    assert stack(inputs, "--method", "harmonic", "--level", "plane", name="energies.npz") == 0
+    kernels = np.load(inputs / "out" / "kernels.npy")
+    offsets = (np.arange(SIZE) - SIZE // 2) * PITCH
+    for kernel, energy in zip(kernels[:4], ENERGIES[:4], strict=True):
+        truth = pattern(energy)(offsets[None, :], offsets[:, None])
+        assert np.corrcoef(kernel.ravel(), truth.ravel())[0, 1] > 0.99
+    assert kernels.shape == (5, SIZE, SIZE) and np.isnan(kernels[4]).all()
+    assert np.load(inputs / "out" / "uncertainty.npy").shape == kernels.shape
+    with (inputs / "out" / "dispersion.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["bias_mv"]) for row in rows] == ENERGIES.tolist() and rows[4]["q_rad_per_nm"] == ""
+    np.testing.assert_allclose([float(row["q_rad_per_nm"]) for row in rows[:4]], 2 * wavenumber(ENERGIES[:4]), rtol=0.05)
+    values = json.loads((inputs / "out" / "stack.json").read_text(encoding="utf-8"))
+    assert values["settings"]["kernel_size"] == SIZE and values["pixel_size_nm"] == [PITCH, PITCH]
+    assert values["settings"]["steps"] == [{"step": "level", "kind": "plane"}]
+    assert values["provenance"]["input"]["name"] == "energies.npz" and len(values["symmetry_order"]) == 5
+    assert values["dispersion"]["parabola"]["layers"] == 4
+    assert sorted(contents(inputs / "out")) == sorted(STACK_FILES)
+    printed = capsys.readouterr().out
+    assert "4 of 5 layers have a kernel" in printed and "systematic" in printed
+
+
+def test_without_energies_there_is_no_dispersion(inputs, capsys):
+    assert stack(inputs, "--method", "tikhonov") == 0
+    assert sorted(contents(inputs / "out")) == ["energy-map.png", "kernels.npy", "stack.json"]
+    assert "energies of the layers are not known" in capsys.readouterr().out
+
+
+def test_a_stopped_run_goes_on_with_the_same_bytes(inputs, monkeypatch, capsys):
+    method = "tikhonov"
+    assert stack(inputs, "--method", method, out="whole") == 0
+    add, added = LayerFolder.add, []
+
+    def stop_after_two(self, index, layer):
+        add(self, index, layer)
+        added.append(index)
+        if len(added) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(LayerFolder, "add", stop_after_two)
+    assert stack(inputs, "--method", method) == 130
+    assert "goes on from there" in capsys.readouterr().out
+    kept = inputs / "out" / "layers"
+    assert sorted(int(path.stem) for path in kept.glob("*.npz")) == sorted(added)
+    (kept / "000003.npz").write_bytes(b"half")
+    assert stack(inputs, "--method", method) == 0
+    assert len(added) == 5 and len(set(added)) == 5
+    assert contents(inputs / "out") == contents(inputs / "whole")
+    assert stack(inputs, "--method", method) == 0 and "already" in capsys.readouterr().out
+
+
+def test_stopped_before_the_last_files_solves_nothing_again(inputs, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    assert stack(inputs, "--method", "tikhonov", out="whole") == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(LayerFolder, "finish", stop)
+        assert stack(inputs, "--method", "tikhonov") == 130
+    monkeypatch.setattr("qpi_core.extraction.extractor.Extractor.extract", stop)
+    assert stack(inputs, "--method", "tikhonov") == 0
+    assert contents(inputs / "out") == contents(inputs / "whole")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [(["--method", "magic"], "tikhonov"), (["--channel", "no"], "no"), (["--kernel-size", "999"], "kernel_size")],
+)
+def test_bad_arguments_get_a_sentence(inputs, capsys, options, words):
+    assert stack(inputs, *options) == 2
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1
+
+
+def test_one_layer_and_a_foreign_folder_get_a_sentence(inputs, capsys):
+    np.save(inputs / "one.npy", np.load(inputs / "stack.npy")[0])
+    assert stack(inputs, name="one.npy") == 2
+    assert "one layer only" in capsys.readouterr().err
+    (inputs / "out").mkdir(exist_ok=True)
+    (inputs / "out" / "kernels.npy").write_bytes(b"dear to me")
+    assert stack(inputs, "--method", "tikhonov") == 2
+    assert "give another folder" in capsys.readouterr().err
+    assert (inputs / "out" / "kernels.npy").read_bytes() == b"dear to me"
+
+
+def test_a_list_of_several_classes_is_never_read_as_one(inputs, capsys):
+    x, y = np.loadtxt(inputs / "p.csv", delimiter=",", skiprows=1).T
+    (inputs / "p.csv").write_text(
+        "x_px,y_px,class\n" + "".join(f"{a},{b},{'AB'[k % 3 == 0]}\n" for k, (a, b) in enumerate(zip(x, y, strict=True)))
+    )
+    assert stack(inputs, "--method", "tikhonov") == 2
+    said = capsys.readouterr().err
+    assert "2 classes of defects: B (4), A (6)" in said and "one class only" in said and not (inputs / "out").exists()
+    (inputs / "p.csv").write_text("x_px,y_px,class\n" + "".join(f"{a},{b},A\n" for a, b in zip(x, y, strict=True)))
+    assert stack(inputs, "--method", "defect_average") == 0

@@ -1,0 +1,101 @@
+"""Maps with what measured maps hold: kernel, symmetry, background and words, on scenes of seeds that nothing was chosen on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import qpi_core
+from qpi_core.base.errors import InputError
+from qpi_core.estimates.estimate import KernelEstimate
+from qpi_core.synthesis.simulated_maps.measured_scene import MeasuredScene, draw_measured_scene
+
+SEED = 90210
+
+
+def extracted(scene: MeasuredScene, method: str = "harmonic", noise_model: str = "auto") -> KernelEstimate:
+    extractor = qpi_core.load_extractor()
+    pitch = scene.pixel_size_nm
+    return extractor.extract(scene.observation, scene.positions, method, pixel_size_nm=pitch, with_latent=False, noise_model=noise_model)
+
+
+def error(estimate: KernelEstimate, scene: MeasuredScene) -> float:
+    return float(np.sqrt(np.mean((estimate.kernel - scene.kernel) ** 2)) / np.ptp(scene.kernel))
+
+
+@pytest.mark.parametrize(
+    ("variant", "limit", "words"),
+    [
+        ("background-1", 0.006, "smooth background"),
+        ("streaks-0.3", 0.006, "scan lines are offset"),
+        ("lattice-1-sites", 0.005, "atomic lattice"),
+        pytest.param("blur2-0.2", 0.006, "not white", marks=pytest.mark.slow),
+        pytest.param("amplitudes-50", 0.005, "differ in strength", marks=pytest.mark.slow),
+        pytest.param("cores-1", 0.005, "cores of the defects", marks=pytest.mark.slow),
+        pytest.param("spikes", 0.004, "stand out of the noise", marks=pytest.mark.slow),
+    ],
+)
+def test_a_nuisance_is_modelled_and_named_and_costs_little(variant: str, limit: float, words: str) -> None:
+    scene = draw_measured_scene(variant, SEED, 3)
+    estimate = extracted(scene)
+    assert error(estimate, scene) < limit
+    assert estimate.symmetry_order == scene.symmetry_order
+    assert any(words in sentence for sentence in estimate.warnings), estimate.warnings
+    assert not any("contradicts the list" in sentence for sentence in estimate.warnings)
+
+
+def test_the_background_is_the_one_that_was_added_and_all_parts_make_the_map() -> None:
+    scene = draw_measured_scene("background-1", SEED, 1)
+    estimate = extracted(scene, "refined")
+    truth, found = scene.structures["background"], estimate.background_map
+    assert found is not None and found.shape == scene.observation.shape
+    assert np.corrcoef(found.ravel(), truth.ravel())[0, 1] > 0.99
+    assert np.allclose(estimate.reconstruction + estimate.residual, scene.observation, atol=1e-5)
+    assert np.std(estimate.residual) == pytest.approx(scene.noise_sigma, rel=0.1)
+    value, deviation = estimate.noise_model["background_length_nm"]
+    assert abs(value - 3.0) < max(3 * deviation, 0.6)
+    assert estimate.noise_model["white_noise_sigma"][0] == pytest.approx(scene.noise_sigma, rel=0.05)
+
+
+@pytest.mark.parametrize("index", [0, 2])
+def test_a_map_of_white_noise_is_left_to_the_plain_model_to_the_last_digit(index: int) -> None:
+    scene = draw_measured_scene("plain", SEED, index)
+    auto, white = extracted(scene, "refined"), extracted(scene, "refined", "white")
+    assert np.array_equal(auto.kernel, white.kernel) and np.array_equal(auto.uncertainty, white.uncertainty)
+    assert auto.warnings == white.warnings and set(auto.noise_model) == {"white_noise_sigma"}
+
+
+def test_pixels_that_were_not_measured_take_no_part() -> None:
+    scene = draw_measured_scene("background-1", SEED, 2)
+    holes = scene.observation.copy()
+    holes[20:26, 30:40], holes[60:] = np.nan, np.nan
+    estimate = qpi_core.load_extractor().extract(holes, scene.positions, "harmonic", pixel_size_nm=scene.pixel_size_nm, with_latent=False)
+    assert error(estimate, scene) < 0.008
+    assert estimate.symmetry_order == scene.symmetry_order
+    assert np.isfinite(estimate.background_map).all() and np.isfinite(estimate.reconstruction).all()
+
+
+def test_an_unknown_noise_model_is_refused_in_one_sentence() -> None:
+    scene = draw_measured_scene("plain", SEED, 0)
+    with pytest.raises(InputError, match="noise_model must be one of auto, white, but it is 'pink'"):
+        extracted(scene, noise_model="pink")
+
+
+def test_a_noise_model_that_cannot_be_fitted_gives_the_plain_answer_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = draw_measured_scene("background-1", SEED, 1)
+    plain = extracted(scene, noise_model="white")
+
+    def failing(*_: object, **__: object) -> None:
+        raise np.linalg.LinAlgError("not positive definite")
+
+    monkeypatch.setattr("qpi_core.noise.selection.evaluate_components", failing)
+    monkeypatch.setattr("qpi_core.solvers.measured.noise_search.score_group", failing)
+    estimate = extracted(scene)
+    assert np.array_equal(estimate.kernel, plain.kernel)
+    assert any("could not be modelled" in sentence for sentence in estimate.warnings)
+
+
+def test_a_large_map_says_that_it_was_taken_with_white_noise() -> None:
+    scene = draw_measured_scene("background-1", SEED, 1, shape=(150, 150))
+    estimate = extracted(scene, "harmonic")
+    assert any("20,000 measured" in sentence for sentence in estimate.warnings)

@@ -1,0 +1,1 @@
+"""Work is kept while it is done and brought back."""

@@ -1,0 +1,167 @@
+"""Work is kept while it is done and brought back when the browser reloads the page; a new tab is offered what was done last.
+
+Three parts are kept apart, so that a click saves a few bytes and not the map: the map, the result, and marks with settings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from qpi_core.base.errors import InputError
+from ui.autosave.state import Autosave
+from ui.autosave.store import AutosaveStore
+from ui.jobs.queues import FINISHED, Job, JobQueue
+from ui.state.workspace import NO_POINTS, Workspace
+from ui.widgets.browser_page import KEY, browser_page
+from ui.widgets.entrance import behind_a_server
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def store() -> AutosaveStore:
+    """Return the store of this server."""
+    return AutosaveStore()
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _queue() -> JobQueue:
+    """Return a queue of low priority of its own: to be kept must not wait for somebody's energy stack."""
+    return JobQueue(priority=5)
+
+
+def attend_browser(space: Workspace) -> None:
+    """Take over what the browser says and mount its part of the page, before the page itself is drawn.
+
+    Without a server, as in tests of pages, nothing happens.
+    """
+    if not behind_a_server():
+        return
+    _take_names(space)
+    space.autosave.told = _news(space)
+    browser_page(space.autosave.tab, *space.autosave.told)
+
+
+def has_news(space: Workspace) -> bool:
+    """Say whether the browser has to be told something, which takes a run of the whole page."""
+    return bool(space.autosave.tab) and space.autosave.told != _news(space)
+
+
+def _news(space: Workspace) -> tuple[bool, bool | None, bool]:
+    """Return (whether work was kept, what was chosen, whether to ask before the page is left)."""
+    mine = space.autosave
+    not_kept = space.loaded is not None and (mine.off or mine.too_large or not mine.tab)
+    ask = not_kept or any(name not in ("latent", "networks") for name, _, _ in space.jobs.running())
+    return bool(mine.keys) and not mine.off, mine.chosen, ask
+
+
+def _take_names(space: Workspace) -> None:
+    """Take over the names that the browser sent; a page that was reloaded gets its work back before it is drawn."""
+    value = (st.session_state.get(KEY) or {}).get("value")
+    mine = space.autosave
+    if mine.tab or not isinstance(value, dict):
+        return
+    tab, latest = (name if isinstance(name, str) else "" for name in (value.get("tab"), value.get("latest")))
+    with contextlib.suppress(ValueError, OSError):  # names of another form, or a folder that cannot be read: nothing is kept
+        store().saved_at(tab)
+        mine.tab, mine.off = tab, value.get("off") is True
+        if space.loaded is None and store().saved_at(tab) is not None:
+            bring_back(space, tab)
+        elif latest != tab and store().saved_at(latest) is not None:
+            mine.latest = latest
+
+
+def bring_back(space: Workspace, tab: str) -> None:
+    """Open the work of a tab. Call it from a callback, before the controls are shown."""
+    from qpi_core.results.session_file import Session, load_session
+    from ui.widgets.session_panel import open_session
+
+    parts = store().parts(tab)
+    saved_at = store().saved_at(tab)
+    space.autosave.latest = ""
+    try:
+        found = {name: load_session(content, f"{name}.zip") for name, content in parts.items()}
+        if "map" not in found:
+            return
+        marks = found.get("marks", Session(None, NO_POINTS))
+        results = found["result"].results if "result" in found else ()
+        open_session(space, Session(found["map"].scan, marks.positions, marks.settings, results, marks.labels))
+    except InputError:
+        store().forget(tab)
+        space.autosave.note = "What was kept of the last work is damaged and cannot be brought back."
+        return
+    moment = time.strftime("%H:%M", time.localtime(saved_at)) if saved_at else ""
+    space.autosave.note = f"Brought back as it was at {moment}."
+
+
+def keep(space: Workspace, controls: Callable[[], dict[str, Any]]) -> None:
+    """Queue what has changed since it was kept last; `controls` gives the settings as a session file keeps them."""
+    mine = space.autosave
+    if not mine.tab or mine.off or space.loaded is None:
+        return
+    from ui.widgets.session_panel import marks_of
+
+    marks = marks_of(space, controls())
+    keys = {
+        "map": space.loaded.token,
+        "result": id(space.outcome),
+        "marks": (space.loaded.token, marks.positions.tobytes(), marks.labels, repr(marks.settings)),
+    }
+    makers: dict[str, Callable[[], Any]] = {
+        "map": lambda scan=space.loaded.scan: _only_map(scan),
+        "result": lambda outcome=space.outcome: None if outcome is None else _only_result(outcome),
+        "marks": lambda: marks,
+    }
+    for part, key in keys.items():
+        if mine.keys.get(part) != key:
+            mine.keys[part] = key
+            _queue_part(mine, part, makers[part])
+
+
+def _only_map(scan: Any) -> Any:
+    from qpi_core.results.session_file import Session
+
+    return Session(scan, np.zeros((0, 2)))
+
+
+def _only_result(outcome: Any) -> Any:
+    from qpi_core.results.session_file import Session
+    from ui.widgets.session_panel import saved_results
+
+    return Session(None, np.zeros((0, 2)), results=saved_results(outcome))
+
+
+def _queue_part(mine: Autosave, part: str, make: Callable[[], Any]) -> None:
+    before = mine.jobs.get(part)
+    if before is not None and before.state == "waiting":
+        before.cancel()
+    tab = mine.tab
+
+    def work(job: Job) -> None:
+        from qpi_core.results.session_file import session_bytes
+
+        session = make()
+        job.settle()
+        if session is None:
+            store().forget(tab, part)
+            return
+        fits = store().save(tab, part, session_bytes(session))
+        # The marks are small: they say nothing about whether the rest has room.
+        mine.too_large = mine.too_large if part == "marks" else not fits
+
+    mine.jobs[part] = _queue().submit("Autosave", work)
+
+
+def switch(space: Workspace, on: bool) -> None:
+    """Switch the keeping on or off; off deletes what is kept."""
+    mine = space.autosave
+    mine.off, mine.chosen, mine.keys, mine.note, mine.too_large = not on, not on, {}, "", False
+    if mine.off and mine.tab:
+        for job in mine.jobs.values():
+            if job.state not in FINISHED:
+                job.cancel()
+        _queue().submit("Forget", lambda job: store().forget(mine.tab))

@@ -1,0 +1,1 @@
+"""Figures, in plotly's dictionary form."""

@@ -1,0 +1,104 @@
+"""The figure of E(q): spectra over energy, the layer in view, rings and the band through them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qpi_core.qspace.dispersion import HBAR2_OVER_2M_MEV_NM2, HBAR_MEV_NM_PER_KM_S
+from ui.charts.colours import colour_limits
+from ui.charts.subplots import Figure, add_image, axis, panels, typed
+
+if TYPE_CHECKING:
+    from qpi_core.extraction.band import Band
+    from qpi_core.qspace.energy_map import EnergyMap
+
+RING_COLOUR = "#ffffff"
+BAND_COLOUR = "#ff5d3b"
+_BRIGHT_RINGS = 2
+"""Rings around q = 0 that set no colour limits: they hold the kernel's mean and outshine the rest."""
+
+
+def energy_chart(
+    spectra: EnergyMap,
+    band: Band,
+    fit: str,
+    index: int,
+    length: str = "nm",
+    height: int = 360,
+    title: str = "E(q): ring average of |FFT|",
+) -> Figure:
+    """Show E(q) with the current layer as a line.
+
+    Args:
+        spectra: of all layers; those without a kernel stay empty.
+        band: rings, drawn as points with error bars, and fits.
+        fit: `parabola`, `line` or `none`.
+        index: the layer in view.
+        length: nm, or px without a known pitch.
+        height: of the figure, px.
+        title: of the figure.
+    """
+    figure = panels([title], height, gap=0.13)
+    energies, order = np.unique(spectra.energies, return_index=True)
+    rows = spectra.magnitude[order].astype(np.float32)
+    unit = "mV" if spectra.energies_known else ""
+    step = float(spectra.q[1])
+    add_image(
+        figure,
+        1,
+        rows,
+        (float(energies[0]), 0.0),
+        (1.0, step),
+        "magma",
+        colour_limits(rows[:, min(_BRIGHT_RINGS, rows.shape[1] - 1) :], (0.5, 99.5)),
+        "",
+        y=typed(energies),
+        hovertemplate=f"q %{{x:.3f}} rad/{length}<br>%{{y:.4g}} {unit}",
+    )
+    energy = float(spectra.energies[index])
+    figure["layout"]["shapes"] = [
+        {"type": "line", "xref": "paper", "x0": 0, "x1": axis(figure, "x", 1)["domain"][1], "y0": energy, "y1": energy}
+        | {"line": {"color": "#4fc3f7", "width": 1.5, "dash": "dot"}}
+    ]
+    _add_rings(figure, band)
+    _add_fit(figure, spectra, band, fit)
+    last = float(spectra.q[-1])
+    axis(figure, "x", 1).update(title={"text": f"q (rad/{length})"}, range=[0, last], minallowed=0, maxallowed=last)
+    half = 0.5 * float(energies[1] - energies[0]) if len(energies) > 1 else 0.5
+    title = {"text": "Bias V (mV)" if spectra.energies_known else "Layer", "standoff": 2}
+    low, high = float(energies[0]) - half, float(energies[-1]) + half
+    axis(figure, "y", 1).update(title=title, range=[low, high], minallowed=low, maxallowed=high)
+    figure["layout"]["uirevision"] = "energies"
+    return figure
+
+
+def _add_rings(figure: Figure, band: Band) -> None:
+    if band.track is None:
+        return
+    found = np.isfinite(band.track.q)
+    marker = {"symbol": "circle-open", "size": 7, "color": RING_COLOUR, "line": {"width": 1.5}}
+    error = {"type": "data", "array": band.track.q_deviation[found].tolist(), "color": RING_COLOUR, "thickness": 1, "width": 2}
+    hover = "ring: q %{x:.3f} ± %{error_x.array:.3f} rad/nm<br>%{y:.4g} mV<extra></extra>"
+    _scatter(
+        figure, band.track.q[found].tolist(), band.track.bias_mv[found].tolist(), mode="markers", marker=marker, error_x=error,
+        hovertemplate=hover, name="rings",
+    )  # fmt: skip
+
+
+def _add_fit(figure: Figure, spectra: EnergyMap, band: Band, fit: str) -> None:
+    q = np.linspace(0, float(spectra.q[-1]), 200)
+    if fit == "parabola" and band.parabola is not None:
+        energy = band.parabola.band_edge_mev[0] + HBAR2_OVER_2M_MEV_NM2 * (q / 2) ** 2 / band.parabola.effective_mass[0]
+    elif fit == "line" and band.line is not None:
+        energy = band.line.crossing_mev[0] + HBAR_MEV_NM_PER_KM_S * band.line.velocity_km_per_s[0] * q / 2
+    else:
+        return
+    _scatter(
+        figure, q.tolist(), energy.tolist(), mode="lines", line={"color": BAND_COLOUR, "width": 2}, hoverinfo="skip", name="fit"
+    )  # fmt: skip
+
+
+def _scatter(figure: Figure, x: list[float], y: list[float], **more: Any) -> None:
+    figure["data"].append({"type": "scatter", "x": x, "y": y, "xaxis": "x", "yaxis": "y", "showlegend": False, **more})

@@ -1,0 +1,1 @@
+"""The Extract page: map, defects, kernel."""

@@ -1,0 +1,140 @@
+"""Method, kernel size and the Extract button."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from qpi_core.extraction.class_methods import CLASS_METHODS
+from qpi_core.extraction.methods import DEFAULT_METHOD, METHODS
+from ui.extract.map_panel import MapView
+from ui.jobs.extraction import Question, extract_kernel
+from ui.jobs.network_view import start_network_view
+from ui.jobs.queues import Job
+from ui.state.loaders import extractor
+from ui.state.usual_controls import USUAL_KERNEL_SIZE
+from ui.state.workspace import Workspace
+from ui.widgets import texts
+from ui.widgets.bounded_controls import bounded_slider
+
+_LARGEST_KERNEL = 256
+
+
+def available_methods() -> list[str]:
+    """Return the names of the methods, the strongest first."""
+    known = [name for name in texts.METHOD_TITLES if name in METHODS]
+    return known + [name for name in METHODS if name not in known]
+
+
+def method_title(name: str) -> str:
+    """Return the title of a method."""
+    return texts.METHOD_TITLES.get(name, name)
+
+
+def default_method(methods: list[str]) -> str:
+    """Return the method that is chosen at first: the default one, or the best one that needs no model where there is none."""
+    if not METHODS[DEFAULT_METHOD].needs_model or extractor().has_model:
+        return DEFAULT_METHOD
+    return next(name for name in methods if not METHODS[name].needs_model)
+
+
+def choose_question(space: Workspace, view: MapView) -> Question:
+    """Show method and kernel size and return the question that they make."""
+    methods = available_methods()
+    st.session_state.setdefault("method", default_method(methods))
+    method = st.selectbox(
+        "Method", methods, format_func=method_title, key="method", help="\n\n".join(_help_lines(methods)), persist_state="session"
+    )
+    shorter = min(view.layer.values.shape)
+    largest = min(shorter, _LARGEST_KERNEL)
+    fixed = largest <= 16
+    size = bounded_slider(
+        "Kernel size (px)",
+        largest if fixed else 16,
+        largest,
+        key="kernel_size",
+        usual=USUAL_KERNEL_SIZE,
+        persist_state="session",
+        help=f"The map is only {shorter} pixels wide, so the kernel takes all of it." if fixed else texts.KERNEL_SIZE,
+    )
+    loaded = space.loaded
+    refine = _choose_refinement(space.defects.source == "picture")
+    noise = (
+        "auto"
+        if st.toggle("Model background and noise", value=True, key="model_noise", help=texts.NOISE_MODEL, persist_state="session")
+        else "white"
+    )
+    points, labels = space.defects.points, space.defects.labels
+    return Question(loaded.name, loaded.sha256, view, points, str(method), int(size), loaded.simulation, refine, labels, noise)
+
+
+def _choose_refinement(clicked: bool) -> bool:
+    """Show the switch: on at first for positions set in the picture, off for those of lists, each remembered on its own."""
+    return bool(
+        st.toggle(
+            "Let the map move the defects",
+            value=clicked,
+            key="refine_clicked" if clicked else "refine_listed",
+            help=texts.REFINE_POSITIONS,
+            persist_state="session",
+        )
+    )
+
+
+def show_extract_button(space: Workspace, question: Question) -> None:
+    """Show the button, and start the extraction when it is pressed or the example asks for it."""
+    reason = _why_not(space, question)
+    pressed = st.button(
+        "Extract",
+        type="primary",
+        width="stretch",
+        icon=":material/center_focus_strong:",
+        disabled=bool(reason),
+        help=reason or texts.EXTRACT_READY,
+        key="extract",
+    )
+    st.caption(reason or _size_sentence(question))
+    if (pressed or space.start_at_once) and not reason:
+        space.start_at_once = False
+        start_extraction(space, question)
+
+
+def start_extraction(space: Workspace, question: Question) -> None:
+    """Queue the extraction; what is ready within a moment is shown without a progress bar."""
+    space.problem = ""
+    title = method_title(question.method)
+    space.jobs.start("extraction", title, lambda job: extract_kernel(job, question), lambda job: take_outcome(space, job))
+    st.rerun()
+
+
+def take_outcome(space: Workspace, job: Job) -> None:
+    """Take over what a finished extraction left: the outcome, which the networks then look at, or why there is none."""
+    if job.state == "done":
+        space.outcome, space.extract_problem = job.result, ""
+        start_network_view(space)
+    elif job.state == "failed":
+        space.extract_problem = job.problem
+
+
+def _why_not(space: Workspace, question: Question) -> str:
+    if space.jobs.get("extraction") is not None:
+        return "An extraction is running; wait for it or cancel it."
+    if not len(question.positions):
+        return texts.EXTRACT_NEEDS_DEFECTS
+    if question.labels is not None and len(set(question.labels)) > 1 and question.method not in CLASS_METHODS:
+        return "This method knows one class of defects only; choose another method, or give all marks one class."
+    if METHODS[question.method].needs_model and not extractor().has_model:
+        return "This method needs a released model, and none is installed; choose another method or train one."
+    return ""
+
+
+def _size_sentence(question: Question) -> str:
+    size, pitch = question.kernel_size, question.view.pixel_size_nm
+    extent = f" = {size * pitch[1]:.3g} × {size * pitch[0]:.3g} nm" if pitch else ""
+    count = len(question.positions)
+    kinds = len(set(question.labels or ()))
+    of_classes = f" of {kinds} classes" if kinds > 1 else ""
+    return f"{count} {'defect' if count == 1 else 'defects'}{of_classes}, kernel {size} × {size} px{extent}"
+
+
+def _help_lines(methods: list[str]) -> list[str]:
+    return [f"**{method_title(name)}**: {texts.METHOD_HELP.get(name, METHODS[name].summary)}" for name in methods]

@@ -1,0 +1,30 @@
+"""The kernel beside the map, small: what comes of the marks is seen without scrolling."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui.charts.subplots import Figure
+from ui.jobs.extraction import Outcome
+
+_HEIGHT = 222
+
+
+def show_kernel_preview(outcome: Outcome, stale: bool) -> None:
+    """Show the kernel of a finished extraction with its symmetry and wave vector."""
+    from ui.result.numbers import symmetry_words, wave_vector_words  # the solvers' results are not needed for the first page
+
+    estimate = outcome.estimate
+    st.plotly_chart(
+        preview_figure(outcome), width="stretch", key="kernel_preview", config={"displayModeBar": False}, alt="The extracted kernel, small"
+    )
+    words = f"{symmetry_words(estimate)} · q = {wave_vector_words(estimate)}" if wave_vector_words(estimate) else symmetry_words(estimate)
+    st.caption(":orange[Out of date: press Extract.]" if stale else words)
+
+
+def preview_figure(outcome: Outcome, height: int = _HEIGHT) -> Figure:
+    """Return a picture of the kernel alone, axes in nm (px without a known pitch)."""
+    from ui.charts.kernels import single_kernel
+
+    estimate = outcome.estimate
+    return single_kernel(estimate.kernel, estimate.pixel_size_nm, outcome.question.view.unit, height)

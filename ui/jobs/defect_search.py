@@ -1,0 +1,48 @@
+"""The search for defects as a job: spots, or what resembles the extracted kernel. Its result is only a proposal."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+import ui.jobs.background
+from ui.extract.map_panel import MapView
+from ui.jobs.queues import Job
+from ui.state.workspace import NO_POINTS, Workspace
+
+_NOTHING = "Nothing stands out at this sensitivity; raise it, or mark the defects by hand."
+
+
+def start_search(space: Workspace, view: MapView, sensitivity: float, template: NDArray[np.float32] | None) -> None:
+    """Queue a search on the layer in view and wait a moment for it.
+
+    Args:
+        space: of the session.
+        view: the layer.
+        sensitivity: 0 to 1.
+        template: (k, k) kernel to look for; None looks for spots.
+    """
+    values, sha256 = view.layer.values, view.layer.sha256
+
+    def work(job: Job) -> tuple[str, NDArray[np.float64]]:
+        from qpi_core.maps import find_defects
+
+        job.step(0.05, "Looking for spots" if template is None else "Looking for the kernel")
+        return sha256, find_defects(values, sensitivity=sensitivity, template=template, report=job.step)
+
+    space.proposal, space.proposal_note = NO_POINTS, ""
+    space.jobs.start("search", "Search for defects", work, lambda job: _take(space, job), ui.jobs.background.PATIENCE_SECONDS)
+
+
+def _take(space: Workspace, job: Job) -> None:
+    if job.state == "done":
+        space.searched, space.proposal = job.result
+        space.proposal_note = "" if len(space.proposal) else _NOTHING
+    else:
+        space.proposal_note = job.problem
+
+
+def keep_proposal_of(space: Workspace, sha256: str) -> None:
+    """Drop a proposal that was made on another layer than the one in view."""
+    if len(space.proposal) and space.searched != sha256:
+        space.proposal = NO_POINTS

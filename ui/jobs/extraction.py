@@ -1,0 +1,155 @@
+"""What the Extract button asks for, the work it starts, and what comes back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.base.errors import InputError
+from qpi_core.estimates.estimate import KernelEstimate
+from ui.extract.map_panel import MapView
+from ui.jobs.queues import Job
+from ui.state.loaders import array_hash, atlas, extractor
+
+if TYPE_CHECKING:
+    from qpi_core.networks.atlas import Placement
+
+
+@dataclass(frozen=True)
+class Question:
+    """Everything that decides the answer.
+
+    Attributes:
+        name, file_sha256: of the file.
+        view: the layer in use.
+        positions: (n, 2) px.
+        method, kernel_size: as chosen.
+        simulation: what a simulated map is made of, for the side-car, or None.
+        refine_positions: whether the map may move the defects.
+        labels: the class of each defect, or None where all are of one class.
+        noise_model: "auto" or "white", as for Extractor.extract.
+    """
+
+    name: str
+    file_sha256: str
+    view: MapView
+    positions: NDArray[np.float64]
+    method: str
+    kernel_size: int
+    simulation: dict[str, Any] | None = None
+    refine_positions: bool = False
+    labels: tuple[str, ...] | None = None
+    noise_model: str = "auto"
+
+    def fingerprint(self) -> tuple[Any, ...]:
+        """Return what has to be equal for an answer to be up to date."""
+        settings = (self.method, self.kernel_size, self.refine_positions, self.labels, self.noise_model)
+        return (self.view.layer.sha256, self.view.pixel_size_nm, array_hash(self.positions), *settings)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished extraction with its question.
+
+    Attributes:
+        question: what was asked.
+        estimate: the answer, with latent and network_kernel once the networks have looked at it.
+        place: where the latent lies among the training kernels, or None.
+        network_note: why there is no latent or no place for it; "" also means that the networks have not looked yet.
+        seconds: time of the method itself.
+        kinds: class of defects -> its own outcome, this one among them; empty where there is one class.
+        together: plain sentences on all classes.
+    """
+
+    question: Question
+    estimate: KernelEstimate
+    place: Placement | None
+    network_note: str
+    seconds: float
+    kinds: Mapping[str, Outcome] = field(default_factory=dict)
+    together: tuple[str, ...] = ()
+
+
+def with_kinds(kinds: Mapping[str, Outcome], shown: Outcome | None = None) -> Outcome:
+    """Return the outcome of one class, the first one unless it is said, with all of them beside it."""
+    from qpi_core.diagnostics.classes import warn_about_classes
+
+    together = tuple(warn_about_classes({name: one.estimate for name, one in kinds.items()}))
+    return replace(shown or next(iter(kinds.values())), kinds=kinds, together=together)
+
+
+def extract_kernel(job: Job, question: Question) -> Outcome:
+    """Do the extraction inside a job; what the networks make of it follows (ui.jobs.network_view), unless the method is one of theirs.
+
+    Raises:
+        InputError: the question cannot be answered; the sentence says why.
+    """
+    tool = extractor()
+    if question.labels is not None and len(set(question.labels)) > 1:
+        return _extract_classes(job, tool, question)
+    started = time.perf_counter()
+    estimate = tool.extract(
+        question.view.layer.values,
+        question.positions,
+        question.method,
+        question.kernel_size,
+        question.refine_positions,
+        pixel_size_nm=question.view.pixel_size_nm,
+        with_latent=False,
+        report=job.step,
+        noise_model=question.noise_model,
+    )
+    seconds = time.perf_counter() - started
+    return Outcome(question, estimate.with_source(_source(question)), None, "", seconds)
+
+
+def _extract_classes(job: Job, tool: Any, question: Question) -> Outcome:
+    """Return the outcome of the first class, with those of the others beside it; the networks look at all of them at once."""
+    started = time.perf_counter()
+    found = tool.extract_classes(
+        question.view.layer.values,
+        question.positions,
+        question.labels,
+        question.method,
+        question.kernel_size,
+        question.refine_positions,
+        pixel_size_nm=question.view.pixel_size_nm,
+        with_latent=True,
+        report=job.step,
+    )
+    seconds = time.perf_counter() - started
+    job.step(0.95, "Finding their places in the latent space")
+    return with_kinds({name: _placed(question, estimate, seconds) for name, estimate in found.estimates.items()})
+
+
+def _placed(question: Question, estimate: KernelEstimate, seconds: float) -> Outcome:
+    """Return the outcome of one class with its place in the latent space, or a note why there is none."""
+    note, place = "", None
+    if estimate.latent is None:
+        note = "The networks have not looked at this class, so it has no place in the latent space."
+    else:
+        try:
+            place = atlas().place(estimate.latent)
+        except InputError as error:
+            note = str(error)
+    return Outcome(question, estimate.with_source(_source(question)), place, note, seconds)
+
+
+def _source(question: Question) -> dict[str, Any]:
+    view = question.view
+    return {
+        "name": question.name,
+        "sha256": question.file_sha256,
+        "channel": view.channel,
+        "layer_index": view.index,
+        "bias_mv": view.bias_mv,
+        "unit": view.unit,
+        "pixel_size_nm": view.file_pixel_size_nm,
+        "steps": view.preparation.to_json(),
+        **({"simulation": question.simulation} if question.simulation else {}),
+    }

@@ -1,0 +1,1 @@
+"""The q-space view."""

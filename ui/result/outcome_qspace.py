@@ -1,0 +1,36 @@
+"""The q-space view of an extraction: pictures and profiles, the ring's signal to noise, and the picture to take home."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from qpi_core.results.figures.qspace import qspace_png
+from ui.jobs.extraction import Outcome
+from ui.qspace.panel import show_qspace
+from ui.qspace.subject import subject_of
+from ui.result.ring import show_ring
+from ui.state.workspace import workspace
+from ui.widgets.downloads import file_stem
+
+
+@st.fragment
+def show_outcome_in_qspace(outcome: Outcome) -> None:
+    """Show the whole section; a change of its controls reruns it alone."""
+    space, estimate = workspace(), outcome.estimate
+    subject = subject_of(estimate, outcome.question.view.unit)
+    shown = show_qspace(subject)
+    space.qspace_view = None if shown is None else shown[0]
+    if shown is None:
+        return
+    view, _ = shown
+    show_ring(space, outcome, subject, view)
+    st.download_button(
+        "q-space PNG",
+        lambda: qspace_png(estimate, view),
+        f"{file_stem(outcome)}_qspace.png",
+        "image/png",
+        on_click="ignore",
+        key="download_qspace_png",
+        icon=":material/download:",
+        help="The pictures of this section as they are set, with lattice and colour bars; the report and the ZIP hold them too.",
+    )

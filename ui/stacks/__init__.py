@@ -1,0 +1,1 @@
+"""The Stacks page."""

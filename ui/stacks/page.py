@@ -1,0 +1,182 @@
+"""The Stacks page: every layer's kernel from the map and the defects of the Extract page, and the dispersion."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from qpi_core.base.errors import InputError
+from qpi_core.extraction.methods import METHODS
+from ui.extract.kernel_panel import available_methods, default_method, method_title
+from ui.jobs.queues import Job
+from ui.jobs.stack import StackOutcome, StackQuestion, solve_stack
+from ui.state.loaders import extractor
+from ui.state.preparation_state import preparation_of
+from ui.state.usual_controls import USUAL_KERNEL_SIZE
+from ui.state.workspace import Workspace, page_workspace
+from ui.widgets import texts
+from ui.widgets.bottom_bar import bottom_places, show_jobs
+from ui.widgets.bounded_controls import bounded_slider
+from ui.widgets.progress_steps import plain, show_steps
+
+_LARGEST_KERNEL = 256
+_RESULT_HEIGHT = 420
+
+
+def show_stack_page() -> None:
+    """Show the whole page."""
+    space = page_workspace("Stacks")
+    steps, jobs = bottom_places()
+    question = None
+    missing = _what_is_missing(space)
+    if missing:
+        st.info(missing, icon=":material/info:")
+    else:
+        question = _show_controls(space)
+    with steps:
+        _show_steps(space, question)
+    show_jobs(space, "Stacks", jobs)
+    if space.stack_problem:
+        st.error(plain(space.stack_problem))
+    if space.stack_outcome is not None:
+        from ui.stacks.result import show_stack_result  # the charts and scipy are not needed before
+
+        show_stack_result(space.stack_outcome)
+    elif space.jobs.get("stack") is not None:
+        st.skeleton(height=_RESULT_HEIGHT)
+
+
+def _take(space: Workspace, job: Job) -> None:
+    space.stack_problem = job.problem if job.state == "failed" else ""
+    if job.state == "done":
+        space.stack_outcome = job.result
+
+
+def _what_is_missing(space: Workspace) -> str:
+    """Return what has to be done on the Extract page first, or ""."""
+    from qpi_core.maps.preparation import Preparation
+    from qpi_core.workflows.prepared_stack import require_stack
+
+    if space.loaded is None:
+        return "No map is open. Open an energy stack (for example a .3ds grid) on the Extract page, and mark its defects there."
+    try:
+        require_stack(space.loaded.scan, _channel(space), Preparation.from_json(preparation_of(space).steps))
+    except InputError as error:
+        return plain(str(error))
+    if not len(space.defects.points):
+        return "No defects are marked. Mark them on the Extract page, on the layer that shows them best; they serve every layer."
+    return ""
+
+
+def _channel(space: Workspace) -> str:
+    """Return the channel that the Extract page uses."""
+    scan = space.loaded.scan
+    chosen = st.session_state.get(f"channel_{space.loaded.sha256[:12]}")
+    return chosen if chosen in scan.channels else scan.default_channel
+
+
+def _show_controls(space: Workspace) -> StackQuestion:
+    scan, channel = space.loaded.scan, _channel(space)
+    st.caption(_describe(space, channel))
+    left, middle, right = st.columns([1.4, 1.4, 1], gap="medium", vertical_alignment="bottom")
+    methods = available_methods()
+    st.session_state.setdefault("stack_method", default_method(methods))
+    method = str(
+        left.selectbox("Method", methods, format_func=method_title, key="stack_method", help=texts.STACK_METHOD, persist_state="session")
+    )
+    largest = min(*scan.shape, _LARGEST_KERNEL)
+    size = bounded_slider(
+        "Kernel size (px)",
+        min(16, largest),
+        largest,
+        key="stack_kernel_size",
+        usual=USUAL_KERNEL_SIZE,
+        place=middle,
+        help=texts.KERNEL_SIZE,
+        persist_state="session",
+    )
+    question = _question(space, channel, method, int(size))
+    before = _unfinished(space, question)
+    reason = _why_not(space, method)
+    pressed = right.button(
+        "Go on" if before is not None else "Extract every layer",
+        type="primary",
+        width="stretch",
+        icon=":material/stacks:",
+        disabled=bool(reason),
+        help=reason or texts.STACK_READY,
+        key="extract_stack",
+    )
+    if pressed:
+        space.stack_problem = ""
+        space.jobs.start("stack", "Energy stack", lambda job: solve_stack(job, question, before), lambda job: _take(space, job))
+        st.rerun()
+    _show_standing(space, question)
+    return question
+
+
+def _show_steps(space: Workspace, question: StackQuestion | None) -> None:
+    """Show the steps with what this page adds to them: a kernel for every layer."""
+    outcome: StackOutcome | None = space.stack_outcome
+    stale = outcome is not None and question is not None and outcome.question.fingerprint() != question.fingerprint()
+    show_steps(
+        space.loaded.name if space.loaded else None,
+        len(space.defects.points),
+        outcome is not None and outcome.estimate.complete,
+        stale,
+        kernel="Kernels of every layer",
+        press="Extract every layer",
+        home="NPZ, CSV",
+    )
+
+
+def _describe(space: Workspace, channel: str) -> str:
+    scan = space.loaded.scan
+    count, energies = len(scan.stack(channel)), scan.energies(channel)
+    known = bool(np.isfinite(energies).all())
+    span = f" from {energies.min():.4g} to {energies.max():.4g} mV" if known else ", energies not known"
+    defects = len(space.defects.points)
+    listed = f"{defects} {'defect' if defects == 1 else 'defects'}."
+    return plain(f"{space.loaded.name}, channel {channel}: {count} layers{span}; {listed}")
+
+
+def _question(space: Workspace, channel: str, method: str, size: int) -> StackQuestion:
+    loaded = space.loaded
+    scan, width = loaded.scan, st.session_state.get(f"width_{loaded.sha256[:12]}")
+    if not scan.pixel_size_known and width:
+        scan = scan.with_pixel_size(float(width) / scan.shape[1])
+    return StackQuestion(loaded.name, loaded.sha256, scan, channel, preparation_of(space).steps, space.defects.points.copy(), method, size)
+
+
+def _unfinished(space: Workspace, question: StackQuestion) -> StackOutcome | None:
+    """Return the answer to this very question that was stopped before its end, or None."""
+    outcome: StackOutcome | None = space.stack_outcome
+    if outcome is None or outcome.estimate.complete or outcome.question.fingerprint() != question.fingerprint():
+        return None
+    return outcome
+
+
+def _why_not(space: Workspace, method: str) -> str:
+    from qpi_core.workflows.prepared_stack import require_one_class
+
+    if space.jobs.get("stack") is not None:
+        return "A stack is being computed; wait for it or cancel it."
+    if METHODS[method].needs_model and not extractor().has_model:
+        return "This method needs a released model, and none is installed; choose another method or train one."
+    try:
+        require_one_class(space.defects.labels)
+    except InputError as error:
+        return plain(str(error))
+    return ""
+
+
+def _show_standing(space: Workspace, question: StackQuestion) -> None:
+    """Say whether the result below is whole and belongs to the settings above."""
+    outcome: StackOutcome | None = space.stack_outcome
+    if outcome is None or space.jobs.get("stack") is not None:
+        return
+    if outcome.question.fingerprint() != question.fingerprint():
+        st.warning("The result below is out of date: map, defects or settings have changed since.", icon=":material/history:")
+    elif not outcome.estimate.complete:
+        done, total = int(outcome.estimate.done.sum()), len(outcome.estimate.done)
+        st.warning(f"Stopped after {done} of {total} layers, shown below. Go on computes the others.", icon=":material/pause_circle:")

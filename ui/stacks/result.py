@@ -1,0 +1,138 @@
+"""The result of an energy stack: a layer's kernel and |FFT|, E(q) with its band, and the files to take home."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from qpi_core.base.units import in_handy_unit
+from qpi_core.extraction.band import SYSTEMATIC_PART, band_sentences
+from qpi_core.qspace.spectra import fft_magnitude
+from qpi_core.results.stack_files import dispersion_csv, stack_npz
+from ui.charts.kernels import kernel_and_spectrum
+from ui.charts.stack import energy_chart
+from ui.charts.subplots import PLOTLY_CONFIG
+from ui.jobs.stack import StackOutcome
+from ui.result.numbers import with_unit
+from ui.stacks.qspace import show_layer_in_qspace
+from ui.widgets import texts
+from ui.widgets.progress_steps import plain
+
+FITS = {"parabola": "Parabola", "line": "Line", "none": "None"}
+
+
+@st.fragment
+def show_stack_result(outcome: StackOutcome) -> None:
+    """Show a solved stack."""
+    layers, energies = st.columns([1.5, 1], gap="medium")
+    with layers:
+        index = _choose_layer(outcome)
+        _show_layer(outcome, index)
+    with energies:
+        _show_energies(outcome, index)
+    for note in outcome.estimate.notes:
+        st.caption(plain(note))
+    _show_downloads(outcome)
+    if outcome.estimate.usable[index]:
+        show_layer_in_qspace(outcome, index)
+
+
+def _choose_layer(outcome: StackOutcome) -> int:
+    done = [int(index) for index in np.flatnonzero(outcome.estimate.done)]
+    if len(done) == 1:
+        return done[0]
+    bias = outcome.estimate.bias_mv
+    known = bool(np.isfinite(bias).all())
+    key = f"stack_layer_{outcome.question.file_sha256[:12]}"
+    if st.session_state.get(key) not in done:
+        st.session_state[key] = done[len(done) // 2]
+    return int(
+        st.select_slider(
+            "Energy (mV)" if known else "Layer",
+            done,
+            format_func=lambda i: f"{bias[i]:.4g}" if known else str(i),
+            key=key,
+            help=texts.STACK_LAYER,
+            persist_state="session",
+        )
+    )
+
+
+def _show_layer(outcome: StackOutcome, index: int) -> None:
+    estimate = outcome.estimate
+    if estimate.usable[index]:
+        kernel = estimate.kernels[index]
+        st.plotly_chart(
+            kernel_and_spectrum(kernel, fft_magnitude(kernel, "hann"), estimate.pixel_size_nm, outcome.unit, height=330, gap=0.17),
+            width="stretch",
+            key="stack_kernel",
+            config=PLOTLY_CONFIG,
+            alt="Kernel of the layer and the magnitude of its Fourier transform",
+        )
+        noise, background = (
+            with_unit(*in_handy_unit(float(found[index]), outcome.unit)) for found in (estimate.noise_sigma, estimate.background)
+        )
+        st.caption(plain(f"Noise σ = {noise}, background {background}."))
+    for warning in estimate.warnings[index]:
+        st.caption(plain(warning))
+
+
+def _show_energies(outcome: StackOutcome, index: int) -> None:
+    band = outcome.band
+    fit = "none"
+    if band.parabola is not None:
+        fit = str(
+            st.segmented_control(
+                "Band through the rings",
+                list(FITS),
+                format_func=FITS.__getitem__,
+                default="parabola",
+                required=True,
+                key="stack_fit",
+                persist_state="session",
+                help=texts.STACK_FIT,
+            )
+        )
+    length = "px" if outcome.estimate.pixel_size_nm is None else "nm"
+    st.plotly_chart(
+        energy_chart(outcome.spectra, band, fit, index, length),
+        width="stretch",
+        key="stack_energies",
+        config=PLOTLY_CONFIG,
+        alt="Ring average of |FFT| over wave vector and energy, with the rings that were found",
+    )
+    if band.problem:
+        st.caption(plain(band.problem))
+    elif fit != "none":
+        sentences = band_sentences(band)
+        st.markdown(plain(sentences[list(FITS).index(fit)]))
+        st.caption(SYSTEMATIC_PART)
+
+
+def _show_downloads(outcome: StackOutcome) -> None:
+    stem = f"{Path(outcome.question.name).stem}_stack"
+    missing = "" if outcome.band.track is not None else outcome.band.problem
+    with st.container(horizontal=True, gap="small"):
+        st.download_button(
+            "All kernels (NPZ)",
+            lambda: stack_npz(outcome.estimate, outcome.band),
+            f"{stem}.npz",
+            "application/octet-stream",
+            on_click="ignore",
+            key="download_stack_npz",
+            icon=":material/download:",
+            help="Kernels, uncertainties, energies, noise, rings and positions.",
+        )
+        st.download_button(
+            "Dispersion (CSV)",
+            lambda: dispersion_csv(outcome.band),
+            f"{stem}_dispersion.csv",
+            "text/csv",
+            on_click="ignore",
+            key="download_stack_csv",
+            icon=":material/download:",
+            disabled=bool(missing),
+            help=missing or "Energy, wave vector of the ring and its standard deviation, one line a layer.",
+        )

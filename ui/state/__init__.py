@@ -1,0 +1,1 @@
+"""What one browser session works on, and what of it is kept."""

@@ -1,0 +1,58 @@
+"""The settings that belong to a map, and what they are at first: another map begins with these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+USUAL_KERNEL_SIZE = 64
+USUAL: dict[str, Any] = {
+    "kernel_size": USUAL_KERNEL_SIZE,
+    "stack_kernel_size": USUAL_KERNEL_SIZE,
+    "refine_clicked": True,
+    "refine_listed": False,
+    "model_noise": True,
+    "look_for": "spots",
+    "sensitivity": 0.5,
+    "kernel_limits": (0.0, 100.0),
+    "q_window": "none",
+    "q_padding": 1,
+    "q_zoom": 1,
+    "q_log": False,
+    "q_beside": "map",
+    "q_lattice_kind": "none",
+    "q_lattice_a": 0.4,
+    "q_lattice_b": 0.6,
+    "q_lattice_angle": 75.0,
+    "q_lattice_orientation": 0.0,
+    "q_symmetry": 1,
+    "q_mirror": "none",
+    "q_mirror_angle": 0.0,
+    "q_profile": "ring",
+    "q_cut_angle": 0.0,
+    "q_cut_width": 1,
+}
+"""Key of the widget -> value at first."""
+_METHODS = ("method", "stack_method")
+_FOUND = ("q_ring", "q_ring_proposed")
+"""Values without a widget of their own, which follow the result until somebody moves them."""
+
+
+def put_usual_controls(state: MutableMapping[Any, Any]) -> None:
+    """Set the settings of a map to what they are at first; those that nobody has seen yet come up so by themselves."""
+    from ui.extract.kernel_panel import available_methods, default_method
+
+    for key, value in USUAL.items():
+        if key in state:
+            state[key] = value
+    for key in _METHODS:
+        if key in state:
+            state[key] = default_method(available_methods())
+    for key in _FOUND:
+        if key in state:
+            del state[key]
+
+
+def saved_controls_of_a_map(state: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return key -> value of the settings of the map in use, to be put back with it."""
+    return {key: state[key] for key in (*USUAL, *_METHODS, *_FOUND) if key in state and state[key] is not None}
