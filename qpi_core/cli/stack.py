@@ -9,7 +9,9 @@ from qpi_core.extraction.methods import DEFAULT_METHOD
 from qpi_core.extraction.window_proposal import kernel_size_argument
 
 if TYPE_CHECKING:
-    from qpi_core.estimates.stack_estimate import StackEstimate
+    from collections.abc import Mapping
+
+    from qpi_core.estimates.class_stack import StackResult
     from qpi_core.extraction.band import Band
     from qpi_core.workflows.stack_run import StackOptions
 
@@ -22,6 +24,9 @@ MAP is any file that the app reads and that holds several layers (.3ds, .npy, .n
 Written into DIR: kernels.npy (energies, k, k), uncertainty.npy where the method gives it, dispersion.csv (bias_mv,
 q_rad_per_nm, sigma_rad_per_nm) where pixel size and energies are known, energy-map.png, and stack.json with the fits of a
 parabola and a line, the settings, warnings, hashes and versions.
+
+Where the list names several classes of defects, their kernels are solved together, and each class has these files in a folder of
+its own beside a stack.json that holds them together.
 
 Each layer is kept as soon as it is solved: the same command goes on where it was stopped, with the same bytes.
 """
@@ -97,10 +102,15 @@ def _options(args: argparse.Namespace) -> StackOptions:
     return StackOptions(args.method, args.kernel_size, args.channel, preparation, args.pixel_size_nm)
 
 
-def _describe(estimate: StackEstimate, band: Band) -> list[str]:
+def _describe(result: StackResult, bands: Mapping[str, Band]) -> list[str]:
     """Return plain sentences on what was found and what to beware of."""
+    from qpi_core.estimates.class_stack import stacks_of
     from qpi_core.extraction.band import band_sentences
 
-    usable = int(estimate.usable.sum())
-    sentences = [*(f"Warning: {note}" for note in estimate.notes), f"{usable} of {len(estimate.kernels)} layers have a kernel."]
-    return [*sentences, *band_sentences(band)]
+    stacks = stacks_of(result)
+    first = next(iter(stacks.values()))
+    usable = int(first.usable.sum())
+    sentences = [*(f"Warning: {note}" for note in result.notes), f"{usable} of {len(first.kernels)} layers have a kernel."]
+    for name, band in bands.items():
+        sentences += [f"Class {name}: {said}" if name else said for said in band_sentences(band)]
+    return sentences

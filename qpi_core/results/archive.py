@@ -72,7 +72,7 @@ def classes_zip(estimates: Mapping[str, KernelEstimate], warnings: tuple[str, ..
         view: how the kernels are shown in q-space.
     """
     result = classes_again(estimates, warnings)
-    folders = class_folders(result)
+    folders = class_folders(result.names)
     files = {f"{folders[name]}/{file}": content for name, one in estimates.items() for file, content in bundle_files(one, view).items()}
     return _zip_bytes(files | {SIDECAR_NAME: class_sidecar_bytes(result)})
 

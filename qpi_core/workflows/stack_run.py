@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import bytes_sha256, json_ready
 from qpi_core.base.version import __version__
-from qpi_core.estimates.stack_estimate import StackEstimate
+from qpi_core.estimates.class_stack import NO_CLASS, StackResult, stacks_of, with_layers, with_source
 from qpi_core.extraction.band import Band, find_band
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.methods import find_method
@@ -25,7 +25,7 @@ from qpi_core.maps.readers.shared.source import read_source
 from qpi_core.results.layer_folder import LayerFolder
 from qpi_core.results.stack_files import stack_files
 from qpi_core.workflows.one_map import DEFAULT_KERNEL_SIZE, MapFiles
-from qpi_core.workflows.prepared_stack import PreparedStack, prepare_stack, require_one_class
+from qpi_core.workflows.prepared_stack import PreparedStack, prepare_stack
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class StackInputs:
         scan: the file's map.
         stack: all layers, prepared.
         positions_px: (n, 2) the defects on the prepared layers.
+        labels: the class of each defect, or None where there is one kind only.
         kernel_size: side of the kernels in pixels.
         settings: strict JSON: everything that decides the answer.
         sentences: how the files were read.
@@ -55,6 +56,7 @@ class StackInputs:
     scan: ScanMap
     stack: PreparedStack
     positions_px: NDArray[np.float64]
+    labels: tuple[str, ...] | None
     kernel_size: int
     settings: dict[str, Any]
     sentences: tuple[str, ...]
@@ -77,7 +79,8 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
     moved = moved[there]
     if not len(moved):
         raise InputError(f"None of the {len(positions.positions_px)} positions lies on the prepared layers; crop less, or mark others.")
-    require_one_class(None if positions.labels is None else [label for label, stays in zip(positions.labels, there, strict=True) if stays])
+    labels = None if positions.labels is None else tuple(label for label, stays in zip(positions.labels, there, strict=True) if stays)
+    labels = labels if labels is not None and len(set(labels)) > 1 else None
     wanted = options.kernel_size if options.kernel_size is not None else min(DEFAULT_KERNEL_SIZE, height, width)
     size, proposal = resolve_window(wanted, lambda: find_stack_window(Extractor(), stack.values, moved, pixel_size_nm=stack.pixel_size_nm))
     settings = {
@@ -96,12 +99,12 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
         sentences.append(f"{lost} of the positions lie outside of the prepared layers and were left out.")
     if proposal is not None:
         sentences.append(proposal.reason)
-    return StackInputs(scan, stack, moved, size, dict(json_ready(settings)), tuple(sentences))
+    return StackInputs(scan, stack, moved, labels, size, dict(json_ready(settings)), tuple(sentences))
 
 
 def solve_into(
     out: str | Path, inputs: StackInputs, extractor: Extractor, progress: Callable[[int, int, str], None] | None = None
-) -> tuple[StackEstimate, Band] | None:
+) -> tuple[StackResult, dict[str, Band]] | None:
     """Solve the layers that a folder does not hold yet, each written as it comes, then write the results.
 
     Args:
@@ -111,7 +114,8 @@ def solve_into(
         progress: called with (layers done, layers of the stack, what is going on).
 
     Returns:
-        What was found, or None where the folder holds these results already.
+        What was found with the dispersion of each class (its name is empty where there are none), or None where the folder holds these
+        results already.
 
     Raises:
         InputError: as extract_stack, or a folder that cannot be written or holds something else.
@@ -120,12 +124,14 @@ def solve_into(
     if folder.finished:
         return None
     total = len(inputs.stack.values)
-    there = folder.read(inputs.kernel_size)
+    names = (NO_CLASS,) if inputs.labels is None else tuple(dict.fromkeys(inputs.labels))
+    there = folder.read(inputs.kernel_size, names)
     missing = [index for index in range(total) if index not in there]
-    estimate = extract_stack(
+    result = extract_stack(
         extractor,
         inputs.stack.values,
         inputs.positions_px,
+        classes=inputs.labels,
         bias_mv=inputs.stack.bias_mv,
         pixel_size_nm=inputs.stack.pixel_size_nm,
         kernel_size=inputs.kernel_size,
@@ -136,9 +142,7 @@ def solve_into(
         on_layer=folder.add,
         progress=None if progress is None else lambda done, _, message: progress(len(there) + done, total, message),
     )
-    source = {"name": inputs.scan.name, "unit": inputs.stack.unit}
-    described = {**estimate.provenance, "input": {**estimate.provenance["input"], **source}}
-    estimate = replace(estimate.with_layers(there), provenance=described)
-    band = find_band(estimate)
-    folder.finish(stack_files(estimate, band, inputs.settings))
-    return estimate, band
+    result = with_layers(with_source(result, {"name": inputs.scan.name, "unit": inputs.stack.unit}), there)
+    bands = {name: find_band(estimate) for name, estimate in stacks_of(result).items()}
+    folder.finish(stack_files(result, bands, inputs.settings))
+    return result, bands
