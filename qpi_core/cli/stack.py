@@ -51,6 +51,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="side of the kernels in pixels, or auto: as far as the pattern is seen (default 64, or the map's side if smaller)",
     )
     parser.add_argument("--method", metavar="NAME", help=f"a method of `extract` (default {DEFAULT_METHOD})")
+    parser.add_argument("--refine-positions", action="store_true", help="let several layers together move the defects first")
+    parser.add_argument("--refine-weights", action="store_true", help="let them give each defect an amplitude of its own")
     parser.add_argument("--level", default="none", metavar="KIND", help="what to take out of every layer first, as in `extract`")
     parser.add_argument("--prepare", metavar="FILE", help="preparation steps for every layer, as in `extract`")
     parser.add_argument("--pixel-size-nm", type=float, metavar="NM", help="pixel size; overrides what the file says")
@@ -99,7 +101,9 @@ def _options(args: argparse.Namespace) -> StackOptions:
 
     steps = load_preparation(args.prepare) if args.prepare is not None else Preparation()
     preparation = ExtractionOptions(level=args.level, prepare=steps).preparation()
-    return StackOptions(args.method, args.kernel_size, args.channel, preparation, args.pixel_size_nm)
+    return StackOptions(
+        args.method, args.kernel_size, args.channel, preparation, args.pixel_size_nm, args.refine_positions, args.refine_weights
+    )
 
 
 def _describe(result: StackResult, bands: Mapping[str, Band]) -> list[str]:

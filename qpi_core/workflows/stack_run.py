@@ -37,6 +37,8 @@ class StackOptions:
     channel: str | None = None
     preparation: Preparation = Preparation()
     pixel_size_nm: float | None = None
+    refine_positions: bool = False
+    refine_weights: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +91,8 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
         "kernel_size": size,
         "channel": options.channel or scan.default_channel,
         "pixel_size_nm": pitch,
+        "refine_positions": options.refine_positions,
+        "refine_weights": options.refine_weights,
         "steps": options.preparation.to_json(),
         "sha256": scan.sha256,
         "positions_sha256": bytes_sha256(listed),
@@ -137,6 +141,8 @@ def solve_into(
         kernel_size=inputs.kernel_size,
         method=inputs.settings["method"],
         layers=missing or None,
+        refine_positions=inputs.settings["refine_positions"],
+        refine_weights=inputs.settings["refine_weights"],
         # With every layer there, only the notes and hashes of the stack are asked for.
         cancelled=lambda: not missing,
         on_layer=folder.add,

@@ -145,11 +145,13 @@ def test_a_list_of_several_classes_is_never_read_as_one(inputs, capsys):
     (inputs / "p.csv").write_text(
         "x_px,y_px,class\n" + "".join(f"{a},{b},{'AB'[k % 3 == 0]}\n" for k, (a, b) in enumerate(zip(x, y, strict=True)))
     )
-    assert stack(inputs, "--method", "tikhonov") == 2
-    said = capsys.readouterr().err
-    assert "2 classes of defects: B (4), A (6)" in said and "one class only" in said and not (inputs / "out").exists()
+    assert stack(inputs, "--method", "tikhonov") == 0
+    assert "Class B:" in capsys.readouterr().out
+    assert {path.name for path in (inputs / "out").iterdir()} == {"class-A", "class-B", "stack.json"}
+    assert stack(inputs, "--method", "one_step", out="network") == 2 and not (inputs / "network").exists()
     (inputs / "p.csv").write_text("x_px,y_px,class\n" + "".join(f"{a},{b},A\n" for a, b in zip(x, y, strict=True)))
-    assert stack(inputs, "--method", "defect_average") == 0
+    assert stack(inputs, "--method", "defect_average", out="alike") == 0
+    assert (inputs / "alike" / "kernels.npy").is_file()
 
 
 @pytest.fixture
