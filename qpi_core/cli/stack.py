@@ -9,6 +9,7 @@ from qpi_core.extraction.methods import DEFAULT_METHOD
 from qpi_core.extraction.window_proposal import kernel_size_argument
 
 if TYPE_CHECKING:
+    from qpi_core.estimates.band_model import BandModel
     from qpi_core.estimates.stack_estimate import StackEstimate
     from qpi_core.extraction.band import Band
     from qpi_core.workflows.stack_run import StackOptions
@@ -21,7 +22,7 @@ MAP is any file that the app reads and that holds several layers (.3ds, .npy, .n
 
 Written into DIR: kernels.npy (energies, k, k), uncertainty.npy where the method gives it, dispersion.csv (bias_mv,
 q_rad_per_nm, sigma_rad_per_nm) where pixel size and energies are known, energy-map.png, and stack.json with the fits of a
-parabola and a line, the settings, warnings, hashes and versions.
+parabola and a line, the band model that --band asks for, the settings, warnings, hashes and versions.
 
 Each layer is kept as soon as it is solved: the same command goes on where it was stopped, with the same bytes.
 """
@@ -49,6 +50,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--level", default="none", metavar="KIND", help="what to take out of every layer first, as in `extract`")
     parser.add_argument("--prepare", metavar="FILE", help="preparation steps for every layer, as in `extract`")
     parser.add_argument("--pixel-size-nm", type=float, metavar="NM", help="pixel size; overrides what the file says")
+    parser.add_argument(
+        "--band",
+        metavar="MODEL",
+        help="also fit a band to the maps themselves: free-electron (edge, mass, lifetime and mean free path with errors, and whether "
+        "the maps show it)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=run)
 
@@ -94,13 +101,13 @@ def _options(args: argparse.Namespace) -> StackOptions:
 
     steps = load_preparation(args.prepare) if args.prepare is not None else Preparation()
     preparation = ExtractionOptions(level=args.level, prepare=steps).preparation()
-    return StackOptions(args.method, args.kernel_size, args.channel, preparation, args.pixel_size_nm)
+    return StackOptions(args.method, args.kernel_size, args.channel, preparation, args.pixel_size_nm, args.band)
 
 
-def _describe(estimate: StackEstimate, band: Band) -> list[str]:
+def _describe(estimate: StackEstimate, band: Band, model: BandModel | None) -> list[str]:
     """Return plain sentences on what was found and what to beware of."""
     from qpi_core.extraction.band import band_sentences
 
     usable = int(estimate.usable.sum())
     sentences = [*(f"Warning: {note}" for note in estimate.notes), f"{usable} of {len(estimate.kernels)} layers have a kernel."]
-    return [*sentences, *band_sentences(band)]
+    return [*sentences, *band_sentences(band), *(() if model is None else model.sentences)]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import json_ready
+from qpi_core.estimates.band_model import BandModel
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.band import SYSTEMATIC_PART, Band
 from qpi_core.qspace.energy_map import energy_map
@@ -25,13 +26,14 @@ STACK_FILES = ("kernels.npy", "uncertainty.npy", "dispersion.csv", "energy-map.p
 """Every name that a stack may have; those that do not apply are left out."""
 
 
-def stack_files(estimate: StackEstimate, band: Band, settings: Mapping[str, Any]) -> dict[str, bytes]:
+def stack_files(estimate: StackEstimate, band: Band, settings: Mapping[str, Any], band_model: BandModel | None = None) -> dict[str, bytes]:
     """Return all files of a stack, name -> content; the side-car comes last.
 
     Args:
         estimate: the solved stack.
         band: its dispersion, as find_band gives it.
         settings: strict-JSON values: where the stack came from and what was asked.
+        band_model: fitted to its maps, where one was asked for.
     """
     files = {"kernels.npy": npy_bytes(estimate.kernels)}
     if np.isfinite(estimate.uncertainties).any():
@@ -41,7 +43,7 @@ def stack_files(estimate: StackEstimate, band: Band, settings: Mapping[str, Any]
     picture = energy_map_picture(estimate)
     if picture is not None:
         files["energy-map.png"] = picture
-    files[STACK_SIDECAR] = stack_sidecar(estimate, band, settings)
+    files[STACK_SIDECAR] = stack_sidecar(estimate, band, settings, band_model)
     return files
 
 
@@ -71,7 +73,7 @@ def energy_map_picture(estimate: StackEstimate) -> bytes | None:
         return None
 
 
-def stack_sidecar(estimate: StackEstimate, band: Band, settings: Mapping[str, Any]) -> bytes:
+def stack_sidecar(estimate: StackEstimate, band: Band, settings: Mapping[str, Any], band_model: BandModel | None = None) -> bytes:
     """Return everything about a stack but its images, as strict JSON."""
     fits = {name: asdict(fit) for name, fit in (("parabola", band.parabola), ("line", band.line)) if fit is not None}
     # Which layers chose the symmetries is told by a run that solves them, not by one that only goes on from their files.
@@ -90,6 +92,7 @@ def stack_sidecar(estimate: StackEstimate, band: Band, settings: Mapping[str, An
         "warnings": estimate.warnings,
         "notes": estimate.notes,
         "dispersion": {**fits, "about_the_deviations": SYSTEMATIC_PART} if fits else {"problem": band.problem},
+        **({} if band_model is None else {"band_model": band_model.record()}),
         "positions_px": estimate.positions,
         "weights": estimate.weights,
         "provenance": provenance,

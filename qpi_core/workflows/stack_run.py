@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import bytes_sha256, json_ready
 from qpi_core.base.version import __version__
+from qpi_core.estimates.band_model import BandModel
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.band import Band, find_band
+from qpi_core.extraction.band_model import BAND_MODELS, fit_band_model
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.methods import find_method
 from qpi_core.extraction.stacks import extract_stack
@@ -37,6 +39,7 @@ class StackOptions:
     channel: str | None = None
     preparation: Preparation = Preparation()
     pixel_size_nm: float | None = None
+    band_model: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,12 +99,29 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
         sentences.append(f"{lost} of the positions lie outside of the prepared layers and were left out.")
     if proposal is not None:
         sentences.append(proposal.reason)
+    if options.band_model is not None:
+        settings["band_model"] = require_band_input(options.band_model, stack)
     return StackInputs(scan, stack, moved, size, dict(json_ready(settings)), tuple(sentences))
+
+
+def require_band_input(model: str, stack: PreparedStack) -> str:
+    """Return the name of a band model that can be fitted to a stack.
+
+    Raises:
+        InputError: no such model, or pixel size or energies are not known; told before the layers are solved.
+    """
+    if model not in BAND_MODELS:
+        raise InputError(f"band must be one of {', '.join(BAND_MODELS)}, but it is {model!r}.")
+    if stack.pixel_size_nm is None:
+        raise InputError("a band needs the pixel size, which the file does not say; give --pixel-size-nm.")
+    if not np.isfinite(stack.bias_mv).all():
+        raise InputError("a band needs the energy of every layer, which the file does not say.")
+    return model
 
 
 def solve_into(
     out: str | Path, inputs: StackInputs, extractor: Extractor, progress: Callable[[int, int, str], None] | None = None
-) -> tuple[StackEstimate, Band] | None:
+) -> tuple[StackEstimate, Band, BandModel | None] | None:
     """Solve the layers that a folder does not hold yet, each written as it comes, then write the results.
 
     Args:
@@ -140,5 +160,9 @@ def solve_into(
     described = {**estimate.provenance, "input": {**estimate.provenance["input"], **source}}
     estimate = replace(estimate.with_layers(there), provenance=described)
     band = find_band(estimate)
-    folder.finish(stack_files(estimate, band, inputs.settings))
-    return estimate, band
+    model = None
+    if "band_model" in inputs.settings and inputs.stack.pixel_size_nm is not None:
+        name, energies = inputs.settings["band_model"], inputs.stack.bias_mv
+        model = fit_band_model(inputs.stack.values, inputs.positions_px, energies, inputs.stack.pixel_size_nm, model=name)
+    folder.finish(stack_files(estimate, band, inputs.settings, model))
+    return estimate, band, model
