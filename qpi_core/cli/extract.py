@@ -178,7 +178,8 @@ def _extract_many(args: argparse.Namespace, options: ExtractionOptions) -> int:
             for report in extract_batch(maps, options, args.out, executor, send_contents=args.scheduler is not None):
                 states[report.state] += 1
                 failed = report.state == "failed"
-                for sentence in report.sentences if failed else [s for s in report.sentences if s.startswith(("Warning", "Noise"))]:
+                told = [sentence for sentence in report.sentences if failed or sentence.startswith(("Verdict", "Warning", "Noise"))]
+                for sentence in told:
                     line = f"error: {report.name}: {sentence}" if failed else f"{report.name}: {sentence}"
                     tqdm.write(line, file=sys.stderr if failed else sys.stdout)
                 bar.update()

@@ -21,6 +21,7 @@ from qpi_core.base.validation import (
     require_positions,
     require_weights,
 )
+from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.assembly import describe_models, estimate_of
 from qpi_core.extraction.defect_refinement import refine_defects
@@ -31,7 +32,7 @@ from qpi_core.runtime.devices import require_device, resolve_device
 from qpi_core.runtime.progress import no_progress
 
 if TYPE_CHECKING:
-    from qpi_core.estimates.blind_estimate import BlindEstimate, BlindStackEstimate
+    from qpi_core.estimates.blind_estimate import BlindCandidate, BlindEstimate, BlindStackEstimate
     from qpi_core.estimates.class_estimate import ClassEstimates
     from qpi_core.networks.checkpoints import LoadedModels
     from qpi_core.networks.inference import NetworkKernel
@@ -249,6 +250,7 @@ class Extractor:
         *,
         time_limit_s: float = 60.0,
         seed: int = 0,
+        on_best: Callable[[BlindCandidate], None] | None = None,
     ) -> BlindEstimate | BlindStackEstimate:
         """Find the defects and their kernel from the map alone, and say whether the answer is to be trusted.
 
@@ -265,6 +267,7 @@ class Extractor:
             report: called with the share that is done, roughly, and a few words; what it raises stops the work.
             time_limit_s: the search ends by then, with the best that it has.
             seed: of the random starts; the same seed gives the same answer where time is not what ends the search.
+            on_best: called with every explanation that is better than those before it, to be looked at or kept while the search goes on.
 
         Returns:
             A BlindEstimate for a map; for a stack a BlindStackEstimate, with one list for all energies.
@@ -275,7 +278,7 @@ class Extractor:
         from qpi_core.extraction.blind import blind_options, extract_blind
 
         options = blind_options(kernel_size, classes, bias_mv, pixel_size_nm, time_limit_s, seed)
-        return extract_blind(self, observation, options, report if report is not None else no_progress)
+        return extract_blind(self, observation, options, report if report is not None else no_progress, on_best)
 
     def request(
         self,
@@ -343,4 +346,4 @@ def constant_answer(request: Request) -> Answer:
     value = float(np.nanmedian(request.observation))
     zeros = np.zeros((request.kernel_size, request.kernel_size), dtype=np.float32)
     sentence = f"The map is constant (every measured pixel is {value:.6g}): there is no pattern in it, so the kernel is zero."
-    return Answer(KernelSolution(zeros, zeros, value, 0.0, warnings=(sentence,)))
+    return Answer(KernelSolution(zeros, zeros, value, 0.0, warnings=(Caution(sentence, CautionKind.CONSTANT_MAP),)))

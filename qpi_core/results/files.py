@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
+from qpi_core.diagnostics.verdict import verdict_of
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.qspace.spectra import kernel_fft
 from qpi_core.results.figures.pictures import PictureStyle, fft_png, fit_png, kernel_png
@@ -83,7 +84,8 @@ def png_bytes(estimate: KernelEstimate, what: str = "kernel", style: PictureStyl
 
 def sidecar(estimate: KernelEstimate) -> dict[str, Any]:
     """Return the side-car's content: everything about an estimate but its images."""
-    return {"format": SIDECAR_FORMAT, "format_version": SIDECAR_VERSION, **estimate.summary()}
+    verdict = {"verdict": verdict_of(estimate).record()}
+    return {"format": SIDECAR_FORMAT, "format_version": SIDECAR_VERSION, **verdict, **estimate.summary()}
 
 
 def sidecar_bytes(estimate: KernelEstimate) -> bytes:

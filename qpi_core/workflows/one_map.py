@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import bytes_sha256, json_ready
+from qpi_core.diagnostics.verdict import RULES, Trust, verdict_of
+from qpi_core.estimates.caution import kind_of
 from qpi_core.estimates.class_estimate import ClassEstimates
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.blind_answer import DEFAULT_TIME_LIMIT_S
@@ -231,17 +233,26 @@ def describe(inputs: MapInputs, options: ExtractionOptions, estimate: KernelEsti
         *preparation_sentences(inputs.prepared, options),
         *_lost_sentences(inputs),
         *_window_sentences(estimate),
-        *(f"Warning: {warning}" for warning in _warnings(estimate)),
-        *_verdict(estimate),
+        *verdict_sentences(estimate),
+        *_stability(estimate),
         f"Noise {estimate.noise_sigma:.4g}, background {estimate.background:.4g}, method {estimate.method}.",
     ]
 
 
-def _warnings(estimate: KernelEstimate | ClassEstimates) -> list[str]:
-    return list(estimate.warnings if isinstance(estimate, KernelEstimate) else estimate.all_warnings())
+def verdict_sentences(estimate: KernelEstimate | ClassEstimates) -> list[str]:
+    """Return the verdict, or one a class, and the other sentences: warnings where they raise a doubt, else notes."""
+    if isinstance(estimate, ClassEstimates):
+        every = {f"Verdict on class {name}": verdict_of(one, estimate.warnings) for name, one in estimate.estimates.items()}
+        sentences = estimate.all_warnings()
+    else:
+        verdict = verdict_of(estimate)
+        every, sentences = {"Verdict": verdict}, verdict.others
+    lines = [f"{head}: {one.trust.value}. {one.reason}" for head, one in every.items()]
+    doubtful = [RULES[kind_of(sentence)].trust is not Trust.TRUST for sentence in sentences]
+    return [*lines, *(f"{'Warning' if doubt else 'Note'}: {sentence}" for doubt, sentence in zip(doubtful, sentences, strict=True))]
 
 
-def _verdict(estimate: KernelEstimate | ClassEstimates) -> list[str]:
+def _stability(estimate: KernelEstimate | ClassEstimates) -> list[str]:
     """Return the sentence on the stability, where it was asked for."""
     if isinstance(estimate, ClassEstimates) or "stability" not in estimate.provenance:
         return []

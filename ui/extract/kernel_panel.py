@@ -94,8 +94,6 @@ def show_extract_button(space: Workspace, question: Question) -> None:
         help=reason or texts.EXTRACT_READY,
         key="extract",
     )
-    st.caption(reason or _size_sentence(question))
-    _propose_window(space, question)
     if (pressed or space.start_at_once) and not reason:
         space.start_at_once = False
         start_extraction(space, question)
@@ -115,6 +113,12 @@ def _propose_window(space: Workspace, question: Question) -> None:
         st.session_state["kernel_size"] = found.kernel_size
 
     st.button(f"Use {found.kernel_size} px", key="use_window", icon=":material/crop_free:", on_click=take, help=texts.USE_WINDOW)
+
+
+def show_size_sentence(space: Workspace, question: Question) -> None:
+    """Say why nothing can be extracted, or what the button would extract."""
+    st.caption(_why_not(space, question) or _size_sentence(question))
+    _propose_window(space, question)
 
 
 def start_extraction(space: Workspace, question: Question) -> None:
