@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from qpi_core.maps import find_defects as find_defects
     from qpi_core.maps import load_map as load_map
     from qpi_core.maps import load_positions as load_positions
+    from qpi_core.maps import load_stack as load_stack
     from qpi_core.maps import snap_to_extremum as snap_to_extremum
     from qpi_core.maps.preparation import Preparation as Preparation
     from qpi_core.maps.preparation import load_preparation as load_preparation
@@ -44,6 +45,7 @@ _HOME_OF_NAME = {
     "find_defects": "qpi_core.maps",
     "load_map": "qpi_core.maps",
     "load_positions": "qpi_core.maps",
+    "load_stack": "qpi_core.maps",
     "snap_to_extremum": "qpi_core.maps",
     "Preparation": "qpi_core.maps.preparation",
     "load_preparation": "qpi_core.maps.preparation",

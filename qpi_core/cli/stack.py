@@ -18,7 +18,8 @@ DESCRIPTION = """\
 Extract the kernel of every layer of an energy stack from one set of defect positions.
 
 MAP is any file that the app reads and that holds several layers (.3ds, .npy, .npz, .gwy ...), its list of positions as in
-`extract`.
+`extract`. Several files, one scan of the same place for every energy, make a stack too: they are moved onto the first one, as the maps
+themselves say, and the positions are those on the first file.
 
 Written into DIR: kernels.npy (energies, k, k), uncertainty.npy where the method gives it, dispersion.csv (bias_mv,
 q_rad_per_nm, sigma_rad_per_nm) where pixel size and energies are known, energy-map.png, and stack.json with the fits of a
@@ -36,7 +37,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("map", metavar="MAP", help="the stack's file")
+    parser.add_argument("map", metavar="MAP", nargs="+", help="the stack's file, or several scans of the same place, one an energy")
+    parser.add_argument(
+        "--bias-mv", type=float, nargs="+", metavar="MV", help="several scans: the energy of each, where the files do not say"
+    )
     parser.add_argument("--positions", required=True, metavar="FILE", help="where the defects are, the same for all layers")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results, its own for each stack")
     parser.add_argument("--channel", metavar="NAME", help="channel of the file (default: the dI/dV one where there is one)")
@@ -69,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     from qpi_core.workflows.one_map import MapFiles
     from qpi_core.workflows.stack_run import read_stack_inputs, solve_into
 
-    inputs = read_stack_inputs(MapFiles.at(args.map, args.positions), _options(args))
+    inputs = read_stack_inputs(MapFiles.at(args.map[0], args.positions), _options(args))
     # Before the work, not after it.
     prepare_folder(args.out)
     for sentence in inputs.sentences:
@@ -99,9 +103,10 @@ def _options(args: argparse.Namespace) -> StackOptions:
     from qpi_core.workflows.one_map import ExtractionOptions
     from qpi_core.workflows.stack_run import StackOptions
 
+    bias = None if args.bias_mv is None else tuple(args.bias_mv)
     steps = load_preparation(args.prepare) if args.prepare is not None else Preparation()
     preparation = ExtractionOptions(level=args.level, prepare=steps).preparation()
-    return StackOptions(args.method, args.kernel_size, args.channel, preparation, args.pixel_size_nm, args.band)
+    return StackOptions(args.method, args.kernel_size, args.channel, preparation, args.pixel_size_nm, args.band, tuple(args.map[1:]), bias)
 
 
 def _describe(estimate: StackEstimate, band: Band, model: BandModel | None) -> list[str]:

@@ -24,6 +24,7 @@ from qpi_core.extraction.window_proposal import find_stack_window, resolve_windo
 from qpi_core.maps import ScanMap, load_map, load_positions
 from qpi_core.maps.preparation import Preparation, inside
 from qpi_core.maps.readers.shared.source import read_source
+from qpi_core.maps.series import load_stack
 from qpi_core.results.layer_folder import LayerFolder
 from qpi_core.results.stack_files import stack_files
 from qpi_core.workflows.one_map import DEFAULT_KERNEL_SIZE, MapFiles
@@ -40,6 +41,8 @@ class StackOptions:
     preparation: Preparation = Preparation()
     pixel_size_nm: float | None = None
     band_model: str | None = None
+    more_scans: tuple[str, ...] = ()
+    scan_bias_mv: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +72,7 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
     Raises:
         InputError: whatever is wrong with the files or the options, in one sentence.
     """
-    scan = load_map(files.scan, files.scan_name, pixel_size_nm=options.pixel_size_nm, channel=options.channel)
+    scan = _load(files, options)
     pitch = scan.pixel_size_nm if scan.pixel_size_known else None
     listed, name = read_source(files.positions, files.positions_name)
     positions = load_positions(listed, name, pixel_size_nm=pitch, shape=scan.shape, frame=scan.scanner_frame)
@@ -102,6 +105,16 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
     if options.band_model is not None:
         settings["band_model"] = require_band_input(options.band_model, stack)
     return StackInputs(scan, stack, moved, size, dict(json_ready(settings)), tuple(sentences))
+
+
+def _load(files: MapFiles, options: StackOptions) -> ScanMap:
+    """Return the file's map, or that of several files, one an energy, moved onto each other."""
+    if not options.more_scans:
+        if options.scan_bias_mv is not None:
+            raise InputError("bias_mv gives one energy a file where a stack comes from several; a single file says its own energies.")
+        return load_map(files.scan, files.scan_name, pixel_size_nm=options.pixel_size_nm, channel=options.channel)
+    paths = [str(files.scan), *options.more_scans]
+    return load_stack(paths, channel=options.channel, pixel_size_nm=options.pixel_size_nm, bias_mv=options.scan_bias_mv)
 
 
 def require_band_input(model: str, stack: PreparedStack) -> str:

@@ -6,7 +6,7 @@ coefficients of F are sorted into bins of |f|, in which the noise of a layer is 
     gram_b = D^T F_b^T F_b D,   projection_eb = D^T F_b^T F_b Y_e,   power_eb = |F_b Y_e|^2
 
 A smooth background is then large in the first bins and weighs little (a stationary covariance is nearly diagonal in F). The constant of
-a map is its zeroth coefficient, which takes no part. A map with gaps has no transform: it is one bin of pixels about their mean.
+a map is its zeroth coefficient, which takes no part. A map with gaps inside has no transform: it is one bin of pixels about their mean.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ def project_stack(
     columns = np.rint(samples.x / aspect[1]).astype(np.intp)
     values = np.stack([np.asarray(layer, dtype=np.float64)[rows, columns] for layer in stack])
     design = _design(samples, splines)
-    shape = (stack.shape[1], stack.shape[2])
+    # Scans that were moved onto each other leave a rectangle of pixels that all of them cover.
+    rows, columns = rows - rows.min(), columns - columns.min()
+    shape = (int(rows.max()) + 1, int(columns.max()) + 1)
     if values.shape[1] < shape[0] * shape[1]:
         return _in_pixels(splines, design, values)
     order = np.argsort(rows * shape[1] + columns)
