@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import json_ready
+from qpi_core.estimates.band_model import BandModel
 from qpi_core.estimates.class_stack import NO_CLASS, ClassStackEstimates, StackResult
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.band import SYSTEMATIC_PART, Band
@@ -27,16 +28,19 @@ STACK_FILES = ("kernels.npy", "uncertainty.npy", "dispersion.csv", "energy-map.p
 """Every name that a stack, or a class of one in its folder, may have; those that do not apply are left out."""
 
 
-def stack_files(result: StackResult, bands: Mapping[str, Band], settings: Mapping[str, Any]) -> dict[str, bytes]:
+def stack_files(
+    result: StackResult, bands: Mapping[str, Band], settings: Mapping[str, Any], band_model: BandModel | None = None
+) -> dict[str, bytes]:
     """Return all files of a stack, name -> content, those of a class below its folder; the side-car over all comes last.
 
     Args:
         result: the solved stack.
         bands: class -> dispersion, as find_band gives it; the name is empty where there are no classes.
         settings: strict-JSON values: where the stack came from and what was asked.
+        band_model: fitted to its maps, where one was asked for.
     """
     if isinstance(result, StackEstimate):
-        return _kernel_files(result, bands[NO_CLASS], settings)
+        return _kernel_files(result, bands[NO_CLASS], settings, band_model)
     folders = class_folders(result.names)
     files = {
         f"{folders[name]}/{file}": content
@@ -46,7 +50,9 @@ def stack_files(result: StackResult, bands: Mapping[str, Band], settings: Mappin
     return files | {STACK_SIDECAR: _class_sidecar(result, folders, settings)}
 
 
-def _kernel_files(estimate: StackEstimate, band: Band, settings: Mapping[str, Any]) -> dict[str, bytes]:
+def _kernel_files(
+    estimate: StackEstimate, band: Band, settings: Mapping[str, Any], band_model: BandModel | None = None
+) -> dict[str, bytes]:
     files = {"kernels.npy": npy_bytes(estimate.kernels)}
     if np.isfinite(estimate.uncertainties).any():
         files["uncertainty.npy"] = npy_bytes(estimate.uncertainties)
@@ -55,7 +61,7 @@ def _kernel_files(estimate: StackEstimate, band: Band, settings: Mapping[str, An
     picture = energy_map_picture(estimate)
     if picture is not None:
         files["energy-map.png"] = picture
-    files[STACK_SIDECAR] = stack_sidecar(estimate, band, settings)
+    files[STACK_SIDECAR] = stack_sidecar(estimate, band, settings, band_model)
     return files
 
 
@@ -104,7 +110,7 @@ def energy_map_picture(estimate: StackEstimate) -> bytes | None:
         return None
 
 
-def stack_sidecar(estimate: StackEstimate, band: Band, settings: Mapping[str, Any]) -> bytes:
+def stack_sidecar(estimate: StackEstimate, band: Band, settings: Mapping[str, Any], band_model: BandModel | None = None) -> bytes:
     """Return everything about a stack but its images, as strict JSON."""
     fits = {name: asdict(fit) for name, fit in (("parabola", band.parabola), ("line", band.line)) if fit is not None}
     # Which layers chose the symmetries is told by a run that solves them, not by one that only goes on from their files.
@@ -123,6 +129,7 @@ def stack_sidecar(estimate: StackEstimate, band: Band, settings: Mapping[str, An
         "warnings": estimate.warnings,
         "notes": estimate.notes,
         "dispersion": {**fits, "about_the_deviations": SYSTEMATIC_PART} if fits else {"problem": band.problem},
+        **({} if band_model is None else {"band_model": band_model.record()}),
         "positions_px": estimate.positions,
         "weights": estimate.weights,
         "provenance": provenance,

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import bytes_sha256, json_ready
 from qpi_core.base.version import __version__
+from qpi_core.estimates.band_model import BandModel
 from qpi_core.estimates.class_stack import NO_CLASS, StackResult, stacks_of, with_layers, with_source
 from qpi_core.extraction.band import Band, find_band
+from qpi_core.extraction.band_model import BAND_MODELS, fit_band_model
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.methods import find_method
 from qpi_core.extraction.stacks import extract_stack
@@ -22,6 +24,7 @@ from qpi_core.extraction.window_proposal import find_stack_window, resolve_windo
 from qpi_core.maps import ScanMap, load_map, load_positions
 from qpi_core.maps.preparation import Preparation, inside
 from qpi_core.maps.readers.shared.source import read_source
+from qpi_core.maps.series import load_stack
 from qpi_core.results.layer_folder import LayerFolder
 from qpi_core.results.stack_files import stack_files
 from qpi_core.workflows.one_map import DEFAULT_KERNEL_SIZE, MapFiles
@@ -39,6 +42,9 @@ class StackOptions:
     pixel_size_nm: float | None = None
     refine_positions: bool = False
     refine_weights: bool = False
+    band_model: str | None = None
+    more_scans: tuple[str, ...] = ()
+    scan_bias_mv: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +76,7 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
     Raises:
         InputError: whatever is wrong with the files or the options, in one sentence.
     """
-    scan = load_map(files.scan, files.scan_name, pixel_size_nm=options.pixel_size_nm, channel=options.channel)
+    scan = _load(files, options)
     pitch = scan.pixel_size_nm if scan.pixel_size_known else None
     listed, name = read_source(files.positions, files.positions_name)
     positions = load_positions(listed, name, pixel_size_nm=pitch, shape=scan.shape, frame=scan.scanner_frame)
@@ -103,12 +109,41 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
         sentences.append(f"{lost} of the positions lie outside of the prepared layers and were left out.")
     if proposal is not None:
         sentences.append(proposal.reason)
+    if options.band_model is not None:
+        settings["band_model"] = require_band_input(options.band_model, stack, labels)
     return StackInputs(scan, stack, moved, labels, size, dict(json_ready(settings)), tuple(sentences))
+
+
+def _load(files: MapFiles, options: StackOptions) -> ScanMap:
+    """Return the file's map, or that of several files, one an energy, moved onto each other."""
+    if not options.more_scans:
+        if options.scan_bias_mv is not None:
+            raise InputError("bias_mv gives one energy a file where a stack comes from several; a single file says its own energies.")
+        return load_map(files.scan, files.scan_name, pixel_size_nm=options.pixel_size_nm, channel=options.channel)
+    paths = [str(files.scan), *options.more_scans]
+    return load_stack(paths, channel=options.channel, pixel_size_nm=options.pixel_size_nm, bias_mv=options.scan_bias_mv)
+
+
+def require_band_input(model: str, stack: PreparedStack, labels: tuple[str, ...] | None = None) -> str:
+    """Return the name of a band model that can be fitted to a stack.
+
+    Raises:
+        InputError: no such model, several classes, or pixel size or energies are not known; told before the layers are solved.
+    """
+    if model not in BAND_MODELS:
+        raise InputError(f"band must be one of {', '.join(BAND_MODELS)}, but it is {model!r}.")
+    if labels is not None:
+        raise InputError("a band model is fitted to one class of defects, but the list names several; leave --band out, or keep one class.")
+    if stack.pixel_size_nm is None:
+        raise InputError("a band needs the pixel size, which the file does not say; give --pixel-size-nm.")
+    if not np.isfinite(stack.bias_mv).all():
+        raise InputError("a band needs the energy of every layer, which the file does not say.")
+    return model
 
 
 def solve_into(
     out: str | Path, inputs: StackInputs, extractor: Extractor, progress: Callable[[int, int, str], None] | None = None
-) -> tuple[StackResult, dict[str, Band]] | None:
+) -> tuple[StackResult, dict[str, Band], BandModel | None] | None:
     """Solve the layers that a folder does not hold yet, each written as it comes, then write the results.
 
     Args:
@@ -150,5 +185,9 @@ def solve_into(
     )
     result = with_layers(with_source(result, {"name": inputs.scan.name, "unit": inputs.stack.unit}), there)
     bands = {name: find_band(estimate) for name, estimate in stacks_of(result).items()}
-    folder.finish(stack_files(result, bands, inputs.settings))
-    return result, bands
+    model = None
+    if "band_model" in inputs.settings and inputs.stack.pixel_size_nm is not None:
+        name, energies = inputs.settings["band_model"], inputs.stack.bias_mv
+        model = fit_band_model(inputs.stack.values, result.positions, energies, inputs.stack.pixel_size_nm, model=name)
+    folder.finish(stack_files(result, bands, inputs.settings, model))
+    return result, bands, model
