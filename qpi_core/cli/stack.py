@@ -43,6 +43,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--level", default="none", metavar="KIND", help="what to take out of every layer first, as in `extract`")
     parser.add_argument("--prepare", metavar="FILE", help="preparation steps for every layer, as in `extract`")
     parser.add_argument("--pixel-size-nm", type=float, metavar="NM", help="pixel size; overrides what the file says")
+    parser.add_argument(
+        "--pictures", nargs="+", choices=("png", "svg", "pdf"), default=["png"], metavar="FORMAT", help="formats of E(q), as in `extract`"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=run)
 
@@ -88,7 +91,7 @@ def _options(args: argparse.Namespace) -> StackOptions:
 
     steps = load_preparation(args.prepare) if args.prepare is not None else Preparation()
     preparation = ExtractionOptions(level=args.level, prepare=steps).preparation()
-    return StackOptions(args.method, args.kernel_size, args.channel, preparation, args.pixel_size_nm)
+    return StackOptions(args.method, args.kernel_size, args.channel, preparation, args.pixel_size_nm, tuple(args.pictures))
 
 
 def _describe(estimate: StackEstimate, band: Band) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,30 +17,39 @@ from qpi_core.base.provenance import json_ready
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.band import SYSTEMATIC_PART, Band
 from qpi_core.qspace.energy_map import energy_map
+from qpi_core.results.figures.pictures import MEDIA_TYPES, PictureStyle
 from qpi_core.results.files import ZIP_TIME, npy_bytes
 
 STACK_SIDECAR = "stack.json"
 STACK_FORMAT = "qpi-kernel-stack"
-STACK_FILES = ("kernels.npy", "uncertainty.npy", "dispersion.csv", "energy-map.png", STACK_SIDECAR)
+STACK_FILES = (
+    "kernels.npy",
+    "uncertainty.npy",
+    "dispersion.csv",
+    *(f"energy-map.{file_format}" for file_format in MEDIA_TYPES),
+    STACK_SIDECAR,
+)
 """Every name that a stack may have; those that do not apply are left out."""
 
 
-def stack_files(estimate: StackEstimate, band: Band, settings: Mapping[str, Any]) -> dict[str, bytes]:
+def stack_files(estimate: StackEstimate, band: Band, settings: Mapping[str, Any], formats: Sequence[str] = ("png",)) -> dict[str, bytes]:
     """Return all files of a stack, name -> content; the side-car comes last.
 
     Args:
         estimate: the solved stack.
         band: its dispersion, as find_band gives it.
         settings: strict-JSON values: where the stack came from and what was asked.
+        formats: of the pictures, out of MEDIA_TYPES.
     """
     files = {"kernels.npy": npy_bytes(estimate.kernels)}
     if np.isfinite(estimate.uncertainties).any():
         files["uncertainty.npy"] = npy_bytes(estimate.uncertainties)
     if band.track is not None:
         files["dispersion.csv"] = dispersion_csv(band)
-    picture = energy_map_picture(estimate)
-    if picture is not None:
-        files["energy-map.png"] = picture
+    for file_format in formats:
+        picture = energy_map_picture(estimate, file_format)
+        if picture is not None:
+            files[f"energy-map.{file_format}"] = picture
     files[STACK_SIDECAR] = stack_sidecar(estimate, band, settings)
     return files
 
@@ -59,14 +68,16 @@ def dispersion_csv(band: Band) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def energy_map_picture(estimate: StackEstimate) -> bytes | None:
-    """Return E(q) as PNG, or None where fewer than two layers have a kernel."""
+def energy_map_picture(estimate: StackEstimate, file_format: str = "png") -> bytes | None:
+    """Return E(q) as a picture, or None where fewer than two layers have a kernel."""
     if estimate.usable.sum() < 2:
         return None
-    from qpi_core.results.figures.energy_map import energy_map_png
+    from qpi_core.results.figures.energy_map import energy_map_figure
 
     try:
-        return energy_map_png(energy_map(estimate.kernels, estimate.bias_mv, estimate.pixel_size_nm), estimate.pixel_size_nm is not None)
+        spectra = energy_map(estimate.kernels, estimate.bias_mv, estimate.pixel_size_nm)
+        style = PictureStyle("magma", file_format=file_format)
+        return energy_map_figure(spectra, estimate.pixel_size_nm is not None, style=style)
     except InputError:  # all layers at one energy
         return None
 

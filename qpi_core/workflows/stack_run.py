@@ -36,6 +36,7 @@ class StackOptions:
     channel: str | None = None
     preparation: Preparation = Preparation()
     pixel_size_nm: float | None = None
+    pictures: tuple[str, ...] = ("png",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,7 @@ class StackInputs:
         kernel_size: side of the kernels in pixels.
         settings: strict JSON: everything that decides the answer.
         sentences: how the files were read.
+        pictures: formats of the pictures.
     """
 
     scan: ScanMap
@@ -57,6 +59,7 @@ class StackInputs:
     kernel_size: int
     settings: dict[str, Any]
     sentences: tuple[str, ...]
+    pictures: tuple[str, ...] = ("png",)
 
 
 def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
@@ -92,7 +95,7 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
     sentences = [*scan.sentences(options.channel), positions.description]
     if lost:
         sentences.append(f"{lost} of the positions lie outside of the prepared layers and were left out.")
-    return StackInputs(scan, stack, moved, size, dict(json_ready(settings)), tuple(sentences))
+    return StackInputs(scan, stack, moved, size, dict(json_ready(settings)), tuple(sentences), options.pictures)
 
 
 def solve_into(
@@ -136,5 +139,5 @@ def solve_into(
     described = {**estimate.provenance, "input": {**estimate.provenance["input"], **source}}
     estimate = replace(estimate.with_layers(there), provenance=described)
     band = find_band(estimate)
-    folder.finish(stack_files(estimate, band, inputs.settings))
+    folder.finish(stack_files(estimate, band, inputs.settings, inputs.pictures))
     return estimate, band
