@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from qpi_core.base.errors import InputError
+from qpi_core.estimates.caution import caution_records, cautions_again
 from qpi_core.estimates.stack_estimate import LayerKernel
 from qpi_core.results.files import prepare_folder
 from qpi_core.results.stack_files import STACK_FILES, STACK_FORMAT, STACK_SIDECAR
@@ -59,7 +60,7 @@ class LayerFolder:
 
     def add(self, index: int, layer: LayerKernel) -> None:
         """Write one layer, whole or not at all."""
-        about = json.dumps([layer.symmetry_order, layer.warnings])
+        about = json.dumps([layer.symmetry_order, layer.warnings, caution_records(layer.warnings)])
         numbers = np.array([layer.background, layer.noise_sigma])
         buffer = io.BytesIO()
         np.savez(buffer, kernel=layer.kernel, uncertainty=layer.uncertainty, numbers=numbers, about=np.array(about))
@@ -71,9 +72,9 @@ class LayerFolder:
         for path in sorted(self._layers.glob("[0-9]*.npz")):
             try:
                 with np.load(path, allow_pickle=False) as file:
-                    order, warnings = json.loads(str(file["about"]))
+                    order, warnings, kinds = json.loads(str(file["about"]))
                     background, noise = (float(value) for value in file["numbers"])
-                    layer = LayerKernel(file["kernel"], file["uncertainty"], background, noise, order, tuple(warnings))
+                    layer = LayerKernel(file["kernel"], file["uncertainty"], background, noise, order, cautions_again(warnings, kinds))
                 index = int(path.stem)
             except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
                 continue

@@ -84,7 +84,7 @@ def energy_map_picture(estimate: StackEstimate, file_format: str = "png") -> byt
 
 def stack_sidecar(estimate: StackEstimate, band: Band, settings: Mapping[str, Any]) -> bytes:
     """Return everything about a stack but its images, as strict JSON."""
-    fits = {name: asdict(fit) for name, fit in (("parabola", band.parabola), ("line", band.line)) if fit is not None}
+    fits = {name: asdict(fit) for name, fit in (("parabola", band.parabola), ("line", band.line)) if fit is not None and band.claimed}
     # Which layers chose the symmetries is told by a run that solves them, not by one that only goes on from their files.
     provenance = {name: value for name, value in estimate.provenance.items() if name != "pilots"}
     content = {
@@ -100,12 +100,22 @@ def stack_sidecar(estimate: StackEstimate, band: Band, settings: Mapping[str, An
         "symmetry_order": estimate.symmetry_order,
         "warnings": estimate.warnings,
         "notes": estimate.notes,
-        "dispersion": {**fits, "about_the_deviations": SYSTEMATIC_PART} if fits else {"problem": band.problem},
+        "dispersion": {**_evidence(band), **({**fits, "about_the_deviations": SYSTEMATIC_PART} if fits else {"problem": band.problem})},
         "positions_px": estimate.positions,
         "weights": estimate.weights,
         "provenance": provenance,
     }
     return (json.dumps(json_ready(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _evidence(band: Band) -> dict[str, Any]:
+    """Return what the rings say for a band."""
+    if band.evidence is None:
+        return {}
+    found = band.evidence
+    counts = {"rings": found.rings, "layers": found.layers, "rings_on_band": found.on_band}
+    gain = {shape.value: value for shape, value in found.gain.items()}
+    return {"evidence": {**counts, "log_evidence_gain": gain, "decisive": found.decisive}}
 
 
 def stack_npz(estimate: StackEstimate, band: Band) -> bytes:

@@ -84,13 +84,13 @@ def _show_layer(outcome: StackOutcome, index: int) -> None:
 def _show_energies(outcome: StackOutcome, index: int) -> None:
     band = outcome.band
     fit = "none"
-    if band.parabola is not None:
+    if band.claimed:
         fit = str(
             st.segmented_control(
                 "Band through the rings",
                 list(FITS),
                 format_func=FITS.__getitem__,
-                default="parabola",
+                default=band.evidence.shape.value,
                 required=True,
                 key="stack_fit",
                 persist_state="session",
@@ -106,7 +106,7 @@ def _show_energies(outcome: StackOutcome, index: int) -> None:
         alt="Ring average of |FFT| over wave vector and energy, with the rings that were found",
     )
     if band.problem:
-        st.caption(plain(band.problem))
+        st.info(f"**No band is claimed.** {plain(band.problem)}", icon=":material/info:")
     elif fit != "none":
         sentences = band_sentences(band)
         st.markdown(plain(sentences[list(FITS).index(fit)]))

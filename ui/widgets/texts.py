@@ -157,7 +157,7 @@ STACK_READY = "Computes the kernel of every layer, from the same defects, with t
 STACK_LAYER = "Bias V of the layer, mV. Only layers that are computed are offered. The dotted line in E(q) is this layer."
 STACK_FIT = (
     "E(q) of a band with q = 2k. Parabola: E = E0 + ħ²k²/2m*, a surface state. Line: E = E(0) + ħvk, a Dirac-like state. "
-    "Layers without a ring take no part."
+    "Layers without a ring take no part. Offered only where the rings decide that there is a band."
 )
 
 NOISE_MODEL = (
