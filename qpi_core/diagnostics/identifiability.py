@@ -11,7 +11,7 @@ from qpi_core.estimates.caution import Caution, CautionKind
 
 SAME_PLACE_PX = 0.5
 MOST_MODELLED_PIXELS = 20_000
-"""Measured pixels up to which background and noise are modelled."""
+"""Measured pixels up to which background and noise are modelled as a whole; larger maps are modelled in tiles (qpi_core.noise.tiles)."""
 MOST_GAPS = 2_000
 """Pixels that were not measured up to which they are: each is a column of the algebra."""
 STRUCTURED_CORRELATION = 0.2
@@ -147,23 +147,21 @@ def warn_about_fit(
     return sentences
 
 
-def warn_about_size(residual: NDArray[np.float32]) -> list[Caution]:
-    """Return that a large map was taken with white noise, where its residual is not white."""
-    measured = np.isfinite(residual)
-    if may_be_modelled(measured) or neighbour_correlation(residual) <= STRUCTURED_CORRELATION:
+def warn_about_gaps(residual: NDArray[np.float32]) -> list[Caution]:
+    """Return that a map with many gaps was taken with white noise, where its residual is not white."""
+    if neighbour_correlation(residual) <= STRUCTURED_CORRELATION:
         return []
-    limits, own = f"{MOST_MODELLED_PIXELS:,} measured and {MOST_GAPS:,} other", f"{int(measured.sum()):,} and {int((~measured).sum()):,}"
     return [
         Caution(
-            f"Background and coloured noise are modelled on maps of up to {limits} pixels; this one has {own}, and was taken with white "
-            "noise. Crop it, or level it first.",
-            CautionKind.TOO_LARGE_FOR_NOISE,
+            "This map has too many gaps for its background and coloured noise to be modelled, and was taken with white noise. "
+            "Crop it to a part that was measured throughout, or level it first.",
+            CautionKind.TOO_MANY_GAPS_FOR_NOISE,
         )
     ]
 
 
 def may_be_modelled(measured: NDArray[np.bool_]) -> bool:
-    """Say whether a map is small and whole enough for its background and noise to be modelled."""
+    """Say whether a map is small and whole enough for its background and noise to be modelled as a whole."""
     return int(measured.sum()) <= MOST_MODELLED_PIXELS and int((~measured).sum()) <= MOST_GAPS
 
 

@@ -87,7 +87,7 @@ RULES: dict[CautionKind, Rule] = {
     CautionKind.UNSEEN_WINDOW: Rule(_DOUBTFUL, Remedy.SHRINK_WINDOW),
     CautionKind.FEW_PIXELS: Rule(_DOUBTFUL, Remedy.SHRINK_WINDOW),
     CautionKind.NOTICEABLE_ERROR: Rule(_DOUBTFUL, Remedy.FIND_MISSING),
-    CautionKind.TOO_LARGE_FOR_NOISE: Rule(_DOUBTFUL),
+    CautionKind.TOO_MANY_GAPS_FOR_NOISE: Rule(_DOUBTFUL),
     CautionKind.NOISE_NOT_MODELLED: Rule(_DOUBTFUL),
     CautionKind.COARSE_NETWORK: Rule(_DOUBTFUL, Remedy.USE_REFINED),
     CautionKind.NOT_MEASURED: Rule(_FINE),

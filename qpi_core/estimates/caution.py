@@ -26,7 +26,7 @@ class CautionKind(StrEnum):
     STRUCTURE_LEFT = "structure left"
     LEFT_AT_DEFECTS = "left at defects"
     LEFT_AROUND_DEFECTS = "left around defects"
-    TOO_LARGE_FOR_NOISE = "too large for noise model"
+    TOO_MANY_GAPS_FOR_NOISE = "too many gaps for noise model"
     NOISE_NOT_MODELLED = "noise not modelled"
     ONE_DEFECT = "one defect"
     SAME_PLACE = "same place"

@@ -49,6 +49,8 @@ def read_blind_map(files: MapFiles, options: ExtractionOptions) -> BlindMap:
         )
     scan = load_map(files.scan, files.scan_name, pixel_size_nm=options.pixel_size_nm)
     prepared = options.preparation().apply_to_scan(scan, options.channel, options.bias_mv, options.layer)
+    if isinstance(options.kernel_size, str):
+        raise InputError("kernel_size auto needs a list of positions; without one give a number of pixels.")
     size = min(DEFAULT_KERNEL_SIZE, *prepared.values.shape) if options.kernel_size is None else options.kernel_size
     return BlindMap(scan, prepared, size)
 

@@ -32,7 +32,7 @@ class ExtractionOptions:
 
     Attributes:
         method: name of a method.
-        kernel_size: side of the kernel in pixels.
+        kernel_size: side of the kernel in pixels, or "auto": as the pattern asks for.
         channel, bias_mv, layer: which layer of the file.
         level: a kind of levelling, "none" for none; the short form of a preparation with this one step.
         prepare: preparation steps; not together with level.
@@ -47,7 +47,7 @@ class ExtractionOptions:
     """
 
     method: str | None = None
-    kernel_size: int | None = None
+    kernel_size: int | str | None = None
     channel: str | None = None
     bias_mv: float | None = None
     layer: int | None = None
@@ -123,7 +123,7 @@ class MapInputs:
         positions_px: (n, 2) those of them that lie on the prepared layer, in its pixels.
         labels: the class of each of these, where the list names several classes; else None.
         positions_sha256: hash of the list's file.
-        kernel_size: side of the kernel in pixels.
+        kernel_size: side of the kernel in pixels, or "auto".
     """
 
     scan: ScanMap
@@ -132,7 +132,7 @@ class MapInputs:
     positions_px: NDArray[np.float64]
     labels: tuple[str, ...] | None
     positions_sha256: str
-    kernel_size: int
+    kernel_size: int | str
 
     @property
     def pixel_size_nm(self) -> tuple[float, float] | None:
@@ -236,6 +236,7 @@ def describe(inputs: MapInputs, options: ExtractionOptions, estimate: KernelEsti
         inputs.positions.description,
         *preparation_sentences(inputs.prepared, options),
         *_lost_sentences(inputs),
+        *_window_sentences(estimate),
         *verdict_sentences(estimate),
         *_stability(estimate),
         f"Noise {estimate.noise_sigma:.4g}, background {estimate.background:.4g}, method {estimate.method}.",
@@ -260,6 +261,13 @@ def _stability(estimate: KernelEstimate | ClassEstimates) -> list[str]:
     if isinstance(estimate, ClassEstimates) or "stability" not in estimate.provenance:
         return []
     return [estimate.provenance["stability"]["verdict"]]
+
+
+def _window_sentences(estimate: KernelEstimate | ClassEstimates) -> list[str]:
+    """Say how the window was chosen where the pattern itself was asked."""
+    first = estimate if isinstance(estimate, KernelEstimate) else next(iter(estimate.estimates.values()))
+    window = first.provenance.get("window")
+    return [] if window is None or window["reason"] in first.warnings else [str(window["reason"])]
 
 
 def layer_sentence(scan: ScanMap, options: ExtractionOptions) -> str:

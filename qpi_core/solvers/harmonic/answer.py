@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from qpi_core.estimates.caution import NO_PATTERN, Caution, CautionKind
 from qpi_core.estimates.solution import KernelSolution
-from qpi_core.solvers.harmonic.equations.basis import design_tiles, take_samples
+from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, superpose
+from qpi_core.solvers.harmonic.equations.basis import take_samples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate
 from qpi_core.solvers.harmonic.equations.normal_equations import accumulate_equations
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
@@ -130,11 +131,8 @@ def with_superposition(solution: KernelSolution, model: HarmonicModel, positions
 def superposition(model: HarmonicModel, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Return A*M at the measured pixels with every profile evaluated at the true offsets, (height, width); zero elsewhere."""
     image = np.zeros(shape, dtype=np.float32)
-    coefficients = model.fit.evidence.profiles @ model.splines.interpolation.T
-    samples = model.samples
-    rows, columns = model.frame.indices(samples)
-    for part, design in design_tiles(samples, model.splines, model.fit.hyperparameters.orders):
-        image[rows[part], columns[part]] = np.einsum("apk,ak->p", design, coefficients)
+    basis = ClassBasis(model.samples, model.splines, model.fit.hyperparameters.orders)
+    image[model.frame.indices(model.samples)] = superpose([basis], [model.fit.evidence.profiles])
     return image
 
 
