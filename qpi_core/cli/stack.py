@@ -67,6 +67,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="also fit a band to the maps themselves: free-electron (edge, mass, lifetime and mean free path with errors, and whether "
         "the maps show it)",
     )
+    parser.add_argument(
+        "--pictures", nargs="+", choices=("png", "svg", "pdf"), default=["png"], metavar="FORMAT", help="formats of E(q), as in `extract`"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=run)
 
@@ -124,6 +127,7 @@ def _options(args: argparse.Namespace) -> StackOptions:
         band_model=args.band,
         more_scans=tuple(args.map[1:]),
         scan_bias_mv=bias,
+        pictures=tuple(args.pictures),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from qpi_core.base.errors import InputError
+from qpi_core.estimates.caution import caution_records, cautions_again
 from qpi_core.estimates.class_stack import NO_CLASS, layers_of
 from qpi_core.estimates.stack_estimate import LayerKernel
 from qpi_core.results.files import prepare_folder
@@ -61,7 +62,7 @@ class LayerFolder:
     def add(self, index: int, layer: LayerKernel | Mapping[str, LayerKernel]) -> None:
         """Write one layer, the kernels of all its classes, whole or not at all."""
         found = layers_of(layer)
-        about = json.dumps([[name, one.symmetry_order, one.warnings] for name, one in found.items()])
+        about = json.dumps([[name, one.symmetry_order, one.warnings, caution_records(one.warnings)] for name, one in found.items()])
         arrays = {"about": np.array(about)}
         for number, one in enumerate(found.values()):
             arrays |= {f"kernel_{number}": one.kernel, f"uncertainty_{number}": one.uncertainty}
@@ -76,9 +77,8 @@ class LayerFolder:
         for path in sorted(self._layers.glob("[0-9]*.npz")):
             try:
                 with np.load(path, allow_pickle=False) as file:
-                    layer = {
-                        name: _one_kernel(file, k, order, said) for k, (name, order, said) in enumerate(json.loads(str(file["about"])))
-                    }
+                    about = json.loads(str(file["about"]))
+                    layer = {name: _one_kernel(file, number, *said) for number, (name, *said) in enumerate(about)}
                 index = int(path.stem)
             except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
                 continue
@@ -95,6 +95,6 @@ class LayerFolder:
         shutil.rmtree(self._layers, ignore_errors=True)
 
 
-def _one_kernel(file: Mapping[str, Any], number: int, order: int | None, warnings: list[str]) -> LayerKernel:
+def _one_kernel(file: Mapping[str, Any], number: int, order: int | None, warnings: list[str], kinds: list[Any]) -> LayerKernel:
     background, noise = (float(value) for value in file[f"numbers_{number}"])
-    return LayerKernel(file[f"kernel_{number}"], file[f"uncertainty_{number}"], background, noise, order, tuple(warnings))
+    return LayerKernel(file[f"kernel_{number}"], file[f"uncertainty_{number}"], background, noise, order, cautions_again(warnings, kinds))

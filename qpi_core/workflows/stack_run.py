@@ -45,6 +45,7 @@ class StackOptions:
     band_model: str | None = None
     more_scans: tuple[str, ...] = ()
     scan_bias_mv: tuple[float, ...] | None = None
+    pictures: tuple[str, ...] = ("png",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,7 @@ class StackInputs:
         kernel_size: side of the kernels in pixels.
         settings: strict JSON: everything that decides the answer.
         sentences: how the files were read.
+        pictures: formats of the pictures.
     """
 
     scan: ScanMap
@@ -68,6 +70,7 @@ class StackInputs:
     kernel_size: int
     settings: dict[str, Any]
     sentences: tuple[str, ...]
+    pictures: tuple[str, ...] = ("png",)
 
 
 def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
@@ -111,7 +114,7 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
         sentences.append(proposal.reason)
     if options.band_model is not None:
         settings["band_model"] = require_band_input(options.band_model, stack, labels)
-    return StackInputs(scan, stack, moved, labels, size, dict(json_ready(settings)), tuple(sentences))
+    return StackInputs(scan, stack, moved, labels, size, dict(json_ready(settings)), tuple(sentences), options.pictures)
 
 
 def _load(files: MapFiles, options: StackOptions) -> ScanMap:
@@ -189,5 +192,5 @@ def solve_into(
     if "band_model" in inputs.settings and inputs.stack.pixel_size_nm is not None:
         name, energies = inputs.settings["band_model"], inputs.stack.bias_mv
         model = fit_band_model(inputs.stack.values, result.positions, energies, inputs.stack.pixel_size_nm, model=name)
-    folder.finish(stack_files(result, bands, inputs.settings, model))
+    folder.finish(stack_files(result, bands, inputs.settings, inputs.pictures, model))
     return result, bands, model
