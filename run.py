@@ -1,15 +1,17 @@
 """Start the application, its tests or its command line: python run.py app | test | setup | extract | stack | ...
 
 Needs nothing but Python 3.11 or newer: the first start makes the environment .venv beside this file and installs
-requirements.txt into it; later starts find a stamp (the hash of the requirements) and go straight on.
+requirements.txt into it; later starts find a stamp (the hash of what is required) and go straight on.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 
@@ -91,7 +93,9 @@ class Environment:
         return self.folder / f"installed-{kind}.sha256"
 
     def _wanted(self, kind: str) -> str:
-        return hashlib.sha256(b"\0".join(path.read_bytes() for path in self._files(kind))).hexdigest()
+        project = tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
+        described = json.dumps(project, sort_keys=True).encode()
+        return hashlib.sha256(b"\0".join([described, *(path.read_bytes() for path in self._files(kind))])).hexdigest()
 
 
 def call(command: list[str], cwd: Path | None = None) -> int:

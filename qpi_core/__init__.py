@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from qpi_core.base.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from qpi_core.base.errors import InputError as InputError
@@ -46,8 +46,8 @@ _HOME_OF_NAME = {
     "snap_to_extremum": "qpi_core.maps",
     "Preparation": "qpi_core.maps.preparation",
     "load_preparation": "qpi_core.maps.preparation",
-    "StackEstimate": "qpi_core.stacks",
-    "extract_stack": "qpi_core.stacks",
+    "StackEstimate": "qpi_core.estimates.stack_estimate",
+    "extract_stack": "qpi_core.extraction.stacks",
     "KernelParameters": "qpi_core.synthesis.kernel_families.equation_7",
     "phenomenological_kernel": "qpi_core.synthesis.kernel_families.equation_7",
     "simulate_observation": "qpi_core.synthesis.simulated_maps.scenes",

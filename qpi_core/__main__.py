@@ -10,10 +10,11 @@ import pkgutil
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
-from qpi_core import __version__
-from qpi_core import cli as commands
+from qpi_core import cli
 from qpi_core.base.errors import InputError
+from qpi_core.base.version import __version__
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -21,14 +22,17 @@ INTERRUPTED = 130
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser with a sub-command for each module of qpi_core.cli."""
-    parser = argparse.ArgumentParser(
-        prog="python -m qpi_core", description="Scattering kernels from STM maps of quasiparticle interference."
-    )
+    parser = argparse.ArgumentParser(prog=_called_as(), description="Scattering kernels from STM maps of quasiparticle interference.")
     parser.add_argument("--version", action="version", version=f"qpi_core {__version__}")
     subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
-    for module in pkgutil.iter_modules(commands.__path__):
-        import_module(f"{commands.__name__}.{module.name}").add_parser(subparsers)
+    for module in pkgutil.iter_modules(cli.__path__):
+        import_module(f"{cli.__name__}.{module.name}").add_parser(subparsers)
     return parser
+
+
+def _called_as() -> str:
+    """Return how the command line was started: by the installed script, or as a module."""
+    return "qpi" if Path(sys.argv[0]).stem == "qpi" else "python -m qpi_core"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-import qpi_core
 from qpi_core.base.errors import InputError
+from qpi_core.base.version import __version__
 
 RECORDED_PACKAGES = ("numpy", "scipy", "torch", "diffusers")
 
@@ -26,7 +26,7 @@ def versions() -> dict[str, str]:
 
 @cache
 def _versions() -> dict[str, str]:
-    found = {"qpi_core": qpi_core.__version__, "python": platform.python_version()}
+    found = {"qpi_core": __version__, "python": platform.python_version()}
     for package in RECORDED_PACKAGES:
         try:
             found[package] = version(package)

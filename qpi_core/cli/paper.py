@@ -104,7 +104,7 @@ def _measure(experiment: Any, device: str) -> None:
     from qpi_core.evaluation.paper.protocol import choose_samples
     from qpi_core.extraction.extractor import load_extractor
     from qpi_core.networks.atlas import embed, encode_kernels
-    from qpi_core.results.files import write_atomically
+    from qpi_core.runtime.atomic_files import write_atomically
     from qpi_core.synthesis.datasets.dataset_files import OUT_OF_DOMAIN
     from qpi_core.synthesis.datasets.dataset_reader import KernelDataset
     from qpi_core.training.loop import HELD_OUT_NAME

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from qpi_core.extraction.methods import DEFAULT_METHOD
+from qpi_core.extraction.window_proposal import kernel_size_argument
 
 if TYPE_CHECKING:
     from qpi_core.estimates.stack_estimate import StackEstimate
@@ -38,7 +39,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--positions", required=True, metavar="FILE", help="where the defects are, the same for all layers")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results, its own for each stack")
     parser.add_argument("--channel", metavar="NAME", help="channel of the file (default: the dI/dV one where there is one)")
-    parser.add_argument("--kernel-size", type=int, metavar="PX", help="side of the kernels in pixels (default 64, or the map's if smaller)")
+    parser.add_argument(
+        "--kernel-size",
+        type=kernel_size_argument,
+        metavar="PX",
+        help="side of the kernels in pixels, or auto: as far as the pattern is seen (default 64, or the map's side if smaller)",
+    )
     parser.add_argument("--method", metavar="NAME", help=f"a method of `extract` (default {DEFAULT_METHOD})")
     parser.add_argument("--level", default="none", metavar="KIND", help="what to take out of every layer first, as in `extract`")
     parser.add_argument("--prepare", metavar="FILE", help="preparation steps for every layer, as in `extract`")

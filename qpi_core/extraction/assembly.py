@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from qpi_core.base.provenance import array_sha256, json_ready, versions
 from qpi_core.diagnostics.defects import warn_about_defects
-from qpi_core.diagnostics.identifiability import warn_about_fit, warn_about_input, warn_about_size
+from qpi_core.diagnostics.identifiability import warn_about_fit, warn_about_gaps, warn_about_input
 from qpi_core.diagnostics.window import warn_about_window
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.methods import Answer, Method, Request
+from qpi_core.noise.tiles import can_be_modelled
 from qpi_core.operators.reconstruction import superposition_of
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def estimate_of(
         fitted = superposition_of(solution, request.positions, weights, known) + background
     residual = image - fitted
     whitened = None if noise is None else np.where(np.isfinite(image) & ~noise.outliers, noise.whitened_residual, np.nan)
+    wanted = request.noise_model == "auto" and noise is None and solution.uncertainty is not None
     warnings = [
         *warn_about_input(image, request.positions, request.kernel_size),
         *(answer.repair.sentences() if answer.repair is not None else []),
@@ -54,7 +56,7 @@ def estimate_of(
         *([] if noise is None else noise.sentences()),
         *warn_about_window(solution.kernel, solution.wide_kernel, solution.parameters, request.pixel_size_nm),
         *warn_about_fit(image - background, residual, solution.noise_sigma, whitened),
-        *(warn_about_size(residual) if request.noise_model == "auto" and noise is None and solution.uncertainty is not None else []),
+        *(warn_about_gaps(residual) if wanted and not can_be_modelled(np.isfinite(image)) else []),
         *warn_about_defects(image, residual, request.positions, solution.noise_sigma),
     ]
     provenance = {

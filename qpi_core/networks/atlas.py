@@ -196,7 +196,7 @@ def decode_latents(models: LoadedModels, latents: ArrayLike) -> NDArray[np.float
 
 def save_atlas(atlas: LatentAtlas, folder: Path) -> Path:
     """Write an atlas into a model's folder, atomically."""
-    from qpi_core.results.files import write_atomically
+    from qpi_core.runtime.atomic_files import write_atomically
 
     buffer = io.BytesIO()
     arrays: dict[str, Any] = {field.name: np.asarray(getattr(atlas, field.name)) for field in fields(atlas)}

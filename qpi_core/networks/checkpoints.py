@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qpi_core.base.errors import InputError
+from qpi_core.base.places import shipped
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from qpi_core.networks.observation_encoder import ObservationEncoder
     from qpi_core.networks.one_step import OneStepNetwork
 
-MODELS_FOLDER = Path(__file__).resolve().parents[2] / "models"
+MODELS_FOLDER = shipped("models")
 DEFAULT_MODEL = "qpi-compact"
 NETWORKS = ("kernel_vae", "observation_encoder", "one_step")
 CONFIG_NAME = "config.json"

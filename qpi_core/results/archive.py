@@ -7,11 +7,15 @@ import json
 import zipfile
 from collections.abc import Mapping
 
+import numpy as np
+
+from qpi_core.base.provenance import json_ready
+from qpi_core.estimates.blind_estimate import BlindEstimate
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.qspace.view import QSpaceView
 from qpi_core.results.class_files import class_folders, class_sidecar_bytes, classes_again
 from qpi_core.results.figures.qspace import qspace_png
-from qpi_core.results.files import SIDECAR_NAME, ZIP_TIME, estimate_files, png_bytes
+from qpi_core.results.files import SIDECAR_NAME, ZIP_TIME, estimate_files, npy_bytes, on_one_line, png_bytes
 from qpi_core.results.interchange import estimate_gwy, estimate_npz, kernel_csv, positions_csv
 from qpi_core.results.report import report_html
 from qpi_core.results.script import python_snippet
@@ -31,9 +35,27 @@ def bundle_files(estimate: KernelEstimate, view: QSpaceView | None = None) -> di
     if view is not None:
         files["qspace.png"] = qspace_png(estimate, view)
         files["qspace.json"] = (json.dumps(view.record(), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    if isinstance(estimate, BlindEstimate) and estimate.alternatives:
+        files |= alternative_files(estimate)
     files["report.html"] = report_html(estimate, view=view)
     files["reproduce.py"] = python_snippet(estimate).encode()
     return files
+
+
+def alternative_files(estimate: BlindEstimate) -> dict[str, bytes]:
+    """Return the explanations that a search for defects came to, name -> content: their kernels, and all else about them."""
+    described = [
+        {
+            "symmetry_order": one.symmetry_order,
+            "log_evidence_below_the_best": json_ready(one.evidence),
+            "unexplained_share": json_ready(one.unexplained),
+            "positions_px": json_ready(one.positions),
+            "weights": json_ready(one.weights),
+        }
+        for one in estimate.alternatives
+    ]
+    text = on_one_line(json.dumps(described, indent=2, ensure_ascii=False, allow_nan=False))
+    return {"alternatives.npy": npy_bytes(np.stack([one.kernels for one in estimate.alternatives])), "alternatives.json": text.encode()}
 
 
 def estimate_zip(estimate: KernelEstimate, view: QSpaceView | None = None) -> bytes:

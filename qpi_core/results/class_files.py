@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from qpi_core.base.provenance import json_ready
+from qpi_core.diagnostics.verdict import verdict_of
 from qpi_core.estimates.class_estimate import ClassEstimates
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.results.files import (
@@ -54,8 +55,12 @@ def class_sidecar(result: ClassEstimates) -> dict[str, Any]:
         "classes": list(result.classes),
         "warnings": list(result.warnings),
         "provenance": common,
-        "kernels": {name: {"folder": folders[name], **estimate.summary()} for name, estimate in result.estimates.items()},
+        "kernels": {name: _class_record(folders[name], estimate, result) for name, estimate in result.estimates.items()},
     }
+
+
+def _class_record(folder: str, estimate: KernelEstimate, result: ClassEstimates) -> dict[str, Any]:
+    return {"folder": folder, "verdict": verdict_of(estimate, result.warnings).record(), **estimate.summary()}
 
 
 def result_files(result: Result) -> dict[str, bytes]:

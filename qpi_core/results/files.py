@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import tempfile
 from collections.abc import Iterable
@@ -18,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
+from qpi_core.diagnostics.verdict import verdict_of
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.qspace.spectra import kernel_fft
 from qpi_core.results.figures.pictures import PictureStyle, fft_png, fit_png, kernel_png
+from qpi_core.runtime.atomic_files import write_atomically
 
 SIDECAR_NAME = "estimate.json"
 RESULT_FILES = (
@@ -83,7 +84,8 @@ def png_bytes(estimate: KernelEstimate, what: str = "kernel", style: PictureStyl
 
 def sidecar(estimate: KernelEstimate) -> dict[str, Any]:
     """Return the side-car's content: everything about an estimate but its images."""
-    return {"format": SIDECAR_FORMAT, "format_version": SIDECAR_VERSION, **estimate.summary()}
+    verdict = {"verdict": verdict_of(estimate).record()}
+    return {"format": SIDECAR_FORMAT, "format_version": SIDECAR_VERSION, **verdict, **estimate.summary()}
 
 
 def sidecar_bytes(estimate: KernelEstimate) -> bytes:
@@ -236,20 +238,6 @@ def require_replaceable(folder: str | Path, inputs: Iterable[str | Path]) -> Non
 
 def _unwritable(folder: str | Path, error: OSError) -> InputError:
     return InputError(f"the folder {str(folder)!r} for the results cannot be written ({error.strerror}); choose another one.")
-
-
-def write_atomically(path: Path, content: bytes) -> Path:
-    """Write a file under a temporary name beside it, then give it its name."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
 
 
 def _png_metadata(estimate: KernelEstimate) -> dict[str, str]:

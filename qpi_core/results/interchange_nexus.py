@@ -98,7 +98,7 @@ def _file(groups: Mapping[str, dict[str, Any]], positions: Array, weights: Array
     try:
         import h5py
     except ImportError:
-        raise InputError("HDF5 files need the package h5py: python -m pip install -r requirements-formats.txt.") from None
+        raise InputError("HDF5 files need the package h5py: python -m pip install h5py.") from None
     defects = {"attributes": {"NX_class": "NXcollection"}, "datasets": {"positions_px": (positions, "px"), "weights": (weights, "")}}
     buffer = BytesIO()
     with h5py.File(buffer, "w") as file:

@@ -14,8 +14,9 @@ import numpy as np
 
 from qpi_core.base.errors import InputError
 from qpi_core.estimates.stack_estimate import LayerKernel
-from qpi_core.results.files import prepare_folder, write_atomically
+from qpi_core.results.files import prepare_folder
 from qpi_core.results.stack_files import STACK_FILES, STACK_FORMAT, STACK_SIDECAR
+from qpi_core.runtime.atomic_files import write_atomically
 
 SETTINGS_NAME = "settings.json"
 _FOLDER = "layers"

@@ -145,7 +145,7 @@ class DaskCluster:
         try:
             from distributed import Client
         except ImportError:
-            command = "python -m pip install -r requirements-cluster.txt"
+            command = "python -m pip install distributed"
             raise InputError(f"a scheduler needs the package distributed, which is not installed ({command}).") from None
         try:
             self._client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)

@@ -15,13 +15,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import qpi_core
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import bytes_sha256
+from qpi_core.base.version import __version__
 from qpi_core.extraction.extractor import Extractor, load_extractor
 from qpi_core.maps.readers.shared.source import read_source
 from qpi_core.results.class_files import result_files
-from qpi_core.results.files import SIDECAR_NAME, holds_only_results, load_sidecar, prepare_folder, write_atomically
+from qpi_core.results.files import SIDECAR_NAME, holds_only_results, load_sidecar, prepare_folder
+from qpi_core.runtime.atomic_files import write_atomically
 from qpi_core.runtime.executor import Executor, Outcome
 from qpi_core.workflows.blind_map import describe_blind, extract_blind_map, read_blind_map
 from qpi_core.workflows.inputs import ListedMap
@@ -202,7 +203,7 @@ def _write_folder(target: Path, files: dict[str, bytes]) -> None:
 
 def _claim(folder: Path, options: ExtractionOptions) -> None:
     """Write the settings of a new run; refuse a folder that holds results of others."""
-    settings: dict[str, Any] = {"format": SETTINGS_FORMAT, "qpi_core": qpi_core.__version__, "options": options.record()}
+    settings: dict[str, Any] = {"format": SETTINGS_FORMAT, "qpi_core": __version__, "options": options.record()}
     path = folder / SETTINGS_NAME
     if not path.exists():
         write_atomically(path, (json.dumps(settings, indent=2) + "\n").encode())

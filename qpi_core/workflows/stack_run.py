@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import qpi_core
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import bytes_sha256, json_ready
+from qpi_core.base.version import __version__
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.band import Band, find_band
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.methods import find_method
 from qpi_core.extraction.stacks import extract_stack
+from qpi_core.extraction.window_proposal import find_stack_window, resolve_window
 from qpi_core.maps import ScanMap, load_map, load_positions
 from qpi_core.maps.preparation import Preparation, inside
 from qpi_core.maps.readers.shared.source import read_source
@@ -32,7 +33,7 @@ class StackOptions:
     """What is asked of every layer alike; None is the default that stands beside each option of the command line."""
 
     method: str | None = None
-    kernel_size: int | None = None
+    kernel_size: int | str | None = None
     channel: str | None = None
     preparation: Preparation = Preparation()
     pixel_size_nm: float | None = None
@@ -77,9 +78,10 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
     if not len(moved):
         raise InputError(f"None of the {len(positions.positions_px)} positions lies on the prepared layers; crop less, or mark others.")
     require_one_class(None if positions.labels is None else [label for label, stays in zip(positions.labels, there, strict=True) if stays])
-    size = min(DEFAULT_KERNEL_SIZE, height, width) if options.kernel_size is None else options.kernel_size
+    wanted = options.kernel_size if options.kernel_size is not None else min(DEFAULT_KERNEL_SIZE, height, width)
+    size, proposal = resolve_window(wanted, lambda: find_stack_window(Extractor(), stack.values, moved, pixel_size_nm=stack.pixel_size_nm))
     settings = {
-        "qpi_core": qpi_core.__version__,
+        "qpi_core": __version__,
         "method": find_method(options.method).name,
         "kernel_size": size,
         "channel": options.channel or scan.default_channel,
@@ -92,6 +94,8 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
     sentences = [*scan.sentences(options.channel), positions.description]
     if lost:
         sentences.append(f"{lost} of the positions lie outside of the prepared layers and were left out.")
+    if proposal is not None:
+        sentences.append(proposal.reason)
     return StackInputs(scan, stack, moved, size, dict(json_ready(settings)), tuple(sentences))
 
 

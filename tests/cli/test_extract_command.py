@@ -39,7 +39,7 @@ def test_files_and_side_car(inputs, capsys):
 
     rebuilt = np.load(inputs / "out" / "reconstruction.npy") + np.load(inputs / "out" / "residual.npy")
     np.testing.assert_allclose(rebuilt, level(np.load(inputs / "map.npy")[2], "plane"), atol=1e-5)
-    assert "Warning: The average of crops" in capsys.readouterr().out
+    assert "Verdict: doubt. The average of crops" in capsys.readouterr().out
 
 
 def test_stability_is_said_and_kept_in_the_side_car(inputs, capsys):

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -78,11 +79,39 @@ def test_nothing_is_unpickled_or_swallowed(path):
     assert not {name.split(".")[0] for name in imports_of(path)} & {"pickle", "joblib", "dill"}
 
 
-def test_requirements_have_bounds_and_no_index():
-    for name in ("requirements.txt", "requirements-dev.txt", "requirements-cluster.txt", "requirements-formats.txt"):
-        for line in (ROOT / name).read_text().splitlines():
-            if line and not line.startswith("#") and not line.startswith("-r "):
-                assert re.fullmatch(r"[a-z0-9-]+>=[\d.]+(,<[\d.]+)?", line), f"{name}: {line}"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+
+
+@pytest.mark.parametrize("requirement", sorted({*PROJECT["dependencies"], *(line for extra in EXTRAS.values() for line in extra)}))
+def test_requirements_have_bounds(requirement):
+    assert re.fullmatch(r"[a-z0-9-]+(\[\w+\])?>=[\d.]+(,<[\d.]+)?", requirement)
+
+
+def test_requirements_files_only_name_extras_and_no_index():
+    for path in ROOT.glob("requirements*.txt"):
+        lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+        assert len(lines) == 1 and set(re.fullmatch(r"-e \.\[([\w,]+)\]", lines[0])[1].split(",")) <= set(EXTRAS), path.name
+
+
+NAMES_OF_PACKAGES = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
+
+
+def test_every_package_that_is_imported_is_required():
+    """Optional packages only where an import is guarded: then a sentence says what to install."""
+    required = {re.split(r"[>\[]", line)[0] for line in [*PROJECT["dependencies"], *EXTRAS["train"], *EXTRAS["app"]]}
+    optional = {re.split(r"[>\[]", line)[0] for line in [*EXTRAS["formats"], *EXTRAS["cluster"]]}
+    for path in SOURCES:
+        roots = {name.split(".")[0] for name in imports_of(path)} - {"qpi_core", "ui", "pages", "run", ""} - sys.stdlib_module_names
+        packages = {NAMES_OF_PACKAGES.get(root, root) for root in roots}
+        assert packages <= required | optional | {"h5py"}, path
+
+
+def test_imports_point_one_way(monkeypatch):
+    from importlinter.cli import lint_imports
+
+    monkeypatch.chdir(ROOT)
+    assert lint_imports(config_filename="pyproject.toml", no_cache=True) == 0, "run lint-imports to see which import points upwards"
 
 
 def tracked_files():

@@ -39,6 +39,7 @@ class FakePip:
 
 @pytest.fixture
 def environment(tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\ndependencies = ["numpy"]\n[tool.ruff]\nline-length = 140\n')
     (tmp_path / "requirements.txt").write_text("numpy\n")
     (tmp_path / "requirements-dev.txt").write_text("-r requirements.txt\npytest\n")
     return run.Environment(tmp_path)
@@ -66,6 +67,13 @@ def test_changed_requirements_are_installed_into_the_same_environment(environmen
     (environment.root / "requirements.txt").write_text("numpy\nscipy\n")
     environment.ensure()
     assert (pip.created, len(pip.installs)) == (1, 2)
+    project = environment.root / "pyproject.toml"
+    project.write_text(project.read_text().replace("140", "120"))
+    environment.ensure()
+    assert len(pip.installs) == 2, "settings of tools ask for nothing new"
+    project.write_text(project.read_text().replace('"numpy"', '"numpy", "scipy"'))
+    environment.ensure()
+    assert (pip.created, len(pip.installs)) == (1, 3)
 
 
 @pytest.mark.parametrize("interruption", [1, KeyboardInterrupt()])

@@ -18,10 +18,10 @@ from qpi_core.results.files import (
     png_bytes,
     prepare_folder,
     sidecar_bytes,
-    write_atomically,
     write_estimate,
 )
 from qpi_core.results.script import python_snippet
+from qpi_core.runtime.atomic_files import write_atomically
 
 FILES = {"kernel.npy", "kernel.png", "fft.npy", "fft.png", "fit.png", "reconstruction.npy", "residual.npy", "estimate.json"}
 

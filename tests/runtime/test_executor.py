@@ -66,7 +66,7 @@ def test_wrong_executors_get_a_sentence(monkeypatch):
     with pytest.raises(InputError, match="workers is 0"):
         choose_executor(0)
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(InputError, match="pip install -r requirements-cluster.txt"):
+    with pytest.raises(InputError, match="pip install distributed"):
         choose_executor(scheduler="tcp://localhost:1")
 
 

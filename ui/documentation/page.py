@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import streamlit as st
 
+from qpi_core.base.places import shipped
 from ui.state.workspace import page_workspace
 from ui.widgets.bottom_bar import show_bottom_bar
 
-FOLDER = Path(__file__).resolve().parents[2] / "docs"
+FOLDER = shipped("docs")
 TITLES = {
     "tutorial": "Tutorial",
     "method": "Method and limits",

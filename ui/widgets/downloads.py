@@ -85,7 +85,7 @@ def whole_results(outcome: Outcome, view: Callable[[], QSpaceView | None] = lamb
 def single_files(outcome: Outcome) -> list[Download]:
     """Return the files that hold one thing each."""
     estimate, stem = outcome.estimate, file_stem(outcome)
-    no_hdf5 = "" if find_spec("h5py") else "HDF5 needs the package h5py (requirements-formats.txt)."
+    no_hdf5 = "" if find_spec("h5py") else "HDF5 needs the package h5py (python -m pip install h5py)."
     no_uncertainty = "" if estimate.uncertainty is not None else "This method gives no uncertainty."
     no_length = "" if estimate.pixel_size_nm is not None else "Gwyddion needs the pixel size: enter the width of the map and extract again."
 

@@ -43,6 +43,7 @@ LOOK_FOR = (
     "Spots: what stands out of the background. Like the kernel: what resembles the extracted kernel, such as defects missing in the list."
 )
 SNAP = "Moves each mark to the strongest maximum or minimum within 3 px, for defects that look like spots. Undo brings your marks back."
+USE_WINDOW = "Takes this window; press Extract again. Every kernel says how far out its pattern is seen, on the map that it came from."
 KERNEL_SIZE = (
     "Side of the kernel window, pixels: large enough that the pattern has died out at its edge, at most the shorter side of the map."
 )
@@ -57,6 +58,14 @@ CLASS_OF_DEFECTS = (
     "Everything (ZIP) holds the kernels of all classes."
 )
 TAKE_OVER = "Puts the moved positions in place of the marks; Undo above the map brings yours back."
+FIND_BLIND = (
+    "No marks needed: looks for defects of one kind and their kernel in the map alone, for up to a minute, and says whether the answer is "
+    "to be trusted. Cancel keeps the best so far. Your marks stay until you say what is to become of them."
+)
+ALTERNATIVES = (
+    "Kernels and lists that the search came to as well. Evidence: natural logarithm, beside that of the kernel above; "
+    "a difference of 5 is decisive. Unexplained: share of the map's variance that is neither noise nor this kernel."
+)
 EXTRACT_READY = "Computes the kernel, its FFT, the reconstruction and the residual."
 ZOOM = (
     "Drag moves a picture; Ctrl and wheel zoom it, and the wheel alone after a press into it; double-click resets. "
@@ -150,8 +159,8 @@ STACK_FIT = (
 
 NOISE_MODEL = (
     "On: a smooth background, offsets and streaks of scan lines, the lattice, coloured noise and defects of unequal strength are modelled "
-    "as far as the map asks for them. Off: a constant background and white noise. For methods that give an uncertainty, one class of "
-    "defects and maps of up to 20,000 pixels."
+    "as far as the map asks for them. Off: a constant background and white noise. For methods that give an uncertainty, and one "
+    "class of defects."
 )
 PARTS = (
     "What the map is made of. The shares are those of the map's variance; they need not add up to 100 %, because the parts may overlap. "

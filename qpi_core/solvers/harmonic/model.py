@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, take_samples
 from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations, accumulate_equations
+from qpi_core.solvers.harmonic.equations.whitened_equations import whitened_equations
 from qpi_core.solvers.harmonic.frame import SolverFrame, stretch_matrix
 from qpi_core.solvers.harmonic.orders.radial_prior import shape_profiles
 from qpi_core.solvers.harmonic.orders.selection import Selection, log_evidence
@@ -106,8 +107,12 @@ def fit_harmonics(
     matrix = None if begun.stretch is None else stretch_matrix(begun.stretch)
     samples = take_samples(values, positions, weights, aspect, stretch=matrix)
     if samples.values.size != begun.samples.values.size:
-        subspace = None if equations is None else equations.subspace
-        equations = accumulate_equations(samples, splines, fit.hyperparameters.orders, subspace)
+        subspace, orders = None if equations is None else equations.subspace, fit.hyperparameters.orders
+        if begun.whitener is None:
+            equations = accumulate_equations(samples, splines, orders, subspace)
+        else:
+            rows, columns = SolverFrame(aspect).indices(samples)
+            equations = whitened_equations(samples, rows, columns, splines, orders, begun.whitener, subspace)
         fit = refine(equations, splines.nodes, fit.hyperparameters, floor)
     elif equations is None:
         equations = begun.design.equations(fit.hyperparameters.orders)

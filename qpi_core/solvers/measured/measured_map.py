@@ -13,27 +13,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.noise.components import Components, MixedModel, evaluate_components
-from qpi_core.noise.model import CORES, LATTICE, LONG_PX, ROWS, SMOOTH, STREAKS, MapNoise, stationary_parameters
-from qpi_core.noise.selection import TERMS, SelectionOptions, score_white_noise
-from qpi_core.noise.stationary import StationaryCovariance, StationaryParameters
+from qpi_core.diagnostics.identifiability import may_be_modelled
+from qpi_core.noise.components import MixedModel
+from qpi_core.noise.model import MapNoise
+from qpi_core.noise.selection import SelectionOptions, score_white_noise
 from qpi_core.runtime.progress import no_progress
 from qpi_core.solvers.harmonic.answer import superposition
-from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.harmonic.start import HarmonicStart
-from qpi_core.solvers.measured import noise_search as harmonic_noise
-from qpi_core.solvers.measured.noise_search import NoisyStart, chances_of_white_noise, find_noise
+from qpi_core.solvers.measured.large_map import find_noise_of_large_map
+from qpi_core.solvers.measured.map_parts import described_noise
+from qpi_core.solvers.measured.noise_search import LATTICE, NoisyStart, chances_of_white_noise, find_noise
 from qpi_core.solvers.positions.catalogue_check import Suspicion, is_taken_as_given, suspect_list
 from qpi_core.solvers.positions.catalogue_repair import DECISIVE
 from qpi_core.solvers.positions.selection import ListedFit, fit_with_list
 
 Array = NDArray[np.float64]
 
-_DIFFERENCE = 1e-2
-_NO_FAULT_OF_KERNEL_OR_LIST = {"background 16": 1e-25, "rows": 1e-100, harmonic_noise.LATTICE: 0.5}
+_NO_FAULT_OF_KERNEL_OR_LIST = {"background 16": 1e-25, "rows": 1e-100, LATTICE: 0.5}
 """Terms of the score test that errors of kernel and list hardly feed, and the probabilities below which they are none (measured, 22 maps
 of 11 kinds: 1e-20 or more and 1e-60 or more where clicks are off or kernels one-sided; below 1e-80 with a background, 1e-270 with rows)."""
 STRONG, WEAK = 0.5, 0.05
@@ -84,21 +83,26 @@ def explain_map(
     """
     tell = report if report is not None else no_progress
     begun = problem.start(positions, weights) if begun is None else begun
-    pixels = begun.samples.values.size
-    white = log_evidence(begun.selection.best, pixels)
     tell(0.1, "Looking for background and coloured noise")
-    noisy = find_noise(problem, positions, weights, begun)
+    small = may_be_modelled(np.isfinite(problem.values))
+    noisy = (find_noise if small else find_noise_of_large_map)(problem, positions, weights, begun)
     if noisy is None:
         return None
     tell(0.5, "Solving for the kernel under the noise model")
-    found = _explained(problem, positions, noisy, white)
-    if mend_list and not is_taken_as_given(problem.values, positions):
+    found = _explained(problem, positions, noisy)
+    doubtful = mend_list and not is_taken_as_given(problem.values, positions)
+    if doubtful and small:
         tell(0.7, "Comparing the list of defects with the map")
-        mended = _with_a_right_list(problem, ListedFit(positions, weights, begun, found.listed.model, None), found, noisy, white)
+        mended = _with_a_right_list(problem, ListedFit(positions, weights, begun, found.listed.model, None), found, noisy)
         if mended is not found:
             return mended
-    if found.may_be_the_kernel(STRONG) and _worth(problem.fit(positions, weights, begun)) > found.evidence:
-        return None
+    if found.may_be_the_kernel(STRONG):
+        given = ListedFit(positions, weights, begun, problem.fit(positions, weights, begun), None)
+        fits: tuple[ListedFit, ...] = (given,)
+        if doubtful and not small:
+            fits = fit_with_list(problem.values, positions, problem.kernel_size, weights, problem.pixel_size_nm, begun)
+        if fits[-1].worth() > found.evidence:
+            return None
     return found
 
 
@@ -127,9 +131,7 @@ def explained_by_white_noise(
     return fits if simple and min(after.values()) > limit else None
 
 
-def _with_a_right_list(
-    problem: HarmonicProblem, given: ListedFit, found: ExplainedMap, noisy: NoisyStart, white: float
-) -> ExplainedMap | None:
+def _with_a_right_list(problem: HarmonicProblem, given: ListedFit, found: ExplainedMap, noisy: NoisyStart) -> ExplainedMap | None:
     """Return the map explained by the list as given, or by a repaired one that is decidedly better; None where that leaves white noise.
 
     The list is repaired on the map as it is, unless its background is strong, and on the map without it.
@@ -158,101 +160,21 @@ def _with_a_right_list(
             if plain > evidence:
                 best, evidence = None, plain
             continue
-        other = _explained(problem, repaired.positions, again, white)
+        other = _explained(problem, repaired.positions, again)
         if other.evidence - price > evidence:
             best, evidence = replace(other, listed=replace(other.listed, repair=repaired.repair)), other.evidence - price
     return best
 
 
-def _worth(model: HarmonicModel) -> float:
-    """Return the log evidence of a model under white noise, less the price of the two numbers of a stretch."""
-    pixels = model.equations.pixels
-    return log_evidence(model.fit, pixels) - (float(np.log(pixels)) if model.stretch is not None else 0.0)
-
-
-def _explained(problem: HarmonicProblem, positions: Array, noisy: NoisyStart, white: float) -> ExplainedMap:
+def _explained(problem: HarmonicProblem, positions: Array, noisy: NoisyStart) -> ExplainedMap:
     weights = noisy.start.samples.weights
     model = replace(problem, values=noisy.values).fit(positions, weights, noisy.start)
     shape = (problem.values.shape[0], problem.values.shape[1])
     kernel_part = superposition(model, shape).astype(np.float64)
-    noise = _described(problem, noisy, model, kernel_part, white)
+    noise = described_noise(problem, noisy, model, kernel_part)
     cleaned = np.asarray(noisy.values - noise.removable(), dtype=np.float32)
     # The first stage's fit was refined since, under the same noise.
     evidence = (
         noisy.evidence + log_evidence(model.fit, model.equations.pixels) - log_evidence(noisy.start.selection.best, model.equations.pixels)
     )
     return ExplainedMap(cleaned, ListedFit(positions, weights, noisy.start, model, None), noise, evidence)
-
-
-def _described(problem: HarmonicProblem, noisy: NoisyStart, model: HarmonicModel, kernel_part: Array, white: float) -> MapNoise:
-    """Return the posterior means of all parts for the kernel as it was found, and the parameters with their errors."""
-    names, columns, strengths = noisy.effects.names, noisy.effects.columns, noisy.noise.strengths[1:]
-    measured = np.isfinite(noisy.values)
-    left = np.where(measured, noisy.values - kernel_part, np.nan)
-    # The strengths are in the weights already.
-    kept = [k for k, name in enumerate(names) if name != harmonic_noise.STRENGTHS and strengths[k] > 0]
-    mixed = MixedModel(left, tuple(columns[k] for k in kept), model.aspect, model.floor)
-    parameters = noisy.noise.parameters
-    found = evaluate_components(mixed, parameters, tuple(strengths[k] for k in kept))
-    parts = _parts(mixed, parameters, found, model.aspect)
-    for k, effects in zip(kept, found.effects, strict=True):
-        parts[CORES if names[k] == harmonic_noise.CORES else LATTICE] = columns[k] @ effects
-    variance = model.fit.evidence.variance
-    pitch = problem.pixel_size_nm
-    unit = None if pitch is None else float(np.sqrt(pitch[0] * pitch[1]))
-    numbers = stationary_parameters(parameters, _log_covariance(mixed, parameters, strengths, kept), variance, unit)
-    numbers["white_noise_sigma"] = (float(np.sqrt(variance)), float(np.sqrt(variance / (2 * mixed.pixels))))
-    unequal, used = noisy.strength(harmonic_noise.STRENGTHS) > 0, model.samples.weights
-    spread = float(np.std(used) / np.mean(np.abs(used))) if unequal else 0.0
-    lengths = {"background": (SMOOTH, parameters.background_length), "streak": (STREAKS, parameters.streak_length)}
-    short = [f"{name}_length" for name, (part, _) in lengths.items() if part not in parts and f"{name}_sigma" in numbers]
-    return MapNoise(
-        parts=parts,
-        parameters=numbers,
-        strength_spread=spread,
-        outliers=np.isfinite(problem.values) & ~measured,
-        whitened_residual=found.scaled_residual / np.sqrt(found.variance),
-        log_evidence_gain=noisy.evidence - white,
-        signal=float(kernel_part[measured].std()),
-        constant=found.background,
-        waves=noisy.waves,
-        pixel_size_nm=pitch,
-        short=short[0] if short else None,
-    )
-
-
-def _parts(mixed: MixedModel, parameters: StationaryParameters, found: Components, aspect: tuple[float, float]) -> dict[str, Array]:
-    """Return the posterior means of the stationary terms that are long enough to be background."""
-    covariance = StationaryCovariance((mixed.values.shape[0], mixed.values.shape[1]), parameters, aspect)
-    image = found.scaled_residual[..., None]
-    parts: dict[str, Array] = {}
-    if parameters.background > 0 and parameters.background_length >= LONG_PX:
-        parts[SMOOTH] = covariance.part("background", image)[..., 0]
-    if parameters.rows > 0:
-        parts[ROWS] = np.array(covariance.part("rows", image)[..., 0])
-    if parameters.streaks > 0 and parameters.streak_length >= LONG_PX:
-        parts[STREAKS] = covariance.part("streaks", image)[..., 0]
-    return parts
-
-
-def _log_covariance(mixed: MixedModel, parameters: StationaryParameters, strengths: tuple[float, ...], kept: list[int]) -> Array:
-    """Return the covariance of the logarithms of the stationary parameters in use (Laplace), (5, 5)."""
-    names = StationaryParameters.names()
-    terms = [needed for needed in TERMS.values() if getattr(parameters, needed[0]) > 0]
-    used = [names.index(name) for needed in terms for name in needed]
-    covariance = np.zeros((len(names), len(names)))
-    if not used:
-        return covariance
-    own = tuple(strengths[k] for k in kept)
-    rows = []
-    for k in used:
-        sides = []
-        for sign in (1, -1):
-            moved = replace(parameters, **{names[k]: getattr(parameters, names[k]) * float(np.exp(sign * _DIFFERENCE))})
-            sides.append(evaluate_components(mixed, moved, own).gradient[used])
-        rows.append((sides[0] - sides[1]) / (2 * _DIFFERENCE))
-    hessian = 0.5 * (np.array(rows) + np.array(rows).T)
-    values, vectors = np.linalg.eigh(hessian)
-    # What the map leaves open is known to an order of magnitude at best.
-    covariance[np.ix_(used, used)] = (vectors / np.maximum(values, 0.2)) @ vectors.T
-    return covariance

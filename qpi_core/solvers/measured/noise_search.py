@@ -76,6 +76,7 @@ class NoisyStart:
         effects: the other groups.
         waves: of the lattice group.
         evidence: log marginal likelihood of the map with the price of all parameters, comparable with that of other noise models.
+        white: the same for white noise on the same pixels.
     """
 
     values: NDArray[np.float32]
@@ -84,6 +85,7 @@ class NoisyStart:
     effects: Effects
     waves: tuple[LatticeWave, ...]
     evidence: float
+    white: float
 
     def strength(self, name: str) -> float:
         """Return v_g of a group, 0 where there is none."""
@@ -91,7 +93,12 @@ class NoisyStart:
 
 
 def find_noise(
-    problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, options: SelectionOptions | None = None
+    problem: HarmonicProblem,
+    positions: Array,
+    weights: Array,
+    begun: HarmonicStart,
+    options: SelectionOptions | None = None,
+    unequal: bool = True,
 ) -> NoisyStart | None:
     """Return the first stage under the noise model that the map asks for; None where white noise explains it.
 
@@ -100,14 +107,15 @@ def find_noise(
         positions, weights: its defects.
         begun: the first stage under white noise.
         options: numbers of the choice.
+        unequal: the defects may have strengths and cores of their own.
     """
     chosen = options or SelectionOptions()
     if begun.stretch is not None or not may_be_modelled(np.isfinite(problem.values)) or is_explained(begun.selection.best, begun.floor):
         return None
-    given = problem
+    given, begun = problem, _on_all_pixels(problem, positions, weights, begun)
     problem, begun = _without_outliers(problem, positions, weights, begun)
     spiky = problem is not given
-    search = _Search(problem, positions, weights, begun, chosen)
+    search = _Search(problem, positions, weights, begun, chosen, unequal)
     search.look_for_waves()
     asked = bool(search.waves) or min(search.chances().values()) < chosen.probability
     found = search.run() if asked else None
@@ -118,10 +126,20 @@ def chances_of_white_noise(problem: HarmonicProblem, positions: Array, weights: 
     """Return how probable white noise makes what the first stage leaves, term by term; empty where it leaves nothing to look at."""
     if begun.stretch is not None or not may_be_modelled(np.isfinite(problem.values)) or is_explained(begun.selection.best, begun.floor):
         return {}
-    search = _Search(problem, positions, weights, begun, SelectionOptions())
+    search = _Search(problem, positions, weights, _on_all_pixels(problem, positions, weights, begun), SelectionOptions(), True)
     search.look_for_waves()
     strongest = max((wave.amplitude for wave in search.waves), default=0.0)
     return {**search.chances(), LATTICE: 0.0 if strongest > _STRONG_WAVE * float(np.nanstd(problem.values)) else 1.0}
+
+
+def _on_all_pixels(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart) -> HarmonicStart:
+    """Return the first stage on every measured pixel: the evidence of a part of them is no measure for that of all."""
+    if begun.samples.values.size == int(np.isfinite(problem.values).sum()):
+        return begun
+    samples = take_samples(problem.values, positions, weights, begun.aspect)
+    design = StoredDesign(samples, begun.splines, tuple(sorted({0, *problem.symmetry_orders})))
+    selection = select_orders(design, begun.splines.nodes, problem.symmetry_orders, begun.floor)
+    return replace(begun, samples=samples, design=design, selection=selection)
 
 
 def _without_outliers(
@@ -129,15 +147,15 @@ def _without_outliers(
 ) -> tuple[HarmonicProblem, HarmonicStart]:
     """Return the problem with NaN at single pixels that do not belong, and its first stage."""
     for _ in range(_OUTLIER_ROUNDS):
-        found = _away_from_defects(find_outliers(_residual(problem.values, begun)), positions)
+        found = away_from_defects(find_outliers(_residual(problem.values, begun)), positions)
         if not found.any():
             break
         problem = replace(problem, values=np.where(found, np.float32(np.nan), problem.values))
-        begun = problem.start(positions, weights)
+        begun = _on_all_pixels(problem, positions, weights, problem.start(positions, weights))
     return problem, begun
 
 
-def _away_from_defects(found: NDArray[np.bool_], positions: Array) -> NDArray[np.bool_]:
+def away_from_defects(found: NDArray[np.bool_], positions: Array) -> NDArray[np.bool_]:
     """Return the outliers without those at defects, where so many lie there that they are a misfit of the kernel and no accident."""
     rows, columns = np.nonzero(found)
     near, _ = cKDTree(positions).query(np.stack([columns, rows], axis=1), distance_upper_bound=_CORE_PX) if rows.size else (rows, rows)
@@ -162,8 +180,11 @@ def _residual(values: NDArray[np.float32], begun: HarmonicStart) -> Array:
 class _Search:
     """The alternation, with what stays the same during it."""
 
-    def __init__(self, problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, options: SelectionOptions) -> None:
+    def __init__(
+        self, problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, options: SelectionOptions, unequal: bool
+    ) -> None:
         self.problem, self.begun, self.options = problem, begun, options
+        self.unequal = unequal and may_be_unequal(len(positions))
         values = problem.values
         self.measured = np.isfinite(values)
         self.given = weights
@@ -171,17 +192,11 @@ class _Search:
         self.waves: tuple[LatticeWave, ...] = ()
         self.model = MixedModel(values.astype(np.float64), (), begun.aspect, begun.floor)
         self.raw, self.samples = begun.design, begun.samples
-        if begun.samples.values.size < int(self.measured.sum()):
-            self.samples = take_samples(values, positions, weights, begun.aspect)
-            self.raw = self._design(self.samples)
         self.rows, self.columns = begun.frame.indices(self.samples)
 
     def look_for_waves(self) -> None:
-        """Look for lattice waves in what the fit under white noise leaves, and where that is not all, in the map itself."""
-        left = _residual(self.problem.values, self.begun)
-        if not np.isfinite(left).all() and np.isfinite(left).sum() < self.measured.sum():
-            left = np.where(self.measured, self.problem.values, np.nan).astype(np.float64)
-        if find_lattice_waves(left):
+        """Look for lattice waves in what the fit under white noise leaves, and then in the map itself."""
+        if find_lattice_waves(_residual(self.problem.values, self.begun)):
             # The kernel has taken its share of a wave there; the map has all of it.
             self.waves = find_lattice_waves(np.where(self.measured, self.problem.values, np.nan).astype(np.float64))
 
@@ -190,7 +205,7 @@ class _Search:
         fit = self.begun.selection.best
         residual = self._image(self.raw.residual(fit.hyperparameters.orders, fit.evidence.profiles)[:, None])[..., 0]
         found = score_white_noise(self.model, residual, fit.evidence.variance, self.options)
-        if may_be_unequal(len(self.positions)):
+        if self.unequal:
             white = StationaryParameters()
             model = replace(self.model, groups=(self._kernel_columns(fit),))
             for name, columns in self._defect_groups(fit).items():
@@ -203,7 +218,7 @@ class _Search:
         model = replace(self.model, groups=(self._kernel_columns(fit),))
         noise = NoiseFit(parameters, (1.0,), evaluate_components(model, parameters, (1.0,)), 1)
         evidence = log_evidence(fit, self.model.pixels)
-        return NoisyStart(self.problem.values, self.begun, noise, Effects((), ()), (), evidence)
+        return NoisyStart(self.problem.values, self.begun, noise, Effects((), ()), (), evidence, evidence)
 
     def run(self) -> NoisyStart | None:
         """Return the best first stage; None where white noise is as good."""
@@ -218,9 +233,8 @@ class _Search:
             if found.evidence < best.evidence + _SETTLED:
                 break
             best = found
-        white = log_evidence(self.begun.selection.best, pixels)
         nothing = best.noise.parameters.white and not any(best.noise.strengths[1:])
-        return best if not nothing and best.evidence > white else None
+        return best if not nothing and best.evidence > best.white else None
 
     def _improved(self, best: NoisyStart) -> NoisyStart:
         """Return the stage after one more round: the noise model for its kernel, then the kernel for that noise model."""
@@ -228,7 +242,7 @@ class _Search:
         self._look_again(fit)
         strengths = {name: best.strength(name) for name in best.effects.names}
         groups = dict(zip(self._lattice().names, self._lattice().columns, strict=True))
-        if may_be_unequal(len(self.positions)):
+        if self.unequal:
             own = self._defect_groups(fit)
             kernel = self._kernel_columns(fit)
             known = [name for name in (LATTICE, STRENGTHS, CORES) if strengths.get(name, 0.0) > 0]
@@ -319,7 +333,8 @@ class _Search:
         assert start.whitener is not None
         price = 0.5 * (noise.searched - 1) * float(np.log(self.model.pixels))
         evidence = log_evidence(start.selection.best, self.model.pixels) - 0.5 * start.whitener.log_determinant - price
-        return NoisyStart(self.problem.values, start, noise, effects, self.waves, evidence)
+        white = log_evidence(self.begun.selection.best, self.model.pixels)
+        return NoisyStart(self.problem.values, start, noise, effects, self.waves, evidence, white)
 
     def _solved(self, parameters: StationaryParameters, effects: Effects, strengths: tuple[float, ...]) -> HarmonicStart:
         """Return the first stage of the whitened problem."""

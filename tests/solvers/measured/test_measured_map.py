@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import qpi_core
 from qpi_core.base.errors import InputError
 from qpi_core.estimates.estimate import KernelEstimate
+from qpi_core.noise.tiles import tiles_of
 from qpi_core.synthesis.simulated_maps.measured_scene import MeasuredScene, draw_measured_scene
+from qpi_core.synthesis.simulated_maps.measured_variants import parse_variant
 
 SEED = 90210
 
@@ -95,7 +99,38 @@ def test_a_noise_model_that_cannot_be_fitted_gives_the_plain_answer_and_says_so(
     assert any("could not be modelled" in sentence for sentence in estimate.warnings)
 
 
-def test_a_large_map_says_that_it_was_taken_with_white_noise() -> None:
+def test_a_large_map_with_many_gaps_says_that_it_was_taken_with_white_noise() -> None:
     scene = draw_measured_scene("background-1", SEED, 1, shape=(150, 150))
+    scene.observation[::2, ::3] = np.nan
     estimate = extracted(scene, "harmonic")
-    assert any("20,000 measured" in sentence for sentence in estimate.warnings)
+    assert any("too many gaps" in sentence for sentence in estimate.warnings)
+
+
+def test_a_map_of_two_tiles_is_as_good_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = replace(parse_variant("background-1+streaks-0.3"), defects=(40, 40))
+    scene = draw_measured_scene(recipe, SEED, 3, shape=(64, 96))
+    whole = extracted(scene)
+    monkeypatch.setattr("qpi_core.solvers.measured.measured_map.may_be_modelled", lambda _: False)
+    monkeypatch.setattr("qpi_core.solvers.measured.large_map.tiles_of", lambda measured: tiles_of(measured, 64))
+    tiled = extracted(scene)
+    assert error(tiled, scene) < 1.3 * error(whole, scene) < 0.004
+    assert tiled.symmetry_order == whole.symmetry_order == scene.symmetry_order
+    truth, found = scene.structures["background"], tiled.background_map
+    assert found is not None and np.corrcoef(found.ravel(), truth.ravel())[0, 1] > 0.95
+    assert np.allclose(tiled.reconstruction + tiled.residual, scene.observation, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_large_map_has_its_background_streaks_lattice_and_spikes_modelled_in_tiles() -> None:
+    recipe = replace(parse_variant("background-1+streaks-0.3+lattice-1+spikes-0.5"), defects=(80, 80))
+    scene = draw_measured_scene(recipe, SEED, 3, shape=(160, 160))
+    estimate = extracted(scene)
+    assert error(estimate, scene) < 0.003 < 5 * error(extracted(scene, noise_model="white"), scene)
+    assert estimate.symmetry_order == scene.symmetry_order
+    for words in ("smooth background", "scan lines are offset", "atomic lattice", "stand out of the noise"):
+        assert any(words in sentence for sentence in estimate.warnings), estimate.warnings
+
+
+def test_a_large_map_of_white_noise_is_left_to_the_plain_model_to_the_last_digit() -> None:
+    scene = draw_measured_scene("plain", SEED, 2, shape=(150, 150))
+    assert np.array_equal(extracted(scene).kernel, extracted(scene, noise_model="white").kernel)

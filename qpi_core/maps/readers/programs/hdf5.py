@@ -61,9 +61,7 @@ def read_datasets(content: bytes, name: str) -> dict[str, tuple[NDArray[Any], st
     try:
         import h5py
     except ImportError:
-        raise InputError(
-            f"{name} is an HDF5 file; reading it needs the package h5py: python -m pip install -r requirements-formats.txt."
-        ) from None
+        raise InputError(f"{name} is an HDF5 file; reading it needs the package h5py: python -m pip install h5py.") from None
     try:
         with h5py.File(BytesIO(content), "r") as file:
             found: list[Any] = []

@@ -38,7 +38,7 @@ def decoded_page(page: Any, content: bytes, name: str) -> NDArray[Any]:
     if not known or page.is_tiled or page.fillorder != 1 or page.bitspersample != 8 * dtype.itemsize:
         raise InputError(
             f"{name} is a TIFF with a compression that needs the package imagecodecs: save the map uncompressed, "
-            "or python -m pip install -r requirements-formats.txt."
+            "or python -m pip install imagecodecs."
         )
     strips = [content[start : start + size] for start, size in zip(page.dataoffsets, page.databytecounts, strict=True)]
     rows = page.rowsperstrip if page.planarconfig == 1 else min(page.rowsperstrip, page.imagelength)

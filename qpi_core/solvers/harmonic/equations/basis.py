@@ -154,6 +154,12 @@ class MapSamples:
     positions: Array
     weights: Array
 
+    def restricted(self, inside: NDArray[np.bool_]) -> MapSamples:
+        """Return some of the pixels, (pixels,), in the same order, with all defects."""
+        edges = np.cumsum([0, *(int(inside[part].sum()) for part in self.tiles)])
+        tiles = tuple(slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a)
+        return replace(self, x=self.x[inside], y=self.y[inside], values=self.values[inside], tiles=tiles)
+
     def stretched(self, matrix: Array) -> MapSamples:
         """Return the same pixels and defects with all (x, y) multiplied by a symmetric matrix, (2, 2)."""
         x, y = matrix @ np.stack([self.x, self.y])

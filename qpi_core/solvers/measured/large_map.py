@@ -1,0 +1,117 @@
+"""The noise model of a map that is too large for one covariance: chosen on a part of it, used on all of it, tile by tile.
+
+Which terms there are and how strong they are is as well known from some ten thousand pixels as anybody needs; the kernel is not. So the
+hyperparameters are those of the square with the most defects, with the kernel as that square has it, and the kernel is then solved on
+every pixel with a covariance of tiles (see qpi_core.noise.tiles). Strengths and cores of single defects are not looked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.noise.components import MixedModel
+from qpi_core.noise.lattice_waves import find_lattice_waves
+from qpi_core.noise.outliers import find_outliers
+from qpi_core.noise.selection import SelectionOptions, score_white_noise
+from qpi_core.noise.tiles import PART_PX, Tile, fullest_part, may_be_tiled, tiles_of
+from qpi_core.noise.whitening import Whitener
+from qpi_core.solvers.harmonic.equations.basis import design_tiles, take_samples
+from qpi_core.solvers.harmonic.frame import SolverFrame
+from qpi_core.solvers.harmonic.orders.selection import log_evidence
+from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
+from qpi_core.solvers.harmonic.problem import HarmonicProblem
+from qpi_core.solvers.harmonic.start import HarmonicStart
+from qpi_core.solvers.measured.noise_search import LATTICE, Effects, NoisyStart, away_from_defects, find_noise
+
+Array = NDArray[np.float64]
+
+
+def find_noise_of_large_map(
+    problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, options: SelectionOptions | None = None
+) -> NoisyStart | None:
+    """Return the first stage under the noise model that the map asks for; None where white noise explains it, or it has too many gaps.
+
+    Args:
+        problem: the map.
+        positions, weights: its defects.
+        begun: the first stage under white noise.
+        options: numbers of the choice.
+    """
+    chosen = options or SelectionOptions()
+    measured = np.isfinite(problem.values)
+    if begun.stretch is not None or is_explained(begun.selection.best, begun.floor) or not may_be_tiled(measured):
+        return None
+    part = fullest_part(measured, positions, PART_PX)
+    if not _asks(_left(problem.values, positions, weights, begun, part), begun, chosen):
+        return None
+    near = _near(positions, part, begun)
+    if not near.any():
+        return None
+    corner = np.array([part[1].start, part[0].start], dtype=np.float64)
+    square, points = replace(problem, values=problem.values[part]), positions[near] - corner
+    found = find_noise(square, points, weights[near], square.start(points, weights[near]), chosen, unequal=False)
+    return None if found is None else _on_every_pixel(problem, positions, weights, found, corner)
+
+
+def _left(values: NDArray[np.float32], positions: Array, weights: Array, start: HarmonicStart, part: Tile) -> Array:
+    """Return what the kernel of a first stage leaves of a part of the map, (height, width), NaN where not measured."""
+    own = values[part]
+    samples = take_samples(own, positions - [part[1].start, part[0].start], weights, start.aspect)
+    fit = start.selection.best
+    coefficients = fit.evidence.profiles @ start.splines.interpolation.T
+    left = np.full(own.shape, np.nan)
+    rows, columns = SolverFrame(start.aspect).indices(samples)
+    for piece, design in design_tiles(samples, start.splines, fit.hyperparameters.orders):
+        left[rows[piece], columns[piece]] = samples.values[piece] - np.einsum("apk,ak->p", design, coefficients)
+    return left
+
+
+def _asks(left: Array, begun: HarmonicStart, options: SelectionOptions) -> bool:
+    """Say whether what a kernel leaves of a part of the map holds anything but white noise."""
+    centred = left - np.nanmean(left)
+    model = MixedModel(left, (), begun.aspect, begun.floor)
+    chances = score_white_noise(model, centred, begun.selection.best.evidence.variance, options)
+    return min(chances.values()) < options.probability or bool(find_outliers(centred).any()) or bool(find_lattice_waves(centred))
+
+
+def _near(positions: Array, part: Tile, begun: HarmonicStart) -> NDArray[np.bool_]:
+    """Return (n,) which defects a part of the map sees."""
+    reach = SolverFrame(begun.aspect).reach(begun.splines.radius)
+    low, high = np.array([part[1].start, part[0].start]) - reach, np.array([part[1].stop, part[0].stop]) + reach
+    return np.asarray(((positions >= low) & (positions < high)).all(axis=1))
+
+
+def _on_every_pixel(problem: HarmonicProblem, positions: Array, weights: Array, found: NoisyStart, corner: Array) -> NoisyStart:
+    """Return a first stage with the whitener of the whole map in place of that of the part, its defects those of the whole list."""
+    start, values = found.start, problem.values
+    shape = (values.shape[0], values.shape[1])
+    left = _left(values, positions, weights, start, (slice(0, shape[0]), slice(0, shape[1])))
+    effects, strengths, waves = Effects((), ()), found.noise.strengths[:1], found.waves
+    if found.strength(LATTICE) > 0:
+        # The whole map has sharper peaks.
+        waves = find_lattice_waves(left) or waves
+        effects = Effects((LATTICE,), (np.concatenate([wave.columns(shape) for wave in waves], axis=2),))
+        strengths = (*strengths, found.strength(LATTICE))
+
+    def whitener_of(measured: NDArray[np.bool_]) -> Whitener:
+        columns = [np.sqrt(v) * group for v, group in zip(strengths[1:], effects.columns, strict=True)]
+        return Whitener(measured, found.noise.parameters, columns, start.aspect, tiles_of(measured))
+
+    measured = np.isfinite(values)
+    whitener = whitener_of(measured)
+    white_part = whitener.precision(np.where(measured, left - np.nanmean(left), 0.0).reshape(-1, 1)).reshape(shape)
+    outliers = away_from_defects(find_outliers(np.where(measured, white_part, np.nan)), positions)
+    if outliers.any() and may_be_tiled(measured & ~outliers):
+        values = np.where(outliers, np.float32(np.nan), values)
+        measured = measured & ~outliers
+        whitener = whitener_of(measured)
+    pixels = int(measured.sum())
+    price = 0.5 * (found.noise.searched - 1) * float(np.log(pixels))
+    evidence = log_evidence(start.selection.best, pixels) - 0.5 * whitener.log_determinant - price
+    samples = replace(start.samples, positions=SolverFrame(start.aspect).coordinates(positions - corner), weights=weights)
+    whole = replace(start, whitener=whitener, samples=samples)
+    noise = replace(found.noise, strengths=strengths)
+    return NoisyStart(values, whole, noise, effects, waves, evidence, evidence - (found.evidence - found.white))
