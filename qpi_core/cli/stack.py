@@ -9,9 +9,8 @@ from qpi_core.extraction.methods import DEFAULT_METHOD
 from qpi_core.extraction.window_proposal import kernel_size_argument
 
 if TYPE_CHECKING:
-    from qpi_core.estimates.band_model import BandModel
     from qpi_core.estimates.stack_estimate import StackEstimate
-    from qpi_core.extraction.band import Band
+    from qpi_core.extraction.stack_findings import StackFindings
     from qpi_core.workflows.stack_run import StackOptions
 
 DESCRIPTION = """\
@@ -23,7 +22,8 @@ themselves say, and the positions are those on the first file.
 
 Written into DIR: kernels.npy (energies, k, k), uncertainty.npy where the method gives it, dispersion.csv (bias_mv,
 q_rad_per_nm, sigma_rad_per_nm) where pixel size and energies are known, energy-map.png, and stack.json with the fits of a
-parabola and a line, the band model that --band asks for, the settings, warnings, hashes and versions.
+parabola and a line, the band model that --band and the verdict that --gap-sign (with
+gap-sign.csv) ask for, the settings, warnings, hashes and versions.
 
 Each layer is kept as soon as it is solved: the same command goes on where it was stopped, with the same bytes.
 """
@@ -59,6 +59,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="MODEL",
         help="also fit a band to the maps themselves: free-electron (edge, mass, lifetime and mean free path with errors, and whether "
         "the maps show it)",
+    )
+    parser.add_argument(
+        "--gap-sign",
+        type=float,
+        nargs=2,
+        metavar=("Q_MIN", "Q_MAX"),
+        help="also judge whether a superconducting gap changes sign between the states that this ring of q-space connects, rad/nm (2 pi "
+        "included); energies relative to the Fermi level",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=run)
@@ -103,16 +111,25 @@ def _options(args: argparse.Namespace) -> StackOptions:
     from qpi_core.workflows.one_map import ExtractionOptions
     from qpi_core.workflows.stack_run import StackOptions
 
+    ring = None if args.gap_sign is None else (args.gap_sign[0], args.gap_sign[1])
     bias = None if args.bias_mv is None else tuple(args.bias_mv)
     steps = load_preparation(args.prepare) if args.prepare is not None else Preparation()
     preparation = ExtractionOptions(level=args.level, prepare=steps).preparation()
-    return StackOptions(args.method, args.kernel_size, args.channel, preparation, args.pixel_size_nm, args.band, tuple(args.map[1:]), bias)
+    return StackOptions(
+        method=args.method,
+        kernel_size=args.kernel_size,
+        channel=args.channel,
+        preparation=preparation,
+        pixel_size_nm=args.pixel_size_nm,
+        band_model=args.band,
+        gap_ring=ring,
+        more_scans=tuple(args.map[1:]),
+        scan_bias_mv=bias,
+    )
 
 
-def _describe(estimate: StackEstimate, band: Band, model: BandModel | None) -> list[str]:
+def _describe(estimate: StackEstimate, findings: StackFindings) -> list[str]:
     """Return plain sentences on what was found and what to beware of."""
-    from qpi_core.extraction.band import band_sentences
-
     usable = int(estimate.usable.sum())
     sentences = [*(f"Warning: {note}" for note in estimate.notes), f"{usable} of {len(estimate.kernels)} layers have a kernel."]
-    return [*sentences, *band_sentences(band), *(() if model is None else model.sentences)]
+    return [*sentences, *findings.sentences()]

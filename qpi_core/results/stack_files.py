@@ -14,27 +14,27 @@ from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import json_ready
-from qpi_core.estimates.band_model import BandModel
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.band import SYSTEMATIC_PART, Band
+from qpi_core.extraction.stack_findings import StackFindings
 from qpi_core.qspace.energy_map import energy_map
 from qpi_core.results.files import ZIP_TIME, npy_bytes
 
 STACK_SIDECAR = "stack.json"
 STACK_FORMAT = "qpi-kernel-stack"
-STACK_FILES = ("kernels.npy", "uncertainty.npy", "dispersion.csv", "energy-map.png", STACK_SIDECAR)
+STACK_FILES = ("kernels.npy", "uncertainty.npy", "dispersion.csv", "energy-map.png", "gap-sign.csv", STACK_SIDECAR)
 """Every name that a stack may have; those that do not apply are left out."""
 
 
-def stack_files(estimate: StackEstimate, band: Band, settings: Mapping[str, Any], band_model: BandModel | None = None) -> dict[str, bytes]:
+def stack_files(estimate: StackEstimate, findings: StackFindings, settings: Mapping[str, Any]) -> dict[str, bytes]:
     """Return all files of a stack, name -> content; the side-car comes last.
 
     Args:
         estimate: the solved stack.
-        band: its dispersion, as find_band gives it.
+        findings: its dispersion, and what else was asked of it.
         settings: strict-JSON values: where the stack came from and what was asked.
-        band_model: fitted to its maps, where one was asked for.
     """
+    band = findings.band
     files = {"kernels.npy": npy_bytes(estimate.kernels)}
     if np.isfinite(estimate.uncertainties).any():
         files["uncertainty.npy"] = npy_bytes(estimate.uncertainties)
@@ -43,7 +43,9 @@ def stack_files(estimate: StackEstimate, band: Band, settings: Mapping[str, Any]
     picture = energy_map_picture(estimate)
     if picture is not None:
         files["energy-map.png"] = picture
-    files[STACK_SIDECAR] = stack_sidecar(estimate, band, settings, band_model)
+    if findings.gap_sign is not None:
+        files["gap-sign.csv"] = findings.gap_sign.table()
+    files[STACK_SIDECAR] = stack_sidecar(estimate, findings, settings)
     return files
 
 
@@ -73,8 +75,9 @@ def energy_map_picture(estimate: StackEstimate) -> bytes | None:
         return None
 
 
-def stack_sidecar(estimate: StackEstimate, band: Band, settings: Mapping[str, Any], band_model: BandModel | None = None) -> bytes:
+def stack_sidecar(estimate: StackEstimate, findings: StackFindings, settings: Mapping[str, Any]) -> bytes:
     """Return everything about a stack but its images, as strict JSON."""
+    band = findings.band
     fits = {name: asdict(fit) for name, fit in (("parabola", band.parabola), ("line", band.line)) if fit is not None}
     # Which layers chose the symmetries is told by a run that solves them, not by one that only goes on from their files.
     provenance = {name: value for name, value in estimate.provenance.items() if name != "pilots"}
@@ -92,7 +95,8 @@ def stack_sidecar(estimate: StackEstimate, band: Band, settings: Mapping[str, An
         "warnings": estimate.warnings,
         "notes": estimate.notes,
         "dispersion": {**fits, "about_the_deviations": SYSTEMATIC_PART} if fits else {"problem": band.problem},
-        **({} if band_model is None else {"band_model": band_model.record()}),
+        **({} if findings.band_model is None else {"band_model": findings.band_model.record()}),
+        **({} if findings.gap_sign is None else {"gap_sign": findings.gap_sign.record()}),
         "positions_px": estimate.positions,
         "weights": estimate.weights,
         "provenance": provenance,
