@@ -81,7 +81,7 @@ def classes_zip(
         formats: of the pictures, out of MEDIA_TYPES.
     """
     result = classes_again(estimates, warnings)
-    folders = class_folders(result)
+    folders = class_folders(result.names)
     files = {
         f"{folders[name]}/{file}": content for name, one in estimates.items() for file, content in bundle_files(one, view, formats).items()
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,10 @@ from qpi_core.results.files import (
 Result = KernelEstimate | ClassEstimates
 
 
-def class_folders(result: ClassEstimates) -> dict[str, str]:
+def class_folders(names: Iterable[str]) -> dict[str, str]:
     """Return class -> name of its folder, safe on every disk and different for every class."""
     folders: dict[str, str] = {}
-    for name in result.names:
+    for name in names:
         plain = re.sub(r"[^A-Za-z0-9-]+", "_", name)[:32] or "_"
         taken, folder, number = {other.lower() for other in folders.values()}, CLASS_FOLDER + plain, 2
         while folder.lower() in taken:
@@ -41,7 +41,7 @@ def class_folders(result: ClassEstimates) -> dict[str, str]:
 
 def class_sidecar(result: ClassEstimates) -> dict[str, Any]:
     """Return what the side-car over all classes holds: what they have in common, and each one's own numbers with its folder."""
-    folders, provenance = class_folders(result), next(iter(result.estimates.values())).provenance
+    folders, provenance = class_folders(result.names), next(iter(result.estimates.values())).provenance
     common = {key: value for key, value in provenance.items() if key not in ("classes", "solver", "refinement")}
     return {
         "format": SIDECAR_FORMAT,
@@ -66,7 +66,7 @@ def result_files(result: Result, formats: Sequence[str] = ("png",)) -> dict[str,
     """Return all files of a result, name -> content, those of a class below its folder; the side-car over all comes last."""
     if isinstance(result, KernelEstimate):
         return estimate_files(result, formats)
-    folders = class_folders(result)
+    folders = class_folders(result.names)
     files = {
         f"{folders[name]}/{file}": content
         for name, estimate in result.estimates.items()
