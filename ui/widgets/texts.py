@@ -66,6 +66,9 @@ ALTERNATIVES = (
     "Kernels and lists that the search came to as well. Evidence: natural logarithm, beside that of the kernel above; "
     "a difference of 5 is decisive. Unexplained: share of the map's variance that is neither noise nor this kernel."
 )
+MEASURE = "Under the map: the magnitude of its Fourier transform, and the distance and the profile between two marks."
+RULER = "Number of the mark, as in the table: the line of the ruler and of the profile begins and ends here."
+RULER_WIDTH = "Across the line: 1 is the line itself; more pixels make the profile less noisy."
 EXTRACT_READY = "Computes the kernel, its FFT, the reconstruction and the residual."
 ZOOM = (
     "Drag moves a picture; Ctrl and wheel zoom it, and the wheel alone after a press into it; double-click resets. "

@@ -153,7 +153,8 @@ def test_a_cancelled_stack_keeps_its_layers_and_goes_on(ready: AppTest, monkeypa
     assert ready.button(key="extract_stack").label == "Go on"
     compute(ready)
     whole = ready.session_state["workspace"].stack_outcome.estimate
-    assert not ready.exception and whole.complete and len(calls) == 5
+    # A layer that was interrupted is solved again.
+    assert not ready.exception and whole.complete and len(calls) == 7 - sum(done)
     np.testing.assert_array_equal(whole.kernels[:2], outcome.estimate.kernels[:2])
     ready.slider(key="stack_kernel_size").set_value(SIZE - 2).run()
     assert any("out of date" in text.value for text in ready.warning)
