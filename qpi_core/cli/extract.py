@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from qpi_core.base.validation import NOISE_MODELS
 from qpi_core.extraction.methods import DEFAULT_METHOD, METHODS
+from qpi_core.extraction.window_proposal import kernel_size_argument
 
 if TYPE_CHECKING:
     from qpi_core.workflows.one_map import ExtractionOptions
@@ -63,9 +64,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--method", metavar="NAME", help=f"one of the methods above (default {DEFAULT_METHOD})")
     parser.add_argument(
         "--kernel-size",
-        type=int,
+        type=kernel_size_argument,
         metavar="PX",
-        help=f"side of the kernel in pixels (default {DEFAULT_KERNEL_SIZE}, or the map's side if smaller)",
+        help=f"side of the kernel in pixels, or auto: as far as the pattern is seen (default {DEFAULT_KERNEL_SIZE}, or the map's side)",
     )
     parser.add_argument("--channel", metavar="NAME", help="channel of the file (default: the dI/dV one where there is one)")
     parser.add_argument("--bias-mv", type=float, metavar="MV", help="energy of the layer in mV (default: the first layer)")
@@ -96,6 +97,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--stability",
         action="store_true",
         help="also extract from halves of the defects and say how far they agree (five times as long; at least 4 defects)",
+    )
+    parser.add_argument(
+        "--pictures",
+        nargs="+",
+        choices=("png", "svg", "pdf"),
+        default=["png"],
+        metavar="FORMAT",
+        help="formats of the pictures: png (default), svg and pdf, whose text can be edited",
     )
     parser.add_argument("--model", metavar="NAME", help="released model or a model's folder (default: the default model)")
     parser.add_argument("--device", default="auto", help="where the networks run: auto (default), cpu, cuda, cuda:0, ..., mps")
@@ -144,10 +153,10 @@ def _extract_one(args: argparse.Namespace, options: ExtractionOptions) -> int:
     require_replaceable(args.out, (args.map[0], *([positions] if positions else [])))
     if isinstance(inputs, BlindMap):
         found = extract_blind_map(inputs, options, extractor)
-        paths, sentences = write_result(found, args.out), describe_blind(inputs, options, found)
+        paths, sentences = write_result(found, args.out, options.pictures), describe_blind(inputs, options, found)
     else:
         estimate = extract_inputs(inputs, options, extractor)
-        paths, sentences = write_result(estimate, args.out), describe(inputs, options, estimate)
+        paths, sentences = write_result(estimate, args.out, options.pictures), describe(inputs, options, estimate)
     for sentence in sentences:
         print(sentence)
     print(f"{len(paths)} files in {args.out}")
@@ -177,7 +186,8 @@ def _extract_many(args: argparse.Namespace, options: ExtractionOptions) -> int:
             for report in extract_batch(maps, options, args.out, executor, send_contents=args.scheduler is not None):
                 states[report.state] += 1
                 failed = report.state == "failed"
-                for sentence in report.sentences if failed else [s for s in report.sentences if s.startswith(("Warning", "Noise"))]:
+                told = [sentence for sentence in report.sentences if failed or sentence.startswith(("Verdict", "Warning", "Noise"))]
+                for sentence in told:
                     line = f"error: {report.name}: {sentence}" if failed else f"{report.name}: {sentence}"
                     tqdm.write(line, file=sys.stderr if failed else sys.stdout)
                 bar.update()
@@ -209,6 +219,7 @@ def _options(args: argparse.Namespace) -> ExtractionOptions:
         noise_model=args.noise_model,
         blind=args.blind,
         time_limit_s=args.time_limit,
+        pictures=tuple(args.pictures),
     )
 
 

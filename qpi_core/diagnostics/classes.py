@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from qpi_core.diagnostics.identifiability import SAME_PLACE_PX
+from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.estimates.estimate import KernelEstimate
 
 FEW_DEFECTS = 3
@@ -19,7 +20,7 @@ SAME_KERNEL = 2.0
 """Mean squared difference of two kernels, in units of their error bars, below which they are called the same."""
 
 
-def warn_about_classes(estimates: Mapping[str, KernelEstimate]) -> list[str]:
+def warn_about_classes(estimates: Mapping[str, KernelEstimate]) -> list[Caution]:
     """Return what the classes leave open together.
 
     Args:
@@ -32,35 +33,46 @@ def warn_about_classes(estimates: Mapping[str, KernelEstimate]) -> list[str]:
         count = len(estimate.positions)
         if count < FEW_DEFECTS:
             sentences.append(
-                f"The class {name} has only {count} defect{'s' if count > 1 else ''}: whatever else is around "
-                f"{'them' if count > 1 else 'it'} and belongs to no other class is in its kernel."
+                _unclear(
+                    f"The class {name} has only {count} defect{'s' if count > 1 else ''}: whatever else is around "
+                    f"{'them' if count > 1 else 'it'} and belongs to no other class is in its kernel."
+                )
             )
         widening = estimate.provenance.get("solver", {}).get("widening_by_other_classes", 1.0)
         if widening > HARD_TO_TELL:
             sentences.append(
-                f"The data hardly tell the class {name} from the others: its error bars are {widening:.1f} times as wide as they would be "
-                "if the other kernels were known."
+                _unclear(
+                    f"The data hardly tell the class {name} from the others: its error bars are {widening:.1f} times as wide as they would "
+                    "be if the other kernels were known."
+                )
             )
     return sentences
 
 
-def _same_places(one: str, other: str, estimates: Mapping[str, KernelEstimate]) -> list[str]:
+def _same_places(one: str, other: str, estimates: Mapping[str, KernelEstimate]) -> list[Caution]:
     first, second = estimates[one].positions, estimates[other].positions
     close = cKDTree(second).query(first)[0] <= SAME_PLACE_PX
     if not close.any():
         return []
     x, y = first[close][0]
     return [
-        f"{int(close.sum())} of the {len(first)} defects of the class {one} are within {SAME_PLACE_PX} px of one of the class {other}, "
-        f"the first at x = {x:.1f} px, y = {y:.1f} px: there the map shows the sum of both kernels only."
+        _unclear(
+            f"{int(close.sum())} of the {len(first)} defects of the class {one} are within {SAME_PLACE_PX} px of one of the class {other}, "
+            f"the first at x = {x:.1f} px, y = {y:.1f} px: there the map shows the sum of both kernels only."
+        )
     ]
 
 
-def _same_kernel(one: str, other: str, estimates: Mapping[str, KernelEstimate]) -> list[str]:
+def _same_kernel(one: str, other: str, estimates: Mapping[str, KernelEstimate]) -> list[Caution]:
     first, second = estimates[one], estimates[other]
     if first.uncertainty is None or second.uncertainty is None:
         return []
     variance = first.uncertainty.astype(np.float64) ** 2 + second.uncertainty.astype(np.float64) ** 2
     if not (variance > 0).all() or np.mean((first.kernel - second.kernel) ** 2 / variance) > SAME_KERNEL:
         return []
-    return [f"The kernels of the classes {one} and {other} agree within their error bars: the map does not say that they are two classes."]
+    same = f"The kernels of the classes {one} and {other} agree within their error bars: the map does not say that they are two classes."
+    return [_unclear(same)]
+
+
+def _unclear(sentence: str) -> Caution:
+    return Caution(sentence, CautionKind.CLASSES_UNCLEAR)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from qpi_core.diagnostics.identifiability import NEGLIGIBLE_RESIDUAL
+from qpi_core.estimates.caution import Caution, CautionKind
 
 SIGMAS = 3.0
 """A residual at a defect that is larger than so many standard deviations of the noise is counted."""
@@ -34,7 +35,7 @@ def left_at_defects(residual: NDArray[np.float32], positions: NDArray[np.float64
 
 def warn_about_defects(
     observation: NDArray[np.float32], residual: NDArray[np.float32], positions: NDArray[np.float64], noise_sigma: float
-) -> list[str]:
+) -> list[Caution]:
     """Return a sentence where more is left at the defects than noise would leave, unless it is little beside the map's own variation."""
     z = left_at_defects(residual, positions, noise_sigma)
     least = max(SIGMAS, NEGLIGIBLE_RESIDUAL * float(np.nanstd(observation, dtype=np.float64)) / noise_sigma) if noise_sigma > 0 else SIGMAS
@@ -42,6 +43,10 @@ def warn_about_defects(
     if not beyond or binom.sf(beyond - 1, count, _SHARE_OF_NOISE) >= _SURE:
         return []
     return [
-        f"At {beyond} of {count} defects the map differs from the reconstruction by more than {SIGMAS:.0f} times the noise at the defect "
-        "itself: there the pattern is finer than the pixels or differs from defect to defect, so the kernel's centre is not to be trusted."
+        Caution(
+            f"At {beyond} of {count} defects the map differs from the reconstruction by more than {SIGMAS:.0f} times the noise at the "
+            "defect itself: there the pattern is finer than the pixels or differs from defect to defect, so the kernel's centre is not to "
+            "be trusted.",
+            CautionKind.LEFT_AT_DEFECTS,
+        )
     ]

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from qpi_core.base.grid import kernel_offsets
+from qpi_core.estimates.caution import Caution, CautionKind
 
 SAME_PLACE_PX = 0.5
 MOST_MODELLED_PIXELS = 20_000
@@ -19,11 +20,14 @@ NEGLIGIBLE_RESIDUAL = 0.02
 """Residuals below this fraction of the map's standard deviation are not judged."""
 UNEXPLAINED_VARIANCE = 0.95
 """Share of the map's variance from which on the noise is called all that there is."""
+HARDLY_EXPLAINED = (
+    "Hardly any of the map's variation is explained by this kernel at the marked defects: what is shown may be noise, or wrong."
+)
 UNSEEN_SHARE = 0.05
 """Share of the kernel window, from which on unseen pixels are told: the outermost corners alone are no news."""
 
 
-def warn_about_input(observation: NDArray[np.float32], positions: NDArray[np.float64], kernel_size: int) -> list[str]:
+def warn_about_input(observation: NDArray[np.float32], positions: NDArray[np.float64], kernel_size: int) -> list[Caution]:
     """Return what the map and the positions themselves leave open.
 
     Args:
@@ -36,37 +40,59 @@ def warn_about_input(observation: NDArray[np.float32], positions: NDArray[np.flo
     missing = 1.0 - float(measured.mean())
     if missing > 0:
         share = f"{100 * missing:.1f} %" if missing >= 0.0005 else "less than 0.1 %"
-        sentences.append(f"{share} of the map was not measured; those pixels took no part.")
+        sentences.append(Caution(f"{share} of the map was not measured; those pixels took no part.", CautionKind.NOT_MEASURED))
     seen = coverage(positions, (observation.shape[0], observation.shape[1]), kernel_size)
     unseen = float((seen == 0).mean())
     if unseen >= UNSEEN_SHARE:
         sentences.append(
-            f"{100 * unseen:.0f} % of the kernel window lies outside the map for every defect: "
-            "there the kernel is what the method assumes, not what was measured; a smaller kernel_size avoids it."
+            Caution(
+                f"{100 * unseen:.0f} % of the kernel window lies outside the map for every defect: "
+                "there the kernel is what the method assumes, not what was measured; a smaller kernel_size avoids it.",
+                CautionKind.UNSEEN_WINDOW,
+                _seen_side(seen),
+            )
         )
     count = int(measured.sum())
     if kernel_size**2 > count:
-        sentences.append(f"The kernel has {kernel_size**2} pixels, but only {count} were measured: the data alone cannot fix it.")
+        sentences.append(
+            Caution(
+                f"The kernel has {kernel_size**2} pixels, but only {count} were measured: the data alone cannot fix it.",
+                CautionKind.FEW_PIXELS,
+                int(np.sqrt(count)),
+            )
+        )
     return sentences
 
 
-def _about_positions(observation: NDArray[np.float32], positions: NDArray[np.float64]) -> list[str]:
+def _seen_side(seen: NDArray[np.int64]) -> int:
+    """Return the side in px of the largest central window, of those that lie within (k, k), of which every pixel is seen."""
+    offsets = np.abs(kernel_offsets(len(seen)))
+    reach = np.maximum(offsets[:, None], offsets[None, :])[seen == 0].min()
+    return max(1, 2 * int(reach) - 1)
+
+
+def _about_positions(observation: NDArray[np.float32], positions: NDArray[np.float64]) -> list[Caution]:
     sentences = []
     if len(positions) == 1:
-        sentences.append("Only one defect is marked: its surroundings are the kernel, so noise and anything else nearby are in it.")
+        only = "Only one defect is marked: its surroundings are the kernel, so noise and anything else nearby are in it."
+        sentences.append(Caution(only, CautionKind.ONE_DEFECT))
     pairs = cKDTree(positions).query_pairs(SAME_PLACE_PX)
     if pairs:
         first = min(pairs)
         x, y = positions[first[0]]
         sentences.append(
-            f"{len(pairs)} pair{'s' if len(pairs) > 1 else ''} of defects lie within {SAME_PLACE_PX} px of each other, the first at "
-            f"x = {x:.1f} px, y = {y:.1f} px: they count as one defect of double strength; remove one of each pair."
+            Caution(
+                f"{len(pairs)} pair{'s' if len(pairs) > 1 else ''} of defects lie within {SAME_PLACE_PX} px of each other, the first at "
+                f"x = {x:.1f} px, y = {y:.1f} px: they count as one defect of double strength; remove one of each pair.",
+                CautionKind.SAME_PLACE,
+            )
         )
     columns, rows = np.rint(positions).astype(int).T
     inside_x, inside_y = np.clip(columns, 0, observation.shape[1] - 1), np.clip(rows, 0, observation.shape[0] - 1)
     unmeasured = int(np.isnan(observation[inside_y, inside_x]).sum())
     if unmeasured:
-        sentences.append(f"{unmeasured} of {len(positions)} defects lie where the map was not measured.")
+        lost = f"{unmeasured} of {len(positions)} defects lie where the map was not measured."
+        sentences.append(Caution(lost, CautionKind.DEFECTS_NOT_MEASURED))
     return sentences
 
 
@@ -82,7 +108,7 @@ def coverage(positions: NDArray[np.float64], shape: tuple[int, int], kernel_size
 
 def warn_about_fit(
     observation: NDArray[np.float32], residual: NDArray[np.float32], noise_sigma: float, whitened: NDArray[np.float64] | None = None
-) -> list[str]:
+) -> list[Caution]:
     """Return how far the reconstruction explains the map.
 
     Args:
@@ -98,29 +124,39 @@ def warn_about_fit(
     sentences = []
     if left > spread:
         sentences.append(
-            f"The residual (standard deviation {left:.3g}) is larger than the map's own variation ({spread:.3g}): "
-            "this kernel does not describe the map."
+            Caution(
+                f"The residual (standard deviation {left:.3g}) is larger than the map's own variation ({spread:.3g}): "
+                "this kernel does not describe the map.",
+                CautionKind.WORSE_THAN_NOTHING,
+            )
         )
     elif noise_sigma**2 >= UNEXPLAINED_VARIANCE * spread**2:
-        sentences.append(
+        hardly = (
             "Hardly any of the map's variation is explained by this kernel at the marked defects: what is shown may be noise, or wrong."
         )
+        sentences.append(Caution(hardly, CautionKind.NOTHING_EXPLAINED))
     correlation = neighbour_correlation(residual if whitened is None else whitened)
     if correlation > STRUCTURED_CORRELATION:
         sentences.append(
-            f"The residual is not white noise (neighbouring pixels correlate by {correlation:.2f}): something in the map is not one kernel "
-            "at the marked positions, such as missing or shifted defects, a second kind of defect, steps or a slope."
+            Caution(
+                f"The residual is not white noise (neighbouring pixels correlate by {correlation:.2f}): something in the map is not one "
+                "kernel at the marked positions, such as missing or shifted defects, a second kind of defect, steps or a slope.",
+                CautionKind.STRUCTURE_LEFT,
+            )
         )
     return sentences
 
 
-def warn_about_gaps(residual: NDArray[np.float32]) -> list[str]:
+def warn_about_gaps(residual: NDArray[np.float32]) -> list[Caution]:
     """Return that a map with many gaps was taken with white noise, where its residual is not white."""
     if neighbour_correlation(residual) <= STRUCTURED_CORRELATION:
         return []
     return [
-        "This map has too many gaps for its background and coloured noise to be modelled, and was taken with white noise. "
-        "Crop it to a part that was measured throughout, or level it first."
+        Caution(
+            "This map has too many gaps for its background and coloured noise to be modelled, and was taken with white noise. "
+            "Crop it to a part that was measured throughout, or level it first.",
+            CautionKind.TOO_MANY_GAPS_FOR_NOISE,
+        )
     ]
 
 

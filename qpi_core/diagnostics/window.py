@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.base.grid import central_crop, kernel_offsets
+from qpi_core.estimates.caution import Caution, CautionKind
 
 CUT_SHARE = 0.05
 """Share of the pattern's power outside of the window, from which on the window is said to cut it."""
@@ -38,7 +39,7 @@ def warn_about_window(
     wide_kernel: NDArray[np.float32],
     parameters: Mapping[str, tuple[float, float]],
     pixel_size_nm: tuple[float, float] | None,
-) -> list[str]:
+) -> list[Caution]:
     """Return what the window of a kernel leaves out.
 
     Args:
@@ -54,14 +55,23 @@ def warn_about_window(
     sentences = []
     outside = share_outside(wide_kernel, size)
     if outside > CUT_SHARE:
+        enough = window_that_holds(wide_kernel)
         sentences.append(
-            f"The kernel window of {side} cuts the pattern: {100 * outside:.0f} % of its power lies outside, in the reconstruction but not "
-            f"in the kernel. A window of {window_that_holds(wide_kernel)} px would hold it."
+            Caution(
+                f"The kernel window of {side} cuts the pattern: {100 * outside:.0f} % of its power lies outside, in the reconstruction but "
+                f"not in the kernel. A window of {enough} px would hold it.",
+                CautionKind.WINDOW_CUTS,
+                enough,
+            )
         )
     q = next((parameters[name][0] for name in _WAVE_VECTORS if name in parameters), float("nan"))
     if np.isfinite(q) and q > 0 and 2 * np.pi / q > size * pitch:
         sentences.append(
-            f"The period of the oscillation, 2π/q = {2 * np.pi / q:.3g} {unit}, is longer than the window of {side}: its wave vector and "
-            "symmetry are not to be trusted; enlarge the window."
+            Caution(
+                f"The period of the oscillation, 2π/q = {2 * np.pi / q:.3g} {unit}, is longer than the window of {side}: its wave vector "
+                "and symmetry are not to be trusted; enlarge the window.",
+                CautionKind.PERIOD_BEYOND_WINDOW,
+                int(np.ceil(2 * 2 * np.pi / (q * pitch))),
+            )
         )
     return sentences

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.estimates.caution import Caution, kind_of
 from qpi_core.estimates.estimate import KernelEstimate
 
 
@@ -69,7 +70,12 @@ class ClassEstimates:
         """Return the warnings on all classes together, then those of single classes with their names; what all say is said once."""
         said = [estimate.warnings for estimate in self.estimates.values()]
         common = [sentence for sentence in said[0] if all(sentence in one for one in said)]
-        own = [f"Class {name}: {s}" for name, estimate in self.estimates.items() for s in estimate.warnings if s not in common]
+        own = [
+            Caution(f"Class {name}: {s}", kind_of(s))
+            for name, estimate in self.estimates.items()
+            for s in estimate.warnings
+            if s not in common
+        ]
         return tuple(dict.fromkeys([*self.warnings, *common, *own]))
 
     def with_source(self, source: Mapping[str, Any]) -> ClassEstimates:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.base.provenance import json_ready
+from qpi_core.estimates.caution import caution_records
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class KernelEstimate:
         network_kernel: (k, k) Decoder_K(Encoder_Y(.)), units of the observation, or None where no network was run.
         symmetry_order: 0 isotropic, 2, 3, 4, 6, or None where the data do not say.
         parameters: name with its unit -> (value, standard deviation).
-        warnings: plain sentences.
+        warnings: plain sentences; those that the program makes know their kind (qpi_core.estimates.caution).
         provenance: strict JSON values: versions, model, method, input hash, every parameter.
         background_map: (height, width) float32, all that is neither kernel nor noise: a constant, and what the noise model adds to it.
         noise_model: name with its unit -> (value, standard deviation) of white noise and of every term that the map asked for.
@@ -100,6 +101,7 @@ class KernelEstimate:
             },
             "positions_px": json_ready(self.positions),
             "weights": json_ready(self.weights),
-            "warnings": list(self.warnings),
+            "warnings": [str(sentence) for sentence in self.warnings],
+            "warning_kinds": caution_records(self.warnings),
             "provenance": self.provenance,
         }

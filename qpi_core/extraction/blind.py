@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.validation import MIN_KERNEL_SIZE, require_observation, require_pixel_size
-from qpi_core.estimates.blind_estimate import BlindEstimate, BlindStackEstimate
+from qpi_core.diagnostics.search_limits import LEAST_SIDE, MOST_PIXELS, why_not_searched
+from qpi_core.estimates.blind_estimate import BlindCandidate, BlindEstimate, BlindStackEstimate
 from qpi_core.extraction.blind_answer import BlindOptions, BlindProblem, Report
 from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.solvers.blind.finish import Finding
@@ -21,9 +23,6 @@ from qpi_core.solvers.blind.search import BlindSearch, SearchRule
 if TYPE_CHECKING:
     from qpi_core.extraction.extractor import Extractor
 
-MOST_PIXELS = 2**17
-"""Largest map that is searched, 362 x 362 pixels: memory and time grow with it."""
-LEAST_SIDE = 24
 SEARCH_SHARE = 0.7
 """Share of the time limit that the search may use; what is left is for the solve with the list that it found."""
 _REACH = 0.56
@@ -57,9 +56,15 @@ def blind_options(
 
 
 def extract_blind(
-    extractor: Extractor, observation: ArrayLike, options: BlindOptions, report: Report
+    extractor: Extractor,
+    observation: ArrayLike,
+    options: BlindOptions,
+    report: Report,
+    on_best: Callable[[BlindCandidate], None] | None = None,
 ) -> BlindEstimate | BlindStackEstimate:
     """Return the kernel, or one an energy, of the defects that are found in a map (height, width) or stack (energies, height, width).
+
+    `on_best` is called with every explanation that is better than those before it.
 
     Raises:
         InputError: an observation that is neither, or too large.
@@ -81,11 +86,30 @@ def extract_blind(
             rule = SearchRule(
                 radius, SEARCH_SHARE * options.time_limit_s, options.seed, most_rounds=None if doubt is None else 1, clock=options.clock
             )
-            findings = BlindSearch(layers, rule, lambda finding: doubt is None and problem.doubt_about(finding) is None, report).run()
+            findings = BlindSearch(layers, rule, _Judge(problem, doubt, begun, on_best), report).run()
         if not findings:
             return problem.nothing_found(doubt or NOTHING_FOUND)
+        seconds = options.clock() - begun
         report(SEARCH_SHARE, "Solving for the kernel at the defects found")
-        return problem.answer(findings, doubt, options.clock() - begun)
+        return problem.answer(findings, doubt, seconds, "time" if seconds > SEARCH_SHARE * options.time_limit_s else "search")
+
+
+@dataclass
+class _Judge:
+    """Says of each finding whether it ends the search, and tells of the best one so far."""
+
+    problem: BlindProblem
+    doubt: str | None
+    begun: float
+    on_best: Callable[[BlindCandidate], None] | None
+    seen: list[Finding] = field(default_factory=list)
+
+    def __call__(self, finding: Finding) -> bool:
+        self.seen.append(finding)
+        best = sorted(self.seen, key=lambda one: -one.evidence)
+        if self.on_best is not None and best[0] is finding:
+            self.on_best(self.problem.candidate(best, self.doubt, self.problem.options.clock() - self.begun))
+        return self.doubt is None and self.problem.doubt_about(finding) is None
 
 
 def _require_stack(observation: ArrayLike) -> NDArray[np.float32]:
@@ -126,7 +150,7 @@ def _doubt_beforehand(stack: NDArray[np.float32], kernel_size: int) -> str | Non
     if _constant(stack).all():
         return "The map is constant: there is no pattern in it."
     if min(height, width) < LEAST_SIDE:
-        return f"The map of {width} x {height} pixels is too small: at least {LEAST_SIDE} x {LEAST_SIDE} are needed to find defects in it."
+        return why_not_searched(height, width)
     if kernel_size > min(height, width):
         return (
             f"The map of {width} x {height} pixels is smaller than the kernel of {kernel_size} x {kernel_size}: "

@@ -12,10 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.base.grid import central_crop
 from qpi_core.base.provenance import array_sha256, json_ready, versions
-from qpi_core.estimates.blind_estimate import BlindAlternative, BlindEstimate, BlindStackEstimate
+from qpi_core.estimates.blind_estimate import BlindAlternative, BlindCandidate, BlindEstimate, BlindStackEstimate
+from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.methods import find_method, solve_refined_as_listed
+from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.solvers.blind.finish import Finding
 from qpi_core.solvers.blind.trust import TRUSTED, Evidence, doubt_about_residual, weigh
 
@@ -81,17 +83,27 @@ class BlindProblem:
             return doubt or rest
         return doubt_about_residual(self._single(finding).residual, finding.step.layers)
 
-    def answer(self, findings: Sequence[Finding], doubt: str | None, seconds: float) -> BlindEstimate | BlindStackEstimate:
+    def candidate(self, findings: Sequence[Finding], doubt: str | None, seconds: float) -> BlindCandidate:
+        """Return the best finding so far, with the answer that a search which is stopped here gives; arguments as `answer`."""
+
+        def stopped_here() -> BlindEstimate | BlindStackEstimate:
+            with one_blas_thread():
+                return self.answer(findings, doubt, seconds, "stop")
+
+        return BlindCandidate(_alternatives(findings[:1], self.size)[0], stopped_here)
+
+    def answer(self, findings: Sequence[Finding], doubt: str | None, seconds: float, ended_by: str) -> BlindEstimate | BlindStackEstimate:
         """Return the estimate at the defects of the best finding.
 
         Args:
             findings: the best first, at least one.
             doubt: why nothing found on this map is to be trusted, or None.
             seconds: that the search took.
+            ended_by: "search", by its own rule, so that the same seed gives the same answer; "time", or the user's "stop".
         """
         best = findings[0]
         doubt = doubt or self.doubt_about(best)
-        record = self._record(best, weigh(best), seconds)
+        record = {**self._record(best, weigh(best), seconds), "ended_by": ended_by}
         alternatives = _alternatives(findings, self.size)
         if self.original.ndim == 3:
             return BlindStackEstimate(**_judged(self._all_energies(best), "notes", doubt, record), alternatives=alternatives)
@@ -172,9 +184,10 @@ class BlindProblem:
         }
 
 
-def not_trusted(doubt: str) -> str:
+def not_trusted(doubt: str) -> Caution:
     """Return the warning that goes with a doubt."""
-    return f"Kernel and defects were found from the map alone and are not to be trusted. {doubt}"
+    sentence = f"Kernel and defects were found from the map alone and are not to be trusted. {doubt}"
+    return Caution(sentence, CautionKind.NOT_FOUND_FOR_SURE)
 
 
 def _judged(answer: KernelEstimate | StackEstimate, words: str, doubt: str | None, record: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.estimates.estimate import KernelEstimate
 
 if TYPE_CHECKING:
@@ -36,14 +37,13 @@ class Refinement:
 
     def note(self, estimate: KernelEstimate) -> KernelEstimate:
         """Return the estimate with sentences and provenance that say what was changed."""
-        sentences = [
-            f"The map moved the defects by {np.median(self.moved_px):.2f} px in the median and at most {self.moved_px.max():.2f} px"
-            + (", and gave each its own amplitude." if self.weighted else ".")
-        ]
+        moved = f"The map moved the defects by {np.median(self.moved_px):.2f} px in the median and at most {self.moved_px.max():.2f} px"
+        sentences = [Caution(moved + (", and gave each its own amplitude." if self.weighted else "."), CautionKind.MOVED)]
         if self.unsupported:
             places = ", ".join(f"({x:.1f}, {y:.1f})" for x, y in self.given[list(self.unsupported[:10])])
             more = f" and {len(self.unsupported) - 10} others" if len(self.unsupported) > 10 else ""
-            sentences.append(f"The map shows hardly any of the kernel at (x, y) = {places} px{more}; there may be no such defect.")
+            none = f"The map shows hardly any of the kernel at (x, y) = {places} px{more}; there may be no such defect."
+            sentences.append(Caution(none, CautionKind.UNSUPPORTED_DEFECTS, len(self.unsupported)))
         record = {
             "given_positions_px": self.given.tolist(),
             "moved_px": self.moved_px.tolist(),

@@ -21,16 +21,18 @@ from qpi_core.base.validation import (
     require_positions,
     require_weights,
 )
+from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.assembly import describe_models, estimate_of
 from qpi_core.extraction.defect_refinement import refine_defects
 from qpi_core.extraction.methods import METHODS, Answer, Method, Request, find_method, run_two_step, solve
+from qpi_core.extraction.window_proposal import find_window, resolve_window, with_proposal
 from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.runtime.devices import require_device, resolve_device
 from qpi_core.runtime.progress import no_progress
 
 if TYPE_CHECKING:
-    from qpi_core.estimates.blind_estimate import BlindEstimate, BlindStackEstimate
+    from qpi_core.estimates.blind_estimate import BlindCandidate, BlindEstimate, BlindStackEstimate
     from qpi_core.estimates.class_estimate import ClassEstimates
     from qpi_core.networks.checkpoints import LoadedModels
     from qpi_core.networks.inference import NetworkKernel
@@ -101,7 +103,7 @@ class Extractor:
         observation: ArrayLike,
         positions: ArrayLike,
         method: str | None = None,
-        kernel_size: int = 64,
+        kernel_size: int | str = 64,
         refine_positions: bool = False,
         refine_weights: bool = False,
         pixel_size_nm: float | tuple[float, float] | None = None,
@@ -117,7 +119,8 @@ class Extractor:
             observation: (height, width), any units, NaN where not measured.
             positions: (n, 2) columns (x, y) in pixels, fractions allowed.
             method: a name out of `qpi_core.extraction.methods.METHODS`; None is the default one.
-            kernel_size: side of the kernel in pixels, at most the shorter side of the map.
+            kernel_size: side of the kernel in pixels, at most the shorter side of the map; "auto": as the pattern itself asks for
+                (qpi_core.extraction.window_proposal), which solves the map once more; the provenance says why.
             refine_positions: let the data move the defects before the method runs; the estimate says how far they moved.
             refine_weights: let the data give each defect its own amplitude, their mean kept.
             pixel_size_nm: pitch, one number or (dy, dx), for parameters in nm; None where it is not known.
@@ -133,7 +136,11 @@ class Extractor:
                 needs one.
         """
         chosen = find_method(method)
-        request = self.request(observation, positions, kernel_size, pixel_size_nm, weights)
+        size, proposal = resolve_window(
+            kernel_size,
+            lambda: find_window(self, observation, positions, weights=weights, pixel_size_nm=pixel_size_nm, noise_model=noise_model),
+        )
+        request = self.request(observation, positions, size, pixel_size_nm, weights)
         tell = report if report is not None else no_progress
         request = replace(
             request,
@@ -152,6 +159,8 @@ class Extractor:
             answer = constant_answer(request) if constant else solve(chosen, request)
         tell(_SOLVED, "Comparing with the map")
         estimate = self.assemble(chosen, request, answer, np.asarray(observation))
+        if proposal is not None:
+            estimate = with_proposal(estimate, proposal)
         if refinement is not None:
             estimate = refinement.note(estimate)
         wanted = bool(with_latent) and self.has_model and not constant
@@ -193,7 +202,7 @@ class Extractor:
         positions: ArrayLike,
         classes: Sequence[object],
         method: str | None = None,
-        kernel_size: int = 64,
+        kernel_size: int | str = 64,
         refine_positions: bool = False,
         refine_weights: bool = False,
         pixel_size_nm: float | tuple[float, float] | None = None,
@@ -210,7 +219,7 @@ class Extractor:
             classes: the class of each defect, a name or a whole number; one class for all is the same as `extract`.
             method: `harmonic`, `refined` (the default) and `tikhonov` solve all kernels together, `defect_average` averages the crops
                 of each class, `one_step` and `two_step` see the map without what the harmonic solve says of the other classes.
-            kernel_size: side of every kernel in pixels.
+            kernel_size: side of every kernel in pixels; "auto": the largest that one of them asks for.
             refine_positions, refine_weights: as for `extract`, each class by its own kernel.
             pixel_size_nm, weights, with_latent, report: as for `extract`.
 
@@ -219,9 +228,16 @@ class Extractor:
         """
         from qpi_core.extraction.classes import ClassOptions, extract_classes
 
-        options = ClassOptions(find_method(method), kernel_size, refine_positions, refine_weights, pixel_size_nm, with_latent)
+        size, proposal = resolve_window(
+            kernel_size,
+            lambda: find_window(self, observation, positions, classes=classes, weights=weights, pixel_size_nm=pixel_size_nm),
+        )
+        options = ClassOptions(find_method(method), size, refine_positions, refine_weights, pixel_size_nm, with_latent)
         tell = report if report is not None else no_progress
-        return extract_classes(self, observation, positions, classes, weights, options, tell)
+        found = extract_classes(self, observation, positions, classes, weights, options, tell)
+        if proposal is None:
+            return found
+        return replace(found, estimates={name: with_proposal(one, proposal) for name, one in found.estimates.items()})
 
     def extract_blind(
         self,
@@ -234,6 +250,7 @@ class Extractor:
         *,
         time_limit_s: float = 60.0,
         seed: int = 0,
+        on_best: Callable[[BlindCandidate], None] | None = None,
     ) -> BlindEstimate | BlindStackEstimate:
         """Find the defects and their kernel from the map alone, and say whether the answer is to be trusted.
 
@@ -250,6 +267,7 @@ class Extractor:
             report: called with the share that is done, roughly, and a few words; what it raises stops the work.
             time_limit_s: the search ends by then, with the best that it has.
             seed: of the random starts; the same seed gives the same answer where time is not what ends the search.
+            on_best: called with every explanation that is better than those before it, to be looked at or kept while the search goes on.
 
         Returns:
             A BlindEstimate for a map; for a stack a BlindStackEstimate, with one list for all energies.
@@ -260,7 +278,7 @@ class Extractor:
         from qpi_core.extraction.blind import blind_options, extract_blind
 
         options = blind_options(kernel_size, classes, bias_mv, pixel_size_nm, time_limit_s, seed)
-        return extract_blind(self, observation, options, report if report is not None else no_progress)
+        return extract_blind(self, observation, options, report if report is not None else no_progress, on_best)
 
     def request(
         self,
@@ -328,4 +346,4 @@ def constant_answer(request: Request) -> Answer:
     value = float(np.nanmedian(request.observation))
     zeros = np.zeros((request.kernel_size, request.kernel_size), dtype=np.float32)
     sentence = f"The map is constant (every measured pixel is {value:.6g}): there is no pattern in it, so the kernel is zero."
-    return Answer(KernelSolution(zeros, zeros, value, 0.0, warnings=(sentence,)))
+    return Answer(KernelSolution(zeros, zeros, value, 0.0, warnings=(Caution(sentence, CautionKind.CONSTANT_MAP),)))

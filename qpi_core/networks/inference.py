@@ -16,6 +16,7 @@ from torch import Tensor
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.grid import central_crop, kernel_offsets
+from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.networks.checkpoints import LoadedModels
 from qpi_core.networks.kernel_frame import FRAME_SIZE, ORIENTATIONS, kernel_frame, network_window, turn, turn_back
 from qpi_core.networks.kernel_vae import KERNEL_SIZE
@@ -221,11 +222,15 @@ def _finish(
     warnings = []
     if task.factor > 1:
         warnings.append(
-            f"The networks see {KERNEL_SIZE} pixels: the map was binned by {task.factor} for a kernel of {kernel_size} pixels, "
-            "so finer detail is missing from their kernel."
+            Caution(
+                f"The networks see {KERNEL_SIZE} pixels: the map was binned by {task.factor} for a kernel of {kernel_size} pixels, "
+                "so finer detail is missing from their kernel.",
+                CautionKind.COARSE_NETWORK,
+            )
         )
     if scale == 0.0:
-        warnings.append("The network's kernel does not explain the map at all: the amplitude that fits is zero.")
+        nothing = "The network's kernel does not explain the map at all: the amplitude that fits is zero."
+        warnings.append(Caution(nothing, CautionKind.NOTHING_EXPLAINED))
     if deviation is not None:
         deviation = central_crop((scale * _at_map_pitch(deviation, task.factor)).astype(np.float32), kernel_size).copy()
     return NetworkKernel(central_crop(wide, kernel_size).copy(), wide, background, latent, tuple(warnings), deviation)

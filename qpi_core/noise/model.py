@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.noise.lattice_waves import LatticeWave
 from qpi_core.noise.stationary import StationaryParameters
 from qpi_core.noise.step_line import StepLine
@@ -72,8 +73,11 @@ class MapNoise:
         """Return the parts that can be taken off before defects are looked for: all but the cores, which are theirs."""
         return np.asarray(sum((part for name, part in self.parts.items() if name != CORES), np.zeros(self.outliers.shape)))
 
-    def sentences(self) -> list[str]:
+    def sentences(self) -> list[Caution]:
         """Return what was modelled, in words."""
+        return [Caution(sentence, CautionKind.MODELLED) for sentence in self._parts_in_words()]
+
+    def _parts_in_words(self) -> list[str]:
         found = []
         if SMOOTH in self.parts:
             found.append(f"A smooth background{self._length('background_length')} was modelled; {self._share(SMOOTH)}.")

@@ -16,11 +16,13 @@ import numpy as np
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.units import unit_scale
+from qpi_core.diagnostics.verdict import verdict_of
+from qpi_core.estimates.blind_estimate import BlindEstimate
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.qspace.view import QSpaceView
 from qpi_core.results.figures.pictures import PictureStyle
-from qpi_core.results.figures.qspace import qspace_png, view_metadata
-from qpi_core.results.files import png_bytes
+from qpi_core.results.figures.qspace import qspace_picture, view_metadata
+from qpi_core.results.files import picture_bytes
 from qpi_core.results.script import python_snippet
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -65,11 +67,12 @@ def report_html(estimate: KernelEstimate, title: str = "", view: QSpaceView | No
     heading = title or f"Kernel of {source.get('name') or 'a map'}, method {estimate.method}"
     parts = [
         f"<h1>{escape(heading)}</h1>",
-        _warnings(estimate.warnings),
+        _verdict(estimate),
         *(_figure(estimate, what) for what in _PICTURES if what != "uncertainty" or estimate.uncertainty is not None),
         "" if view is None else _view_figure(estimate, view),
         "<h2>Numbers</h2>",
         _table(("Quantity", "Value", "Standard deviation"), _numbers(estimate, str(source.get("unit") or ""))),
+        _search(estimate),
         "<h2>Where it comes from</h2>",
         _table(("What", "Value"), _origin(estimate, source)),
         "<h2>Python code that makes it again</h2>",
@@ -86,21 +89,44 @@ def report_html(estimate: KernelEstimate, title: str = "", view: QSpaceView | No
     return page.encode("utf-8", "replace")
 
 
-def _warnings(sentences: Iterable[str]) -> str:
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
-    return f"<h2>What to keep in mind</h2>\n<ul>{items}</ul>" if items else ""
+def _verdict(estimate: KernelEstimate) -> str:
+    """Return the verdict, and what else is to be kept in mind."""
+    verdict = verdict_of(estimate)
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in verdict.others)
+    mended = f" What mends it: {escape(verdict.remedy.value)}." if verdict.remedy is not None else ""
+    words = verdict.trust.value.capitalize()
+    keep = f"<h2>What else to keep in mind</h2>\n<ul>{items}</ul>" if items else ""
+    return f"<p><strong>{escape(words)}.</strong> {escape(verdict.reason)}{mended}</p>\n{keep}"
+
+
+def _search(estimate: KernelEstimate) -> str:
+    """Return what the search for defects says of itself, where they were found in the map."""
+    if not isinstance(estimate, BlindEstimate):
+        return ""
+    words = f"{'Trusted' if estimate.trusted else 'Not trusted'}: {estimate.reason}"
+    rows = [
+        (symmetry_in_words(one.symmetry_order), str(len(one.positions)), f"{one.evidence:.1f}", f"{100 * max(one.unexplained, 0.0):.2f} %")
+        for one in estimate.alternatives
+    ]
+    head = ("Symmetry", "Defects", "Log evidence beside the first", "Unexplained beyond the noise")
+    return f"<h2>Defects found in the map itself</h2>\n<p>{escape(words)}</p>\n{_table(head, rows) if rows else ''}"
+
+
+def symmetry_in_words(order: int | None) -> str:
+    """Return `isotropic`, `4-fold`, or `not determined`."""
+    return "not determined" if order is None else "isotropic" if order == 0 else f"{order}-fold"
 
 
 def _figure(estimate: KernelEstimate, what: str) -> str:
     title, caption = _PICTURES[what]
     colours = "magma" if what == "fft" else "auto"
-    return _img(png_bytes(estimate, what, PictureStyle(colours, dots_per_inch=_RESOLUTION)), title, caption)
+    return _img(picture_bytes(estimate, what, PictureStyle(colours, dots_per_inch=_RESOLUTION)), title, caption)
 
 
 def _view_figure(estimate: KernelEstimate, view: QSpaceView) -> str:
     settings = "; ".join(f"{name}: {value}" for name, value in view_metadata(view).items())
     caption = f"The kernel in q-space; wave vectors with 2π included, circles: Bragg peaks, polygon: first Brillouin zone. {settings}."
-    return _img(qspace_png(estimate, view, PictureStyle(dots_per_inch=_RESOLUTION)), "q-space", caption)
+    return _img(qspace_picture(estimate, view, PictureStyle(dots_per_inch=_RESOLUTION)), "q-space", caption)
 
 
 def _img(content: bytes, title: str, caption: str) -> str:
@@ -110,8 +136,7 @@ def _img(content: bytes, title: str, caption: str) -> str:
 
 def _numbers(estimate: KernelEstimate, unit: str) -> list[tuple[str, str, str]]:
     order = estimate.symmetry_order
-    symmetry = "not determined" if order is None else "isotropic" if order == 0 else f"{order}-fold"
-    rows = [("Rotational symmetry", symmetry, "")]
+    rows = [("Rotational symmetry", symmetry_in_words(order), "")]
     # Without a symmetry there is no probability of it.
     told = {name: pair for name, pair in estimate.parameters.items() if name != "symmetry_probability" or order is not None}
     rows += [(_titled(name), *_value_and_deviation(*pair)) for name, pair in told.items()]

@@ -14,13 +14,17 @@ def python_snippet(estimate: KernelEstimate) -> str:
     """Return Python code that makes the estimate again from the map's file.
 
     Name, channel, layer, pixel size and preparation steps come from the provenance's "input" (see KernelEstimate.with_source);
-    positions are written to the last bit.
+    positions are written to the last bit. Defects that were found in the map are found again, unless it was the time, or the user, that
+    ended the search for them: they are then listed, and their kernel is solved for.
 
     Raises:
         InputError: a preparation step that is unknown.
     """
     source = estimate.provenance.get("input", {})
     model = estimate.provenance.get("model") or {}
+    search = estimate.provenance.get("blind") or {}
+    if search.get("ended_by") == "search" or (search and not len(estimate.positions)):
+        return _blind_snippet(estimate, search)
     classes = estimate.provenance.get("classes")
     positions, weights = estimate.positions, estimate.weights
     if classes:
@@ -41,6 +45,7 @@ def python_snippet(estimate: KernelEstimate) -> str:
         "import qpi_core",
         "",
         *_observation_lines(source),
+        *([_BROKEN_OFF[search.get("ended_by", "")]] if search.get("ended_by", "") in _BROKEN_OFF else []),
         "positions = np.array(  # (x, y) in pixels",
         "    [",
         *(f"        [{float(x)!r}, {float(y)!r}]," for x, y in positions),
@@ -55,6 +60,37 @@ def python_snippet(estimate: KernelEstimate) -> str:
         ")",
         *([f"estimate = estimates[{classes['class']!r}]"] if classes else []),
         'np.save("kernel.npy", estimate.kernel)',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_BROKEN_OFF = {
+    "time": "# Found in the map itself; the time limit ended that search, so it would not end at the same list everywhere.",
+    "stop": "# Found in the map itself by a search that was stopped, so the list stands here.",
+}
+
+
+def _blind_snippet(estimate: KernelEstimate, search: dict[str, Any]) -> str:
+    """Return Python code that finds defects and kernel again."""
+    options = {
+        "kernel_size": estimate.kernel_size,
+        "pixel_size_nm": estimate.pixel_size_nm,
+        "time_limit_s": search.get("time_limit_s"),
+        "seed": search.get("seed"),
+    }
+    lines = [
+        "import numpy as np",
+        "",
+        "import qpi_core",
+        "",
+        *_observation_lines(estimate.provenance.get("input", {})),
+        "estimate = qpi_core.load_extractor().extract_blind(",
+        "    observation,",
+        *(f"    {name}={value!r}," for name, value in options.items() if value is not None),
+        ")",
+        "print(estimate.trusted, estimate.reason)",
+        'np.save("kernel.npy", estimate.kernel)',
+        'np.save("positions.npy", estimate.positions)',
     ]
     return "\n".join(lines) + "\n"
 

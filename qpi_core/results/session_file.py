@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import json_ready, versions
 from qpi_core.base.validation import require_pixel_size
+from qpi_core.estimates.caution import caution_records, cautions_again
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.maps.scan_map import ScanMap
 from qpi_core.results.session_archive import TEXT_NAME, ArchiveReader, ArchiveWriter
@@ -229,7 +230,13 @@ def _result_text(result: SavedResult, writer: ArchiveWriter) -> dict[str, Any]:
         value = getattr(result.estimate, entry.name)
         estimate[entry.name] = writer.store(value) if isinstance(value, np.ndarray) else json_ready(value)
     observation = writer.store(np.asarray(result.observation, dtype=np.float32))
-    return {"estimate": estimate, "observation": observation, "settings": json_ready(result.settings)}
+    text = {"estimate": estimate, "observation": observation, "settings": json_ready(result.settings)}
+    text["warning_kinds"] = caution_records(result.estimate.warnings)
+    if (alternatives := getattr(result.estimate, "alternatives", None)) is not None:
+        from qpi_core.results.session_alternatives import alternatives_text  # brings torch in, which the first page does without
+
+        text["alternatives"] = alternatives_text(alternatives, writer)
+    return text
 
 
 def _read_result(text: dict[str, Any], reader: ArchiveReader) -> SavedResult:
@@ -242,11 +249,16 @@ def _read_result(text: dict[str, Any], reader: ArchiveReader) -> SavedResult:
     }
     values["parameters"] = {str(name): (_number(value), _number(error)) for name, (value, error) in values["parameters"].items()}
     values["noise_model"] = {str(name): (_number(value), _number(error)) for name, (value, error) in values.get("noise_model", {}).items()}
-    values["warnings"] = tuple(str(sentence) for sentence in values["warnings"])
+    values["warnings"] = cautions_again(values["warnings"], text.get("warning_kinds", ()))
     values["pixel_size_nm"] = None if values["pixel_size_nm"] is None else require_pixel_size(tuple(values["pixel_size_nm"]))
     for name in ("background", "noise_sigma"):
         values[name] = _number(values[name])
-    estimate = KernelEstimate(**values)
+    if "alternatives" not in text:
+        estimate = KernelEstimate(**values)
+    else:
+        from qpi_core.results.session_alternatives import blind_estimate_of
+
+        estimate = blind_estimate_of(values, text["alternatives"], reader)
     observation = reader.array(text["observation"]).astype(np.float32)
     _require_shapes(estimate, observation, reader.name)
     return SavedResult(estimate, observation, dict(text["settings"]))

@@ -7,10 +7,13 @@ import torch
 from numpy.typing import ArrayLike
 
 from qpi_core.base.validation import require_kernel_size, require_observation, require_positions, require_weights
+from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.estimates.solution import KernelSolution
 from qpi_core.operators.convolution import ForwardOperator
 
-NEIGHBOURS = "The average of crops also holds the patterns of neighbouring defects; use it for comparison only."
+NEIGHBOURS = Caution(
+    "The average of crops also holds the patterns of neighbouring defects; use it for comparison only.", CautionKind.NEIGHBOURS
+)
 
 
 def solve_defect_average(

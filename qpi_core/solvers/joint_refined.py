@@ -36,7 +36,7 @@ from qpi_core.solvers.tikhonov import PreparedMap, centred, gaussian_envelope, p
 
 
 @dataclass(frozen=True)
-class _JointCorrection:
+class JointCorrection:
     """Corrections of some classes on the scale of the prepared map, each (k, k); deviation and unsettled as in Correction."""
 
     changes: list[NDArray[np.float32]]
@@ -65,7 +65,7 @@ def correct_jointly(
         if not judged:
             return [replace(prior, details={**prior.details, "prior": "harmonic", "correction": "none"}) for prior in priors]
         joint = JointOperator([operators[index] for index in judged])
-        found = _solve(residual, mask, joint, list(judged.values()))
+        found = solve_joint_correction(residual, mask, joint, list(judged.values()))
     error = min(judgement.error for judgement in judged.values())
     background = (offset + found.background) * prepared.scale
     solutions = []
@@ -123,7 +123,7 @@ def _judge_one(residual: Tensor, prepared: PreparedMap, one: DefectClass, operat
     return part or judge_correction(residual, mask, operator, power)
 
 
-def _solve(residual: Tensor, mask: Tensor, operator: JointOperator, judged: Sequence[Judgement]) -> _JointCorrection:
+def solve_joint_correction(residual: Tensor, mask: Tensor, operator: JointOperator, judged: Sequence[Judgement]) -> JointCorrection:
     """Solve all corrections on all pixels, with draws from their joint posterior (as solve_correction does for one class)."""
     size = operator.kernel_size
     scaled = [gaussian_envelope(size, one.width) / float(one.strength or 1.0) ** 0.5 for one in judged]
@@ -135,7 +135,7 @@ def _solve(residual: Tensor, mask: Tensor, operator: JointOperator, judged: Sequ
     noise = float(left.square().sum() / max(pixels - freedom - 1, 0.02 * pixels)) ** 0.5
     spread = (operator(misses).square() * mask).sum(dim=(-2, -1)).mean() / mask.sum()
     variances = [gaussian_filter(part.square().mean(dim=0).numpy(), 2.0) for part in operator.parts(misses)]
-    return _JointCorrection(
+    return JointCorrection(
         changes=[part.numpy().copy() for part in operator.parts(solved)],
         deviations=[np.asarray(noise * np.sqrt(variance), dtype=np.float32) for variance in variances],
         unsettled=[np.clip(variance / one.numpy() ** 2, 0, 1) for variance, one in zip(variances, scaled, strict=True)],
@@ -146,7 +146,7 @@ def _solve(residual: Tensor, mask: Tensor, operator: JointOperator, judged: Sequ
 
 
 def _corrected(
-    prior: KernelSolution, found: _JointCorrection, place: int, judgement: Judgement, error: float, scale: float, size: int
+    prior: KernelSolution, found: JointCorrection, place: int, judgement: Judgement, error: float, scale: float, size: int
 ) -> KernelSolution:
     change = found.changes[place] * np.float32(scale)
     wide = sum_of_windows(prior.wide_kernel, change)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
 
 from qpi_core.base.validation import is_constant, require_pixel_size, require_problem
+from qpi_core.estimates.caution import NO_PATTERN, Caution, CautionKind
 from qpi_core.estimates.solution import KernelSolution
 from qpi_core.solvers.harmonic.equations.basis import MapSamples
 from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations, accumulate_equations
@@ -257,12 +258,14 @@ def _solution(model: HarmonicModel, fit: EquationFit, size: int, pitch: tuple[fl
     variance = fit.misfit / max(pixels - len(fit.kernel.free) - 1, 1)
     own_evidence = -0.5 * (pixels - 1) * float(np.log(fit.misfit + pixels * model.floor)) - 2.5 * float(np.log(pixels))
     advantage = log_evidence(model.fit, pixels) - own_evidence
-    warnings = ["This method knows Eq. 7: for a kernel of any other family its kernel and its error bars mean nothing."]
+    assumed = "This method knows Eq. 7: for a kernel of any other family its kernel and its error bars mean nothing."
+    warnings = [Caution(assumed, CautionKind.FORMULA)]
     if advantage > 10:
-        warnings.append("Eq. 7 fits the map much worse than a kernel without a formula does: the kernel is not of that family.")
+        worse = "Eq. 7 fits the map much worse than a kernel without a formula does: the kernel is not of that family."
+        warnings.append(Caution(worse, CautionKind.WRONG_FORMULA))
     unseen = pattern_gain(model) < LEAST_GAIN
     if unseen:
-        warnings.append("The map shows no pattern that repeats at the given positions; the kernel is not determined by the data.")
+        warnings.append(Caution(NO_PATTERN, CautionKind.NO_PATTERN))
     return KernelSolution(
         kernel=wide[crop, crop].astype(np.float32),
         wide_kernel=wide.astype(np.float32),

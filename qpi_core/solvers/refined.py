@@ -20,6 +20,7 @@ from torch import Tensor
 
 from qpi_core.base.grid import central_crop
 from qpi_core.base.validation import require_problem
+from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.estimates.solution import KernelSolution
 from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.solvers.correction import Judgement, judge_correction, judge_single_correction, solve_correction
@@ -36,9 +37,10 @@ SYMMETRY_LOST = 0.1
 """Size of a correction, as a share of the kernel, from which the prior's symmetry order is no longer reported."""
 JUDGED_SIDE = 512
 """Larger maps are judged on a part of this side, which holds as many pixels as any decision needs; the solve takes the whole map."""
-NO_LONGER_SYMMETRIC = (
+NO_LONGER_SYMMETRIC = Caution(
     "The map shows much that a kernel with one rotation symmetry does not explain; it is in the kernel, so no symmetry order is given, "
-    "and the parameters describe the symmetric part only."
+    "and the parameters describe the symmetric part only.",
+    CautionKind.SYMMETRY,
 )
 
 

@@ -9,7 +9,15 @@ from qpi_core.estimates.blind_estimate import BlindEstimate, BlindStackEstimate
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.maps import ScanMap, load_map
 from qpi_core.maps.preparation import Prepared
-from qpi_core.workflows.one_map import DEFAULT_KERNEL_SIZE, ExtractionOptions, MapFiles, layer_sentence, layer_source, preparation_sentences
+from qpi_core.workflows.one_map import (
+    DEFAULT_KERNEL_SIZE,
+    ExtractionOptions,
+    MapFiles,
+    layer_sentence,
+    layer_source,
+    preparation_sentences,
+    verdict_sentences,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +49,8 @@ def read_blind_map(files: MapFiles, options: ExtractionOptions) -> BlindMap:
         )
     scan = load_map(files.scan, files.scan_name, pixel_size_nm=options.pixel_size_nm)
     prepared = options.preparation().apply_to_scan(scan, options.channel, options.bias_mv, options.layer)
+    if isinstance(options.kernel_size, str):
+        raise InputError("kernel_size auto needs a list of positions; without one give a number of pixels.")
     size = min(DEFAULT_KERNEL_SIZE, *prepared.values.shape) if options.kernel_size is None else options.kernel_size
     return BlindMap(scan, prepared, size)
 
@@ -66,7 +76,7 @@ def describe_blind(inputs: BlindMap, options: ExtractionOptions, estimate: Blind
         *inputs.scan.sentences(options.channel),
         layer_sentence(inputs.scan, options),
         *preparation_sentences(inputs.prepared, options),
-        *(f"Warning: {warning}" for warning in estimate.warnings),
+        *verdict_sentences(estimate),
         f"{found} found in the map itself.{f' Trusted: {estimate.reason}' if estimate.trusted else ''}",
         f"Noise {estimate.noise_sigma:.4g}, background {estimate.background:.4g}, method {estimate.method}.",
     ]

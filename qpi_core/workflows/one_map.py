@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import bytes_sha256, json_ready
+from qpi_core.diagnostics.verdict import RULES, Trust, verdict_of
+from qpi_core.estimates.caution import kind_of
 from qpi_core.estimates.class_estimate import ClassEstimates
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.blind_answer import DEFAULT_TIME_LIMIT_S
@@ -30,7 +32,7 @@ class ExtractionOptions:
 
     Attributes:
         method: name of a method.
-        kernel_size: side of the kernel in pixels.
+        kernel_size: side of the kernel in pixels, or "auto": as the pattern asks for.
         channel, bias_mv, layer: which layer of the file.
         level: a kind of levelling, "none" for none; the short form of a preparation with this one step.
         prepare: preparation steps; not together with level.
@@ -41,10 +43,11 @@ class ExtractionOptions:
         noise_model: "auto" or "white", as for Extractor.extract.
         blind: find the defects in the map itself; there is no list, and no method is chosen.
         time_limit_s: of the search for them.
+        pictures: formats of the pictures that are written.
     """
 
     method: str | None = None
-    kernel_size: int | None = None
+    kernel_size: int | str | None = None
     channel: str | None = None
     bias_mv: float | None = None
     layer: int | None = None
@@ -59,12 +62,15 @@ class ExtractionOptions:
     noise_model: str = "auto"
     blind: bool = False
     time_limit_s: float = DEFAULT_TIME_LIMIT_S
+    pictures: tuple[str, ...] = ("png",)
 
     def record(self) -> dict[str, Any]:
-        """Return the options in strict JSON types; those of the blind extraction only where it is asked for."""
+        """Return the options in strict JSON types; those of the blind extraction and other pictures only where asked for."""
         values = {**asdict(self), "prepare": self.prepare.to_json()}
         if not self.blind:
             del values["blind"], values["time_limit_s"]
+        if self.pictures == ("png",):
+            del values["pictures"]
         return dict(json_ready(values))
 
     def preparation(self) -> Preparation:
@@ -117,7 +123,7 @@ class MapInputs:
         positions_px: (n, 2) those of them that lie on the prepared layer, in its pixels.
         labels: the class of each of these, where the list names several classes; else None.
         positions_sha256: hash of the list's file.
-        kernel_size: side of the kernel in pixels.
+        kernel_size: side of the kernel in pixels, or "auto".
     """
 
     scan: ScanMap
@@ -126,7 +132,7 @@ class MapInputs:
     positions_px: NDArray[np.float64]
     labels: tuple[str, ...] | None
     positions_sha256: str
-    kernel_size: int
+    kernel_size: int | str
 
     @property
     def pixel_size_nm(self) -> tuple[float, float] | None:
@@ -230,21 +236,38 @@ def describe(inputs: MapInputs, options: ExtractionOptions, estimate: KernelEsti
         inputs.positions.description,
         *preparation_sentences(inputs.prepared, options),
         *_lost_sentences(inputs),
-        *(f"Warning: {warning}" for warning in _warnings(estimate)),
-        *_verdict(estimate),
+        *_window_sentences(estimate),
+        *verdict_sentences(estimate),
+        *_stability(estimate),
         f"Noise {estimate.noise_sigma:.4g}, background {estimate.background:.4g}, method {estimate.method}.",
     ]
 
 
-def _warnings(estimate: KernelEstimate | ClassEstimates) -> list[str]:
-    return list(estimate.warnings if isinstance(estimate, KernelEstimate) else estimate.all_warnings())
+def verdict_sentences(estimate: KernelEstimate | ClassEstimates) -> list[str]:
+    """Return the verdict, or one a class, and the other sentences: warnings where they raise a doubt, else notes."""
+    if isinstance(estimate, ClassEstimates):
+        every = {f"Verdict on class {name}": verdict_of(one, estimate.warnings) for name, one in estimate.estimates.items()}
+        sentences = estimate.all_warnings()
+    else:
+        verdict = verdict_of(estimate)
+        every, sentences = {"Verdict": verdict}, verdict.others
+    lines = [f"{head}: {one.trust.value}. {one.reason}" for head, one in every.items()]
+    doubtful = [RULES[kind_of(sentence)].trust is not Trust.TRUST for sentence in sentences]
+    return [*lines, *(f"{'Warning' if doubt else 'Note'}: {sentence}" for doubt, sentence in zip(doubtful, sentences, strict=True))]
 
 
-def _verdict(estimate: KernelEstimate | ClassEstimates) -> list[str]:
+def _stability(estimate: KernelEstimate | ClassEstimates) -> list[str]:
     """Return the sentence on the stability, where it was asked for."""
     if isinstance(estimate, ClassEstimates) or "stability" not in estimate.provenance:
         return []
     return [estimate.provenance["stability"]["verdict"]]
+
+
+def _window_sentences(estimate: KernelEstimate | ClassEstimates) -> list[str]:
+    """Say how the window was chosen where the pattern itself was asked."""
+    first = estimate if isinstance(estimate, KernelEstimate) else next(iter(estimate.estimates.values()))
+    window = first.provenance.get("window")
+    return [] if window is None or window["reason"] in first.warnings else [str(window["reason"])]
 
 
 def layer_sentence(scan: ScanMap, options: ExtractionOptions) -> str:

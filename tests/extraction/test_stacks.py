@@ -6,10 +6,10 @@ import pytest
 import qpi_core
 from qpi_core.base.errors import InputError
 from qpi_core.extraction.extractor import Extractor
+from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines, take_samples
 from qpi_core.solvers.harmonic.equations.normal_equations import accumulate_equations
 from qpi_core.solvers.layers.pilots import choose_pilots
-from qpi_core.solvers.layers.shared_equations import accumulate_layers
 from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters, phenomenological_kernel
 from qpi_core.synthesis.simulated_maps.scenes import simulate_observation
 
@@ -88,14 +88,30 @@ def test_shared_equations_are_those_of_each_layer(scene):
     weights = np.linspace(0.5, 1.5, len(positions))
     samples = [take_samples(stack[index], positions, weights, (1.0, 1.0)) for index in (0, 2)]
     splines = RadialSplines(1.5, 20.0)
-    shared = accumulate_layers(samples[0], splines, (0, 2, 4), (0, 2), np.stack([one.values for one in samples]).astype(np.float32))
+    values = np.stack([one.values for one in samples]).astype(np.float32)
+    shared = accumulate([ClassBasis(samples[0], splines, (0, 2, 4))], values)
     expected = accumulate_equations(samples[1], splines, (0, 4))
-    found = shared.with_layer(shared.restricted((0, 4)), 2)
+    found = shared.narrowed([(0, 4)]).alone(layer=1)
     np.testing.assert_allclose(found.gram, expected.gram, atol=1e-6 * np.abs(expected.gram).max())
     np.testing.assert_allclose(found.projection, expected.projection, atol=1e-6 * np.abs(expected.projection).max())
     assert found.total == pytest.approx(expected.total, rel=1e-6)
     profiles = np.random.default_rng(0).normal(size=expected.projection.shape)
     assert found.background(profiles) == pytest.approx(expected.background(profiles), rel=1e-6)
+    assert shared.narrowed([(0, 4)]).background([profiles], 1) == pytest.approx(expected.background(profiles), rel=1e-6)
+
+
+def test_equations_in_subspaces_are_those_accumulated_in_them(scene):
+    stack, positions = scene
+    samples = take_samples(stack[0], positions, np.ones(len(positions)), (1.0, 1.0))
+    splines = RadialSplines(1.5, 20.0)
+    span = np.linalg.qr(np.random.default_rng(1).normal(size=(splines.nodes.size, 3)))[0]
+    expected = accumulate_equations(samples, splines, (0, 4), span)
+    whole = accumulate([ClassBasis(samples, splines, (0, 2, 4)), ClassBasis(samples, splines, (0,))])
+    found = whole.narrowed([(0, 4), (0,)], [span, None]).alone()
+    for name in ("gram", "projection", "mean_design"):
+        scale = np.abs(getattr(expected, name)).max()
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-10 * scale)
+    assert found.subspace is span and found.total == pytest.approx(expected.total, rel=1e-12)
 
 
 def test_pilots_are_spread():
@@ -116,3 +132,92 @@ def test_bad_input_is_named(scene, change, named):
     arguments = {"stack": scene[0], "positions": scene[1], "kernel_size": SIZE, **change}
     with pytest.raises(InputError, match=named):
         qpi_core.extract_stack(Extractor(device="cpu"), arguments.pop("stack"), arguments.pop("positions"), **arguments)
+
+
+WAVES, ENERGY_STEPS = {"A": 0.5, "B": 0.9}, 4
+
+
+def rings(offsets_x, offsets_y, wave):
+    radii = np.hypot(offsets_x, offsets_y)
+    return np.exp(-((radii / 7) ** 2)) * np.cos(wave * radii)
+
+
+@pytest.fixture(scope="module")
+def noisy_rings():
+    """Stack with two classes of defects at signal to noise 1, the positions, labels, and clicks that are 0.7 px off."""
+    rng = np.random.default_rng(8)
+    y, x = np.mgrid[:64, :72]
+    positions = rng.uniform([4, 4], [67, 59], (24, 2))
+    labels = ["A", "B"] * 12
+    stack = np.zeros((ENERGY_STEPS, 64, 72))
+    for (px, py), label in zip(positions, labels, strict=True):
+        for energy in range(ENERGY_STEPS):
+            stack[energy] += rings(x - px, y - py, WAVES[label] + 0.08 * energy)
+    stack += stack.std() * rng.standard_normal(stack.shape)
+    return stack.astype(np.float32), positions, labels, positions + 0.7 * rng.standard_normal(positions.shape)
+
+
+def error_of(stack_estimate, label):
+    offsets = np.arange(SIZE) - SIZE // 2
+    truth = [rings(offsets[None, :], offsets[:, None], WAVES[label] + 0.08 * energy) for energy in range(ENERGY_STEPS)]
+    return float(np.sqrt(np.mean((stack_estimate.kernels - truth) ** 2)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("several", [False, True], ids=["one class", "two classes"])
+@pytest.mark.parametrize("refined", [False, True], ids=["given", "refined"])
+def test_every_combination_of_classes_and_positions_finds_its_kernels(noisy_rings, several, refined):
+    stack, positions, labels, clicks = noisy_rings
+    chosen = np.array([several or label == "A" for label in labels])
+    if not several:
+        y, x = np.mgrid[:64, :72]
+        others = [point for point, label in zip(positions, labels, strict=True) if label == "B"]
+        stack = stack - np.stack([sum(rings(x - px, y - py, 0.9 + 0.08 * e) for px, py in others) for e in range(ENERGY_STEPS)])
+    classes = [label for label, kept in zip(labels, chosen, strict=True) if kept] if several else None
+    arguments = {"classes": classes, "kernel_size": SIZE, "method": "harmonic"}
+    extractor = Extractor(device="cpu")
+    found = qpi_core.extract_stack(extractor, stack, (clicks if refined else positions)[chosen], refine_positions=refined, **arguments)
+    parts = {name: found[name] for name in found.names} if several else {"A": found}
+    assert set(parts) == set(WAVES if several else "A")
+    for label, part in parts.items():
+        assert error_of(part, label) < 0.04 and set(part.symmetry_order) == {0}
+        assert len(part.positions) == 12 and part.provenance["options"]["kernel_size"] == SIZE
+    places = np.vstack([part.positions for part in parts.values()])
+    assert sorted(places.tolist()) == sorted(found.positions.tolist())
+    off = np.hypot(*(found.positions - positions[chosen]).T)
+    if refined:
+        before = np.hypot(*(clicks - positions)[chosen].T)
+        assert np.median(off) < 0.15 < 0.5 < np.median(before)
+        record = [part.provenance["refinement"] for part in parts.values()]
+        deviation = np.concatenate([one["deviation_px"] for one in record])
+        assert 0.3 < np.sqrt(np.mean(off**2) / 2) / np.sqrt(np.mean(deviation**2)) < 3
+        assert sorted(number for one in record for number in one["defects"]) == list(range(chosen.sum()))
+        assert any("moved the defects" in note for note in found.notes)
+    else:
+        assert not off.any()
+
+
+def test_classes_without_a_defect_that_shows_are_named(scene):
+    stack, positions = scene
+    labels = ["A"] * (len(positions) - 1) + ["B"]
+    weights = [1.0] * (len(positions) - 1) + [0.0]
+    with pytest.raises(InputError, match="weights are all zero in the class 'B'"):
+        qpi_core.extract_stack(Extractor(device="cpu"), stack, positions, classes=labels, weights=weights, kernel_size=SIZE)
+    with pytest.raises(InputError, match="classes has 1 entries"):
+        qpi_core.extract_stack(Extractor(device="cpu"), stack, positions, classes=["A"], kernel_size=SIZE)
+
+
+def test_classes_go_layer_by_layer_where_a_method_shares_nothing(noisy_rings):
+    stack, positions, labels, _ = noisy_rings
+    told = []
+    found = qpi_core.extract_stack(
+        Extractor(device="cpu"),
+        stack[:2],
+        positions,
+        classes=labels,
+        kernel_size=SIZE,
+        method="tikhonov",
+        on_layer=lambda index, kernels: told.append((index, tuple(kernels))),
+    )
+    assert told == [(0, ("A", "B")), (1, ("A", "B"))] and found.complete
+    assert np.corrcoef(found["A"].kernels[0].ravel(), found["B"].kernels[0].ravel())[0, 1] < 0.9

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from qpi_core.base.errors import InputError
+from ui.extract.blind_panel import show_best_so_far
 from ui.extract.defect_table import show_defect_table
 from ui.extract.kernel_preview import show_kernel_preview
 from ui.extract.map_panel import MapView
 from ui.jobs.defect_search import start_search
+from ui.jobs.extraction import Question
 from ui.state.preparation_state import preparation_of
 from ui.state.workspace import MOST_CLASSES, Workspace
 from ui.widgets import texts
@@ -20,25 +22,29 @@ from ui.widgets.progress_steps import plain
 if TYPE_CHECKING:
     from qpi_core.maps.positions.files import LoadedPositions
 
-_HEIGHT = 318
+DEFECT_PANEL_HEIGHT = 270
+_TABLE_HEIGHT = 152
 
 
-def show_defect_panel(space: Workspace, view: MapView) -> None:
-    """Show the three ways to defects beside the picture, and the kernel that came of them."""
-    with st.container(height=_HEIGHT, border=False, gap="small"):
-        done = space.outcome is not None
-        # Another key once there is a kernel: the first one is shown at once, and afterwards the chosen tab stays.
-        titles = ["Table", "From file", "Detect", "Kernel"] if done else ["Table", "From file", "Detect"]
-        table, from_file, detect, *kernel = st.tabs(titles, default="Kernel" if done else "Table", key=f"defect_tabs_{done}")
-        if kernel:
-            with kernel[0]:
+def show_defect_panel(space: Workspace, view: MapView, question: Question) -> None:
+    """Show the three ways to defects beside the picture, and the kernel that came of them, or that a search has so far."""
+    search, done = space.jobs.get("blind"), space.outcome is not None
+    # Another key once there is a kernel or a search: it is shown at once, and afterwards the chosen tab stays.
+    last = "Search" if search is not None else "Kernel" if done else ""
+    titles = ["Table", "From file", "Detect", *([last] if last else [])]
+    table, from_file, detect, *kernel = st.tabs(titles, default=last or "Table", key=f"defect_tabs_{last}")
+    if kernel:
+        with kernel[0]:
+            if search is not None:
+                show_best_so_far(search, question)
+            else:
                 show_kernel_preview(space.outcome, space.stale)
-        with table:
-            show_defect_table(space.defects, view.pixel_size_nm, view.layer.values.shape, height=200)
-        with from_file:
-            _show_upload(space, view)
-        with detect:
-            _show_detection(space, view)
+    with table:
+        show_defect_table(space.defects, view.pixel_size_nm, view.layer.values.shape, height=_TABLE_HEIGHT)
+    with from_file:
+        _show_upload(space, view)
+    with detect:
+        _show_detection(space, view)
 
 
 def _show_upload(space: Workspace, view: MapView) -> None:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from qpi_core.extraction.class_methods import CLASS_METHODS
 from qpi_core.extraction.methods import DEFAULT_METHOD, METHODS
+from qpi_core.extraction.window_proposal import NOTHING, propose_from_estimate
 from ui.extract.map_panel import MapView
 from ui.jobs.extraction import Question, extract_kernel
 from ui.jobs.network_view import start_network_view
@@ -17,6 +18,7 @@ from ui.widgets import texts
 from ui.widgets.bounded_controls import bounded_slider
 
 _LARGEST_KERNEL = 256
+_SAME_WINDOW = 0.1
 
 
 def available_methods() -> list[str]:
@@ -92,10 +94,31 @@ def show_extract_button(space: Workspace, question: Question) -> None:
         help=reason or texts.EXTRACT_READY,
         key="extract",
     )
-    st.caption(reason or _size_sentence(question))
     if (pressed or space.start_at_once) and not reason:
         space.start_at_once = False
         start_extraction(space, question)
+
+
+def _propose_window(space: Workspace, question: Question) -> None:
+    """Show the window that the kernel on the page asks for, with its reason and a button that takes it."""
+    outcome = space.outcome
+    if outcome is None or outcome.question.fingerprint() != question.fingerprint():
+        return
+    found = propose_from_estimate(outcome.estimate)
+    if found is None or found.ends == NOTHING or abs(found.kernel_size - question.kernel_size) <= _SAME_WINDOW * question.kernel_size:
+        return
+    st.caption(found.reason)
+
+    def take() -> None:
+        st.session_state["kernel_size"] = found.kernel_size
+
+    st.button(f"Use {found.kernel_size} px", key="use_window", icon=":material/crop_free:", on_click=take, help=texts.USE_WINDOW)
+
+
+def show_size_sentence(space: Workspace, question: Question) -> None:
+    """Say why nothing can be extracted, or what the button would extract."""
+    st.caption(_why_not(space, question) or _size_sentence(question))
+    _propose_window(space, question)
 
 
 def start_extraction(space: Workspace, question: Question) -> None:

@@ -7,19 +7,21 @@ import streamlit as st
 from ui.charts.subplots import Figure
 from ui.jobs.extraction import Outcome
 
-_HEIGHT = 222
+_HEIGHT = 178
 
 
 def show_kernel_preview(outcome: Outcome, stale: bool) -> None:
     """Show the kernel of a finished extraction with its symmetry and wave vector."""
     from ui.result.numbers import symmetry_words, wave_vector_words  # the solvers' results are not needed for the first page
+    from ui.result.verdict import COLOURS, TITLES, verdict_on
 
     estimate = outcome.estimate
     st.plotly_chart(
         preview_figure(outcome), width="stretch", key="kernel_preview", config={"displayModeBar": False}, alt="The extracted kernel, small"
     )
     words = f"{symmetry_words(estimate)} · q = {wave_vector_words(estimate)}" if wave_vector_words(estimate) else symmetry_words(estimate)
-    st.caption(":orange[Out of date: press Extract.]" if stale else words)
+    trust = verdict_on(outcome).trust
+    st.caption(":orange[Out of date: press Extract.]" if stale else f":{COLOURS[trust]}-badge[{TITLES[trust]}] {words}")
 
 
 def preview_figure(outcome: Outcome, height: int = _HEIGHT) -> Figure:

@@ -9,8 +9,9 @@ import streamlit as st
 from qpi_core.base.errors import InputError
 from ui.autosave.keeping import has_news, keep
 from ui.autosave.panel import show_autosave, show_offer
-from ui.extract.defect_panel import show_defect_panel
-from ui.extract.kernel_panel import choose_question, show_extract_button
+from ui.extract.blind_panel import show_blind_button
+from ui.extract.defect_panel import DEFECT_PANEL_HEIGHT, show_defect_panel
+from ui.extract.kernel_panel import choose_question, show_extract_button, show_size_sentence
 from ui.extract.landing import show_first_page
 from ui.extract.map_captions import show_map_captions
 from ui.extract.map_panel import MapView, choose_view, show_source
@@ -75,7 +76,7 @@ def _bench(steps: Any) -> None:
             show_first_page(_PICKER_HEIGHT + 60)
         else:
             _wait_for_map(space)
-    stale = space.outcome is not None and question is not None and space.outcome.question.fingerprint() != question.fingerprint()
+    stale = space.outcome is not None and question is not None and not question.is_answered_by(space.outcome.question)
     changed = stale != space.stale or space.outcome is not space.shown_outcome
     space.stale, space.shown_outcome = stale, space.outcome
     with steps:
@@ -101,9 +102,14 @@ def _workbench(space: Workspace, view: MapView) -> Question:
     with middle:
         _show_picker(space, view)
     with right:
-        show_defect_panel(space, view)
+        panel = st.container(height=DEFECT_PANEL_HEIGHT, border=False, gap="small")
         question = choose_question(space, view)
-        show_extract_button(space, question)
+        with panel:
+            show_defect_panel(space, view, question)
+        with st.container(gap="small"):
+            show_extract_button(space, question)
+            show_blind_button(space, question)
+        show_size_sentence(space, question)
     return question
 
 

@@ -33,6 +33,7 @@ class Question:
         refine_positions: whether the map may move the defects.
         labels: the class of each defect, or None where all are of one class.
         noise_model: "auto" or "white", as for Extractor.extract.
+        blind: whether the positions were found in the map itself, so that nobody has chosen them or a method.
     """
 
     name: str
@@ -45,11 +46,19 @@ class Question:
     refine_positions: bool = False
     labels: tuple[str, ...] | None = None
     noise_model: str = "auto"
+    blind: bool = False
 
     def fingerprint(self) -> tuple[Any, ...]:
         """Return what has to be equal for an answer to be up to date."""
         settings = (self.method, self.kernel_size, self.refine_positions, self.labels, self.noise_model)
         return (self.view.layer.sha256, self.view.pixel_size_nm, array_hash(self.positions), *settings)
+
+    def is_answered_by(self, other: Question) -> bool:
+        """Say whether the answer to another question is up to date for this one; a search has its own method and switches."""
+        if not other.blind:
+            return self.fingerprint() == other.fingerprint()
+        own = replace(other, view=self.view, positions=self.positions, kernel_size=self.kernel_size, labels=self.labels)
+        return own.fingerprint() == other.fingerprint()
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,7 @@ def extract_kernel(job: Job, question: Question) -> Outcome:
         noise_model=question.noise_model,
     )
     seconds = time.perf_counter() - started
-    return Outcome(question, estimate.with_source(_source(question)), None, "", seconds)
+    return Outcome(question, estimate.with_source(source_of(question)), None, "", seconds)
 
 
 def _extract_classes(job: Job, tool: Any, question: Question) -> Outcome:
@@ -137,10 +146,11 @@ def _placed(question: Question, estimate: KernelEstimate, seconds: float) -> Out
             place = atlas().place(estimate.latent)
         except InputError as error:
             note = str(error)
-    return Outcome(question, estimate.with_source(_source(question)), place, note, seconds)
+    return Outcome(question, estimate.with_source(source_of(question)), place, note, seconds)
 
 
-def _source(question: Question) -> dict[str, Any]:
+def source_of(question: Question) -> dict[str, Any]:
+    """Return where the layer of a question came from, for the side-car."""
     view = question.view
     return {
         "name": question.name,

@@ -43,6 +43,7 @@ class Job:
         self.fraction = 0.0
         self.message = "Waiting for its turn"
         self.result: Any = None
+        self.best: Any = None  # of a search that keeps what it has when it is cancelled
         self.problem = ""
         self.seconds = 0.0
         self.ahead: Callable[[], int] = lambda: 0

@@ -37,6 +37,7 @@ class JobKind:
 KINDS = {
     "extraction": JobKind(job_queue, "Extract"),
     "search": JobKind(quick_queue, "Extract"),
+    "blind": JobKind(long_queue, "Extract"),
     "networks": JobKind(job_queue, "Extract"),
     "stability": JobKind(long_queue, "Extract", steady=True),
     "methods": JobKind(long_queue, "Extract", steady=True),

@@ -14,11 +14,13 @@ from ui.charts.maps import block_side, fit_panels
 from ui.charts.subplots import PLOTLY_CONFIG
 from ui.extract.kernel_panel import method_title
 from ui.jobs.extraction import Outcome
+from ui.result.alternatives import show_alternatives
 from ui.result.map_parts import show_parts
 from ui.result.method_comparison import show_method_comparison
 from ui.result.numbers import show_numbers
 from ui.result.outcome_qspace import show_outcome_in_qspace
 from ui.result.stability import show_stability
+from ui.result.verdict import show_verdict
 from ui.state.loaders import atlas
 from ui.state.workspace import workspace
 from ui.widgets import texts
@@ -43,10 +45,10 @@ def show_result(outcome: Outcome, stale: bool) -> None:
         st.caption(
             ":orange[:material/history:] The map, the defects or the settings have changed since; press Extract to bring this up to date."
         )
-    if sentences := (*outcome.together, *estimate.warnings):
-        st.warning("\n\n".join(plain(sentence) for sentence in sentences), icon=":material/info:")
+    show_verdict(workspace(), outcome, stale)
     show_kernel_row(outcome)
     show_numbers(outcome)
+    show_alternatives(workspace(), outcome)
     if _is_new(outcome):
         _follow_soon()
         return

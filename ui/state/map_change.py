@@ -120,7 +120,7 @@ def _forget_results(space: Workspace) -> None:
     space.outcome = space.stack_outcome = space.assessed = space.assessment = space.methods = None
     space.ring_asked = space.ring_halves = space.qspace_view = None
     space.extract_problem = space.stack_problem = space.assessment_problem = space.methods_problem = space.ring_problem = ""
-    space.proposal, space.proposal_note, space.stale = NO_POINTS, "", False
+    space.proposal, space.proposal_note, space.blind_note, space.stale = NO_POINTS, "", "", False
 
 
 def _same_field(before: LoadedMap, after: LoadedMap) -> bool:

@@ -26,6 +26,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "simulation": lambda value: value is None or isinstance(value, dict),
     "refine_positions": lambda value: isinstance(value, bool),
     "noise_model": NOISE_MODELS.__contains__,
+    "blind": lambda value: isinstance(value, bool),
     "channel": lambda value: isinstance(value, str),
     "index": lambda value: type(value) is int,
     "bias_mv": lambda value: value is None or type(value) in (int, float),

@@ -110,7 +110,9 @@ class Workspace:
         extract_problem: sentence about why the last extraction failed.
         searched: sha256 of the layer that it was made on.
         proposal_note: sentence of the detection when it proposes nothing.
-        start_at_once: extract in the next run without a press on the button (the example).
+        blind_note: sentence of the search for defects and kernel when it finds nothing, or cannot be done.
+        start_at_once: extract in the next run without a press on the button (the example, or what mends a result).
+        search_at_once: search for defects and kernel in the next run, for at most so many seconds; 0 is not to.
         preparations: sha256 of a map to its preparation (ui.state.preparation_state.PreparationState).
         problem: sentence about what went wrong last, shown until the next action.
         latent_ready: whether the networks are loaded for the Latent space page; None before they were asked for.
@@ -141,7 +143,9 @@ class Workspace:
     searched: str = ""
     extract_problem: str = ""
     proposal_note: str = ""
+    blind_note: str = ""
     start_at_once: bool = False
+    search_at_once: float = 0.0
     preparations: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
     latent_ready: bool | None = None

@@ -43,6 +43,7 @@ LOOK_FOR = (
     "Spots: what stands out of the background. Like the kernel: what resembles the extracted kernel, such as defects missing in the list."
 )
 SNAP = "Moves each mark to the strongest maximum or minimum within 3 px, for defects that look like spots. Undo brings your marks back."
+USE_WINDOW = "Takes this window; press Extract again. Every kernel says how far out its pattern is seen, on the map that it came from."
 KERNEL_SIZE = (
     "Side of the kernel window, pixels: large enough that the pattern has died out at its edge, at most the shorter side of the map."
 )
@@ -57,6 +58,14 @@ CLASS_OF_DEFECTS = (
     "Everything (ZIP) holds the kernels of all classes."
 )
 TAKE_OVER = "Puts the moved positions in place of the marks; Undo above the map brings yours back."
+FIND_BLIND = (
+    "No marks needed: looks for defects of one kind and their kernel in the map alone, for up to a minute, and says whether the answer is "
+    "to be trusted. Cancel keeps the best so far. Your marks stay until you say what is to become of them."
+)
+ALTERNATIVES = (
+    "Kernels and lists that the search came to as well. Evidence: natural logarithm, beside that of the kernel above; "
+    "a difference of 5 is decisive. Unexplained: share of the map's variance that is neither noise nor this kernel."
+)
 EXTRACT_READY = "Computes the kernel, its FFT, the reconstruction and the residual."
 ZOOM = (
     "Drag moves a picture; Ctrl and wheel zoom it, and the wheel alone after a press into it; double-click resets. "
@@ -87,6 +96,10 @@ UNCERTAINTY = (
 UNCERTAINTY_MANNERS = {"own": "1 σ", "kernel": "Kernel's colours", "share": "% of kernel"}
 KERNEL_LIMITS = "Percentiles of the values at the two ends of the colours, for kernel, uncertainty and FFT. Only the pictures change."
 SNIPPET = "Lines that give the same kernel to the last bit."
+PICTURE_FORMAT = (
+    "Of the pictures, with the colours and limits that are chosen on the page. SVG and PDF hold lines and text that a drawing program can "
+    "edit."
+)
 NPZ = "Kernel, uncertainty, FFT, observation, reconstruction, residual, positions and axes as named arrays."
 KERNEL_NPY = "float32, centre at index k // 2, units of the map."
 NEXUS = "Kernel with its errors, Fourier transform, map, defects and side-car, signals and axes named as NeXus names them."
@@ -145,7 +158,7 @@ STACK_READY = "Computes the kernel of every layer, from the same defects, with t
 STACK_LAYER = "Bias V of the layer, mV. Only layers that are computed are offered. The dotted line in E(q) is this layer."
 STACK_FIT = (
     "E(q) of a band with q = 2k. Parabola: E = E0 + ħ²k²/2m*, a surface state. Line: E = E(0) + ħvk, a Dirac-like state. "
-    "Layers without a ring take no part."
+    "Layers without a ring take no part. Offered only where the rings decide that there is a band."
 )
 
 NOISE_MODEL = (

@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.estimates.caution import NO_PATTERN, Caution, CautionKind
 from qpi_core.estimates.solution import KernelSolution
-from qpi_core.solvers.harmonic.equations.basis import design_tiles, take_samples
+from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, superpose
+from qpi_core.solvers.harmonic.equations.basis import take_samples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate
 from qpi_core.solvers.harmonic.equations.normal_equations import accumulate_equations
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
@@ -129,11 +131,8 @@ def with_superposition(solution: KernelSolution, model: HarmonicModel, positions
 def superposition(model: HarmonicModel, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Return A*M at the measured pixels with every profile evaluated at the true offsets, (height, width); zero elsewhere."""
     image = np.zeros(shape, dtype=np.float32)
-    coefficients = model.fit.evidence.profiles @ model.splines.interpolation.T
-    samples = model.samples
-    rows, columns = model.frame.indices(samples)
-    for part, design in design_tiles(samples, model.splines, model.fit.hyperparameters.orders):
-        image[rows[part], columns[part]] = np.einsum("apk,ak->p", design, coefficients)
+    basis = ClassBasis(model.samples, model.splines, model.fit.hyperparameters.orders)
+    image[model.frame.indices(model.samples)] = superpose([basis], [model.fit.evidence.profiles])
     return image
 
 
@@ -194,27 +193,38 @@ def _angle(mixing: Array) -> float:
 def _warnings(model: HarmonicModel, gain: float, symmetry: int | None, probability: float, count: int) -> tuple[str, ...]:
     found = []
     if gain < LEAST_GAIN:
-        found.append("The map shows no pattern that repeats at the given positions; the kernel is not determined by the data.")
+        found.append(Caution(NO_PATTERN, CautionKind.NO_PATTERN))
     elif probability < 0.95:
-        found.append(f"The data do not decide the kernel's symmetry: the most probable order has a probability of {probability:.2f}.")
+        undecided = f"The data do not decide the kernel's symmetry: the most probable order has a probability of {probability:.2f}."
+        found.append(Caution(undecided, CautionKind.SYMMETRY))
     elif symmetry is None and model.stretch is None:
-        found.append("The kernel has no rotational symmetry; it was solved with all low angular orders.")
+        found.append(Caution("The kernel has no rotational symmetry; it was solved with all low angular orders.", CautionKind.SYMMETRY))
     if model.excess > 1:
         found.append(
-            "The residual still holds structure around the defects: positions may be off, defects missing or of several kinds; "
-            "the uncertainty was widened accordingly."
+            Caution(
+                "The residual still holds structure around the defects: positions may be off, defects missing or of several kinds; "
+                "the uncertainty was widened accordingly.",
+                CautionKind.LEFT_AROUND_DEFECTS,
+                model.excess,
+            )
         )
     if model.stretch is not None:
         ratio, angle = model.stretch.ratio[0], float(np.degrees(model.stretch.direction[0]))
         found.append(
-            f"The kernel is a symmetric pattern that is {ratio:.3f} times as long along {angle:.0f} degrees (from x towards y) as across: "
-            "an elliptic contour, a strained crystal or a sheared image. Wave vectors and lengths are geometric means over the directions."
+            Caution(
+                f"The kernel is a symmetric pattern that is {ratio:.3f} times as long along {angle:.0f} degrees (from x towards y) as "
+                "across: an elliptic contour, a strained crystal or a sheared image. Wave vectors and lengths are geometric means over "
+                "the directions.",
+                CautionKind.SYMMETRY,
+            )
         )
     if count == 1:
-        found.append("Only one defect was given: the kernel cannot be told from other features around that defect.")
+        only = "Only one defect was given: the kernel cannot be told from other features around that defect."
+        found.append(Caution(only, CautionKind.ONE_DEFECT))
     positions = model.samples.positions
     if len(np.unique(np.round(positions, 3), axis=0)) < count:
-        found.append("Some defects lie at the same position; they act as one of their summed amplitude.")
+        found.append(Caution("Some defects lie at the same position; they act as one of their summed amplitude.", CautionKind.SAME_PLACE))
     if model.equations.pixels < 4 * model.splines.count:
-        found.append(f"Only {model.equations.pixels} measured pixels: the kernel rests mostly on the assumption that it is smooth.")
+        few = f"Only {model.equations.pixels} measured pixels: the kernel rests mostly on the assumption that it is smooth."
+        found.append(Caution(few, CautionKind.FEW_PIXELS))
     return tuple(found)

@@ -1,7 +1,7 @@
 """Kernels of several classes of defects in one map by empirical-Bayes circular harmonics, solved together.
 
 Every class has the prior of the harmonic solver with hyperparameters of its own. They are raised in turn by the marginal
-likelihood of the whole map, the kernels of the other classes integrated out (see joint_equations), so the end is a maximum of
+likelihood of the whole map, the kernels of the other classes integrated out (see equations.accumulation), so the end is a maximum of
 the joint evidence, and means and error bars are those of one joint linear-Gaussian solve.
 """
 
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from qpi_core.estimates.solution import KernelSolution
 from qpi_core.solvers.harmonic.answer import harmonic_solution, superposition
+from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, MapEquations, accumulate
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, take_samples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate, low_rank_factor
-from qpi_core.solvers.harmonic.equations.joint_equations import ClassBasis, JointEquations
 from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
 from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.radial_prior import shape_profiles
@@ -176,12 +176,12 @@ def _finish(
         )
         for one, start, choice in zip(classes, starts, chosen, strict=True)
     ]
-    equations = JointEquations(bases)
+    equations = accumulate(bases)
     fits = _sweep(equations, [choice.fit for choice in chosen], floor)
     points = [fit.hyperparameters for fit in fits]
     models, widening = [], []
     for index, (basis, choice) in enumerate(zip(bases, chosen, strict=True)):
-        own, nodes, point = equations.past_others(index, points), basis.splines.nodes, points[index]
+        own, nodes, point = equations.marginalised(index, points), basis.splines.nodes, points[index]
         evidence = evaluate(own, nodes, point.radial, point.mixing(), floor)
         fit = Fit(point, evidence, fits[index].cost, fits[index].evaluations)
         model = HarmonicModel(basis.samples, basis.splines, own, fit, choice.selection, aspect, floor, choice.excess)
@@ -191,14 +191,14 @@ def _finish(
     return JointModel(tuple(models), background, models[0].fit.evidence.variance, tuple(widening))
 
 
-def _sweep(equations: JointEquations, fits: list[Fit], floor: float) -> list[Fit]:
+def _sweep(equations: MapEquations, fits: list[Fit], floor: float) -> list[Fit]:
     """Return the fits at a joint optimum, all in units of one noise variance."""
     noise = fits[-1].evidence.variance
     points = [fit.hyperparameters.rescaled(fit.evidence.variance / noise) for fit in fits]
     fits, last = list(fits), np.inf
     for sweep in range(_FINAL_SWEEPS):
         for index, basis in enumerate(equations.bases):
-            own, nodes = equations.past_others(index, points), basis.splines.nodes
+            own, nodes = equations.marginalised(index, points), basis.splines.nodes
             fit = refine(own, nodes, points[index], floor, rounds=2)
             if sweep == 0:
                 fit = shape_profiles(own, nodes, fit, floor)
@@ -214,7 +214,7 @@ def _in_units_of(points: list[Hyperparameters], ratio: float) -> list[Hyperparam
     return [point.rescaled(ratio) for point in points]
 
 
-def _widening(model: HarmonicModel, equations: JointEquations, index: int, kernel_size: int) -> float:
+def _widening(model: HarmonicModel, equations: MapEquations, index: int, kernel_size: int) -> float:
     """Return the ratio of a class's mean posterior deviation to what it would be were the other kernels known."""
     nodes, fit = model.splines.nodes, model.fit
     window = Renderer(KernelGrid.of_size(kernel_size, model.aspect), model.splines, fit.hyperparameters.orders)

@@ -1,7 +1,12 @@
-"""One layer of a stack: the best of the pilots' kinds of model, with hyperparameters of its own."""
+"""One layer of a stack: the best of the pilots' kinds of model for every class of defects, with hyperparameters of their own.
+
+Several classes are raised in turn by the marginal likelihood of the layer, the kernels of the others marginalised, as in
+harmonic.joint; with one class nothing is left to marginalise and one turn is all.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from math import gcd
@@ -11,14 +16,16 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
 from qpi_core.base.grid import central_crop
-from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations
+from qpi_core.solvers.harmonic.equations.accumulation import MapEquations, superpose
+from qpi_core.solvers.harmonic.equations.basis import MapSamples
+from qpi_core.solvers.harmonic.equations.evidence import evaluate
+from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations, in_subspace
 from qpi_core.solvers.harmonic.model import LEAST_GAIN
 from qpi_core.solvers.harmonic.orders.extension import profile_subspace
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.posterior import KernelGrid, Laplace, Renderer, kernel_deviation, laplace
 from qpi_core.solvers.harmonic.search import INDEPENDENT, Fit, Hyperparameters, cost_and_gradient, refine
 from qpi_core.solvers.layers.pilots import ModelKind
-from qpi_core.solvers.layers.shared_equations import SharedEquations, in_subspace
 
 Array = NDArray[np.float64]
 
@@ -27,6 +34,8 @@ RELATIVE_FLOOR = 3e-4
 _STRETCHES = np.geomspace(0.7, 1.4, 9)
 """Factors on the wave vectors of a start: between two pilots they may move by more than a search follows."""
 _TRIED = 2
+_SWEEPS = 3
+"""Turns in which the classes of a layer are raised, each with the others marginalised."""
 NO_PATTERN = "This layer shows no pattern that repeats at the given positions; its kernel is not determined by the data."
 
 
@@ -41,6 +50,8 @@ class HarmonicLayer:
         noise_sigma: standard deviation of the noise.
         symmetry_order: 0 isotropic, 2, 3, 4, 6 ..., or None.
         gain: log evidence of a kernel over plain noise.
+        orders: angular orders of the kernel.
+        profiles: (angular functions, nodes) its radial profiles.
     """
 
     wide_kernel: NDArray[np.float32]
@@ -49,75 +60,169 @@ class HarmonicLayer:
     noise_sigma: float
     symmetry_order: int | None
     gain: float
+    orders: tuple[int, ...]
+    profiles: Array
+
+
+@dataclass(frozen=True, eq=False)
+class _ClassFit:
+    """What is known of one class in a layer: its equations with the others marginalised, and the fit to them."""
+
+    equations: NormalEquations
+    fit: Fit
 
 
 class LayerSolver:
     """Solves the layers of one group (the same measured pixels)."""
 
-    def __init__(self, shared: SharedEquations, kinds: tuple[ModelKind, ...], kernel_size: int, aspect: tuple[float, float]) -> None:
-        """Prepare what all layers share; aspect is (dy, dx) of a pixel in solver units."""
-        self._shared, self._kinds, self._size = shared, kinds, kernel_size
-        self._equations = {kind.orders: shared.restricted(kind.orders) for kind in kinds}
-        half = max(int(np.floor(shared.splines.radius / min(aspect))), kernel_size // 2)
-        wide, window = KernelGrid.of_size(2 * half + 1, aspect), KernelGrid.of_size(kernel_size, aspect)
-        self._wide = {orders: Renderer(wide, shared.splines, orders) for orders in self._equations}
-        self._window = {orders: Renderer(window, shared.splines, orders) for orders in self._equations}
+    def __init__(self, shared: MapEquations, kinds: Sequence[tuple[ModelKind, ...]], kernel_size: int, aspect: tuple[float, float]) -> None:
+        """Prepare what all layers share.
 
-    def solve(self, layer: int, excess: float = 1.0) -> HarmonicLayer:
-        """Solve one layer; the deviation is widened by the root of excess, the power of a residual that is not white noise."""
-        nodes, pixels = self._shared.splines.nodes, self._shared.common.pixels
-        floor = RELATIVE_FLOOR**2 * self._shared.totals[layer] / pixels
-        found = [self._fit(kind, layer, floor) for kind in self._kinds]
-        equations, fit = max(found, key=lambda pair: log_evidence(pair[1], pixels))
-        orders = fit.hyperparameters.orders
-        wide = self._wide[orders](fit.evidence.profiles)
-        deviation = np.sqrt(excess) * kernel_deviation(equations, nodes, fit, self._determined(equations, fit, floor), self._window[orders])
-        gain = log_evidence(fit, pixels) + 0.5 * (pixels - 1) * float(np.log(self._shared.totals[layer] + (pixels - 1) * floor))
-        symmetry = reduce(gcd, orders, 0)
-        return HarmonicLayer(
-            wide_kernel=wide.astype(np.float32),
-            uncertainty=deviation.astype(np.float32),
-            background=equations.background(fit.evidence.profiles),
-            noise_sigma=float(np.sqrt(max(fit.evidence.variance - floor, 0.0))),
-            symmetry_order=None if symmetry == 1 or gain <= LEAST_GAIN else symmetry,
-            gain=gain,
-        )
+        Args:
+            shared: equations of all layers and classes, of every order that a kind of the class has.
+            kinds: of model, one tuple a class.
+            kernel_size: side of the kernels in px.
+            aspect: (dy, dx) of a pixel in solver units.
+        """
+        self._shared, self._kinds, self._size = shared, kinds, kernel_size
+        self._narrowed: dict[tuple[tuple[int, ...], ...], MapEquations] = {}
+        self._renderers: list[dict[tuple[int, ...], tuple[Renderer, Renderer]]] = []
+        for basis, own in zip(shared.bases, kinds, strict=True):
+            half = max(int(np.floor(basis.splines.radius / min(aspect))), kernel_size // 2)
+            wide, window = KernelGrid.of_size(2 * half + 1, aspect), KernelGrid.of_size(kernel_size, aspect)
+            orders = {kind.orders for kind in own}
+            self._renderers.append({o: (Renderer(wide, basis.splines, o), Renderer(window, basis.splines, o)) for o in orders})
+
+    @property
+    def samples(self) -> MapSamples:
+        """The pixels of the equations, with the defects of the first class."""
+        return self._shared.bases[0].samples
+
+    def solve(self, place: int, layer: int, excess: Sequence[float] | None = None) -> list[HarmonicLayer]:
+        """Return what was found of every class.
+
+        Args:
+            place: of the layer in the equations.
+            layer: its index in the stack, which the pilots know it by.
+            excess: power of a residual that is not white noise, one a class; the deviation is widened by its root. None is 1.
+        """
+        fits, floor = self._fits(place, layer), self._floor(place)
+        background, widened = self._background(fits, place), excess or [1.0] * len(fits)
+        return [self._answer(index, one, background, floor, widened[index]) for index, one in enumerate(fits)]
 
     def crop(self, solved: HarmonicLayer) -> NDArray[np.float32]:
         """Return the kernel window, (k, k)."""
         return central_crop(solved.wide_kernel, self._size).copy()
 
-    def _determined(self, equations: NormalEquations, fit: Fit, floor: float) -> Laplace:
+    def exact(self, solved: Sequence[HarmonicLayer]) -> Array:
+        """Return sum_c A_c*M_c at the samples, (pixels,), with every profile evaluated at the true offsets."""
+        bases = [replace(basis, orders=one.orders) for basis, one in zip(self._shared.bases, solved, strict=True)]
+        return superpose(bases, [one.profiles for one in solved])
+
+    def _fits(self, place: int, layer: int) -> list[_ClassFit]:
+        pixels = self._shared.pixels
+        floor = self._floor(place)
+        points = [_nearest(own, layer) for own in self._kinds]
+        spans: list[Array | None] = [None] * len(points)
+        kinds = list(self._kinds)
+        fits: dict[int, _ClassFit] = {}
+        several = len(points) > 1
+        for _ in range(_SWEEPS if several else 1):
+            for index, own in enumerate(kinds):
+                found = []
+                for kind in own:
+                    own_orders = kind.orders if index not in fits else points[index].orders
+                    orders = [own_orders if k == index else point.orders for k, point in enumerate(points)]
+                    others = [None if k == index else span for k, span in enumerate(spans)]
+                    equations = self._restricted(orders, others).marginalised(index, points, place)
+                    starts = [points[index]]
+                    if index not in fits:
+                        starts = self._promising(equations, self._shared.bases[index].splines.nodes, kind.starts(layer), floor)
+                    found.append(self._fit(equations, index, starts, floor))
+                best = max(found, key=lambda one: log_evidence(one.fit, pixels))
+                # The others' priors are in units of one noise variance, which has become that of this fit.
+                noise = best.fit.evidence.variance
+                if several and fits:
+                    before = next(reversed(fits.values())).fit.evidence.variance
+                    points = [point.rescaled(before / noise) for point in points]
+                points[index], spans[index] = best.fit.hyperparameters, best.equations.subspace
+                fits.pop(index, None)
+                fits[index] = best
+                kinds[index] = own[:1]
+        if not several:
+            return [fits[0]]
+        joint = self._restricted([point.orders for point in points], spans)
+        ends = [joint.marginalised(index, points, place) for index in range(len(points))]
+        return [self._at(equations, index, points[index], fits[index], floor) for index, equations in enumerate(ends)]
+
+    def _at(self, equations: NormalEquations, index: int, point: Hyperparameters, before: _ClassFit, floor: float) -> _ClassFit:
+        """Return the fit of a class where the hyperparameters of all have ended."""
+        evidence = evaluate(equations, self._shared.bases[index].splines.nodes, point.radial, point.mixing(), floor)
+        return _ClassFit(equations, replace(before.fit, hyperparameters=point, evidence=evidence))
+
+    def _restricted(self, orders: Sequence[tuple[int, ...]], spans: Sequence[Array | None]) -> MapEquations:
+        key = tuple(orders)
+        if key not in self._narrowed:
+            self._narrowed[key] = self._shared.narrowed(orders)
+        return self._narrowed[key].narrowed(orders, spans)
+
+    def _background(self, fits: Sequence[_ClassFit], place: int) -> float:
+        orders = [one.fit.hyperparameters.orders for one in fits]
+        spans = [one.equations.subspace for one in fits]
+        return self._restricted(orders, spans).background([one.fit.evidence.profiles for one in fits], place)
+
+    def _floor(self, place: int) -> float:
+        return float(RELATIVE_FLOOR**2 * self._shared.totals[place] / self._shared.pixels)
+
+    def _answer(self, index: int, one: _ClassFit, background: float, floor: float, excess: float) -> HarmonicLayer:
+        pixels, fit = self._shared.pixels, one.fit
+        orders = fit.hyperparameters.orders
+        wide, window = self._renderers[index][orders]
+        spread = self._determined(one.equations, index, fit, floor)
+        nodes = self._shared.bases[index].splines.nodes
+        deviation = np.sqrt(excess) * kernel_deviation(one.equations, nodes, fit, spread, window)
+        gain = log_evidence(fit, pixels) + 0.5 * (pixels - 1) * float(np.log(one.equations.total + (pixels - 1) * floor))
+        symmetry = reduce(gcd, orders, 0)
+        return HarmonicLayer(
+            wide_kernel=wide(fit.evidence.profiles).astype(np.float32),
+            uncertainty=deviation.astype(np.float32),
+            background=background,
+            noise_sigma=float(np.sqrt(max(fit.evidence.variance - floor, 0.0))),
+            symmetry_order=None if symmetry == 1 or gain <= LEAST_GAIN else symmetry,
+            gain=gain,
+            orders=orders,
+            profiles=fit.evidence.profiles,
+        )
+
+    def _determined(self, equations: NormalEquations, index: int, fit: Fit, floor: float) -> Laplace:
         """Return the Laplace approximation without the directions that the data leave open, such as those across a bound.
 
         There the cost is no parabola; a kernel that fits a map moves little along what the map does not determine.
         """
-        nodes = self._shared.splines.nodes
+        nodes = self._shared.bases[index].splines.nodes
         spread = laplace(equations, nodes, fit, floor)
         scales, _, _ = fit.hyperparameters.search_box(nodes[1] - nodes[0])
         values, vectors = np.linalg.eigh(spread.covariance / np.outer(scales, scales))
         kept = np.where(values < 1.0, np.maximum(values, 0.0), 0.0)
         return replace(spread, covariance=(vectors * kept) @ vectors.T * np.outer(scales, scales))
 
-    def _fit(self, kind: ModelKind, layer: int, floor: float) -> tuple[NormalEquations, Fit]:
-        nodes = self._shared.splines.nodes
-        full = self._shared.with_layer(self._equations[kind.orders], layer)
-        best: tuple[NormalEquations, Fit] | None = None
-        for start in self._promising(full, kind.starts(layer), floor):
+    def _fit(self, full: NormalEquations, index: int, starts: list[Hyperparameters], floor: float) -> _ClassFit:
+        nodes = self._shared.bases[index].splines.nodes
+        best: _ClassFit | None = None
+        for start in starts:
             equations = full
             if start.mixing_kind == INDEPENDENT:
                 # Many angular parts: only profiles that the prior leaves room for, or every step would take seconds.
                 room = replace(start.radial, log_decay=start.radial.log_decay - float(np.log(1.5)))
                 equations = in_subspace(full, profile_subspace(room, nodes))
             fit = refine(equations, nodes, start, floor)
-            if best is None or fit.cost < best[1].cost:
-                best = equations, fit
+            if best is None or fit.cost < best.fit.cost:
+                best = _ClassFit(equations, fit)
         assert best is not None, "a kind of model has at least one start"
         return best
 
-    def _promising(self, equations: NormalEquations, starts: list[Hyperparameters], floor: float) -> list[Hyperparameters]:
+    def _promising(self, equations: NormalEquations, nodes: Array, starts: list[Hyperparameters], floor: float) -> list[Hyperparameters]:
         """Return the starts with the lowest cost among those given and the same with all wave vectors stretched."""
-        nodes = self._shared.splines.nodes
         if starts[0].mixing_kind == INDEPENDENT:
             return starts[-1:]
         scored = []
@@ -133,3 +238,8 @@ class LayerSolver:
                     continue
         scored.sort(key=lambda pair: pair[0])
         return [candidate for _, candidate in scored[:_TRIED]] or starts[:1]
+
+
+def _nearest(kinds: tuple[ModelKind, ...], layer: int) -> Hyperparameters:
+    """Return the optimum of the pilot that is nearest to a layer."""
+    return min((pilot for kind in kinds for pilot in kind.pilots), key=lambda pilot: abs(pilot.layer - layer)).hyperparameters

@@ -10,20 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from qpi_core.solvers.harmonic.model import LEAST_GAIN, fit_harmonics, pattern_gain
+from qpi_core.solvers.harmonic.joint import fit_jointly
+from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, fit_harmonics, pattern_gain
 from qpi_core.solvers.harmonic.search import Hyperparameters
 from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
+from qpi_core.solvers.layers.problem import StackProblem
 
-PILOTS = 5
+PILOTS, FEWER_PILOTS = 5, 3
+"""Layers for one class of defects, and for several, whose joint solve takes as many times longer."""
 _MOST_KINDS = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Pilot:
-    """A layer that was solved in full.
+    """One class of defects in a layer that was solved in full.
 
     Attributes:
         layer: its index.
@@ -75,17 +75,16 @@ def choose_pilots(layers: Iterable[int], count: int = PILOTS) -> tuple[int, ...]
     return tuple(every[int((2 * k + 1) * len(every) / (2 * wanted))] for k in range(wanted))
 
 
-def solve_pilot(
-    layer: int,
-    values: NDArray[np.float32],
-    positions: NDArray[np.float64],
-    kernel_size: int,
-    weights: NDArray[np.float64],
-    pixel_size_nm: tuple[float, float] | None,
-) -> Pilot:
-    """Solve one layer in full; values, (height, width), are not constant."""
-    model = fit_harmonics(values, positions, kernel_size, weights, pixel_size_nm, SYMMETRY_ORDERS)
-    return Pilot(layer, model.fit.hyperparameters, pattern_gain(model), model.excess)
+def solve_pilot(layer: int, problem: StackProblem) -> tuple[Pilot, ...]:
+    """Solve one layer, which is not constant, in full: one pilot a class, all classes solved together."""
+    values, size, pitch = problem.layer(layer), problem.kernel_size, problem.pixel_size_nm
+    models: tuple[HarmonicModel, ...]
+    if len(problem.classes) == 1:
+        [one] = problem.classes
+        models = (fit_harmonics(values, one.positions, size, one.weights, pitch, SYMMETRY_ORDERS),)
+    else:
+        models = fit_jointly(values, problem.classes, size, pitch).models
+    return tuple(Pilot(layer, model.fit.hyperparameters, pattern_gain(model), model.excess) for model in models)
 
 
 def kinds_of_model(pilots: Sequence[Pilot]) -> tuple[ModelKind, ...]:

@@ -1,20 +1,25 @@
-"""Where circular harmonics leave structure: a free correction with one strength for all layers.
+"""Where circular harmonics leave structure: free corrections of the kernels, each class with one strength for all layers.
 
-The strength is judged on the pilot layers (see solvers.correction). With it fixed, operator, degrees of freedom and uncertainty do
-not depend on the values of a layer, so they are computed once; what is left for each layer is a single linear solve.
+The strengths are judged on the pilot layers (see solvers.correction). With them fixed, operator, degrees of freedom and uncertainty do
+not depend on the values of a layer, so they are computed once; what is left for each layer is a single linear solve for all classes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from qpi_core.base.grid import central_crop
 from qpi_core.operators.convolution import ForwardOperator
+from qpi_core.operators.joint import JointOperator
 from qpi_core.solvers.correction import FINAL_ITERATIONS, TOLERANCE, Judgement, judge_correction, solve_correction
+from qpi_core.solvers.harmonic.joint import DefectClass
+from qpi_core.solvers.joint_refined import solve_joint_correction
 from qpi_core.solvers.single_defect import is_one_place
 from qpi_core.solvers.tikhonov import centred, gaussian_envelope, solve_shifted, solved_window
 
@@ -24,81 +29,118 @@ LEAST_SHARE = 0.05
 
 @dataclass(frozen=True, eq=False)
 class SharedCorrection:
-    """A correction that only waits for the values of a layer.
+    """Corrections that only wait for the values of a layer.
 
     Attributes:
-        operator: of the solved window.
+        classes: which classes get one.
+        operator: of the solved windows of these classes, which lie below each other.
+        envelope: of their priors, divided by the root of the strength, (C K, K).
         mask: (height, width), 1 where measured.
-        judgement: strength and width of its prior.
-        relative_deviation: (K, K), one standard deviation of the change over that of the noise.
-        freedom: degrees of freedom that it takes from a layer.
+        relative_deviations: (K, K) each, one standard deviation of the change over that of the noise.
+        freedom: degrees of freedom that they take from a layer.
     """
 
-    operator: ForwardOperator
+    classes: tuple[int, ...]
+    operator: JointOperator
+    envelope: Tensor
     mask: NDArray[np.float32]
-    judgement: Judgement
-    relative_deviation: NDArray[np.float32]
+    relative_deviations: tuple[NDArray[np.float32], ...]
     freedom: float
 
-    def solve(self, residual: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
-        """Return (change (K, K), what is left (height, width), noise sigma) of a residual whose unmeasured pixels are 0."""
-        assert self.judgement.strength is not None, "a correction has a strength"
+    def solve(self, residual: NDArray[np.float32]) -> tuple[dict[int, NDArray[np.float32]], NDArray[np.float32], float]:
+        """Return (class -> change (K, K), what is left (height, width), noise sigma) of a residual whose unmeasured pixels are 0."""
         mask = torch.from_numpy(self.mask)
         with torch.inference_mode():
             values = centred(torch.from_numpy(residual), mask)
-            envelope = gaussian_envelope(self.operator.kernel_size, self.judgement.width)
-            strength = torch.tensor([self.judgement.strength])
-            change = solve_shifted(self.operator, values, mask, envelope, strength, FINAL_ITERATIONS, TOLERANCE)[0]
+            change = solve_shifted(self.operator, values, mask, self.envelope, torch.tensor([1.0]), FINAL_ITERATIONS, TOLERANCE)[0]
             left = centred(values - self.operator(change), mask)
         pixels = float(self.mask.sum())
         power = float(left.double().square().sum())
         noise = (power / max(pixels - self.freedom - 1, 0.02 * pixels)) ** 0.5
-        return change.numpy(), left.numpy(), noise
+        changes = {index: part.numpy().copy() for index, part in zip(self.classes, self.operator.parts(change), strict=True)}
+        return changes, left.numpy(), noise
+
+
+@dataclass(frozen=True, eq=False)
+class PilotResidual:
+    """What the harmonic kernels leave of a pilot layer: the residual, (height, width), 0 where not measured, and each class's kernel."""
+
+    residual: NDArray[np.float32]
+    kernels: Sequence[NDArray[np.float32]]
 
 
 def plan_correction(
-    residuals: list[NDArray[np.float32]],
-    kernels: list[NDArray[np.float32]],
-    mask: NDArray[np.float32],
-    positions: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    kernel_size: int,
+    pilots: Sequence[PilotResidual], mask: NDArray[np.float32], classes: Sequence[DefectClass], kernel_size: int
 ) -> SharedCorrection | None:
-    """Return the correction that the pilots ask for, or None where most of them ask for none or for a negligible one.
+    """Return the corrections that the pilots ask for, or None where most of them ask for none or for a negligible one.
 
     Args:
-        residuals: what the harmonic kernels leave of the pilot layers, (height, width) each, 0 where not measured.
-        kernels: (K, K) the pilots' kernels.
+        pilots: residuals of the pilot layers.
         mask: (height, width), 1 where measured.
-        positions: (n, 2) px.
-        weights: (n,).
-        kernel_size: of the kernel that is asked for.
+        classes: the defects.
+        kernel_size: of the kernels that are asked for.
     """
     shape = (mask.shape[0], mask.shape[1])
-    if is_one_place(positions) or not residuals:
+    window, measured = solved_window(kernel_size, shape), torch.from_numpy(mask)
+    if not pilots:
         return None
-    measured = torch.from_numpy(mask)
-    decided = []
     with torch.inference_mode():
-        operator = ForwardOperator(positions, shape, solved_window(kernel_size, shape), weights)
-        for residual, kernel in zip(residuals, kernels, strict=True):
-            # The judgement works on values of order one.
-            scale = float(residual[mask > 0].std(dtype=np.float64)) or 1.0
-            values = centred(torch.from_numpy(residual / np.float32(scale)), measured)
-            judgement = judge_correction(values, measured, operator, float((weights**2).sum()))
-            if judgement.strength is not None:
-                decided.append((judgement, values, scale, float(np.linalg.norm(central_crop(kernel, kernel_size)))))
-        if 2 * len(decided) <= len(residuals):
+        scales = [float(one.residual[mask > 0].std(dtype=np.float64)) or 1.0 for one in pilots]
+        # The judgement works on values of order one.
+        left = [centred(torch.from_numpy(one.residual / np.float32(scale)), measured) for one, scale in zip(pilots, scales, strict=True)]
+        waiting = {
+            k: ForwardOperator(c.positions, shape, window, c.weights) for k, c in enumerate(classes) if not is_one_place(c.positions)
+        }
+        chosen: dict[int, tuple[ForwardOperator, Judgement]] = {}
+        while waiting:
+            found = {k: _shared_judgement(left, measured, operator, classes[k]) for k, operator in waiting.items()}
+            decisive = {k: judgement for k, judgement in found.items() if judgement is not None}
+            if not decisive:
+                break
+            best = min(decisive, key=lambda k: (decisive[k].error, k))
+            operator, judgement = waiting.pop(best), decisive[best]
+            changes = [solve_correction(values, measured, operator, judgement).change for values in left[len(left) // 2 :][:1]]
+            size = float(np.linalg.norm(central_crop(pilots[len(left) // 2].kernels[best], kernel_size)))
+            if float(np.linalg.norm(central_crop(changes[0], kernel_size))) * scales[len(left) // 2] >= LEAST_SHARE * size:
+                chosen[best] = operator, judgement
+                left = [_without(values, measured, operator, judgement) for values in left] if waiting else left
+        if not chosen:
             return None
-        strength = float(np.exp(np.mean([np.log(float(judgement.strength or 1.0)) for judgement, *_ in decided])))
-        width = float(np.median([judgement.width for judgement, *_ in decided]))
-        shared = Judgement(0.0, strength, width)
-        middle = len(decided) // 2
-        _, values, scale, size = decided[middle]
-        solved = solve_correction(values, measured, operator, shared)
-        left = centred(values - operator(torch.from_numpy(solved.change)), measured)
-    if float(np.linalg.norm(central_crop(solved.change, kernel_size))) * scale < LEAST_SHARE * size:
+        middle = centred(torch.from_numpy(pilots[len(pilots) // 2].residual / np.float32(scales[len(pilots) // 2])), measured)
+        return _prepared(middle, mask, chosen)
+
+
+def _shared_judgement(residuals: Sequence[Tensor], mask: Tensor, operator: ForwardOperator, one: DefectClass) -> Judgement | None:
+    """Return the strength and the width that most pilots ask for, or None."""
+    every = [judge_correction(values, mask, operator, float((one.weights**2).sum())) for values in residuals]
+    decided = [judgement for judgement in every if judgement.strength is not None]
+    if 2 * len(decided) <= len(every):
         return None
-    # The noise that solve_correction gives says how many degrees of freedom it counted.
-    freedom = float(mask.sum()) - 1 - float(left.double().square().sum()) / solved.noise**2
-    return SharedCorrection(operator, mask, shared, solved.deviation / np.float32(solved.noise), max(freedom, 0.0))
+    strength = float(np.exp(np.mean([np.log(float(judgement.strength or 1.0)) for judgement in decided])))
+    error = float(np.mean([judgement.error for judgement in decided]))
+    return Judgement(error, strength, float(np.median([judgement.width for judgement in decided])))
+
+
+def _without(values: Tensor, mask: Tensor, operator: ForwardOperator, judgement: Judgement) -> Tensor:
+    envelope = gaussian_envelope(operator.kernel_size, judgement.width)
+    change = solve_shifted(operator, values, mask, envelope, torch.tensor([judgement.strength]), FINAL_ITERATIONS, TOLERANCE)[0]
+    return centred(values - operator(change), mask)
+
+
+def _prepared(values: Tensor, mask: NDArray[np.float32], chosen: dict[int, tuple[ForwardOperator, Judgement]]) -> SharedCorrection:
+    """Solve one layer with draws from the posterior: its deviations over the noise, and its degrees of freedom, are those of all."""
+    measured, operators, judged = torch.from_numpy(mask), [o for o, _ in chosen.values()], [j for _, j in chosen.values()]
+    joint = JointOperator(operators)
+    envelopes = [gaussian_envelope(joint.kernel_size, one.width) / float(one.strength or 1.0) ** 0.5 for one in judged]
+    if len(judged) == 1:
+        # On a map much larger than the window this takes a fraction of the time.
+        solved = solve_correction(values, measured, operators[0], judged[0])
+        changes, deviations, noise = [solved.change], [solved.deviation], solved.noise
+    else:
+        several = solve_joint_correction(values, measured, joint, judged)
+        changes, deviations, noise = several.changes, several.deviations, several.noise
+    left = centred(values - joint(torch.cat([torch.from_numpy(change) for change in changes], dim=-2)), measured)
+    # The noise says how many degrees of freedom were counted.
+    freedom = float(mask.sum()) - 1 - float(left.double().square().sum()) / noise**2
+    relative = tuple(deviation / np.float32(noise) for deviation in deviations)
+    return SharedCorrection(tuple(chosen), joint, torch.cat(envelopes), mask, relative, max(freedom, 0.0))

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.estimates.caution import Caution, CautionKind
+
 Array = NDArray[np.float64]
+
+SMALL_MOVEMENT_PX = 0.3
+"""Half the diagonal of a pixel is 0.7: nobody clicks better than this."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,8 @@ class RepairedList:
             "log_evidence_gain": self.gain,
         }
 
-    def sentences(self) -> list[str]:
-        """Return what was changed in plain sentences."""
+    def sentences(self) -> list[Caution]:
+        """Return what was changed in plain sentences; small movements alone are no reproach."""
         changes = []
         if self.moved_px.any():
             changes.append(f"moved by {np.median(self.moved_px):.2f} px in the median and at most {self.moved_px.max():.2f} px")
@@ -58,9 +63,15 @@ class RepairedList:
             changes.append(f"with {self.added} more at (x, y) = {_places(self.positions[-self.added :])} px")
         if self.absent:
             changes.append(f"without {len(self.absent)} that it does not show")
+        small = not self.changed and float(np.median(self.moved_px)) < SMALL_MOVEMENT_PX
         return [
-            f"The map contradicts the list of defects: it is explained far better with the listed ones {', and '.join(changes)}. "
-            "The kernel is that of the corrected list; reconstruction and residual are those of the list as given, and show its errors."
+            Caution(
+                f"The map contradicts the list of defects: it is explained far better with the listed ones {', and '.join(changes)}. "
+                "The kernel is that of the corrected list; reconstruction and residual are those of the list as given, and show its "
+                "errors.",
+                CautionKind.MOVED if small else CautionKind.LIST_CONTRADICTED,
+                self.changed,
+            )
         ]
 
 

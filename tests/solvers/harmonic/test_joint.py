@@ -7,9 +7,9 @@ import pytest
 from scipy.linalg import block_diag
 
 from qpi_core.base.grid import kernel_coordinates
+from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines, take_samples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate, posterior_factor
-from qpi_core.solvers.harmonic.equations.joint_equations import ClassBasis, JointEquations
 from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
 from qpi_core.solvers.harmonic.fit import solve_harmonic
 from qpi_core.solvers.harmonic.joint import DefectClass, solve_joint_harmonic
@@ -64,7 +64,7 @@ def test_marginalised_equations_are_the_dense_joint_gaussian_solve():
         for q, s, o in ((0.8, 0.2, orders[0]), (1.3, -0.5, orders[1]))
     ]
     samples = [take_samples(image, p, w, tile=5) for p, w in zip(points, weights, strict=True)]
-    joint = JointEquations([ClassBasis(s, b, o, None) for s, b, o in zip(samples, splines, orders, strict=True)])
+    joint = accumulate([ClassBasis(s, b, o, None) for s, b, o in zip(samples, splines, orders, strict=True)])
 
     # Everything in pixel space: one covariance of the map, the background with a flat prior.
     designs = [dense_design(samples[0], b, o, p, w) for b, o, p, w in zip(splines, orders, points, weights, strict=True)]
@@ -78,7 +78,7 @@ def test_marginalised_equations_are_the_dense_joint_gaussian_solve():
     variance = values @ inverse @ values / (values.size - 1)
     parts = np.split(np.arange(mean.size), [prior[0].shape[0]])
     for index, own in enumerate(parts):
-        equations, point, nodes = joint.past_others(index, priors), priors[index], splines[index].nodes
+        equations, point, nodes = joint.marginalised(index, priors), priors[index], splines[index].nodes
         found = evaluate(equations, nodes, point.radial, point.mixing(), 0.0)
         np.testing.assert_allclose(found.profiles.ravel(), mean[own], atol=1e-5 * np.abs(mean).max())
         assert found.variance == pytest.approx(variance, rel=1e-6)
@@ -94,7 +94,7 @@ def test_the_design_past_other_patterns_gives_the_marginalised_equations():
     point = Hyperparameters(np.array([-5.0, 3.0, 0.9, 0.2, np.log(2.0), 1.0, 0.5, 0.2]), 1, (0, 3), SHARED)
     samples = [take_samples(image, one.positions, one.weights) for one in classes]
     bases = [ClassBasis(samples[0], splines, (0, 4), None), ClassBasis(samples[1], splines, (0, 3), None)]
-    expected = JointEquations(bases).past_others(0, [point, point])
+    expected = accumulate(bases).marginalised(0, [point, point])
     other = StoredDesign(samples[1], splines, (0, 3))
     root = np.linalg.cholesky(point.radial.covariance(splines.nodes) + 1e-9 * np.eye(splines.nodes.size))
     columns = other.prior_columns((0, 3), point.mixing(), root)

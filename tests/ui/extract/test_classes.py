@@ -74,7 +74,8 @@ def test_a_kernel_for_every_class_and_a_choice_between_them(extracted):
     outcome = extracted.session_state["workspace"].outcome
     assert list(outcome.kinds) == ["A", "B"] and [len(one.estimate.positions) for one in outcome.kinds.values()] == [2, 3]
     assert any("5 defects of 2 classes" in caption.value for caption in extracted.caption)
-    assert any("class A has only 2 defects" in warning.value for warning in extracted.warning)
+    said = [box.value for box in (*extracted.warning, *extracted.error, *extracted.markdown)]
+    assert any("class A has only 2 defects" in sentence for sentence in said)
 
 
 def test_zip_and_session_hold_all_classes(extracted):

@@ -78,6 +78,23 @@ def test_main_job_gives_the_kernel_of_the_backend(app: AppTest):
     assert len(app.get("plotly_chart")) >= 2
 
 
+def test_the_window_that_the_pattern_asks_for_is_proposed_and_taken(app: AppTest):
+    upload(app, "map.npy", npy(noiseless_map()))
+    put_defects(app, POSITIONS)
+    app.slider(key="kernel_size").set_value(64).run()
+    app.toggle(key="refine_clicked").set_value(False).run()
+    app.toggle(key="model_noise").set_value(False).run()
+    extract(app, "harmonic")
+    assert not app.exception
+    from qpi_core.extraction.window_proposal import propose_from_estimate
+
+    found = propose_from_estimate(app.session_state["workspace"].outcome.estimate)
+    assert found.kernel_size < 58 and found.reason in [caption.value for caption in app.caption]
+    app.button(key="use_window").click().run()
+    assert app.slider(key="kernel_size").value == found.kernel_size and not app.exception
+    assert "use_window" not in [button.key for button in app.button], "out of date until the next extraction"
+
+
 def test_example_needs_one_click(app: AppTest):
     example = next(button for button in app.button if button.label == "Try the example")
     wait_for_job(example.click().run())

@@ -66,6 +66,13 @@ def functions_of(orders: tuple[int, ...]) -> list[int]:
     return [order for order in orders for _ in range(1 if order == 0 else 2)]
 
 
+def in_subspace(equations: NormalEquations, subspace: Array) -> NormalEquations:
+    """Return equations for profiles in the span of subspace, (nodes, k) orthonormal."""
+    gram = np.ascontiguousarray(subspace.T @ equations.gram @ subspace)
+    projection, means = equations.projection @ subspace, equations.mean_design @ subspace
+    return replace(equations, gram=gram, projection=projection, mean_design=means, subspace=subspace)
+
+
 class StoredDesign:
     """The design matrix of all candidate orders, kept in memory; gives the normal equations of any subset of them."""
 
