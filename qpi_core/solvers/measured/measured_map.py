@@ -150,7 +150,8 @@ def _with_a_right_list(problem: HarmonicProblem, given: ListedFit, found: Explai
     ):
         if not tried or best is None:
             continue
-        repaired = fit_with_list(values, positions, problem.kernel_size, weights, problem.pixel_size_nm)[-1]
+        begun = given.start if values is problem.values else None
+        repaired = fit_with_list(values, positions, problem.kernel_size, weights, problem.pixel_size_nm, begun)[-1]
         if repaired.repair is None:
             continue
         start, price = problem.start(repaired.positions, repaired.weights), repaired.repair.price
