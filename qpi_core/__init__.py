@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from qpi_core.estimates.class_estimate import ClassEstimates as ClassEstimates
     from qpi_core.estimates.estimate import KernelEstimate as KernelEstimate
     from qpi_core.estimates.stack_estimate import StackEstimate as StackEstimate
+    from qpi_core.extraction.band_model import fit_band_model as fit_band_model
     from qpi_core.extraction.extractor import Extractor as Extractor
     from qpi_core.extraction.extractor import load_extractor as load_extractor
     from qpi_core.extraction.stability import Assessment as Assessment
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from qpi_core.maps import find_defects as find_defects
     from qpi_core.maps import load_map as load_map
     from qpi_core.maps import load_positions as load_positions
+    from qpi_core.maps import load_stack as load_stack
     from qpi_core.maps import snap_to_extremum as snap_to_extremum
     from qpi_core.maps.preparation import Preparation as Preparation
     from qpi_core.maps.preparation import load_preparation as load_preparation
@@ -43,11 +45,13 @@ _HOME_OF_NAME = {
     "find_defects": "qpi_core.maps",
     "load_map": "qpi_core.maps",
     "load_positions": "qpi_core.maps",
+    "load_stack": "qpi_core.maps",
     "snap_to_extremum": "qpi_core.maps",
     "Preparation": "qpi_core.maps.preparation",
     "load_preparation": "qpi_core.maps.preparation",
     "StackEstimate": "qpi_core.estimates.stack_estimate",
     "extract_stack": "qpi_core.extraction.stacks",
+    "fit_band_model": "qpi_core.extraction.band_model",
     "KernelParameters": "qpi_core.synthesis.kernel_families.equation_7",
     "phenomenological_kernel": "qpi_core.synthesis.kernel_families.equation_7",
     "simulate_observation": "qpi_core.synthesis.simulated_maps.scenes",

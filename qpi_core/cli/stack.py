@@ -9,7 +9,10 @@ from qpi_core.extraction.methods import DEFAULT_METHOD
 from qpi_core.extraction.window_proposal import kernel_size_argument
 
 if TYPE_CHECKING:
-    from qpi_core.estimates.stack_estimate import StackEstimate
+    from collections.abc import Mapping
+
+    from qpi_core.estimates.band_model import BandModel
+    from qpi_core.estimates.class_stack import StackResult
     from qpi_core.extraction.band import Band
     from qpi_core.workflows.stack_run import StackOptions
 
@@ -17,11 +20,15 @@ DESCRIPTION = """\
 Extract the kernel of every layer of an energy stack from one set of defect positions.
 
 MAP is any file that the app reads and that holds several layers (.3ds, .npy, .npz, .gwy ...), its list of positions as in
-`extract`.
+`extract`. Several files, one scan of the same place for every energy, make a stack too: they are moved onto the first one, as the maps
+themselves say, and the positions are those on the first file.
 
 Written into DIR: kernels.npy (energies, k, k), uncertainty.npy where the method gives it, dispersion.csv (bias_mv,
 q_rad_per_nm, sigma_rad_per_nm) where pixel size and energies are known, energy-map.png, and stack.json with the fits of a
-parabola and a line, the settings, warnings, hashes and versions.
+parabola and a line, the band model that --band asks for, the settings, warnings, hashes and versions.
+
+Where the list names several classes of defects, their kernels are solved together, and each class has these files in a folder of
+its own beside a stack.json that holds them together.
 
 Each layer is kept as soon as it is solved: the same command goes on where it was stopped, with the same bytes.
 """
@@ -35,7 +42,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("map", metavar="MAP", help="the stack's file")
+    parser.add_argument("map", metavar="MAP", nargs="+", help="the stack's file, or several scans of the same place, one an energy")
+    parser.add_argument(
+        "--bias-mv", type=float, nargs="+", metavar="MV", help="several scans: the energy of each, where the files do not say"
+    )
     parser.add_argument("--positions", required=True, metavar="FILE", help="where the defects are, the same for all layers")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results, its own for each stack")
     parser.add_argument("--channel", metavar="NAME", help="channel of the file (default: the dI/dV one where there is one)")
@@ -46,9 +56,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="side of the kernels in pixels, or auto: as far as the pattern is seen (default 64, or the map's side if smaller)",
     )
     parser.add_argument("--method", metavar="NAME", help=f"a method of `extract` (default {DEFAULT_METHOD})")
+    parser.add_argument("--refine-positions", action="store_true", help="let several layers together move the defects first")
+    parser.add_argument("--refine-weights", action="store_true", help="let them give each defect an amplitude of its own")
     parser.add_argument("--level", default="none", metavar="KIND", help="what to take out of every layer first, as in `extract`")
     parser.add_argument("--prepare", metavar="FILE", help="preparation steps for every layer, as in `extract`")
     parser.add_argument("--pixel-size-nm", type=float, metavar="NM", help="pixel size; overrides what the file says")
+    parser.add_argument(
+        "--band",
+        metavar="MODEL",
+        help="also fit a band to the maps themselves: free-electron (edge, mass, lifetime and mean free path with errors, and whether "
+        "the maps show it)",
+    )
+    parser.add_argument(
+        "--pictures", nargs="+", choices=("png", "svg", "pdf"), default=["png"], metavar="FORMAT", help="formats of E(q), as in `extract`"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=run)
 
@@ -62,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     from qpi_core.workflows.one_map import MapFiles
     from qpi_core.workflows.stack_run import read_stack_inputs, solve_into
 
-    inputs = read_stack_inputs(MapFiles.at(args.map, args.positions), _options(args))
+    inputs = read_stack_inputs(MapFiles.at(args.map[0], args.positions), _options(args))
     # Before the work, not after it.
     prepare_folder(args.out)
     for sentence in inputs.sentences:
@@ -92,15 +113,33 @@ def _options(args: argparse.Namespace) -> StackOptions:
     from qpi_core.workflows.one_map import ExtractionOptions
     from qpi_core.workflows.stack_run import StackOptions
 
+    bias = None if args.bias_mv is None else tuple(args.bias_mv)
     steps = load_preparation(args.prepare) if args.prepare is not None else Preparation()
     preparation = ExtractionOptions(level=args.level, prepare=steps).preparation()
-    return StackOptions(args.method, args.kernel_size, args.channel, preparation, args.pixel_size_nm)
+    return StackOptions(
+        method=args.method,
+        kernel_size=args.kernel_size,
+        channel=args.channel,
+        preparation=preparation,
+        pixel_size_nm=args.pixel_size_nm,
+        refine_positions=args.refine_positions,
+        refine_weights=args.refine_weights,
+        band_model=args.band,
+        more_scans=tuple(args.map[1:]),
+        scan_bias_mv=bias,
+        pictures=tuple(args.pictures),
+    )
 
 
-def _describe(estimate: StackEstimate, band: Band) -> list[str]:
+def _describe(result: StackResult, bands: Mapping[str, Band], model: BandModel | None) -> list[str]:
     """Return plain sentences on what was found and what to beware of."""
+    from qpi_core.estimates.class_stack import stacks_of
     from qpi_core.extraction.band import band_sentences
 
-    usable = int(estimate.usable.sum())
-    sentences = [*(f"Warning: {note}" for note in estimate.notes), f"{usable} of {len(estimate.kernels)} layers have a kernel."]
-    return [*sentences, *band_sentences(band)]
+    stacks = stacks_of(result)
+    first = next(iter(stacks.values()))
+    usable = int(first.usable.sum())
+    sentences = [*(f"Warning: {note}" for note in result.notes), f"{usable} of {len(first.kernels)} layers have a kernel."]
+    for name, band in bands.items():
+        sentences += [f"Class {name}: {said}" if name else said for said in band_sentences(band)]
+    return [*sentences, *(() if model is None else model.sentences)]

@@ -9,6 +9,7 @@ from qpi_core.maps.positions.snapping import snap_to_extremum
 from qpi_core.maps.preparation.levelling import LEVELLING_KINDS, level
 from qpi_core.maps.readers.programs.gwyddion import write_gwy
 from qpi_core.maps.scan_map import ScanMap
+from qpi_core.maps.series import load_stack
 
 __all__ = [
     "LEVELLING_KINDS",
@@ -19,6 +20,7 @@ __all__ = [
     "level",
     "load_map",
     "load_positions",
+    "load_stack",
     "save_positions",
     "snap_to_extremum",
     "write_gwy",

@@ -1,0 +1,1 @@
+"""A band fitted to the maps of a stack themselves: sufficient statistics, likelihood, search."""
