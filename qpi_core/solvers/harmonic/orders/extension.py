@@ -200,9 +200,7 @@ def _main_directions(radial: RadialPrior, nodes: Array, truncation: float) -> tu
     return values[kept], np.ascontiguousarray(vectors[:, kept])
 
 
-def seen_subspace(
-    design: StoredDesign, radial: RadialPrior, nodes: Array, strength: float, truncation: float = _MOST_TRUNCATION
-) -> Array:
+def seen_subspace(design: StoredDesign, radial: RadialPrior, nodes: Array, strength: float, truncation: float = _MOST_TRUNCATION) -> Array:
     """Return the part of profile_subspace, (nodes, k), in which a map tells a profile of this strength (in units of the noise) from none.
 
     The isotropic order speaks for all: the Gram matrices of the others are about half of its own.
