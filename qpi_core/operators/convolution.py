@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
+
+from qpi_core.operators.linear import LinearOperator
 
 _FRACTION_MARGIN_PX = 8
 """Room for the tails of band-limited interpolation, which fall with the distance, where defects lie between the pixels."""
@@ -36,17 +37,7 @@ def fft_length(minimum: int) -> int:
         length += 4
 
 
-class MapOperator(Protocol):
-    """What a least-squares solve needs to know of a model: a linear operator to maps, and its adjoint."""
-
-    def __call__(self, kernel: Tensor) -> Tensor:
-        """Return maps, (..., height, width)."""
-
-    def adjoint(self, observation: Tensor) -> Tensor:
-        """Return the adjoint applied to maps, in the shape of the kernels."""
-
-
-class ForwardOperator:
+class ForwardOperator(LinearOperator):
     """A -> A*M for one map, or for a batch of maps of one shape; linear, differentiable, float32.
 
     Attributes:
@@ -114,10 +105,6 @@ class ForwardOperator:
         image = observation.float() if self.mask is None else observation.float() * self.mask
         spectrum = torch.fft.rfft2(image, s=self._padded) * self._transfer_function.conj()
         return self._window(torch.fft.irfft2(spectrum, s=self._padded))
-
-    def normal(self, kernel: Tensor) -> Tensor:
-        """Return the adjoint applied to A*M."""
-        return self.adjoint(self(kernel))
 
     def autocorrelation(self, reach: int) -> Tensor:
         """Return the defects' autocorrelation at lags -reach..reach in y and x, (..., 2 reach + 1, 2 reach + 1), reach < kernel_size."""

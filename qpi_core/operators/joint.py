@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from qpi_core.operators.convolution import ForwardOperator
+from qpi_core.operators.linear import LinearOperator
 
 
-class JointOperator:
+class JointOperator(LinearOperator):
     """Linear operator on the kernels of all classes, which lie below each other in one window (..., C k, k).
 
     One window instead of an axis more: conjugate gradients then take all kernels for one unknown.

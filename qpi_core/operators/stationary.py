@@ -15,12 +15,13 @@ from torch import Tensor
 
 from qpi_core.base.grid import kernel_offsets
 from qpi_core.operators.convolution import ForwardOperator, fft_length
+from qpi_core.operators.linear import LinearOperator
 
 LARGE = 4
 """A map counts as large from so many windows a side on: the share then falls to no less than 0.77, at the window's corners."""
 
 
-class StationaryNormal:
+class StationaryNormal(LinearOperator):
     """N as a convolution; symmetric and positive semidefinite like N itself."""
 
     def __init__(self, operator: ForwardOperator, mask: Tensor) -> None:
@@ -45,6 +46,10 @@ class StationaryNormal:
     def __call__(self, kernels: Tensor) -> Tensor:
         """Return N A for kernels (..., k, k)."""
         return self._filtered(self._root_share * kernels, self._multiplier)
+
+    def adjoint(self, kernels: Tensor) -> Tensor:
+        """Return N A: the operator is its own adjoint."""
+        return self(kernels)
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Return (count, k, k) random draws with the covariance N: what white noise of the map leaves after the adjoint."""

@@ -17,7 +17,8 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from qpi_core.operators.conjugate_gradients import multi_shift_cg
-from qpi_core.operators.convolution import ForwardOperator, MapOperator
+from qpi_core.operators.convolution import ForwardOperator
+from qpi_core.operators.linear import LinearOperator
 from qpi_core.operators.stationary import StationaryNormal, is_large
 from qpi_core.solvers.single_defect import likeliest_envelope
 from qpi_core.solvers.tikhonov import centred, gaussian_envelope, solve_shifted
@@ -138,7 +139,7 @@ def solve_correction(residual: Tensor, mask: Tensor, operator: ForwardOperator, 
 
 
 def sample_map(
-    residual: Tensor, mask: Tensor, operator: MapOperator, envelope: Tensor, strength: float, generator: torch.Generator
+    residual: Tensor, mask: Tensor, operator: LinearOperator, envelope: Tensor, strength: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, float]:
     """Return the correction (k, k), draws from the posterior about it (SAMPLES, k, k) for noise 1, and the degrees of freedom."""
     draws = envelope / strength**0.5 * torch.randn((SAMPLES, *envelope.shape), generator=generator)

@@ -20,7 +20,8 @@ from qpi_core.base.grid import central_crop, kernel_offsets
 from qpi_core.base.validation import require_problem
 from qpi_core.estimates.solution import KernelSolution
 from qpi_core.operators.conjugate_gradients import multi_shift_cg
-from qpi_core.operators.convolution import ForwardOperator, MapOperator
+from qpi_core.operators.convolution import ForwardOperator
+from qpi_core.operators.linear import LinearOperator
 from qpi_core.solvers.single_defect import is_one_place, likeliest_envelope
 
 ENVELOPE_WIDTHS = (0.07, 0.12, 0.3)
@@ -68,7 +69,7 @@ def centred(image: Tensor, mask: Tensor) -> Tensor:
 
 
 def solve_shifted(
-    operator: MapOperator, values: Tensor, mask: Tensor, envelope: Tensor, strengths: Tensor, iterations: int, tolerance: float = 0.0
+    operator: LinearOperator, values: Tensor, mask: Tensor, envelope: Tensor, strengths: Tensor, iterations: int, tolerance: float = 0.0
 ) -> Tensor:
     """Return kernels (s, ..., k, k) for every strength, the background projected out.
 
