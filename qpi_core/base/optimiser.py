@@ -43,7 +43,15 @@ def hessian_by_differences(objective: Objective, point: Array, gradient: Array, 
 
 
 def minimise(
-    objective: Objective, start: Array, scales: Array, lower: Array, upper: Array, tolerance: float = 0.01, rounds: int = 6, steps: int = 8
+    objective: Objective,
+    start: Array,
+    scales: Array,
+    lower: Array,
+    upper: Array,
+    tolerance: float = 0.01,
+    rounds: int = 6,
+    steps: int = 8,
+    curvature: Callable[[Array], Array] | None = None,
 ) -> Minimum:
     """Return a local minimum.
 
@@ -55,13 +63,17 @@ def minimise(
         tolerance: stop when the quadratic model promises less than this.
         rounds: how often the Hessian is formed afresh.
         steps: quasi-Newton steps a round.
+        curvature: point -> Hessian or an approximation of it, (k, k); None is differences of the gradient.
     """
     point = np.clip(start, lower, upper)
     cost, gradient = objective(point)
     evaluations, movable = 1, upper > lower
     for _ in range(rounds):
-        hessian = hessian_by_differences(objective, point, gradient, _DIFFERENCE * scales * movable) * np.outer(scales, scales)
-        evaluations += int(movable.sum())
+        if curvature is None:
+            hessian = hessian_by_differences(objective, point, gradient, _DIFFERENCE * scales * movable) * np.outer(scales, scales)
+            evaluations += int(movable.sum())
+        else:
+            hessian = curvature(point) * np.outer(scales, scales)
         before = cost
         for _ in range(steps):
             free = ((point > lower) | (gradient < 0)) & ((point < upper) | (gradient > 0))

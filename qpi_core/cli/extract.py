@@ -98,6 +98,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="also extract from halves of the defects and say how far they agree (five times as long; at least 4 defects)",
     )
+    parser.add_argument(
+        "--pictures",
+        nargs="+",
+        choices=("png", "svg", "pdf"),
+        default=["png"],
+        metavar="FORMAT",
+        help="formats of the pictures: png (default), svg and pdf, whose text can be edited",
+    )
     parser.add_argument("--model", metavar="NAME", help="released model or a model's folder (default: the default model)")
     parser.add_argument("--device", default="auto", help="where the networks run: auto (default), cpu, cuda, cuda:0, ..., mps")
     parser.add_argument("--workers", type=int, metavar="N", help="many maps: so many at a time, in processes of this machine")
@@ -145,10 +153,10 @@ def _extract_one(args: argparse.Namespace, options: ExtractionOptions) -> int:
     require_replaceable(args.out, (args.map[0], *([positions] if positions else [])))
     if isinstance(inputs, BlindMap):
         found = extract_blind_map(inputs, options, extractor)
-        paths, sentences = write_result(found, args.out), describe_blind(inputs, options, found)
+        paths, sentences = write_result(found, args.out, options.pictures), describe_blind(inputs, options, found)
     else:
         estimate = extract_inputs(inputs, options, extractor)
-        paths, sentences = write_result(estimate, args.out), describe(inputs, options, estimate)
+        paths, sentences = write_result(estimate, args.out, options.pictures), describe(inputs, options, estimate)
     for sentence in sentences:
         print(sentence)
     print(f"{len(paths)} files in {args.out}")
@@ -211,6 +219,7 @@ def _options(args: argparse.Namespace) -> ExtractionOptions:
         noise_model=args.noise_model,
         blind=args.blind,
         time_limit_s=args.time_limit,
+        pictures=tuple(args.pictures),
     )
 
 

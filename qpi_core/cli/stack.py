@@ -9,7 +9,7 @@ from qpi_core.extraction.methods import DEFAULT_METHOD
 from qpi_core.extraction.window_proposal import kernel_size_argument
 
 if TYPE_CHECKING:
-    from qpi_core.estimates.stack_estimate import StackEstimate
+    from qpi_core.estimates.class_stack import StackResult
     from qpi_core.extraction.stack_findings import StackFindings
     from qpi_core.workflows.stack_run import StackOptions
 
@@ -24,6 +24,9 @@ Written into DIR: kernels.npy (energies, k, k), uncertainty.npy where the method
 q_rad_per_nm, sigma_rad_per_nm) where pixel size and energies are known, energy-map.png, and stack.json with the fits of a
 parabola and a line, the band model that --band and the verdict that --gap-sign (with
 gap-sign.csv) ask for, the settings, warnings, hashes and versions.
+
+Where the list names several classes of defects, their kernels are solved together, and each class has these files in a folder of
+its own beside a stack.json that holds them together.
 
 Each layer is kept as soon as it is solved: the same command goes on where it was stopped, with the same bytes.
 """
@@ -51,6 +54,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="side of the kernels in pixels, or auto: as far as the pattern is seen (default 64, or the map's side if smaller)",
     )
     parser.add_argument("--method", metavar="NAME", help=f"a method of `extract` (default {DEFAULT_METHOD})")
+    parser.add_argument("--refine-positions", action="store_true", help="let several layers together move the defects first")
+    parser.add_argument("--refine-weights", action="store_true", help="let them give each defect an amplitude of its own")
     parser.add_argument("--level", default="none", metavar="KIND", help="what to take out of every layer first, as in `extract`")
     parser.add_argument("--prepare", metavar="FILE", help="preparation steps for every layer, as in `extract`")
     parser.add_argument("--pixel-size-nm", type=float, metavar="NM", help="pixel size; overrides what the file says")
@@ -67,6 +72,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar=("Q_MIN", "Q_MAX"),
         help="also judge whether a superconducting gap changes sign between the states that this ring of q-space connects, rad/nm (2 pi "
         "included); energies relative to the Fermi level",
+    )
+    parser.add_argument(
+        "--pictures", nargs="+", choices=("png", "svg", "pdf"), default=["png"], metavar="FORMAT", help="formats of E(q), as in `extract`"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=run)
@@ -111,7 +119,6 @@ def _options(args: argparse.Namespace) -> StackOptions:
     from qpi_core.workflows.one_map import ExtractionOptions
     from qpi_core.workflows.stack_run import StackOptions
 
-    ring = None if args.gap_sign is None else (args.gap_sign[0], args.gap_sign[1])
     bias = None if args.bias_mv is None else tuple(args.bias_mv)
     steps = load_preparation(args.prepare) if args.prepare is not None else Preparation()
     preparation = ExtractionOptions(level=args.level, prepare=steps).preparation()
@@ -121,15 +128,22 @@ def _options(args: argparse.Namespace) -> StackOptions:
         channel=args.channel,
         preparation=preparation,
         pixel_size_nm=args.pixel_size_nm,
+        refine_positions=args.refine_positions,
+        refine_weights=args.refine_weights,
         band_model=args.band,
-        gap_ring=ring,
+        gap_ring=None if args.gap_sign is None else (args.gap_sign[0], args.gap_sign[1]),
         more_scans=tuple(args.map[1:]),
         scan_bias_mv=bias,
+        pictures=tuple(args.pictures),
     )
 
 
-def _describe(estimate: StackEstimate, findings: StackFindings) -> list[str]:
+def _describe(result: StackResult, findings: StackFindings) -> list[str]:
     """Return plain sentences on what was found and what to beware of."""
-    usable = int(estimate.usable.sum())
-    sentences = [*(f"Warning: {note}" for note in estimate.notes), f"{usable} of {len(estimate.kernels)} layers have a kernel."]
+    from qpi_core.estimates.class_stack import stacks_of
+
+    stacks = stacks_of(result)
+    first = next(iter(stacks.values()))
+    usable = int(first.usable.sum())
+    sentences = [*(f"Warning: {note}" for note in result.notes), f"{usable} of {len(first.kernels)} layers have a kernel."]
     return [*sentences, *findings.sentences()]

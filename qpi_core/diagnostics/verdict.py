@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from qpi_core.base.provenance import json_ready
+from qpi_core.diagnostics.search_limits import why_not_searched
 from qpi_core.estimates.caution import Caution, CautionKind, kind_of
 from qpi_core.estimates.estimate import KernelEstimate
 
@@ -188,6 +189,8 @@ def _remedy(sentence: str, estimate: KernelEstimate) -> tuple[Remedy | None, flo
     if remedy is Remedy.SHRINK_WINDOW:
         return (remedy, value) if value < estimate.kernel_size else (None, math.nan)
     if remedy is Remedy.SEARCH_LONGER and (estimate.provenance.get("blind") or {}).get("ended_by") == "search":
+        return None, math.nan
+    if remedy in (Remedy.FIND_DEFECTS, Remedy.SEARCH_LONGER) and why_not_searched(*estimate.reconstruction.shape):
         return None, math.nan
     if remedy is Remedy.FIND_DEFECTS and estimate.method in _SIMPLE_METHODS:
         return Remedy.USE_REFINED, math.nan

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
+
+NO_CLASS = ""
+"""The name of the one kernel where defects have no classes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,3 +81,34 @@ class ClassStackEstimates:
     @property
     def _first(self) -> StackEstimate:
         return next(iter(self.estimates.values()))
+
+
+StackResult = StackEstimate | ClassStackEstimates
+
+
+def stacks_of(result: StackResult) -> dict[str, StackEstimate]:
+    """Return class -> estimate; a stack without classes has one with an empty name."""
+    return {NO_CLASS: result} if isinstance(result, StackEstimate) else result.estimates
+
+
+def layers_of(layer: LayerKernel | Mapping[str, LayerKernel]) -> dict[str, LayerKernel]:
+    """Return class -> kernel of what `extract_stack` hands to on_layer."""
+    return {NO_CLASS: layer} if isinstance(layer, LayerKernel) else dict(layer)
+
+
+def with_layers(result: StackResult, layers: Mapping[int, Mapping[str, LayerKernel]]) -> StackResult:
+    """Return a copy in which these layers, index -> class -> kernel, take the place of what was there."""
+    if isinstance(result, StackEstimate):
+        return result.with_layers({index: found[NO_CLASS] for index, found in layers.items()})
+    return result.with_layers(layers)
+
+
+def with_source(result: StackResult, source: Mapping[str, Any]) -> StackResult:
+    """Return a copy that says where the stack came from (strict-JSON values)."""
+
+    def told(one: StackEstimate) -> StackEstimate:
+        return replace(one, provenance={**one.provenance, "input": {**one.provenance["input"], **source}})
+
+    if isinstance(result, StackEstimate):
+        return told(result)
+    return replace(result, estimates={name: told(one) for name, one in result.estimates.items()})

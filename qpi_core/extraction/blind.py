@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.validation import MIN_KERNEL_SIZE, require_observation, require_pixel_size
+from qpi_core.diagnostics.search_limits import LEAST_SIDE, MOST_PIXELS, why_not_searched
 from qpi_core.estimates.blind_estimate import BlindCandidate, BlindEstimate, BlindStackEstimate
 from qpi_core.extraction.blind_answer import BlindOptions, BlindProblem, Report
-from qpi_core.extraction.blind_limits import LEAST_SIDE, MOST_PIXELS, why_not_searched
 from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.solvers.blind.finish import Finding
 from qpi_core.solvers.blind.lattice_check import repeats_itself

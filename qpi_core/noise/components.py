@@ -58,6 +58,7 @@ class Components:
     Attributes:
         cost: minus the log likelihood, up to a constant of the map.
         gradient: by the logarithms of the stationary parameters, then of every v_g.
+        information: average of observed and expected information, an approximation of the Hessian that takes no traces.
         variance: sigma^2 of the white noise.
         scaled_residual: (height, width), Sigma^-1 (y - b): the white noise's posterior mean, zero where not measured.
         effects: posterior means a_g, (k_g,) each.
@@ -66,6 +67,7 @@ class Components:
 
     cost: float
     gradient: Array
+    information: Array
     variance: float
     scaled_residual: Array
     effects: tuple[Array, ...]
@@ -114,7 +116,17 @@ def evaluate_components(model: MixedModel, parameters: StationaryParameters, str
     found = tuple(np.sqrt(v) * effects[part] for v, part in zip(strengths, parts, strict=True))
     gradient = 0.5 * np.concatenate([by_stationary, by_group])
     background = centre + float(effects[-1]) * float(np.sqrt(_FLAT))
-    return Components(float(cost), gradient, misfit / freedom, residual.reshape(height, width), found, background)
+    # Gilmour, Thompson and Cullis (1995): y^T P V_i P V_j P y, V_i the derivatives of Sigma, sigma^2 profiled out.
+    moved = covariance.slopes(residual.reshape(height, width)).reshape(-1, height * width) * measured.ravel()
+    moved = np.concatenate([moved, *((flat[:, part] @ effects[part])[None] for part in parts)]).T
+    freed = covariance.solve(moved.reshape(height, width, -1)).reshape(moved.shape)
+    if lost.shape[2]:
+        by_gap = lost.reshape(height * width, -1)
+        freed = freed - by_gap @ (by_gap.T @ moved)
+    across = solve_triangular(lower, flat.T @ freed, lower=True, check_finite=False)
+    pulls = residual @ moved
+    information = 0.5 * pull * (moved.T @ freed - across.T @ across - np.outer(pulls, pulls) / misfit)
+    return Components(float(cost), gradient, information, misfit / freedom, residual.reshape(height, width), found, background)
 
 
 def _without_gaps(covariance: StationaryCovariance, measured: NDArray[np.bool_], solved: Array) -> tuple[Array, float, Array]:

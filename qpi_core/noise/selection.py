@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.linalg import LinAlgError
 from numpy.typing import NDArray
 
-from qpi_core.base.optimiser import minimise
+from qpi_core.noise.average_information import scored
 from qpi_core.noise.components import Components, MixedModel, chance_of, evaluate_components
 from qpi_core.noise.stationary import StationaryCovariance, StationaryParameters
 
@@ -38,7 +37,7 @@ class SelectionOptions:
         tried_lengths: correlation lengths in px at which a background is looked for.
         least: variance ratio at which a term is started, and below which it is nothing.
         most: largest variance ratio.
-        rounds: of one search, each with a Hessian of its own.
+        steps: of one search.
         gain: in log likelihood at which a search ends.
     """
 
@@ -46,7 +45,7 @@ class SelectionOptions:
     tried_lengths: tuple[float, ...] = (3.0, 8.0, 16.0)
     least: float = 1e-3
     most: float = 1e6
-    rounds: int = 4
+    steps: int = 30
     gain: float = 0.02
 
 
@@ -154,18 +153,15 @@ def _optimised(model: MixedModel, parameters: StationaryParameters, strengths: t
             own[k] = float(values[len(active) + place])
         return replace(parameters, **known), tuple(own)
 
-    def objective(vector: Array) -> tuple[float, Array]:
-        try:
-            found = evaluate_components(model, *unpacked(vector))
-        except LinAlgError:
-            return 1e30, np.zeros_like(vector)
-        chosen = [*active, *(len(names) + k for k in groups)]
-        return found.cost, found.gradient[chosen]
+    chosen = [*active, *(len(names) + k for k in groups)]
+
+    def objective(vector: Array) -> tuple[Components, Array, Array]:
+        found = evaluate_components(model, *unpacked(vector))
+        return found, found.gradient[chosen], found.information[np.ix_(chosen, chosen)]
 
     if not start.size:
         return NoiseFit(parameters, strengths, evaluate_components(model, parameters, strengths), 0)
     lower, upper = np.array(bounds).T
     scales = np.array([_LENGTH_STEP if names[k] in limits else _VARIANCE_STEP for k in active] + [_VARIANCE_STEP] * len(groups))
-    result = minimise(objective, start, scales, lower, upper, options.gain, options.rounds)
-    best = unpacked(result.point)
-    return NoiseFit(*best, evaluate_components(model, *best), len(active) + len(groups))
+    point, components = scored(objective, start, scales, lower, upper, options.gain, options.steps)
+    return NoiseFit(*unpacked(point), components, len(active) + len(groups))

@@ -123,6 +123,20 @@ class StationaryCovariance:
             return np.broadcast_to(p.rows * images.sum(axis=1, keepdims=True), images.shape)
         return p.streaks * np.tensordot(images, self._streaky, axes=(1, 0)).transpose(0, 2, 1)
 
+    def slopes(self, image: Array) -> Array:
+        """Return dC / d log parameter of one image, (height, width), for every parameter: (parameters, height, width)."""
+        p = self.parameters
+        by_length = self._slope(self._smooth_y, self._down) @ image @ self._smooth_x
+        by_length += self._smooth_y @ image @ self._slope(self._smooth_x, self._across)
+        found = {
+            "background": p.background * (self._smooth_y @ image @ self._smooth_x),
+            "background_length": p.background * by_length,
+            "rows": np.broadcast_to(p.rows * image.sum(axis=1, keepdims=True), image.shape),
+            "streaks": p.streaks * (image @ self._streaky),
+            "streak_length": p.streaks * (image @ self._streak_slope),
+        }
+        return np.stack([found[name] for name in StationaryParameters.names()])
+
     def traces(self) -> Array:
         """Return tr(C^-1 dC / d log parameter) for every parameter."""
         p, blocks, modes = self.parameters, self._inverse, self._modes

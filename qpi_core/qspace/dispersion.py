@@ -47,12 +47,16 @@ class RingTrack:
         q: (energies,) rad/nm, 2 pi included; NaN where the layer shows no ring.
         q_deviation: (energies,) one standard deviation.
         q_systematic: rad/nm, how far the form of the wave may shift all q together.
+        q_range: (low, high) rad/nm in which rings were looked for.
+        side_nm: of the kernels' window; NaN where it is not known.
     """
 
     bias_mv: Array
     q: Array
     q_deviation: Array
     q_systematic: float = 0.0
+    q_range: tuple[float, float] = (0.0, np.inf)
+    side_nm: float = np.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +142,8 @@ def track_rings(
         deviation = None if errors is None else errors[index]
         found.append(_fit_ring(*_ring_averages(pattern, deviation, radii, ring, inside), low, high))
     q, spread = np.array(found).reshape(-1, 2).T
-    return RingTrack(energies, q, spread, _SYSTEMATIC_SHARE * np.pi / (reach - start))
+    systematic = _SYSTEMATIC_SHARE * np.pi / (reach - start)
+    return RingTrack(energies, q, spread, systematic, (float(low), float(high)), patterns.shape[1] * step)
 
 
 def _ring_averages(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,26 +14,29 @@ from qpi_core.estimates.blind_estimate import BlindEstimate
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.qspace.view import QSpaceView
 from qpi_core.results.class_files import class_folders, class_sidecar_bytes, classes_again
-from qpi_core.results.figures.qspace import qspace_png
-from qpi_core.results.files import SIDECAR_NAME, ZIP_TIME, estimate_files, npy_bytes, on_one_line, png_bytes
+from qpi_core.results.figures.pictures import PictureStyle
+from qpi_core.results.figures.qspace import qspace_picture
+from qpi_core.results.files import SIDECAR_NAME, ZIP_TIME, estimate_files, npy_bytes, on_one_line, picture_bytes
 from qpi_core.results.interchange import estimate_gwy, estimate_npz, kernel_csv, positions_csv
 from qpi_core.results.report import report_html
 from qpi_core.results.script import python_snippet
 
 
-def bundle_files(estimate: KernelEstimate, view: QSpaceView | None = None) -> dict[str, bytes]:
+def bundle_files(estimate: KernelEstimate, view: QSpaceView | None = None, formats: Sequence[str] = ("png",)) -> dict[str, bytes]:
     """Return all files of a result, name -> content: those of an extraction on the command line, and the other forms of the same.
 
     A view in q-space adds `qspace.png` and its settings, and goes into the report.
     """
-    files = estimate_files(estimate)
+    files = estimate_files(estimate, formats)
     if estimate.uncertainty is not None:
-        files["uncertainty.png"] = png_bytes(estimate, "uncertainty")
+        for file_format in formats:
+            files[f"uncertainty.{file_format}"] = picture_bytes(estimate, "uncertainty", PictureStyle(file_format=file_format))
     files |= {"result.npz": estimate_npz(estimate), "kernel.csv": kernel_csv(estimate), "positions.csv": positions_csv(estimate)}
     if estimate.pixel_size_nm is not None:  # Gwyddion needs a length
         files["result.gwy"] = estimate_gwy(estimate)
     if view is not None:
-        files["qspace.png"] = qspace_png(estimate, view)
+        for file_format in formats:
+            files[f"qspace.{file_format}"] = qspace_picture(estimate, view, PictureStyle(file_format=file_format))
         files["qspace.json"] = (json.dumps(view.record(), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     if isinstance(estimate, BlindEstimate) and estimate.alternatives:
         files |= alternative_files(estimate)
@@ -58,22 +61,30 @@ def alternative_files(estimate: BlindEstimate) -> dict[str, bytes]:
     return {"alternatives.npy": npy_bytes(np.stack([one.kernels for one in estimate.alternatives])), "alternatives.json": text.encode()}
 
 
-def estimate_zip(estimate: KernelEstimate, view: QSpaceView | None = None) -> bytes:
+def estimate_zip(estimate: KernelEstimate, view: QSpaceView | None = None, formats: Sequence[str] = ("png",)) -> bytes:
     """Return all files of a result as one ZIP; the same estimate and view give the same bytes."""
-    return _zip_bytes(bundle_files(estimate, view))
+    return _zip_bytes(bundle_files(estimate, view, formats))
 
 
-def classes_zip(estimates: Mapping[str, KernelEstimate], warnings: tuple[str, ...] = (), view: QSpaceView | None = None) -> bytes:
+def classes_zip(
+    estimates: Mapping[str, KernelEstimate],
+    warnings: tuple[str, ...] = (),
+    view: QSpaceView | None = None,
+    formats: Sequence[str] = ("png",),
+) -> bytes:
     """Return all files of a result with several classes of defects as one ZIP: a folder a class, and the side-car over all.
 
     Args:
         estimates: class -> estimate; each knows all defects by its provenance.
         warnings: sentences on all classes together.
         view: how the kernels are shown in q-space.
+        formats: of the pictures, out of MEDIA_TYPES.
     """
     result = classes_again(estimates, warnings)
-    folders = class_folders(result)
-    files = {f"{folders[name]}/{file}": content for name, one in estimates.items() for file, content in bundle_files(one, view).items()}
+    folders = class_folders(result.names)
+    files = {
+        f"{folders[name]}/{file}": content for name, one in estimates.items() for file, content in bundle_files(one, view, formats).items()
+    }
     return _zip_bytes(files | {SIDECAR_NAME: class_sidecar_bytes(result)})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,16 @@ from qpi_core.results.files import (
     SIDECAR_VERSION,
     estimate_files,
     on_one_line,
-    write_estimate,
     write_files,
 )
 
 Result = KernelEstimate | ClassEstimates
 
 
-def class_folders(result: ClassEstimates) -> dict[str, str]:
+def class_folders(names: Iterable[str]) -> dict[str, str]:
     """Return class -> name of its folder, safe on every disk and different for every class."""
     folders: dict[str, str] = {}
-    for name in result.names:
+    for name in names:
         plain = re.sub(r"[^A-Za-z0-9-]+", "_", name)[:32] or "_"
         taken, folder, number = {other.lower() for other in folders.values()}, CLASS_FOLDER + plain, 2
         while folder.lower() in taken:
@@ -42,7 +41,7 @@ def class_folders(result: ClassEstimates) -> dict[str, str]:
 
 def class_sidecar(result: ClassEstimates) -> dict[str, Any]:
     """Return what the side-car over all classes holds: what they have in common, and each one's own numbers with its folder."""
-    folders, provenance = class_folders(result), next(iter(result.estimates.values())).provenance
+    folders, provenance = class_folders(result.names), next(iter(result.estimates.values())).provenance
     common = {key: value for key, value in provenance.items() if key not in ("classes", "solver", "refinement")}
     return {
         "format": SIDECAR_FORMAT,
@@ -63,15 +62,15 @@ def _class_record(folder: str, estimate: KernelEstimate, result: ClassEstimates)
     return {"folder": folder, "verdict": verdict_of(estimate, result.warnings).record(), **estimate.summary()}
 
 
-def result_files(result: Result) -> dict[str, bytes]:
+def result_files(result: Result, formats: Sequence[str] = ("png",)) -> dict[str, bytes]:
     """Return all files of a result, name -> content, those of a class below its folder; the side-car over all comes last."""
     if isinstance(result, KernelEstimate):
-        return estimate_files(result)
-    folders = class_folders(result)
+        return estimate_files(result, formats)
+    folders = class_folders(result.names)
     files = {
         f"{folders[name]}/{file}": content
         for name, estimate in result.estimates.items()
-        for file, content in estimate_files(estimate).items()
+        for file, content in estimate_files(estimate, formats).items()
     }
     return files | {SIDECAR_NAME: class_sidecar_bytes(result)}
 
@@ -88,12 +87,12 @@ def classes_again(estimates: Mapping[str, KernelEstimate], warnings: tuple[str, 
     return ClassEstimates(dict(estimates), tuple(record["classes"]), positions, weights, warnings)
 
 
-def write_result(result: Result, folder: str | Path) -> list[Path]:
+def write_result(result: Result, folder: str | Path, formats: Sequence[str] = ("png",)) -> list[Path]:
     """Write all files of a result into a folder, as `write_estimate` does; those of an earlier result are replaced.
 
     Raises:
         InputError: the folder cannot be made or written.
     """
     if isinstance(result, KernelEstimate):
-        return write_estimate(result, folder)
-    return write_files(result_files(result), folder)
+        return write_files(estimate_files(result, formats), folder)
+    return write_files(result_files(result, formats), folder)

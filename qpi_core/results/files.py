@@ -9,7 +9,7 @@ import io
 import json
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,12 @@ from qpi_core.base.errors import InputError
 from qpi_core.diagnostics.verdict import verdict_of
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.qspace.spectra import kernel_fft
-from qpi_core.results.figures.pictures import PictureStyle, fft_png, fit_png, kernel_png
+from qpi_core.results.figures.pictures import MEDIA_TYPES, PictureStyle, fft_picture, fit_picture, kernel_picture, map_picture
 from qpi_core.runtime.atomic_files import write_atomically
 
 SIDECAR_NAME = "estimate.json"
+FOLDER_PICTURES = ("kernel", "fft", "fit")
+"""Pictures that an extraction writes."""
 RESULT_FILES = (
     "kernel.npy",
     "fft.npy",
@@ -32,9 +34,7 @@ RESULT_FILES = (
     "background.npy",
     "uncertainty.npy",
     "latent.npy",
-    "kernel.png",
-    "fft.png",
-    "fit.png",
+    *(f"{picture}.{file_format}" for picture in FOLDER_PICTURES for file_format in MEDIA_TYPES),
     SIDECAR_NAME,
 )
 """Every name that an extraction may write."""
@@ -55,31 +55,34 @@ def npy_bytes(array: NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
-def png_bytes(estimate: KernelEstimate, what: str = "kernel", style: PictureStyle | None = None) -> bytes:
-    """Return a picture of an estimate: `kernel`, `fft`, `fit` (observation, reconstruction, residual) or `uncertainty`.
+def picture_bytes(estimate: KernelEstimate, what: str = "kernel", style: PictureStyle | None = None) -> bytes:
+    """Return a picture of an estimate: `kernel`, `fft`, `map` (with the defects), `fit` (map, reconstruction, residual) or `uncertainty`.
 
-    The pixel size, the method and the map's name are written into the PNG's own text fields.
+    The pixel size, the method and the map's name are written into the file's own text fields.
 
     Raises:
         InputError: an unknown picture, or an uncertainty that the method does not give.
     """
-    metadata = _png_metadata(estimate)
+    metadata = _picture_metadata(estimate)
     unit = str(estimate.provenance.get("input", {}).get("unit") or "")
     pitch = estimate.pixel_size_nm
     chosen = style or PictureStyle()
     if what == "kernel":
-        return kernel_png(estimate.kernel, pitch, f"Kernel ({estimate.method})", unit, chosen, metadata)
+        return kernel_picture(estimate.kernel, pitch, f"Kernel ({estimate.method})", unit, chosen, metadata)
     if what == "fft":
         magnitude = np.abs(kernel_fft(estimate.kernel))
-        return fft_png(magnitude, pitch, f"|FFT| of the kernel ({estimate.method})", style or PictureStyle("magma"), metadata, unit)
+        return fft_picture(magnitude, pitch, f"|FFT| of the kernel ({estimate.method})", style or PictureStyle("magma"), metadata, unit)
+    observation = estimate.reconstruction + estimate.residual
+    if what == "map":
+        name = str(estimate.provenance.get("input", {}).get("name") or "Observation")
+        return map_picture(observation, pitch, estimate.positions, name, unit, chosen, metadata)
     if what == "fit":
-        observation = estimate.reconstruction + estimate.residual
-        return fit_png(observation, estimate.reconstruction, pitch, estimate.positions, unit, chosen, metadata)
+        return fit_picture(observation, estimate.reconstruction, pitch, estimate.positions, unit, chosen, metadata)
     if what == "uncertainty":
         if estimate.uncertainty is None:
             raise InputError(f"the method {estimate.method} gives no uncertainty, so there is no picture of it.")
-        return kernel_png(estimate.uncertainty, pitch, "One standard deviation", unit, chosen, metadata)
-    raise InputError(f"picture {what!r} is not known; choose kernel, fft, fit or uncertainty.")
+        return kernel_picture(estimate.uncertainty, pitch, "One standard deviation", unit, chosen, metadata)
+    raise InputError(f"picture {what!r} is not known; choose kernel, fft, map, fit or uncertainty.")
 
 
 def sidecar(estimate: KernelEstimate) -> dict[str, Any]:
@@ -125,8 +128,13 @@ def load_sidecar(path_or_bytes: str | Path | bytes) -> dict[str, Any]:
     return values
 
 
-def estimate_files(estimate: KernelEstimate) -> dict[str, bytes]:
-    """Return all files of an estimate, name -> content; the side-car comes last, as the sign that the others are there."""
+def estimate_files(estimate: KernelEstimate, formats: Sequence[str] = ("png",)) -> dict[str, bytes]:
+    """Return all files of an estimate, name -> content; the side-car comes last, as the sign that the others are there.
+
+    Args:
+        estimate: what was found.
+        formats: of the pictures, out of MEDIA_TYPES.
+    """
     arrays: dict[str, NDArray[Any] | None] = {
         "kernel.npy": estimate.kernel,
         "fft.npy": kernel_fft(estimate.kernel).astype(np.complex64),
@@ -137,8 +145,10 @@ def estimate_files(estimate: KernelEstimate) -> dict[str, bytes]:
         "latent.npy": estimate.latent,
     }
     files = {name: npy_bytes(array) for name, array in arrays.items() if array is not None}
-    for picture in ("kernel", "fft", "fit"):
-        files[f"{picture}.png"] = png_bytes(estimate, picture)
+    for picture in FOLDER_PICTURES:
+        for file_format in formats:
+            style = PictureStyle("magma" if picture == "fft" else "auto", file_format=file_format)
+            files[f"{picture}.{file_format}"] = picture_bytes(estimate, picture, style)
     files[SIDECAR_NAME] = sidecar_bytes(estimate)
     return files
 
@@ -240,7 +250,7 @@ def _unwritable(folder: str | Path, error: OSError) -> InputError:
     return InputError(f"the folder {str(folder)!r} for the results cannot be written ({error.strerror}); choose another one.")
 
 
-def _png_metadata(estimate: KernelEstimate) -> dict[str, str]:
+def _picture_metadata(estimate: KernelEstimate) -> dict[str, str]:
     source = estimate.provenance.get("input", {})
     described = {
         "Title": f"QPI kernel, method {estimate.method}",

@@ -6,13 +6,15 @@ import io
 import json
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from qpi_core.base.errors import InputError
+from qpi_core.estimates.caution import caution_records, cautions_again
+from qpi_core.estimates.class_stack import NO_CLASS, layers_of
 from qpi_core.estimates.stack_estimate import LayerKernel
 from qpi_core.results.files import prepare_folder
 from qpi_core.results.stack_files import STACK_FILES, STACK_FORMAT, STACK_SIDECAR
@@ -57,32 +59,42 @@ class LayerFolder:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def add(self, index: int, layer: LayerKernel) -> None:
-        """Write one layer, whole or not at all."""
-        about = json.dumps([layer.symmetry_order, layer.warnings])
-        numbers = np.array([layer.background, layer.noise_sigma])
+    def add(self, index: int, layer: LayerKernel | Mapping[str, LayerKernel]) -> None:
+        """Write one layer, the kernels of all its classes, whole or not at all."""
+        found = layers_of(layer)
+        about = json.dumps([[name, one.symmetry_order, one.warnings, caution_records(one.warnings)] for name, one in found.items()])
+        arrays = {"about": np.array(about)}
+        for number, one in enumerate(found.values()):
+            arrays |= {f"kernel_{number}": one.kernel, f"uncertainty_{number}": one.uncertainty}
+            arrays[f"numbers_{number}"] = np.array([one.background, one.noise_sigma])
         buffer = io.BytesIO()
-        np.savez(buffer, kernel=layer.kernel, uncertainty=layer.uncertainty, numbers=numbers, about=np.array(about))
+        np.savez(buffer, allow_pickle=False, **arrays)
         write_atomically(self._layers / f"{index:06d}.npz", buffer.getvalue())
 
-    def read(self, kernel_size: int) -> dict[int, LayerKernel]:
-        """Return the layers that are there; a file that is not whole counts as not there."""
+    def read(self, kernel_size: int, names: Sequence[str] = (NO_CLASS,)) -> dict[int, dict[str, LayerKernel]]:
+        """Return the layers that are there, index -> class -> kernel; a file that is not whole counts as not there."""
         found = {}
         for path in sorted(self._layers.glob("[0-9]*.npz")):
             try:
                 with np.load(path, allow_pickle=False) as file:
-                    order, warnings = json.loads(str(file["about"]))
-                    background, noise = (float(value) for value in file["numbers"])
-                    layer = LayerKernel(file["kernel"], file["uncertainty"], background, noise, order, tuple(warnings))
+                    about = json.loads(str(file["about"]))
+                    layer = {name: _one_kernel(file, number, *said) for number, (name, *said) in enumerate(about)}
                 index = int(path.stem)
             except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
                 continue
-            if layer.kernel.shape == layer.uncertainty.shape == (kernel_size, kernel_size):
+            shapes = {array.shape for one in layer.values() for array in (one.kernel, one.uncertainty)}
+            if tuple(layer) == tuple(names) and shapes == {(kernel_size, kernel_size)}:
                 found[index] = layer
         return found
 
     def finish(self, files: Mapping[str, bytes]) -> None:
         """Write the results, the side-car last, and remove the single layers."""
         for name, content in files.items():
+            (self.out / name).parent.mkdir(exist_ok=True)
             write_atomically(self.out / name, content)
         shutil.rmtree(self._layers, ignore_errors=True)
+
+
+def _one_kernel(file: Mapping[str, Any], number: int, order: int | None, warnings: list[str], kinds: list[Any]) -> LayerKernel:
+    background, noise = (float(value) for value in file[f"numbers_{number}"])
+    return LayerKernel(file[f"kernel_{number}"], file[f"uncertainty_{number}"], background, noise, order, cautions_again(warnings, kinds))

@@ -21,8 +21,8 @@ from qpi_core.estimates.blind_estimate import BlindEstimate
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.qspace.view import QSpaceView
 from qpi_core.results.figures.pictures import PictureStyle
-from qpi_core.results.figures.qspace import qspace_png, view_metadata
-from qpi_core.results.files import png_bytes
+from qpi_core.results.figures.qspace import qspace_picture, view_metadata
+from qpi_core.results.files import picture_bytes
 from qpi_core.results.script import python_snippet
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -120,13 +120,13 @@ def symmetry_in_words(order: int | None) -> str:
 def _figure(estimate: KernelEstimate, what: str) -> str:
     title, caption = _PICTURES[what]
     colours = "magma" if what == "fft" else "auto"
-    return _img(png_bytes(estimate, what, PictureStyle(colours, dots_per_inch=_RESOLUTION)), title, caption)
+    return _img(picture_bytes(estimate, what, PictureStyle(colours, dots_per_inch=_RESOLUTION)), title, caption)
 
 
 def _view_figure(estimate: KernelEstimate, view: QSpaceView) -> str:
     settings = "; ".join(f"{name}: {value}" for name, value in view_metadata(view).items())
     caption = f"The kernel in q-space; wave vectors with 2π included, circles: Bragg peaks, polygon: first Brillouin zone. {settings}."
-    return _img(qspace_png(estimate, view, PictureStyle(dots_per_inch=_RESOLUTION)), "q-space", caption)
+    return _img(qspace_picture(estimate, view, PictureStyle(dots_per_inch=_RESOLUTION)), "q-space", caption)
 
 
 def _img(content: bytes, title: str, caption: str) -> str:

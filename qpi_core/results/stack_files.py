@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,39 +14,89 @@ from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import json_ready
+from qpi_core.estimates.class_stack import NO_CLASS, ClassStackEstimates, StackResult
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.band import SYSTEMATIC_PART, Band
 from qpi_core.extraction.stack_findings import StackFindings
 from qpi_core.qspace.energy_map import energy_map
+from qpi_core.results.class_files import class_folders
+from qpi_core.results.figures.pictures import MEDIA_TYPES, PictureStyle
 from qpi_core.results.files import ZIP_TIME, npy_bytes
 
 STACK_SIDECAR = "stack.json"
 STACK_FORMAT = "qpi-kernel-stack"
-STACK_FILES = ("kernels.npy", "uncertainty.npy", "dispersion.csv", "energy-map.png", "gap-sign.csv", STACK_SIDECAR)
-"""Every name that a stack may have; those that do not apply are left out."""
+STACK_FILES = (
+    "kernels.npy",
+    "uncertainty.npy",
+    "dispersion.csv",
+    *(f"energy-map.{file_format}" for file_format in MEDIA_TYPES),
+    "gap-sign.csv",
+    STACK_SIDECAR,
+)
+"""Every name that a stack, or a class of one in its folder, may have; those that do not apply are left out."""
 
 
-def stack_files(estimate: StackEstimate, findings: StackFindings, settings: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return all files of a stack, name -> content; the side-car comes last.
+def stack_files(
+    result: StackResult,
+    findings: StackFindings,
+    settings: Mapping[str, Any],
+    formats: Sequence[str] = ("png",),
+) -> dict[str, bytes]:
+    """Return all files of a stack, name -> content, those of a class below its folder; the side-car over all comes last.
 
     Args:
-        estimate: the solved stack.
-        findings: its dispersion, and what else was asked of it.
+        result: the solved stack.
+        findings: dispersions, and what else was asked of the stack.
         settings: strict-JSON values: where the stack came from and what was asked.
+        formats: of the pictures, out of MEDIA_TYPES.
     """
-    band = findings.band
+    if isinstance(result, StackEstimate):
+        return _kernel_files(result, findings, NO_CLASS, settings, formats)
+    folders = class_folders(result.names)
+    files = {
+        f"{folders[name]}/{file}": content
+        for name, estimate in result.estimates.items()
+        for file, content in _kernel_files(estimate, findings, name, settings, formats).items()
+    }
+    return files | {STACK_SIDECAR: _class_sidecar(result, folders, settings)}
+
+
+def _kernel_files(
+    estimate: StackEstimate, findings: StackFindings, name: str, settings: Mapping[str, Any], formats: Sequence[str]
+) -> dict[str, bytes]:
+    band, gap = findings.bands[name], findings.gap_signs.get(name)
     files = {"kernels.npy": npy_bytes(estimate.kernels)}
     if np.isfinite(estimate.uncertainties).any():
         files["uncertainty.npy"] = npy_bytes(estimate.uncertainties)
     if band.track is not None:
         files["dispersion.csv"] = dispersion_csv(band)
-    picture = energy_map_picture(estimate)
-    if picture is not None:
-        files["energy-map.png"] = picture
-    if findings.gap_sign is not None:
-        files["gap-sign.csv"] = findings.gap_sign.table()
-    files[STACK_SIDECAR] = stack_sidecar(estimate, findings, settings)
+    for file_format in formats:
+        picture = energy_map_picture(estimate, file_format)
+        if picture is not None:
+            files[f"energy-map.{file_format}"] = picture
+    if gap is not None:
+        files["gap-sign.csv"] = gap.table()
+    files[STACK_SIDECAR] = _sidecar(estimate, findings, name, settings)
     return files
+
+
+def _class_sidecar(result: ClassStackEstimates, folders: Mapping[str, str], settings: Mapping[str, Any]) -> bytes:
+    """Return what the classes of a stack have in common, and where each one's files are, as strict JSON."""
+    content = {
+        "format": STACK_FORMAT,
+        "format_version": 1,
+        "settings": settings,
+        "method": result.method,
+        "bias_mv": result.bias_mv,
+        "done": result.done,
+        "noise_sigma": result.noise_sigma,
+        "notes": result.notes,
+        "positions_px": result.positions,
+        "weights": result.weights,
+        "classes": result.classes,
+        "kernels": {name: {"folder": folders[name], "defects": result.classes.count(name)} for name in result.names},
+    }
+    return (json.dumps(json_ready(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def dispersion_csv(band: Band) -> bytes:
@@ -63,22 +113,24 @@ def dispersion_csv(band: Band) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def energy_map_picture(estimate: StackEstimate) -> bytes | None:
-    """Return E(q) as PNG, or None where fewer than two layers have a kernel."""
+def energy_map_picture(estimate: StackEstimate, file_format: str = "png") -> bytes | None:
+    """Return E(q) as a picture, or None where fewer than two layers have a kernel."""
     if estimate.usable.sum() < 2:
         return None
-    from qpi_core.results.figures.energy_map import energy_map_png
+    from qpi_core.results.figures.energy_map import energy_map_figure
 
     try:
-        return energy_map_png(energy_map(estimate.kernels, estimate.bias_mv, estimate.pixel_size_nm), estimate.pixel_size_nm is not None)
+        spectra = energy_map(estimate.kernels, estimate.bias_mv, estimate.pixel_size_nm)
+        style = PictureStyle("magma", file_format=file_format)
+        return energy_map_figure(spectra, estimate.pixel_size_nm is not None, style=style)
     except InputError:  # all layers at one energy
         return None
 
 
-def stack_sidecar(estimate: StackEstimate, findings: StackFindings, settings: Mapping[str, Any]) -> bytes:
-    """Return everything about a stack but its images, as strict JSON."""
-    band = findings.band
-    fits = {name: asdict(fit) for name, fit in (("parabola", band.parabola), ("line", band.line)) if fit is not None}
+def _sidecar(estimate: StackEstimate, findings: StackFindings, name: str, settings: Mapping[str, Any]) -> bytes:
+    """Return everything about a stack, or about a class of one, but its images, as strict JSON."""
+    band, gap, model = findings.bands[name], findings.gap_signs.get(name), findings.band_model
+    fits = {name: asdict(fit) for name, fit in (("parabola", band.parabola), ("line", band.line)) if fit is not None and band.claimed}
     # Which layers chose the symmetries is told by a run that solves them, not by one that only goes on from their files.
     provenance = {name: value for name, value in estimate.provenance.items() if name != "pilots"}
     content = {
@@ -94,14 +146,24 @@ def stack_sidecar(estimate: StackEstimate, findings: StackFindings, settings: Ma
         "symmetry_order": estimate.symmetry_order,
         "warnings": estimate.warnings,
         "notes": estimate.notes,
-        "dispersion": {**fits, "about_the_deviations": SYSTEMATIC_PART} if fits else {"problem": band.problem},
-        **({} if findings.band_model is None else {"band_model": findings.band_model.record()}),
-        **({} if findings.gap_sign is None else {"gap_sign": findings.gap_sign.record()}),
+        "dispersion": {**_evidence(band), **({**fits, "about_the_deviations": SYSTEMATIC_PART} if fits else {"problem": band.problem})},
+        **({} if model is None else {"band_model": model.record()}),
+        **({} if gap is None else {"gap_sign": gap.record()}),
         "positions_px": estimate.positions,
         "weights": estimate.weights,
         "provenance": provenance,
     }
     return (json.dumps(json_ready(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _evidence(band: Band) -> dict[str, Any]:
+    """Return what the rings say for a band."""
+    if band.evidence is None:
+        return {}
+    found = band.evidence
+    counts = {"rings": found.rings, "layers": found.layers, "rings_on_band": found.on_band}
+    gain = {shape.value: value for shape, value in found.gain.items()}
+    return {"evidence": {**counts, "log_evidence_gain": gain, "decisive": found.decisive}}
 
 
 def stack_npz(estimate: StackEstimate, band: Band) -> bytes:

@@ -74,10 +74,10 @@ def extract_map(job: MapJob) -> MapResult:
         if job.options.blind:
             searched = read_blind_map(job.files, job.options)
             found = extract_blind_map(searched, job.options, extractor)
-            return MapResult(result_files(found), tuple(describe_blind(searched, job.options, found)))
+            return MapResult(result_files(found, job.options.pictures), tuple(describe_blind(searched, job.options, found)))
         inputs = read_inputs(job.files, job.options)
         estimate = extract_inputs(inputs, job.options, extractor)
-        return MapResult(result_files(estimate), tuple(describe(inputs, job.options, estimate)))
+        return MapResult(result_files(estimate, job.options.pictures), tuple(describe(inputs, job.options, estimate)))
 
 
 def extract_batch(

@@ -43,6 +43,7 @@ class ExtractionOptions:
         noise_model: "auto" or "white", as for Extractor.extract.
         blind: find the defects in the map itself; there is no list, and no method is chosen.
         time_limit_s: of the search for them.
+        pictures: formats of the pictures that are written.
     """
 
     method: str | None = None
@@ -61,12 +62,15 @@ class ExtractionOptions:
     noise_model: str = "auto"
     blind: bool = False
     time_limit_s: float = DEFAULT_TIME_LIMIT_S
+    pictures: tuple[str, ...] = ("png",)
 
     def record(self) -> dict[str, Any]:
-        """Return the options in strict JSON types; those of the blind extraction only where it is asked for."""
+        """Return the options in strict JSON types; those of the blind extraction and other pictures only where asked for."""
         values = {**asdict(self), "prepare": self.prepare.to_json()}
         if not self.blind:
             del values["blind"], values["time_limit_s"]
+        if self.pictures == ("png",):
+            del values["pictures"]
         return dict(json_ready(values))
 
     def preparation(self) -> Preparation:

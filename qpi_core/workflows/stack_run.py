@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import bytes_sha256, json_ready
 from qpi_core.base.version import __version__
-from qpi_core.estimates.stack_estimate import StackEstimate
+from qpi_core.estimates.class_stack import NO_CLASS, StackResult, stacks_of, with_layers, with_source
 from qpi_core.extraction.band import find_band
 from qpi_core.extraction.band_model import BAND_MODELS, fit_band_model
 from qpi_core.extraction.extractor import Extractor
@@ -29,7 +29,7 @@ from qpi_core.qspace.regions import Ring
 from qpi_core.results.layer_folder import LayerFolder
 from qpi_core.results.stack_files import stack_files
 from qpi_core.workflows.one_map import DEFAULT_KERNEL_SIZE, MapFiles
-from qpi_core.workflows.prepared_stack import PreparedStack, prepare_stack, require_one_class
+from qpi_core.workflows.prepared_stack import PreparedStack, prepare_stack
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,13 @@ class StackOptions:
     channel: str | None = None
     preparation: Preparation = Preparation()
     pixel_size_nm: float | None = None
+    refine_positions: bool = False
+    refine_weights: bool = False
     band_model: str | None = None
     gap_ring: tuple[float, float] | None = None
     more_scans: tuple[str, ...] = ()
     scan_bias_mv: tuple[float, ...] | None = None
+    pictures: tuple[str, ...] = ("png",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,17 +58,21 @@ class StackInputs:
         scan: the file's map.
         stack: all layers, prepared.
         positions_px: (n, 2) the defects on the prepared layers.
+        labels: the class of each defect, or None where there is one kind only.
         kernel_size: side of the kernels in pixels.
         settings: strict JSON: everything that decides the answer.
         sentences: how the files were read.
+        pictures: formats of the pictures.
     """
 
     scan: ScanMap
     stack: PreparedStack
     positions_px: NDArray[np.float64]
+    labels: tuple[str, ...] | None
     kernel_size: int
     settings: dict[str, Any]
     sentences: tuple[str, ...]
+    pictures: tuple[str, ...] = ("png",)
 
 
 def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
@@ -85,7 +92,8 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
     moved = moved[there]
     if not len(moved):
         raise InputError(f"None of the {len(positions.positions_px)} positions lies on the prepared layers; crop less, or mark others.")
-    require_one_class(None if positions.labels is None else [label for label, stays in zip(positions.labels, there, strict=True) if stays])
+    labels = None if positions.labels is None else tuple(label for label, stays in zip(positions.labels, there, strict=True) if stays)
+    labels = labels if labels is not None and len(set(labels)) > 1 else None
     wanted = options.kernel_size if options.kernel_size is not None else min(DEFAULT_KERNEL_SIZE, height, width)
     size, proposal = resolve_window(wanted, lambda: find_stack_window(Extractor(), stack.values, moved, pixel_size_nm=stack.pixel_size_nm))
     settings = {
@@ -94,6 +102,8 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
         "kernel_size": size,
         "channel": options.channel or scan.default_channel,
         "pixel_size_nm": pitch,
+        "refine_positions": options.refine_positions,
+        "refine_weights": options.refine_weights,
         "steps": options.preparation.to_json(),
         "sha256": scan.sha256,
         "positions_sha256": bytes_sha256(listed),
@@ -105,13 +115,13 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
     if proposal is not None:
         sentences.append(proposal.reason)
     if options.band_model is not None:
-        settings["band_model"] = require_band_input(options.band_model, stack)
+        settings["band_model"] = require_band_input(options.band_model, stack, labels)
     if options.gap_ring is not None:
         if stack.pixel_size_nm is None:
             raise InputError("the sign of a gap needs the pixel size, which the file does not say; give --pixel-size-nm.")
         require_gap_input(Ring(*options.gap_ring), stack.bias_mv, size, stack.pixel_size_nm)
         settings["gap_ring_rad_per_nm"] = options.gap_ring
-    return StackInputs(scan, stack, moved, size, dict(json_ready(settings)), tuple(sentences))
+    return StackInputs(scan, stack, moved, labels, size, dict(json_ready(settings)), tuple(sentences), options.pictures)
 
 
 def _load(files: MapFiles, options: StackOptions) -> ScanMap:
@@ -124,14 +134,16 @@ def _load(files: MapFiles, options: StackOptions) -> ScanMap:
     return load_stack(paths, channel=options.channel, pixel_size_nm=options.pixel_size_nm, bias_mv=options.scan_bias_mv)
 
 
-def require_band_input(model: str, stack: PreparedStack) -> str:
+def require_band_input(model: str, stack: PreparedStack, labels: tuple[str, ...] | None = None) -> str:
     """Return the name of a band model that can be fitted to a stack.
 
     Raises:
-        InputError: no such model, or pixel size or energies are not known; told before the layers are solved.
+        InputError: no such model, several classes, or pixel size or energies are not known; told before the layers are solved.
     """
     if model not in BAND_MODELS:
         raise InputError(f"band must be one of {', '.join(BAND_MODELS)}, but it is {model!r}.")
+    if labels is not None:
+        raise InputError("a band model is fitted to one class of defects, but the list names several; leave --band out, or keep one class.")
     if stack.pixel_size_nm is None:
         raise InputError("a band needs the pixel size, which the file does not say; give --pixel-size-nm.")
     if not np.isfinite(stack.bias_mv).all():
@@ -141,7 +153,7 @@ def require_band_input(model: str, stack: PreparedStack) -> str:
 
 def solve_into(
     out: str | Path, inputs: StackInputs, extractor: Extractor, progress: Callable[[int, int, str], None] | None = None
-) -> tuple[StackEstimate, StackFindings] | None:
+) -> tuple[StackResult, StackFindings] | None:
     """Solve the layers that a folder does not hold yet, each written as it comes, then write the results.
 
     Args:
@@ -151,7 +163,7 @@ def solve_into(
         progress: called with (layers done, layers of the stack, what is going on).
 
     Returns:
-        What was found, or None where the folder holds these results already.
+        The kernels and what was found in them, or None where the folder holds these results already.
 
     Raises:
         InputError: as extract_stack, or a folder that cannot be written or holds something else.
@@ -160,31 +172,34 @@ def solve_into(
     if folder.finished:
         return None
     total = len(inputs.stack.values)
-    there = folder.read(inputs.kernel_size)
+    names = (NO_CLASS,) if inputs.labels is None else tuple(dict.fromkeys(inputs.labels))
+    there = folder.read(inputs.kernel_size, names)
     missing = [index for index in range(total) if index not in there]
-    estimate = extract_stack(
+    result = extract_stack(
         extractor,
         inputs.stack.values,
         inputs.positions_px,
+        classes=inputs.labels,
         bias_mv=inputs.stack.bias_mv,
         pixel_size_nm=inputs.stack.pixel_size_nm,
         kernel_size=inputs.kernel_size,
         method=inputs.settings["method"],
         layers=missing or None,
+        refine_positions=inputs.settings["refine_positions"],
+        refine_weights=inputs.settings["refine_weights"],
         # With every layer there, only the notes and hashes of the stack are asked for.
         cancelled=lambda: not missing,
         on_layer=folder.add,
         progress=None if progress is None else lambda done, _, message: progress(len(there) + done, total, message),
     )
-    source = {"name": inputs.scan.name, "unit": inputs.stack.unit}
-    described = {**estimate.provenance, "input": {**estimate.provenance["input"], **source}}
-    estimate = replace(estimate.with_layers(there), provenance=described)
+    result = with_layers(with_source(result, {"name": inputs.scan.name, "unit": inputs.stack.unit}), there)
+    bands = {name: find_band(estimate) for name, estimate in stacks_of(result).items()}
     model = None
     if "band_model" in inputs.settings and inputs.stack.pixel_size_nm is not None:
         name, energies = inputs.settings["band_model"], inputs.stack.bias_mv
-        model = fit_band_model(inputs.stack.values, inputs.positions_px, energies, inputs.stack.pixel_size_nm, model=name)
+        model = fit_band_model(inputs.stack.values, result.positions, energies, inputs.stack.pixel_size_nm, model=name)
     ring = inputs.settings.get("gap_ring_rad_per_nm")
-    gap = None if ring is None else find_gap_sign(estimate, Ring(*ring))
-    findings = StackFindings(find_band(estimate), model, gap)
-    folder.finish(stack_files(estimate, findings, inputs.settings))
-    return estimate, findings
+    gaps = {} if ring is None else {name: find_gap_sign(estimate, Ring(*ring)) for name, estimate in stacks_of(result).items()}
+    findings = StackFindings(bands, model, gaps)
+    folder.finish(stack_files(result, findings, inputs.settings, inputs.pictures))
+    return result, findings

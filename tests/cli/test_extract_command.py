@@ -212,3 +212,11 @@ def test_where_the_channel_is_not_sure_all_are_listed(tmp_path, capsys):
     )
     assert main([*command, "--kernel-size", "9", "--channel", "height", "--out", str(tmp_path / "b")]) == 0
     assert "which channel" not in capsys.readouterr().out
+
+
+def test_pictures_in_other_formats_replace_those_of_before(inputs):
+    assert extract(inputs, "--method", "defect_average", "--kernel-size", "9") == 0
+    assert extract(inputs, "--method", "defect_average", "--kernel-size", "9", "--pictures", "svg", "pdf") == 0
+    pictures = {path.name for path in (inputs / "out").iterdir() if path.suffix in (".png", ".svg", ".pdf")}
+    assert pictures == {f"{what}.{file_format}" for what in ("kernel", "fft", "fit") for file_format in ("svg", "pdf")}
+    assert (inputs / "out" / "kernel.pdf").read_bytes().startswith(b"%PDF")

@@ -14,7 +14,7 @@ FAST = ("--method", "defect_average", "--kernel-size", "9", "--quiet")
 @pytest.fixture
 def without_pictures(monkeypatch):
     """Pictures take most of the time of such small extractions and are tested elsewhere."""
-    monkeypatch.setattr("qpi_core.results.files.png_bytes", lambda estimate, what="kernel", style=None: what.encode())
+    monkeypatch.setattr("qpi_core.results.files.picture_bytes", lambda estimate, what="kernel", style=None: what.encode())
 
 
 @pytest.fixture

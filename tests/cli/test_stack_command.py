@@ -72,7 +72,8 @@ def test_kernels_uncertainty_dispersion_and_side_car(inputs, capsys):
     assert values["settings"]["steps"] == [{"step": "level", "kind": "plane"}]
     assert values["provenance"]["input"]["name"] == "energies.npz" and len(values["symmetry_order"]) == 5
     assert values["dispersion"]["parabola"]["layers"] == 4
-    assert sorted(contents(inputs / "out")) == sorted(set(STACK_FILES) - {"gap-sign.csv"})
+    others = {"gap-sign.csv", "energy-map.svg", "energy-map.pdf"}
+    assert sorted(contents(inputs / "out")) == sorted(set(STACK_FILES) - others)
     printed = capsys.readouterr().out
     assert "4 of 5 layers have a kernel" in printed and "systematic" in printed
 
@@ -145,8 +146,50 @@ def test_a_list_of_several_classes_is_never_read_as_one(inputs, capsys):
     (inputs / "p.csv").write_text(
         "x_px,y_px,class\n" + "".join(f"{a},{b},{'AB'[k % 3 == 0]}\n" for k, (a, b) in enumerate(zip(x, y, strict=True)))
     )
-    assert stack(inputs, "--method", "tikhonov") == 2
-    said = capsys.readouterr().err
-    assert "2 classes of defects: B (4), A (6)" in said and "one class only" in said and not (inputs / "out").exists()
+    assert stack(inputs, "--method", "tikhonov") == 0
+    assert "Class B:" in capsys.readouterr().out
+    assert {path.name for path in (inputs / "out").iterdir()} == {"class-A", "class-B", "stack.json"}
+    assert stack(inputs, "--method", "one_step", out="network") == 2 and not (inputs / "network").exists()
     (inputs / "p.csv").write_text("x_px,y_px,class\n" + "".join(f"{a},{b},A\n" for a, b in zip(x, y, strict=True)))
-    assert stack(inputs, "--method", "defect_average") == 0
+    assert stack(inputs, "--method", "defect_average", out="alike") == 0
+    assert (inputs / "alike" / "kernels.npy").is_file()
+
+
+@pytest.fixture
+def two_kinds(inputs):
+    """The same layers with a second kind of defects, which scatter at another wave vector."""
+    other = np.random.default_rng(5).uniform([0, 0], [SHAPE[1] - 1, SHAPE[0] - 1], (10, 2))
+    first = np.loadtxt(inputs / "p.csv", delimiter=",", skiprows=1)
+    layers = np.load(inputs / "stack.npy")[:4]
+    layers += np.stack([superpose(pattern(energy + 300.0), other, SHAPE, PITCH) for energy in ENERGIES[:4]])
+    np.save(inputs / "stack.npy", layers)
+    rows = [f"{x},{y},{name}" for name, points in (("vacancy", first), ("dopant/B", other)) for x, y in points]
+    (inputs / "p.csv").write_text("\n".join(["x_px,y_px,class", *rows]) + "\n")
+    return inputs
+
+
+@pytest.mark.slow
+def test_classes_are_solved_together_and_each_has_its_folder(two_kinds, monkeypatch):
+    add, added = LayerFolder.add, []
+
+    def stop_after_two(self, index, layer):
+        add(self, index, layer)
+        added.append(index)
+        if len(added) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LayerFolder, "add", stop_after_two)
+        assert stack(two_kinds, "--method", "harmonic") == 130
+    assert stack(two_kinds, "--method", "harmonic") == 0
+    assert stack(two_kinds, "--method", "harmonic", out="other") == 0
+    assert contents(two_kinds / "out") == contents(two_kinds / "other"), "what was stopped ends with the same bytes"
+    about = json.loads((two_kinds / "out" / "stack.json").read_text(encoding="utf-8"))
+    assert list(about["kernels"]) == ["vacancy", "dopant/B"] and len(about["positions_px"]) == len(about["classes"]) == 20
+    offsets = (np.arange(SIZE) - SIZE // 2) * PITCH
+    for (_, record), shift in zip(about["kernels"].items(), (0.0, 300.0), strict=True):
+        assert record["defects"] == 10
+        kernels = np.load(two_kinds / "out" / record["folder"] / "kernels.npy")
+        for kernel, energy in zip(kernels, ENERGIES[:4], strict=True):
+            truth = pattern(energy + shift)(offsets[None, :], offsets[:, None])
+            assert np.corrcoef(kernel.ravel(), truth.ravel())[0, 1] > 0.98

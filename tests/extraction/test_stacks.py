@@ -132,3 +132,92 @@ def test_bad_input_is_named(scene, change, named):
     arguments = {"stack": scene[0], "positions": scene[1], "kernel_size": SIZE, **change}
     with pytest.raises(InputError, match=named):
         qpi_core.extract_stack(Extractor(device="cpu"), arguments.pop("stack"), arguments.pop("positions"), **arguments)
+
+
+WAVES, ENERGY_STEPS = {"A": 0.5, "B": 0.9}, 4
+
+
+def rings(offsets_x, offsets_y, wave):
+    radii = np.hypot(offsets_x, offsets_y)
+    return np.exp(-((radii / 7) ** 2)) * np.cos(wave * radii)
+
+
+@pytest.fixture(scope="module")
+def noisy_rings():
+    """Stack with two classes of defects at signal to noise 1, the positions, labels, and clicks that are 0.7 px off."""
+    rng = np.random.default_rng(8)
+    y, x = np.mgrid[:64, :72]
+    positions = rng.uniform([4, 4], [67, 59], (24, 2))
+    labels = ["A", "B"] * 12
+    stack = np.zeros((ENERGY_STEPS, 64, 72))
+    for (px, py), label in zip(positions, labels, strict=True):
+        for energy in range(ENERGY_STEPS):
+            stack[energy] += rings(x - px, y - py, WAVES[label] + 0.08 * energy)
+    stack += stack.std() * rng.standard_normal(stack.shape)
+    return stack.astype(np.float32), positions, labels, positions + 0.7 * rng.standard_normal(positions.shape)
+
+
+def error_of(stack_estimate, label):
+    offsets = np.arange(SIZE) - SIZE // 2
+    truth = [rings(offsets[None, :], offsets[:, None], WAVES[label] + 0.08 * energy) for energy in range(ENERGY_STEPS)]
+    return float(np.sqrt(np.mean((stack_estimate.kernels - truth) ** 2)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("several", [False, True], ids=["one class", "two classes"])
+@pytest.mark.parametrize("refined", [False, True], ids=["given", "refined"])
+def test_every_combination_of_classes_and_positions_finds_its_kernels(noisy_rings, several, refined):
+    stack, positions, labels, clicks = noisy_rings
+    chosen = np.array([several or label == "A" for label in labels])
+    if not several:
+        y, x = np.mgrid[:64, :72]
+        others = [point for point, label in zip(positions, labels, strict=True) if label == "B"]
+        stack = stack - np.stack([sum(rings(x - px, y - py, 0.9 + 0.08 * e) for px, py in others) for e in range(ENERGY_STEPS)])
+    classes = [label for label, kept in zip(labels, chosen, strict=True) if kept] if several else None
+    arguments = {"classes": classes, "kernel_size": SIZE, "method": "harmonic"}
+    extractor = Extractor(device="cpu")
+    found = qpi_core.extract_stack(extractor, stack, (clicks if refined else positions)[chosen], refine_positions=refined, **arguments)
+    parts = {name: found[name] for name in found.names} if several else {"A": found}
+    assert set(parts) == set(WAVES if several else "A")
+    for label, part in parts.items():
+        assert error_of(part, label) < 0.04 and set(part.symmetry_order) == {0}
+        assert len(part.positions) == 12 and part.provenance["options"]["kernel_size"] == SIZE
+    places = np.vstack([part.positions for part in parts.values()])
+    assert sorted(places.tolist()) == sorted(found.positions.tolist())
+    off = np.hypot(*(found.positions - positions[chosen]).T)
+    if refined:
+        before = np.hypot(*(clicks - positions)[chosen].T)
+        assert np.median(off) < 0.15 < 0.5 < np.median(before)
+        record = [part.provenance["refinement"] for part in parts.values()]
+        deviation = np.concatenate([one["deviation_px"] for one in record])
+        assert 0.3 < np.sqrt(np.mean(off**2) / 2) / np.sqrt(np.mean(deviation**2)) < 3
+        assert sorted(number for one in record for number in one["defects"]) == list(range(chosen.sum()))
+        assert any("moved the defects" in note for note in found.notes)
+    else:
+        assert not off.any()
+
+
+def test_classes_without_a_defect_that_shows_are_named(scene):
+    stack, positions = scene
+    labels = ["A"] * (len(positions) - 1) + ["B"]
+    weights = [1.0] * (len(positions) - 1) + [0.0]
+    with pytest.raises(InputError, match="weights are all zero in the class 'B'"):
+        qpi_core.extract_stack(Extractor(device="cpu"), stack, positions, classes=labels, weights=weights, kernel_size=SIZE)
+    with pytest.raises(InputError, match="classes has 1 entries"):
+        qpi_core.extract_stack(Extractor(device="cpu"), stack, positions, classes=["A"], kernel_size=SIZE)
+
+
+def test_classes_go_layer_by_layer_where_a_method_shares_nothing(noisy_rings):
+    stack, positions, labels, _ = noisy_rings
+    told = []
+    found = qpi_core.extract_stack(
+        Extractor(device="cpu"),
+        stack[:2],
+        positions,
+        classes=labels,
+        kernel_size=SIZE,
+        method="tikhonov",
+        on_layer=lambda index, kernels: told.append((index, tuple(kernels))),
+    )
+    assert told == [(0, ("A", "B")), (1, ("A", "B"))] and found.complete
+    assert np.corrcoef(found["A"].kernels[0].ravel(), found["B"].kernels[0].ravel())[0, 1] < 0.9

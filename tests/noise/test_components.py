@@ -60,6 +60,25 @@ def test_gradient_is_that_of_the_cost() -> None:
         assert found.gradient[index] == pytest.approx(slope, abs=1e-5)
 
 
+def test_information_is_that_of_the_written_matrices() -> None:
+    model, found = problem(), evaluated(problem(), VECTOR)
+    matrix, values = dense(model, VECTOR)
+    inverse, ones = np.linalg.inv(matrix), np.ones(values.size)
+    projected = inverse - np.outer(inverse @ ones, inverse @ ones) / (ones @ inverse @ ones)
+    slopes = []
+    for index in range(VECTOR.size):
+        step = np.zeros(VECTOR.size)
+        step[index] = 1e-5
+        slopes.append((dense(model, VECTOR + step)[0] - dense(model, VECTOR - step)[0]) / 2e-5)
+    moved = np.stack([slope @ projected @ values for slope in slopes])
+    freedom = values.size - 1
+    misfit = values @ projected @ values + freedom * FLOOR
+    pulls = moved @ projected @ values
+    expected = 0.5 * freedom / misfit * (moved @ projected @ moved.T - np.outer(pulls, pulls) / misfit)
+    assert np.allclose(found.information, expected, rtol=1e-5, atol=1e-6)
+    assert np.linalg.eigvalsh(found.information).min() > 0
+
+
 def test_residual_and_effects_are_posterior_means() -> None:
     model = problem()
     found = evaluated(model, VECTOR)

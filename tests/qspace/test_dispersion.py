@@ -7,8 +7,10 @@ from scipy.special import hankel1
 import qpi_core
 from qpi_core.base.errors import InputError
 from qpi_core.base.grid import kernel_polar
+from qpi_core.extraction.band import band_sentences, find_band
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.qspace.dispersion import HBAR2_OVER_2M_MEV_NM2, RingTrack, fit_line, fit_parabola, track_rings
+from qpi_core.qspace.dispersion_evidence import Shape
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 
 PITCH, EDGE, MASS = 0.3, -65.0, 0.40
@@ -41,6 +43,8 @@ def test_silver_surface_state_from_noisy_maps_to_band_edge_and_mass():
     assert abs(edge - EDGE) < min(3.0, 3 * edge_deviation)
     assert abs(mass - MASS) < min(0.03 * MASS, 3 * mass_deviation)
     assert fit.layers >= 6
+    band = find_band(found)
+    assert band.claimed and band.evidence.shape is Shape.PARABOLA and "m* = 0." in band_sentences(band)[0]
 
 
 def test_layers_without_a_ring_or_without_values_are_left_out():

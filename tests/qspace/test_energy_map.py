@@ -8,7 +8,7 @@ from PIL import Image
 
 from qpi_core.base.errors import InputError
 from qpi_core.qspace.energy_map import energy_map
-from qpi_core.results.figures.energy_map import energy_map_png
+from qpi_core.results.figures.energy_map import energy_map_figure
 
 
 def ring_means(kernel, pitch):
@@ -65,13 +65,13 @@ def test_picture_has_a_row_for_every_energy():
     kernels = np.zeros((3, 16, 16))
     kernels[:, 8, 8] = [1.0, 2.0, 3.0]
     kernels[1] = np.nan
-    picture = np.asarray(Image.open(io.BytesIO(energy_map_png(energy_map(kernels, [0.0, 50.0, 20.0], 0.2)))).convert("RGB"))
+    picture = np.asarray(Image.open(io.BytesIO(energy_map_figure(energy_map(kernels, [0.0, 50.0, 20.0], 0.2)))).convert("RGB"))
     unmeasured = np.abs(picture.astype(int) - 191).max(axis=2) <= 2
     # The layer at 50 mV is the highest of three: its band, from 35 mV up, is the upper half of the axes.
     rows = np.flatnonzero(unmeasured.mean(axis=1) > 0.5)
     assert rows.size and rows.max() < 0.55 * len(picture)
     with pytest.raises(InputError, match="at least two layers"):
-        energy_map_png(energy_map(kernels[:1], [0.0], 0.2))
+        energy_map_figure(energy_map(kernels[:1], [0.0], 0.2))
 
 
 @pytest.mark.parametrize(("kernels", "bias"), [(np.zeros((4, 4)), None), (np.zeros((2, 4, 4)), [1.0])])

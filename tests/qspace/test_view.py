@@ -13,7 +13,7 @@ from qpi_core.qspace.surface_lattice import surface_lattice
 from qpi_core.qspace.symmetrising import symmetrise
 from qpi_core.qspace.view import Q_UNITS, QSpaceView, kernel_spectrum, qspace_pictures
 from qpi_core.results.figures.pictures import PictureStyle
-from qpi_core.results.figures.qspace import qspace_png
+from qpi_core.results.figures.qspace import qspace_picture
 from tests.results.test_files import make_estimate
 
 RNG = np.random.default_rng(4)
@@ -97,7 +97,7 @@ def test_a_large_map_is_averaged_over_blocks():
 def test_picture_file_holds_the_settings(beside):
     lattice = surface_lattice("hexagonal", 0.5, orientation=np.radians(10))
     view = QSpaceView(beside, "tukey", 2, beside == "map", "1/Å", lattice, 3 if beside == "removed" else 1)
-    with Image.open(io.BytesIO(qspace_png(make_estimate(), view, COARSE))) as picture:
+    with Image.open(io.BytesIO(qspace_picture(make_estimate(), view, COARSE))) as picture:
         assert picture.text["Window"] == "tukey" and "orientation 10 degrees" in picture.text["Lattice"]
         assert ("Symmetrised" in picture.text) == (beside == "removed")
         assert picture.width > 1.8 * picture.height, "two pictures"
@@ -105,7 +105,7 @@ def test_picture_file_holds_the_settings(beside):
 
 def test_the_lattice_is_drawn():
     estimate = make_estimate()
-    bare, drawn = (qspace_png(estimate, QSpaceView(lattice=lattice), COARSE) for lattice in (None, surface_lattice("square", 0.5)))
+    bare, drawn = (qspace_picture(estimate, QSpaceView(lattice=lattice), COARSE) for lattice in (None, surface_lattice("square", 0.5)))
     pixels = [np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int) for png in (bare, drawn)]
     assert np.abs(pixels[0] - pixels[1]).max() > 100
 

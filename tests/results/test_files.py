@@ -15,7 +15,7 @@ from qpi_core.results.files import (
     RESULT_FILES,
     estimate_files,
     load_sidecar,
-    png_bytes,
+    picture_bytes,
     prepare_folder,
     sidecar_bytes,
     write_estimate,
@@ -87,13 +87,13 @@ def test_optional_arrays_come_and_go_with_the_estimate(tmp_path):
     full = make_estimate(uncertainty=np.ones((8, 8), dtype=np.float32), latent=np.zeros((4, 8, 8), dtype=np.float32))
     write_estimate(full, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == FILES | {"uncertainty.npy", "latent.npy"}
-    assert png_bytes(full, "uncertainty").startswith(b"\x89PNG")
+    assert picture_bytes(full, "uncertainty").startswith(b"\x89PNG")
     write_estimate(make_estimate(), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == FILES
 
 
 def test_png_says_where_it_comes_from():
-    text = Image.open(io.BytesIO(png_bytes(make_estimate()))).text
+    text = Image.open(io.BytesIO(picture_bytes(make_estimate()))).text
     assert text["Source"] == "mäp.sxm" and "tikhonov" in text["Title"] and text["Pixel size (dy, dx) in nm"] == "0.1, 0.2"
 
 
@@ -133,9 +133,9 @@ def test_missing_side_car_and_unknown_pictures_are_told(tmp_path):
     with pytest.raises(InputError, match="nowhere.json"):
         load_sidecar(tmp_path / "nowhere.json")
     with pytest.raises(InputError, match="uncertainty"):
-        png_bytes(make_estimate(), "uncertainty")
+        picture_bytes(make_estimate(), "uncertainty")
     with pytest.raises(InputError, match="choose kernel"):
-        png_bytes(make_estimate(), "phase")
+        picture_bytes(make_estimate(), "phase")
 
 
 def test_snippet_gives_the_same_kernel_to_the_last_bit(tmp_path, monkeypatch):
@@ -179,4 +179,4 @@ def test_snippet_does_not_leave_out_a_step_it_cannot_write():
 def test_every_file_of_an_estimate_is_a_known_result():
     slope = np.linspace(0, 1, 14 * 18, dtype=np.float32).reshape(14, 18)
     full = make_estimate(uncertainty=np.ones((8, 8), np.float32), latent=np.zeros((4, 8, 8), np.float32), background_map=slope)
-    assert set(estimate_files(full)) == set(RESULT_FILES)
+    assert set(estimate_files(full, ("png", "svg", "pdf"))) == set(RESULT_FILES)

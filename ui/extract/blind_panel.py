@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from qpi_core.extraction.blind_limits import why_not_searched
+from qpi_core.diagnostics.search_limits import why_not_searched
 from ui.jobs.blind import TIME_LIMIT_S, start_blind_search
 from ui.jobs.extraction import Question
 from ui.jobs.queues import Job

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from qpi_core.results.figures.qspace import qspace_png
+from qpi_core.results.figures.pictures import MEDIA_TYPES, PictureStyle
+from qpi_core.results.figures.qspace import qspace_picture
 from ui.jobs.extraction import Outcome
 from ui.qspace.panel import show_qspace
 from ui.qspace.subject import subject_of
 from ui.result.ring import show_ring
 from ui.state.workspace import workspace
-from ui.widgets.downloads import file_stem
+from ui.widgets.downloads import FORMATS, file_stem
 
 
 @st.fragment
@@ -24,13 +25,14 @@ def show_outcome_in_qspace(outcome: Outcome) -> None:
         return
     view, _ = shown
     show_ring(space, outcome, subject, view)
+    file_format = str(st.session_state.get("picture_format") or "png")  # chosen at "Take home"
     st.download_button(
-        "q-space PNG",
-        lambda: qspace_png(estimate, view),
-        f"{file_stem(outcome)}_qspace.png",
-        "image/png",
+        f"q-space {FORMATS[file_format]}",
+        lambda: qspace_picture(estimate, view, PictureStyle(file_format=file_format)),
+        f"{file_stem(outcome)}_qspace.{file_format}",
+        MEDIA_TYPES[file_format],
         on_click="ignore",
-        key="download_qspace_png",
+        key=f"download_qspace_{file_format}",
         icon=":material/download:",
         help="The pictures of this section as they are set, with lattice and colour bars; the report and the ZIP hold them too.",
     )

@@ -10,7 +10,8 @@ import streamlit as st
 from qpi_core.base.units import in_handy_unit
 from qpi_core.extraction.band import SYSTEMATIC_PART, band_sentences
 from qpi_core.qspace.spectra import fft_magnitude
-from qpi_core.results.stack_files import dispersion_csv, stack_npz
+from qpi_core.results.figures.pictures import MEDIA_TYPES
+from qpi_core.results.stack_files import dispersion_csv, energy_map_picture, stack_npz
 from ui.charts.kernels import kernel_and_spectrum
 from ui.charts.stack import energy_chart
 from ui.charts.subplots import PLOTLY_CONFIG
@@ -18,6 +19,7 @@ from ui.jobs.stack import StackOutcome
 from ui.result.numbers import with_unit
 from ui.stacks.qspace import show_layer_in_qspace
 from ui.widgets import texts
+from ui.widgets.downloads import FORMATS, choose_format
 from ui.widgets.progress_steps import plain
 
 FITS = {"parabola": "Parabola", "line": "Line", "none": "None"}
@@ -82,13 +84,13 @@ def _show_layer(outcome: StackOutcome, index: int) -> None:
 def _show_energies(outcome: StackOutcome, index: int) -> None:
     band = outcome.band
     fit = "none"
-    if band.parabola is not None:
+    if band.claimed:
         fit = str(
             st.segmented_control(
                 "Band through the rings",
                 list(FITS),
                 format_func=FITS.__getitem__,
-                default="parabola",
+                default=band.evidence.shape.value,
                 required=True,
                 key="stack_fit",
                 persist_state="session",
@@ -104,7 +106,7 @@ def _show_energies(outcome: StackOutcome, index: int) -> None:
         alt="Ring average of |FFT| over wave vector and energy, with the rings that were found",
     )
     if band.problem:
-        st.caption(plain(band.problem))
+        st.info(f"**No band is claimed.** {plain(band.problem)}", icon=":material/info:")
     elif fit != "none":
         sentences = band_sentences(band)
         st.markdown(plain(sentences[list(FITS).index(fit)]))
@@ -114,7 +116,20 @@ def _show_energies(outcome: StackOutcome, index: int) -> None:
 def _show_downloads(outcome: StackOutcome) -> None:
     stem = f"{Path(outcome.question.name).stem}_stack"
     missing = "" if outcome.band.track is not None else outcome.band.problem
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        file_format = choose_format()
+        flat = "" if outcome.estimate.usable.sum() > 1 else "A picture of E(q) needs two layers with a kernel."
+        st.download_button(
+            f"E(q) {FORMATS[file_format]}",
+            lambda: energy_map_picture(outcome.estimate, file_format) or b"",
+            f"{stem}_energy_map.{file_format}",
+            MEDIA_TYPES[file_format],
+            on_click="ignore",
+            key=f"download_stack_{file_format}",
+            icon=":material/download:",
+            disabled=bool(flat),
+            help=flat or "Ring average of |FFT| over wave vector and energy.",
+        )
         st.download_button(
             "All kernels (NPZ)",
             lambda: stack_npz(outcome.estimate, outcome.band),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from qpi_core.qspace.spectra import kernel_fft
 from qpi_core.qspace.view import QSpaceView
 from qpi_core.results.archive import classes_zip, estimate_zip
-from qpi_core.results.files import npy_bytes, png_bytes, sidecar_bytes
+from qpi_core.results.figures.pictures import MEDIA_TYPES, PictureStyle
+from qpi_core.results.files import npy_bytes, picture_bytes, sidecar_bytes
 from qpi_core.results.interchange import estimate_gwy, estimate_npz, kernel_csv
 from qpi_core.results.interchange_igor import fft_ibw, kernel_ibw
 from qpi_core.results.interchange_nexus import estimate_nexus
@@ -24,6 +27,8 @@ from ui.state.workspace import workspace
 from ui.widgets import texts
 
 _BINARY = "application/octet-stream"
+FORMATS = {"png": "PNG", "svg": "SVG", "pdf": "PDF"}
+"""Format of a picture -> its title."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,10 @@ def show_downloads(outcome: Outcome) -> None:
             st.code(python_snippet(outcome.estimate), language="python", height=360)
             if outcome.question.name == EXAMPLE_NAME:
                 st.download_button("The example's map", example_file, EXAMPLE_NAME, on_click="ignore", help="Save it beside the script.")
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        file_format = choose_format()
+        for file in picture_files(outcome, file_format, picture_styles(outcome, st.session_state)):
+            _show_button(file)
     with st.container(horizontal=True, gap="small"):
         for file in single_files(outcome):
             _show_button(file)
@@ -86,17 +95,9 @@ def single_files(outcome: Outcome) -> list[Download]:
     """Return the files that hold one thing each."""
     estimate, stem = outcome.estimate, file_stem(outcome)
     no_hdf5 = "" if find_spec("h5py") else "HDF5 needs the package h5py (python -m pip install h5py)."
-    no_uncertainty = "" if estimate.uncertainty is not None else "This method gives no uncertainty."
     no_length = "" if estimate.pixel_size_nm is not None else "Gwyddion needs the pixel size: enter the width of the map and extract again."
 
-    def picture(what: str, label: str, help_text: str, missing: str = "") -> Download:
-        return Download(f"{what}_png", label, f"{stem}_{what}.png", "image/png", lambda: png_bytes(estimate, what), help_text, missing)
-
     return [
-        picture("kernel", "Kernel PNG", "Picture with axes, scale bar and colour bar; it says where it comes from."),
-        picture("uncertainty", "Uncertainty PNG", "One standard deviation a pixel.", no_uncertainty),
-        picture("fft", "FFT PNG", "Magnitude, axes in rad/nm (2π included)."),
-        picture("fit", "Fit PNG", "Map, reconstruction and residual."),
         Download("kernel_npy", "Kernel NPY", f"{stem}_kernel.npy", _BINARY, lambda: npy_bytes(estimate.kernel), texts.KERNEL_NPY),
         Download(
             "fft_npy",
@@ -114,6 +115,63 @@ def single_files(outcome: Outcome) -> list[Download]:
     ]
 
 
+def choose_format(key: str = "picture_format") -> str:
+    """Show the formats of pictures and return the chosen one; it holds for all pages."""
+    chosen = st.segmented_control(
+        "Pictures as",
+        list(FORMATS),
+        format_func=FORMATS.__getitem__,
+        default="png",
+        required=True,
+        key=key,
+        help=texts.PICTURE_FORMAT,
+        persist_state="session",
+    )
+    return str(chosen or "png")
+
+
+def picture_styles(outcome: Outcome, state: Mapping[Any, Any]) -> dict[str, PictureStyle]:
+    """Return how each picture of a result is drawn: with the colours and limits that were chosen on the page."""
+    from ui.charts.kernels import FFT_COLOURS, FULL_RANGE, display_limits
+
+    estimate, view = outcome.estimate, outcome.question.view
+    percentiles = tuple(state.get("kernel_limits") or FULL_RANGE)
+    colours, limits = display_limits(estimate.kernel, percentiles=percentiles)
+    styles = {
+        "kernel": PictureStyle(colours, limits=limits),
+        "fft": PictureStyle(FFT_COLOURS, (percentiles[0], 0.997 * percentiles[1]), logarithmic=bool(state.get("fft_log"))),
+        "map": PictureStyle(view.colours, limits=view.limits),
+        "fit": PictureStyle(view.colours, limits=view.limits),
+    }
+    if estimate.uncertainty is not None:
+        high = float(np.percentile(estimate.uncertainty, percentiles[1])) or 1.0
+        styles["uncertainty"] = PictureStyle("cividis", limits=(0.0, high))
+    return styles
+
+
+def picture_files(outcome: Outcome, file_format: str, styles: Mapping[str, PictureStyle]) -> list[Download]:
+    """Return the pictures of a result as files of a format."""
+    estimate, stem, title = outcome.estimate, file_stem(outcome), FORMATS[file_format]
+    told = {
+        "kernel": ("Kernel", "With axes, scale bar and colour bar; it says where it comes from."),
+        "uncertainty": ("Uncertainty", "One standard deviation a pixel."),
+        "fft": ("FFT", "Magnitude, axes in rad/nm (2π included)."),
+        "map": ("Map", "The map with its defects."),
+        "fit": ("Fit", "Map, reconstruction and residual."),
+    }
+
+    def picture(what: str) -> Download:
+        label, help_text = told[what]
+        missing = "" if what in styles else "This method gives no uncertainty."
+        style = replace(styles[what], file_format=file_format) if what in styles else PictureStyle()
+        name, mime = f"{stem}_{what}.{file_format}", MEDIA_TYPES[file_format]
+        return Download(
+            f"{what}_{file_format}", f"{label} {title}", name, mime, lambda: picture_bytes(estimate, what, style), help_text, missing
+        )
+
+    return [picture(what) for what in told]
+
+
 def file_stem(outcome: Outcome) -> str:
     """Return a safe file name without extension, from the map's name and the method."""
     base = re.sub(r"[^A-Za-z0-9._-]+", "_", outcome.question.name.rsplit(".", 1)[0]).strip("._") or "map"
@@ -124,6 +182,7 @@ def file_stem(outcome: Outcome) -> str:
 
 def _zip(outcome: Outcome, view: QSpaceView | None) -> bytes:
     """Return everything about the result, of all classes where there are several."""
+    formats = tuple(dict.fromkeys(("png", str(st.session_state.get("picture_format") or "png"))))
     if not outcome.kinds:
-        return estimate_zip(outcome.estimate, view)
-    return classes_zip({name: one.estimate for name, one in outcome.kinds.items()}, outcome.together, view)
+        return estimate_zip(outcome.estimate, view, formats)
+    return classes_zip({name: one.estimate for name, one in outcome.kinds.items()}, outcome.together, view, formats)

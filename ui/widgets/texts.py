@@ -96,6 +96,10 @@ UNCERTAINTY = (
 UNCERTAINTY_MANNERS = {"own": "1 σ", "kernel": "Kernel's colours", "share": "% of kernel"}
 KERNEL_LIMITS = "Percentiles of the values at the two ends of the colours, for kernel, uncertainty and FFT. Only the pictures change."
 SNIPPET = "Lines that give the same kernel to the last bit."
+PICTURE_FORMAT = (
+    "Of the pictures, with the colours and limits that are chosen on the page. SVG and PDF hold lines and text that a drawing program can "
+    "edit."
+)
 NPZ = "Kernel, uncertainty, FFT, observation, reconstruction, residual, positions and axes as named arrays."
 KERNEL_NPY = "float32, centre at index k // 2, units of the map."
 NEXUS = "Kernel with its errors, Fourier transform, map, defects and side-car, signals and axes named as NeXus names them."
@@ -154,7 +158,7 @@ STACK_READY = "Computes the kernel of every layer, from the same defects, with t
 STACK_LAYER = "Bias V of the layer, mV. Only layers that are computed are offered. The dotted line in E(q) is this layer."
 STACK_FIT = (
     "E(q) of a band with q = 2k. Parabola: E = E0 + ħ²k²/2m*, a surface state. Line: E = E(0) + ħvk, a Dirac-like state. "
-    "Layers without a ring take no part."
+    "Layers without a ring take no part. Offered only where the rings decide that there is a band."
 )
 
 NOISE_MODEL = (

@@ -1,1 +1,1 @@
-"""Pictures as PNG bytes."""
+"""Pictures as the bytes of PNG, SVG or PDF files."""

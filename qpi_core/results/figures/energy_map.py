@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.qspace.energy_map import EnergyMap
-from qpi_core.results.figures.pictures import UNMEASURED_COLOUR, PictureStyle, colour_scale, png_of
+from qpi_core.results.figures.pictures import UNMEASURED_COLOUR, PictureStyle, colour_scale, picture_of
 
 _SIZE_INCHES = (5.6, 4.4)
 _BRIGHT_RINGS = 2
 """Rings around q = 0 that set no colour limits: they hold the kernel's mean and outshine the rest."""
 
 
-def energy_map_png(
+def energy_map_figure(
     spectra: EnergyMap,
     pixel_size_known: bool = True,
     title: str = "E(q): ring average of |FFT|",
@@ -48,7 +48,7 @@ def energy_map_png(
     axes.set_title(title.replace("$", r"\$"))
     if style.colour_bar:
         figure.colorbar(picture, ax=axes, fraction=0.046, pad=0.03)
-    return png_of(figure, style, metadata)
+    return picture_of(figure, style, metadata)
 
 
 def cell_edges(centres: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Pictures as PNG bytes: maps in nm, spectra in rad/nm, with colour bar and scale bar.
+"""Pictures as the bytes of a PNG, SVG or PDF file: maps in nm, spectra in rad/nm, with colour bar and scale bar.
 
 Only matplotlib's object interface is used (a Figure and an Agg canvas): no global state, so several threads may draw at once.
 """
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -24,12 +25,18 @@ from qpi_core.qspace.spectra import q_axes
 
 SEQUENTIAL_MAPS = ("viridis", "magma", "cividis", "gray")
 DIVERGING_MAP = "RdBu_r"
-COLOUR_MAPS = ("auto", *SEQUENTIAL_MAPS, DIVERGING_MAP)
+DIVERGING_MAPS = (DIVERGING_MAP, "PuOr_r")
+COLOUR_MAPS = ("auto", *SEQUENTIAL_MAPS, *DIVERGING_MAPS)
+MEDIA_TYPES = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
+"""Format of a picture -> its media type."""
 SIGNED_FRACTION = 0.2
 """`auto` calls data signed when the weaker sign reaches this fraction of the stronger one."""
 UNMEASURED_COLOUR = "0.75"
 PANEL_HEIGHT_INCHES = 4.4
 PANEL_WIDTH_INCHES = (2.8, 9.0)
+_DECADES = 4
+# For all figures of the process and never changed: text stays text, so that it can be edited, and the same picture gives the same bytes.
+matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "qpi", "pdf.fonttype": 42})
 
 
 @dataclass(frozen=True)
@@ -39,16 +46,22 @@ class PictureStyle:
     Attributes:
         colour_map: one of COLOUR_MAPS; `auto` is diverging for signed data and viridis otherwise.
         percentiles: (low, high) of the finite values, between which the colours run, 0 to 100.
+        limits: values between which the colours run, or None where the percentiles say it.
+        logarithmic: draw a spectrum's log10, over four decades.
         scale_bar: draw one, where the axes are in nm.
         colour_bar: draw one.
-        dots_per_inch: resolution, 20 to 600.
+        dots_per_inch: resolution, 20 to 600; of the pixels within a picture too where the file holds lines and text.
+        file_format: one of MEDIA_TYPES.
     """
 
     colour_map: str = "auto"
     percentiles: tuple[float, float] = (0.5, 99.5)
+    limits: tuple[float, float] | None = None
+    logarithmic: bool = False
     scale_bar: bool = True
     colour_bar: bool = True
     dots_per_inch: int = 150
+    file_format: str = "png"
 
     def __post_init__(self) -> None:
         if self.colour_map not in COLOUR_MAPS:
@@ -58,6 +71,10 @@ class PictureStyle:
             raise InputError(f"percentiles must rise within 0 to 100, but they are {self.percentiles!r}.")
         if not 20 <= self.dots_per_inch <= 600:
             raise InputError(f"dots_per_inch must lie in 20 to 600, but it is {self.dots_per_inch!r}.")
+        if self.limits is not None and not self.limits[0] < self.limits[1]:
+            raise InputError(f"limits must be two rising values, but they are {self.limits!r}.")
+        if self.file_format not in MEDIA_TYPES:
+            raise InputError(f"file_format must be one of {', '.join(MEDIA_TYPES)}, but it is {self.file_format!r}.")
 
 
 DEFAULT_STYLE = PictureStyle()
@@ -86,7 +103,9 @@ def colour_scale(image: ArrayLike, style: PictureStyle = DEFAULT_STYLE) -> Colou
     if name == "auto":
         signed = low < 0 < high and min(-low, high) >= SIGNED_FRACTION * max(-low, high)
         name = DIVERGING_MAP if signed else "viridis"
-    if name == DIVERGING_MAP:
+    if style.limits is not None:
+        return ColourScale(name, *style.limits)
+    if name in DIVERGING_MAPS:
         low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
     if not high > low:
         margin = max(1.0, abs(low) * 1e-3) if finite.size else 1.0
@@ -94,7 +113,7 @@ def colour_scale(image: ArrayLike, style: PictureStyle = DEFAULT_STYLE) -> Colou
     return ColourScale(name, low, high)
 
 
-def kernel_png(
+def kernel_picture(
     kernel: ArrayLike,
     pixel_size_nm: float | tuple[float, float] | None = None,
     title: str = "Kernel",
@@ -107,10 +126,10 @@ def kernel_png(
     figure, (axes,) = _figure(1, image.shape, pixel_size_nm, style)
     origin = (image.shape[1] // 2, image.shape[0] // 2)
     _draw_real_space(figure, axes, image, pixel_size_nm, origin, title, unit, style)
-    return png_of(figure, style, metadata)
+    return picture_of(figure, style, metadata)
 
 
-def fft_png(
+def fft_picture(
     spectrum: ArrayLike,
     pixel_size_nm: float | tuple[float, float] | None = None,
     title: str = "|FFT| of the kernel",
@@ -120,6 +139,8 @@ def fft_png(
 ) -> bytes:
     """Draw a real spectrum (magnitude, real part ...) with q = 0 at index n // 2; axes in rad/nm, or rad/px without a pixel size."""
     image = _require_picture(spectrum)
+    if style.logarithmic:
+        image, unit = np.log10(np.maximum(image, float(np.nanmax(image)) * 10.0**-_DECADES or 1e-12)), "log₁₀"
     figure, (axes,) = _figure(1, image.shape, pixel_size_nm, style)
     q_y, q_x = q_axes((image.shape[0], image.shape[1]), 1.0 if pixel_size_nm is None else pixel_size_nm)
     half_y, half_x = (q_y[1] - q_y[0]) / 2, (q_x[1] - q_x[0]) / 2
@@ -128,10 +149,10 @@ def fft_png(
     _draw(figure, axes, image, extent, title, unit, style)
     axes.set_xlabel(f"$q_x$ ({q_unit}, 2π included)")
     axes.set_ylabel(f"$q_y$ ({q_unit}, 2π included)")
-    return png_of(figure, style, metadata)
+    return picture_of(figure, style, metadata)
 
 
-def map_png(
+def map_picture(
     observation: ArrayLike,
     pixel_size_nm: float | tuple[float, float] | None = None,
     positions: ArrayLike | None = None,
@@ -145,10 +166,10 @@ def map_png(
     figure, (axes,) = _figure(1, image.shape, pixel_size_nm, style)
     _draw_real_space(figure, axes, image, pixel_size_nm, (0, 0), title, unit, style)
     _mark(axes, positions, pixel_size_nm)
-    return png_of(figure, style, metadata)
+    return picture_of(figure, style, metadata)
 
 
-def fit_png(
+def fit_picture(
     observation: ArrayLike,
     reconstruction: ArrayLike,
     pixel_size_nm: float | tuple[float, float] | None = None,
@@ -176,7 +197,7 @@ def fit_png(
     for axes, (title, image, scale) in zip(panels, pictures, strict=True):
         _draw_real_space(figure, axes, image, pixel_size_nm, (0, 0), title, unit, style, scale)
     _mark(panels[0], positions, pixel_size_nm)
-    return png_of(figure, style, metadata)
+    return picture_of(figure, style, metadata)
 
 
 def scale_bar_length(width: float) -> float:
@@ -271,8 +292,20 @@ def _mark(axes: Axes, positions: ArrayLike | None, pixel_size_nm: float | tuple[
     axes.set_ylim(limits[1])
 
 
-def png_of(figure: Figure, style: PictureStyle, metadata: Mapping[str, str] | None) -> bytes:
-    """Return a figure as the content of a PNG file with text fields."""
+def picture_of(figure: Figure, style: PictureStyle, metadata: Mapping[str, str] | None) -> bytes:
+    """Return a figure as the content of a file of the style's format, with text fields, and without a date."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=style.dots_per_inch, metadata=dict(metadata or {}))
+    fields = _text_fields(dict(metadata or {}), style.file_format)
+    figure.savefig(buffer, format=style.file_format, dpi=style.dots_per_inch, metadata=fields)
     return buffer.getvalue()
+
+
+def _text_fields(metadata: dict[str, str], file_format: str) -> dict[str, Any]:
+    """Return text fields by the names that a format knows: PNG any, SVG and PDF a title and one text with all the rest."""
+    if file_format == "png":
+        return dict(metadata)
+    title = metadata.pop("Title", "")
+    rest = "; ".join(f"{name}: {value}" for name, value in metadata.items())
+    if file_format == "svg":
+        return {"Date": None, **({"Title": title} if title else {}), **({"Description": rest} if rest else {})}
+    return {"CreationDate": None, **({"Title": title} if title else {}), **({"Subject": rest} if rest else {})}

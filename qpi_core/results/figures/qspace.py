@@ -15,7 +15,7 @@ from qpi_core.base.units import unit_scale
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.qspace.surface_lattice import SurfaceLattice
 from qpi_core.qspace.view import Q_UNITS, QSpacePicture, QSpaceView, kernel_spectrum, qspace_pictures
-from qpi_core.results.figures.pictures import DIVERGING_MAP, UNMEASURED_COLOUR, PictureStyle, png_of
+from qpi_core.results.figures.pictures import DIVERGING_MAP, UNMEASURED_COLOUR, PictureStyle, picture_of
 
 COLOUR_MAPS = {"magnitude": "magma", "real": DIVERGING_MAP, "phase": "twilight"}
 MOST_PEAKS = 60
@@ -23,7 +23,7 @@ MOST_PEAKS = 60
 _PANEL_INCHES = (5.2, 4.4)
 
 
-def qspace_png(
+def qspace_picture(
     estimate: KernelEstimate,
     view: QSpaceView,
     style: PictureStyle = PictureStyle(),  # noqa: B008 - frozen
@@ -53,7 +53,7 @@ def qspace_png(
             _draw_lattice(axes, view.lattice, Q_UNITS[view.q_unit], (reach[1], reach[0]))
         if style.colour_bar:
             figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03, label=_bar_label(picture, view, written))
-    return png_of(figure, style, {**view_metadata(view), **(metadata or {})})
+    return picture_of(figure, style, {**view_metadata(view), **(metadata or {})})
 
 
 def view_metadata(view: QSpaceView) -> dict[str, str]:

@@ -44,11 +44,17 @@ class HarmonicProblem:
 
     def fit(self, positions: Array, weights: Array, start: HarmonicStart, changed: bool = False) -> HarmonicModel:
         """Return the whole solver's model for a list; a stretch that is known is found again for a list that was changed since."""
-        return fit_harmonics(*self._given(positions, weights), start=start, stretchable=start.stretch is None or changed)
+        stretchable = start.stretch is None or changed
+
+        def made() -> HarmonicModel:
+            return fit_harmonics(*self._given(positions, weights), start=start, stretchable=stretchable)
+
+        return start.remembered(("model", stretchable), made)
 
     def simple_fit(self, positions: Array, weights: Array, start: HarmonicStart | None = None) -> HarmonicModel:
         """Return the model of one shared profile, enough while positions are uncertain."""
-        return fit_harmonics(*self._given(positions, weights), extended=False, start=start or self.start(positions, weights))
+        begun = start or self.start(positions, weights)
+        return begun.remembered("simple model", lambda: fit_harmonics(*self._given(positions, weights), extended=False, start=begun))
 
     def _given(
         self, positions: Array, weights: Array

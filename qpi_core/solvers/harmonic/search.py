@@ -8,13 +8,14 @@ what the data do not determine from running away.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
 from qpi_core.base.optimiser import minimise
-from qpi_core.solvers.harmonic.equations.evidence import Evidence, RadialPrior, evaluate
+from qpi_core.solvers.harmonic.equations.evidence import Evidence, RadialPrior, average_information, evaluate
 from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations
 
 Array = NDArray[np.float64]
@@ -118,9 +119,8 @@ class Hyperparameters:
         scales[amplitudes], lower[amplitudes], upper[amplitudes] = 1.0, -12.0, 14.0
         return scales, lower, upper
 
-    def penalty(self) -> tuple[float, Array]:
-        """Return minus the log of the weak hyperprior and its gradient."""
-        value, gradient = 0.0, np.zeros_like(self.vector)
+    def _hyperprior(self) -> list[tuple[int, float, float]]:
+        """Return (entry, mean, width) of every normal term of the hyperprior."""
         w = self.waves
         terms = [(0, *_LOG_DECAY_PRIOR)] + [(2 + w + i, *_LOGIT_PRIOR) for i in range(w)]
         if not self.periodic:
@@ -129,7 +129,19 @@ class Hyperparameters:
             terms.append((2 + 2 * w, *_LOG_POWER_PRIOR))
         if self.mixing_kind == SHARED:
             terms += [(k, 0.0, _RATIO_PRIOR) for k in range(self.head + 1, self.vector.size)]
-        for index, mean, width in terms:
+        return terms
+
+    def stiffness(self) -> Array:
+        """Return the second derivative of the penalty by every entry."""
+        curvature = np.zeros_like(self.vector)
+        for index, _, width in self._hyperprior():
+            curvature[index] = width**-2
+        return curvature
+
+    def penalty(self) -> tuple[float, Array]:
+        """Return minus the log of the weak hyperprior and its gradient."""
+        value, gradient = 0.0, np.zeros_like(self.vector)
+        for index, mean, width in self._hyperprior():
             offset = (self.vector[index] - mean) / width
             value += 0.5 * offset**2
             gradient[index] = offset / width
@@ -165,10 +177,20 @@ def refine(equations: NormalEquations, nodes: Array, start: Hyperparameters, flo
         return cost, gradient
 
     scales, lower, upper = start.search_box(nodes[1] - nodes[0])
-    result = minimise(objective, start.vector, scales, lower, upper, rounds=rounds)
+    curvature = None if start.mixing_kind == SHARED else partial(_information, equations, nodes, start, floor)
+    result = minimise(objective, start.vector, scales, lower, upper, rounds=rounds, curvature=curvature)
     best = replace(start, vector=result.point)
     cost, _, evidence = cost_and_gradient(equations, nodes, best, floor)
     return Fit(best, evidence, cost, result.evaluations)
+
+
+def _information(equations: NormalEquations, nodes: Array, start: Hyperparameters, floor: float, vector: Array) -> Array:
+    """Return the approximate Hessian of cost_and_gradient for independent profiles: of many amplitudes it costs one evaluation."""
+    point = replace(start, vector=vector)
+    groups = np.array(point.order_of_function)
+    return np.asarray(
+        average_information(equations, nodes, point.radial, point.mixing().diagonal(), groups, floor) + np.diag(point.stiffness())
+    )
 
 
 def without_dephasing(equations: NormalEquations, nodes: Array, fit: Fit, floor: float) -> Fit:

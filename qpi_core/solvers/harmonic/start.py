@@ -5,7 +5,9 @@ It is already a good kernel wherever one rotation symmetry holds, and it is what
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from qpi_core.solvers.harmonic.orders.selection import Selection, select_orders
 from qpi_core.solvers.harmonic.posterior import Renderer
 
 Array = NDArray[np.float64]
+Found = TypeVar("Found")
 
 SYMMETRY_ORDERS = (0, 1, 2, 3, 4, 6)
 """Candidate orders: 0 isotropic, 1 no symmetry, and those that a crystal can have."""
@@ -51,6 +54,17 @@ class HarmonicStart:
     floor: float
     stretch: Array | None = None
     whitener: Whitener | None = None
+    _memory: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def remembered(self, key: Hashable, make: Callable[[], Found]) -> Found:
+        """Return what was made from this very start under a key before, made now where it was not.
+
+        A map is looked at in several lights (white noise, another list, a noise model), and each asks for the model of this start.
+        """
+        if key not in self._memory:
+            self._memory[key] = make()
+        found: Found = self._memory[key]
+        return found
 
     @property
     def frame(self) -> SolverFrame:

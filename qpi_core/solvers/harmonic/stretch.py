@@ -2,7 +2,8 @@
 
 In coordinates u = exp([[a, b], [b, -a]]) (p - r_j) such a kernel has one rotation symmetry again, and everything that the harmonic
 solver knows holds there: few angular orders, one profile, the marginal likelihood. The two numbers a and b are hyperparameters
-like the others. A coarse grid with the isotropic part alone finds where to start, Gauss-Newton steps on the map go on from there.
+like the others. A score test (one Gauss-Newton step from no stretch) says whether there is anything to find, and where it is small;
+else a coarse grid with the isotropic part alone finds where to start, and Gauss-Newton steps on the map go on from there.
 Only lattices and bands whose contours are ellipses become round in this way; warped contours keep their higher angular orders.
 """
 
@@ -35,6 +36,8 @@ _STARTS = 2
 _MARGIN = 25.0
 _STEPS, _LONGEST_STEP, _SHORTER, _SETTLED = 12, 0.05, 0.3, 3e-6
 _COHERENCE_PX = 4.0
+_SMALL_STEP = 0.08
+"""First step up to which no grid is needed: a wave keeps within a quarter of its period where the kernel is strong."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,6 @@ def find_stretch(
         begun: the first stage without a stretch, or with one that is to be improved.
         probability: of white noise below which what the first stage leaves is looked at.
     """
-    pixels = begun.samples.values.size
     problem = (values, positions, kernel_size, weights, pixel_size_nm, symmetry_orders)
     if begun.stretch is not None:
         plain = begun.samples.stretched(stretch_matrix(-begun.stretch))
@@ -117,7 +119,26 @@ def find_stretch(
         return start_harmonics(*problem, better) if np.hypot(*better) <= _MOST_STRETCH else None
     if not may_be_stretched(begun, doubtful_orders(begun, symmetry_orders, probability)):
         return None
-    promising = _promising(values, positions, weights, begun)
+    return begun.remembered("stretch", lambda: _searched(*problem, begun))
+
+
+def _searched(
+    values: NDArray[np.float32],
+    positions: Array,
+    kernel_size: int,
+    weights: Array,
+    pixel_size_nm: tuple[float, float] | None,
+    symmetry_orders: tuple[int, ...],
+    begun: HarmonicStart,
+) -> HarmonicStart | None:
+    """Return the first stage in the most probable stretched coordinates, begun without any; None where it does not pay."""
+    pixels = begun.samples.values.size
+    price = float(np.log(pixels))
+    problem = (values, positions, kernel_size, weights, pixel_size_nm, symmetry_orders)
+    first, promised = _gauss_newton(begun.samples, begun.design, begun.splines, begun.selection.best)
+    if promised < price:
+        return None
+    promising = [first] if np.hypot(*first) < _SMALL_STEP else _promising(values, positions, weights, begun)
     coarse = [start_harmonics(*problem, numbers, _GRID_PIXELS).selection.best for numbers in promising]
     lowest = min(fit.cost for fit in coarse)
     polished = [
@@ -129,7 +150,7 @@ def find_stretch(
     if not believed:
         return None
     numbers, fit = min(believed, key=lambda found: found[1].cost)
-    if log_evidence(fit, pixels) - float(np.log(pixels)) <= log_evidence(begun.selection.best, pixels):
+    if log_evidence(fit, pixels) - price <= log_evidence(begun.selection.best, pixels):
         return None
     return start_harmonics(*problem, numbers)
 
@@ -200,10 +221,7 @@ def _polished(samples: MapSamples, splines: RadialSplines, fit: Fit, numbers: Ar
 
     turned, design, fit = solved(numbers, fit)
     for _ in range(_STEPS):
-        slopes, residual = _stretch_slopes(turned, splines, fit), design.residual(fit.hyperparameters.orders, fit.evidence.profiles)
-        seen, _ = _taken_up(design, splines, fit, slopes)
-        whole = slopes.T @ slopes
-        step = np.linalg.solve(whole - seen.T @ seen + 1e-3 * np.trace(whole) * np.eye(2), slopes.T @ residual)
+        step, _ = _gauss_newton(turned, design, splines, fit)
         step *= min(1.0, _LONGEST_STEP / max(float(np.hypot(*step)), 1e-12))
         try:
             tried = solved(numbers + step, fit)
@@ -218,6 +236,15 @@ def _polished(samples: MapSamples, splines: RadialSplines, fit: Fit, numbers: Ar
         if np.hypot(*step) < _SETTLED:
             break
     return numbers, fit
+
+
+def _gauss_newton(samples: MapSamples, design: StoredDesign, splines: RadialSplines, fit: Fit) -> tuple[Array, float]:
+    """Return the step in a and b, (2,), that would explain most of what a fit leaves, and the log likelihood that it promises."""
+    slopes, residual = _stretch_slopes(samples, splines, fit), design.residual(fit.hyperparameters.orders, fit.evidence.profiles)
+    seen, _ = _taken_up(design, splines, fit, slopes)
+    whole, pull = slopes.T @ slopes, slopes.T @ residual
+    step = np.linalg.solve(whole - seen.T @ seen + 1e-3 * np.trace(whole) * np.eye(2), pull)
+    return step, 0.5 * float(step @ pull) / fit.evidence.variance
 
 
 def _taken_up(design: StoredDesign, splines: RadialSplines, fit: Fit, slopes: Array) -> tuple[Array, Array]:

@@ -16,7 +16,8 @@ from qpi_core.solvers.harmonic.search import Hyperparameters
 from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
 from qpi_core.solvers.layers.problem import StackProblem
 
-PILOTS = 5
+PILOTS, FEWER_PILOTS = 5, 3
+"""Layers for one class of defects, and for several, whose joint solve takes as many times longer."""
 _MOST_KINDS = 3
 
 

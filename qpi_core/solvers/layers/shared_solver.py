@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,7 +22,7 @@ from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines,
 from qpi_core.solvers.harmonic.frame import SolverFrame
 from qpi_core.solvers.harmonic.model import LEAST_GAIN
 from qpi_core.solvers.layers.layer_solver import NO_PATTERN, HarmonicLayer, LayerSolver
-from qpi_core.solvers.layers.pilots import ModelKind, Pilot, choose_pilots, kinds_of_model, solve_pilot
+from qpi_core.solvers.layers.pilots import FEWER_PILOTS, PILOTS, ModelKind, Pilot, choose_pilots, kinds_of_model, solve_pilot
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.layers.shared_correction import PilotResidual, SharedCorrection, plan_correction
 from qpi_core.solvers.refined import NO_LONGER_SYMMETRIC, SYMMETRY_LOST
@@ -30,6 +33,8 @@ Stop = Callable[[], bool]
 _STEP_PX, _LEAST_RADIUS_PX = 0.8, 72.0
 _VALUES_AT_ONCE = 2**26
 """Layers x pixels that go through the design matrix together: 256 MiB."""
+_AT_ONCE = min(2, os.cpu_count() or 1)
+"""Layers that are solved at the same time, each with one BLAS thread."""
 NOTHING_MEASURED = "Nothing of this layer was measured."
 CONSTANT = "This layer is constant: it holds no information about a kernel."
 
@@ -90,7 +95,8 @@ class SharedSolver:
                 return
 
     def _solve_pilots(self, stop: Stop) -> bool:
-        chosen = choose_pilots(sorted(index for group in self._groups.values() for index in group))
+        every = sorted(index for group in self._groups.values() for index in group)
+        chosen = choose_pilots(every, PILOTS if len(self.problem.classes) == 1 else FEWER_PILOTS)
         problem = self.problem
         for number, index in enumerate(chosen):
             if stop():
@@ -124,11 +130,25 @@ class SharedSolver:
             if not planned:
                 self.say("Judging whether circular harmonics suffice")
                 correction, planned = self._plan(solver, chunk), True
-            for index in chunk:
+            yield from self._finish_all([index for index in chunk if index in wanted], chunk, solver, correction, stop)
+
+    def _finish_all(
+        self, asked: list[int], chunk: list[int], solver: LayerSolver, correction: SharedCorrection | None, stop: Stop
+    ) -> Iterator[tuple[int, tuple[LayerKernel, ...]]]:
+        """Yield the layers in their order; a few are worked on at once, because no layer depends on another one."""
+        waiting: deque[tuple[int, Future[tuple[LayerKernel, ...]]]] = deque()
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for index in asked:
                 if stop():
-                    return
-                if index in wanted:
-                    yield index, self._finish(index, chunk.index(index), solver, correction)
+                    break
+                waiting.append((index, pool.submit(self._finish, index, chunk.index(index), solver, correction)))
+                if len(waiting) == _AT_ONCE:
+                    done, future = waiting.popleft()
+                    yield done, future.result()
+            while waiting and not stop():
+                done, future = waiting.popleft()
+                yield done, future.result()
+            pool.shutdown(cancel_futures=True)
 
     def _values(self, samples: MapSamples, layers: list[int]) -> NDArray[np.float32]:
         """Return the measured pixels of layers, (layers, pixels), in the order of the samples."""

@@ -27,7 +27,7 @@ from qpi_core.solvers.measured.large_map import find_noise_of_large_map
 from qpi_core.solvers.measured.map_parts import described_noise
 from qpi_core.solvers.measured.noise_search import LATTICE, NoisyStart, chances_of_white_noise, find_noise
 from qpi_core.solvers.positions.catalogue_check import Suspicion, is_taken_as_given, suspect_list
-from qpi_core.solvers.positions.catalogue_repair import DECISIVE
+from qpi_core.solvers.positions.catalogue_repair import DECISIVE, repair_list
 from qpi_core.solvers.positions.selection import ListedFit, fit_with_list
 
 Array = NDArray[np.float64]
@@ -148,13 +148,15 @@ def _with_a_right_list(problem: HarmonicProblem, given: ListedFit, found: Explai
         (problem.values, given.weights, removed < STRONG * found.noise.signal),
         (found.cleaned, own, removed > WEAK * found.noise.signal),
     ):
-        if not tried or best is None:
+        if not tried or best is not found:
             continue
-        repaired = fit_with_list(values, positions, problem.kernel_size, weights, problem.pixel_size_nm)[-1]
-        if repaired.repair is None:
+        white = replace(problem, values=values).simple_fit(positions, weights)
+        level = log_evidence(white.fit, white.equations.pixels)
+        repaired = repair_list(replace(problem, values=values), positions, weights, white, lambda level=level: level)  # type: ignore[misc]
+        if repaired is None:
             continue
-        start, price = problem.start(repaired.positions, repaired.weights), repaired.repair.price
-        again = find_noise(problem, repaired.positions, repaired.weights, start)
+        start, price = problem.start(repaired.positions, repaired.weights), repaired.price
+        again = find_noise(problem, repaired.positions, repaired.weights, start, known=noisy)
         if again is None:
             plain = log_evidence(start.selection.best, start.samples.values.size) - price
             if plain > evidence:
@@ -162,7 +164,7 @@ def _with_a_right_list(problem: HarmonicProblem, given: ListedFit, found: Explai
             continue
         other = _explained(problem, repaired.positions, again)
         if other.evidence - price > evidence:
-            best, evidence = replace(other, listed=replace(other.listed, repair=repaired.repair)), other.evidence - price
+            best, evidence = replace(other, listed=replace(other.listed, repair=repaired)), other.evidence - price
     return best
 
 

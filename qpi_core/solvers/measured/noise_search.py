@@ -21,7 +21,7 @@ from qpi_core.diagnostics.identifiability import may_be_modelled
 from qpi_core.noise.components import MixedModel, evaluate_components, score_group
 from qpi_core.noise.lattice_waves import LatticeWave, find_lattice_waves
 from qpi_core.noise.outliers import find_outliers
-from qpi_core.noise.selection import NoiseFit, SelectionOptions, fit_components, score_white_noise
+from qpi_core.noise.selection import TERMS, NoiseFit, SelectionOptions, fit_components, score_white_noise
 from qpi_core.noise.stationary import StationaryParameters
 from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, take_samples
@@ -99,6 +99,7 @@ def find_noise(
     begun: HarmonicStart,
     options: SelectionOptions | None = None,
     unequal: bool = True,
+    known: NoisyStart | None = None,
 ) -> NoisyStart | None:
     """Return the first stage under the noise model that the map asks for; None where white noise explains it.
 
@@ -108,6 +109,7 @@ def find_noise(
         begun: the first stage under white noise.
         options: numbers of the choice.
         unequal: the defects may have strengths and cores of their own.
+        known: the answer for another list of the same map, to begin with.
     """
     chosen = options or SelectionOptions()
     if begun.stretch is not None or not may_be_modelled(np.isfinite(problem.values)) or is_explained(begun.selection.best, begun.floor):
@@ -118,7 +120,7 @@ def find_noise(
     search = _Search(problem, positions, weights, begun, chosen, unequal)
     search.look_for_waves()
     asked = bool(search.waves) or min(search.chances().values()) < chosen.probability
-    found = search.run() if asked else None
+    found = search.run(known) if asked else None
     return search.white() if found is None and spiky else found
 
 
@@ -220,24 +222,36 @@ class _Search:
         evidence = log_evidence(fit, self.model.pixels)
         return NoisyStart(self.problem.values, self.begun, noise, Effects((), ()), (), evidence, evidence)
 
-    def run(self) -> NoisyStart | None:
+    def run(self, known: NoisyStart | None = None) -> NoisyStart | None:
         """Return the best first stage; None where white noise is as good."""
-        pixels = self.model.pixels
-        lattice = self._lattice()
-        kernels = [self.begun.selection.best, self._solved(GENEROUS, lattice, self._wide(lattice)).selection.best]
-        tried = [self._noise(kernel, GENEROUS, lattice, self._wide(lattice)) for kernel in kernels]
-        noise = max(tried, key=lambda fit: fit.worth(pixels))
-        best = self._start(noise, lattice)
-        for _ in range(_ROUNDS):
-            found = self._improved(best)
+        best = self._first() if known is None else self._like(known)
+        for number in range(_ROUNDS):
+            found = self._improved(best, known is not None and number == 0)
             if found.evidence < best.evidence + _SETTLED:
                 break
             best = found
         nothing = best.noise.parameters.white and not any(best.noise.strengths[1:])
         return best if not nothing and best.evidence > best.white else None
 
-    def _improved(self, best: NoisyStart) -> NoisyStart:
-        """Return the stage after one more round: the noise model for its kernel, then the kernel for that noise model."""
+    def _like(self, known: NoisyStart) -> NoisyStart:
+        """Return the stage with the background and the lattice that go with another list."""
+        self.waves = known.waves or self.waves
+        lattice = self._lattice()
+        strengths = tuple(known.strength(LATTICE) or self._wide(lattice)[0] for _ in lattice.names)
+        return self._start(replace(known.noise, strengths=(1.0, *strengths)), lattice)
+
+    def _first(self) -> NoisyStart:
+        """Return the stage under the better of two noise models: for the kernel of white noise, and for one that distrusts long waves."""
+        lattice = self._lattice()
+        kernels = [self.begun.selection.best, self._solved(GENEROUS, lattice, self._wide(lattice)).selection.best]
+        tried = [self._noise(kernel, GENEROUS, lattice, self._wide(lattice)) for kernel in kernels]
+        return self._start(max(tried, key=lambda fit: fit.worth(self.model.pixels)), lattice)
+
+    def _improved(self, best: NoisyStart, revived: bool) -> NoisyStart:
+        """Return the stage after one more round: the noise model for its kernel, then the kernel for that noise model.
+
+        With revived the terms that were not there are tried once more.
+        """
         fit = best.start.selection.best
         self._look_again(fit)
         strengths = {name: best.strength(name) for name in best.effects.names}
@@ -257,6 +271,9 @@ class _Search:
         effects = Effects(tuple(groups), tuple(groups.values()))
         started = tuple(strengths.get(name, 0.0) or self._first_strength(name, fit) for name in effects.names)
         parameters = best.noise.parameters if not best.noise.parameters.white else GENEROUS
+        if revived:
+            absent = [needed for needed in TERMS.values() if getattr(parameters, needed[0]) == 0]
+            parameters = replace(parameters, **{name: getattr(GENEROUS, name) for needed in absent for name in needed})
         noise = self._noise(fit, parameters, effects, started)
         if STRENGTHS in effects.names:
             self._reweigh(noise, effects)

@@ -9,7 +9,7 @@ Where what is left asks for a stretch of the kernel, all is done again in stretc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,8 +28,8 @@ from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_g
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
-from qpi_core.solvers.positions.jacobian import sensitivities, solve_again
-from qpi_core.solvers.positions.local_minima import ValleySearch
+from qpi_core.solvers.positions.jacobian import Sensitivities, sensitivities, solve_again
+from qpi_core.solvers.positions.local_minima import Misfit, ValleySearch
 from qpi_core.solvers.positions.variable_projection import converged, joint_system, position_covariance
 
 Array = NDArray[np.float64]
@@ -133,6 +133,57 @@ def _part_of(report: Callable[[float, str], None] | None, first: float, last: fl
 
 
 @dataclass(frozen=True)
+class DefectPrior:
+    """What is known of the defects beside the maps: independent Gaussians about what was given.
+
+    Attributes:
+        clicked: (n, 2) px.
+        given: (n,) amplitudes.
+        sigma: standard deviation of the clicks in each direction, px.
+        move: positions are free.
+        resize: amplitudes are free.
+    """
+
+    clicked: Array
+    given: Array
+    sigma: float
+    move: bool
+    resize: bool
+
+
+def gauss_newton_step(
+    systems: Sequence[Sensitivities], prior: DefectPrior, points: Array, weights: Array, shape: tuple[int, int]
+) -> tuple[Array, Array]:
+    """Return positions and amplitudes after one step towards the maximum of their posterior, at most half a pixel long.
+
+    Args:
+        systems: of the maps that show these defects, each at points and weights; their information adds up.
+        prior: of the defects.
+        points: (n, 2) px.
+        weights: (n,).
+        shape: (height, width).
+    """
+    count = len(points)
+    precision = np.concatenate([np.full(2 * count, 1 / prior.sigma**2), 1 / (_WEIGHT_SIGMA * np.abs(prior.given) + 1e-6) ** 2])
+    offset = np.concatenate([(points - prior.clicked).T.ravel(), weights - prior.given])
+    free = np.concatenate([np.full(2 * count, prior.move), np.full(count, prior.resize)])
+    information = sum((one.information / one.variance for one in systems), start=np.diag(precision))
+    pull = sum((one.pull / one.variance for one in systems), start=-precision * offset)
+    change = np.zeros(3 * count)
+    change[free] = np.linalg.solve(information[np.ix_(free, free)], pull[free])
+    step = change[: 2 * count].reshape(2, count).T
+    longest = np.abs(step).max(axis=1, keepdims=True)
+    step = step * np.minimum(1.0, _LONGEST_STEP_PX / np.maximum(longest, 1e-12))
+    height, width = shape
+    moved = np.clip(points + step, -0.5, [width - 0.5, height - 0.5])
+    resized = weights + change[2 * count :]
+    overlap = float(resized @ prior.given)
+    if prior.resize and overlap > 0:
+        resized = resized * (float(prior.given @ prior.given) / overlap)
+    return moved, resized
+
+
+@dataclass(frozen=True)
 class _Rounds:
     """The alternation, with what stays the same during it."""
 
@@ -191,27 +242,16 @@ class _Rounds:
         """Return positions and amplitudes after one Gauss-Newton step, or with search after moves to better valleys."""
         system = sensitivities(self.values, model, points, weights)
         if search and self.move:
-            found = ValleySearch(self.values, model, points, weights, self.clicked, self.sigma, system.variance).moved()
+            misfit = Misfit(self.values, model, points, weights, system.variance)
+            found = ValleySearch((misfit,), self.clicked, self.sigma).moved()
             if not np.array_equal(found, points):
                 return found, weights
-        count = len(points)
-        prior = np.concatenate([np.full(2 * count, 1 / self.sigma**2), 1 / (_WEIGHT_SIGMA * np.abs(self.given) + 1e-6) ** 2])
-        offset = np.concatenate([(points - self.clicked).T.ravel(), weights - self.given])
-        free = np.concatenate([np.full(2 * count, self.move), np.full(count, self.resize)])
-        information = system.information / system.variance + np.diag(prior)
-        pull = system.pull / system.variance - prior * offset
-        change = np.zeros(3 * count)
-        change[free] = np.linalg.solve(information[np.ix_(free, free)], pull[free])
-        step = change[: 2 * count].reshape(2, count).T
-        longest = np.abs(step).max(axis=1, keepdims=True)
-        step = step * np.minimum(1.0, _LONGEST_STEP_PX / np.maximum(longest, 1e-12))
-        height, width = self.values.shape
-        moved = np.clip(points + step, -0.5, [width - 0.5, height - 0.5])
-        resized = weights + change[2 * count :]
-        overlap = float(resized @ self.given)
-        if self.resize and overlap > 0:
-            resized = resized * (float(self.given @ self.given) / overlap)
-        return moved, resized
+        return gauss_newton_step([system], self.prior, points, weights, (self.values.shape[0], self.values.shape[1]))
+
+    @property
+    def prior(self) -> DefectPrior:
+        """What is known of the defects beside the map."""
+        return DefectPrior(self.clicked, self.given, self.sigma, self.move, self.resize)
 
     def judge(self, model: HarmonicModel, points: Array, weights: Array) -> tuple[Array, NDArray[np.bool_]]:
         """Return the positions' standard deviations, and which defects would have far less amplitude than given, were it free."""

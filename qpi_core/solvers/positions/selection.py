@@ -18,6 +18,7 @@ from qpi_core.solvers.measured.whiteness import start_leaves_white_noise
 from qpi_core.solvers.positions.catalogue_check import Suspicion, is_taken_as_given, suspect_list
 from qpi_core.solvers.positions.catalogue_repair import DECISIVE, repair_list
 from qpi_core.solvers.positions.repaired_positions import RepairedList
+from qpi_core.solvers.positions.shape_score import shape_evidence
 
 Array = NDArray[np.float64]
 
@@ -56,7 +57,8 @@ def fit_with_list(
 ) -> tuple[ListedFit, ...]:
     """Return the harmonic model for the list as given or, where the map contradicts it, for a repaired one; arguments as for fit_harmonics.
 
-    A list that is clearly wrong is repaired before anything costly is tried with it. One that may be wrong is left alone where more
+    A list that is clearly wrong is repaired before anything costly is tried with it, unless a kernel of another shape promises more
+    (shape_score) and, once solved for, clears it. One that may be wrong is left alone where more
     angular orders and independent profiles gain more than moved defects promise: a kernel of an unusual shape looks like it (measured,
     shape over moves: below 0.3 where clicks are off, 1.2 to 40 for strained, one-sided and band kernels). Else the evidence decides.
     Where neither list explains all, both come back, the repaired one last: a kernel of no symmetry at all may still decide
@@ -65,6 +67,12 @@ def fit_with_list(
     """
     problem = HarmonicProblem(values, kernel_size, pixel_size_nm)
     start = problem.start(positions, weights) if start is None else start
+    return start.remembered("list", lambda: _fitted(problem, positions, weights, start))
+
+
+def _fitted(problem: HarmonicProblem, positions: Array, weights: Array, start: HarmonicStart) -> tuple[ListedFit, ...]:
+    """Return the fits of fit_with_list; start is the first stage of the problem for the list as given."""
+    values = problem.values
     if is_taken_as_given(values, positions) or start_leaves_white_noise(start, values):
         return (ListedFit(positions, weights, start, problem.fit(positions, weights, start), None),)
     stretched, its_start = problem.stretched(positions, weights, start)
@@ -99,6 +107,9 @@ def _chosen(problem: HarmonicProblem, positions: Array, weights: Array, start: H
     def shaped() -> bool:
         return log_evidence(model().fit, pixels) - log_evidence(first.fit, pixels) > promised
 
+    # A kernel without symmetry looks like a wrong list, until it is solved for.
+    if suspicion is Suspicion.CLEAR and shape_evidence(start) > promised and shaped():
+        suspicion, _ = suspect_list(problem.values, model(), positions, weights)
     if suspicion is Suspicion.CLEAR or (suspicion is Suspicion.POSSIBLE and not shaped()):
         repaired = _repaired(problem, positions, weights, first, lambda: log_evidence(model().fit, pixels))
         if repaired is not None and suspicion is Suspicion.CLEAR and _explains_all(repaired.model):

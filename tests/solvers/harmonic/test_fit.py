@@ -170,6 +170,18 @@ def test_search_finds_the_minimum_of_a_badly_scaled_function():
     assert found.cost < -12
 
 
+def test_search_with_a_given_hessian_asks_for_no_differences():
+    matrix, asked = np.array([[3.0, 1.0], [1.0, 2.0]]), []
+
+    def objective(point):
+        asked.append(point)
+        return float(0.5 * (point - 4) @ matrix @ (point - 4)), matrix @ (point - 4)
+
+    found = minimise(objective, np.zeros(2), np.full(2, 9.0), np.full(2, -50.0), np.full(2, 50.0), curvature=lambda _: matrix)
+    np.testing.assert_allclose(found.point, 4.0)
+    assert len(asked) == found.evaluations == 2
+
+
 @pytest.mark.parametrize(("order", "size", "on_grid"), [(0, 33, True), (2, 40, False), (3, 41, True), (4, 32, False), (6, 48, True)])
 def test_kernel_symmetry_and_noise_on_eq_7(order, size, on_grid):
     def kernel(dx, dy):

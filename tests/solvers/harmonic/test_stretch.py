@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
+from qpi_core.solvers.harmonic import stretch as stretch_module
 from qpi_core.solvers.harmonic.answer import harmonic_solution
 from qpi_core.solvers.harmonic.equations.basis import take_samples
 from qpi_core.solvers.harmonic.fit import solve_harmonic
@@ -176,3 +177,18 @@ def test_weights_unmeasured_pixels_and_oblong_pixels():
     ratio, deviation = solution.parameters["stretch_ratio"]
     assert abs(ratio - np.exp(4 * np.hypot(*NUMBERS))) < 5 * deviation
     assert np.nanstd(observation - solution.superposition) < 0.13 * clean.std()
+
+
+def test_no_search_where_the_score_promises_less_than_a_stretch_costs(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a stretch was searched for")
+
+    monkeypatch.setattr(stretch_module, "_polished", refuse)
+    observation, positions, _ = scene(4, np.zeros(2), 0.1)
+    begun = start_harmonics(observation, positions, SIZE, np.ones(len(positions)))
+    monkeypatch.setattr(stretch_module, "may_be_stretched", lambda *_: True)
+    problem = (observation, positions, SIZE, np.ones(len(positions)), None, ORDERS)
+    assert stretch_module.find_stretch(*problem, begun) is None
+    stretched, places, _ = scene(4, NUMBERS, 0.1)
+    with pytest.raises(AssertionError, match="searched"):
+        stretch_module.find_stretch(stretched, places, *problem[2:], start_harmonics(stretched, places, SIZE, np.ones(len(places))))

@@ -15,7 +15,7 @@ from qpi_core.solvers.harmonic.model import fit_harmonics
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import start_harmonics
 from qpi_core.solvers.positions.jacobian import sensitivities
-from qpi_core.solvers.positions.local_minima import ValleySearch
+from qpi_core.solvers.positions.local_minima import Misfit, ValleySearch
 from qpi_core.solvers.positions.refinement import _Rounds, refine
 
 ORDERS = (0, 4)
@@ -110,7 +110,7 @@ def test_defects_in_the_wrong_valley_and_close_pairs_are_found():
     model = fit_harmonics(values, positions, 24, np.ones(12), None, (0, 4), extended=False)
     wrong = positions.copy()
     wrong[[0, 1, 7]] += [[-0.8, 0.8], [0.9, -0.6], [1.6, -1.4]]
-    found = ValleySearch(values, model, wrong, np.ones(12), wrong, 0.85, sigma**2).moved()
+    found = ValleySearch((Misfit(values, model, wrong, np.ones(12), sigma**2),), wrong, 0.85).moved()
     others = np.delete(np.arange(12), [0, 1, 7])
     np.testing.assert_array_equal(found[others], wrong[others])
     assert np.abs(found[7] - positions[7]).max() < 0.5

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import block_diag, cho_solve, cholesky
+from scipy.linalg import cho_solve, cholesky
 
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, angular_count, design_tiles
 from qpi_core.solvers.harmonic.equations.evidence import low_rank_factor
@@ -147,8 +147,9 @@ class MapEquations:
         place = np.concatenate(kept)
         gram, means, projections = self.gram[np.ix_(place, place)], self.column_means[place], self.projections[:, place]
         if any(span is not None for span in spans):
-            turn = block_diag(*(_in_span(columns.size, span) for columns, span in zip(kept, spans, strict=True)))
-            gram, means, projections = turn.T @ gram @ turn, means @ turn, projections @ turn
+            sizes = [columns.size for columns in kept]
+            gram = _in_spans(_in_spans(gram, sizes, spans).T, sizes, spans)
+            means, projections = _in_spans(means, sizes, spans), _in_spans(projections, sizes, spans)
         return replace(self, bases=tuple(bases), gram=gram, column_means=means, projections=projections)
 
     def _equations(self, index: int, layer: int, gram: Array, projection: Array, total: float) -> NormalEquations:
@@ -160,9 +161,14 @@ class MapEquations:
         return NormalEquations(basis.orders, blocks, projection.reshape(size, -1), means, value, total, self.pixels, basis.subspace)
 
 
-def _in_span(columns: int, span: Array | None) -> Array:
-    """Return (columns, ...): values of profiles at their nodes from coordinates in a span, for every angular function."""
-    return np.asarray(np.eye(columns) if span is None else np.kron(np.eye(columns // len(span)), span), dtype=np.float64)
+def _in_spans(values: Array, sizes: Sequence[int], spans: Sequence[Array | None]) -> Array:
+    """Return (..., W') with the last axis, (..., W), of classes with so many columns each turned into coordinates in their spans."""
+    parts = np.split(values, np.cumsum(sizes)[:-1], axis=-1)
+    turned = [
+        part if span is None else (part.reshape(*part.shape[:-1], -1, len(span)) @ span).reshape(*part.shape[:-1], -1)
+        for part, span in zip(parts, spans, strict=True)
+    ]
+    return np.concatenate(turned, axis=-1)
 
 
 def accumulate(bases: Sequence[ClassBasis], values: NDArray[np.floating] | None = None) -> MapEquations:

@@ -63,6 +63,16 @@ class RadialPrior:
         by_power = -2 * half_power * np.dot(exponent * np.log(np.maximum(scaled, 1e-300)), at_radius)
         return np.concatenate([[by_decay], self._by_lag(nodes)[1:] @ by_lag, [by_power]])
 
+    def slopes(self, nodes: Array) -> Array:
+        """Return the derivatives of covariance(), (k, nodes, nodes), by log a, log L, each q_i, each logit and log p."""
+        envelope, covariance = self._envelope(nodes), self.covariance(nodes)
+        half_power, scaled = 0.5 * np.exp(self.log_power), np.exp(self.log_decay) * nodes**2
+        exponent = scaled**half_power
+        growth = exponent * np.log(np.maximum(scaled, 1e-300))
+        by_decay, by_power = (-half_power * (at[:, None] + at) * covariance for at in (exponent, growth))
+        stationary = self._by_lag(nodes)[1:, _lags(nodes.size)] * envelope[:, None] * envelope
+        return np.concatenate([by_decay[None], stationary, by_power[None]])
+
     @property
     def oscillating_share(self) -> float:
         """Share of the prior's variance that oscillates: the sum of all weights but w_0."""
@@ -162,6 +172,44 @@ def evaluate(equations: NormalEquations, nodes: Array, radial: RadialPrior, mixi
     seen_profiles = mixing @ (coefficients.reshape(mixing.shape[1], -1) @ factor.T)
     profiles = seen_profiles if equations.subspace is None else seen_profiles @ equations.subspace.T
     return Evidence(float(cost), misfit / freedom, profiles, 2 * by_covariance @ mixing, by_radial)
+
+
+def average_information(
+    equations: NormalEquations, nodes: Array, radial: RadialPrior, amplitudes: Array, groups: NDArray[np.intp], floor: float
+) -> Array:
+    """Return an approximation of the Hessian of the cost by the radial parameters and the logarithms of the amplitudes.
+
+    Independent profiles only. With P = (I + B K B^T)^-1 and H_i the derivative of B K B^T it is the mean of what the map shows and what
+    the model expects,
+
+        (f / 2 Q) y^T P H_i P H_j P y - (f / 2 Q^2) (y^T P H_i P y) (y^T P H_j P y),
+
+    which takes products with vectors only (Gilmour, Thompson, Cullis, Biometrics 51, 1440 (1995)). It is positive semidefinite.
+
+    Args:
+        equations, nodes, radial, floor: as for evaluate.
+        amplitudes: (a,) square root of the diagonal of C.
+        groups: (a,) which amplitude, 0 ..., each angular function has.
+    """
+    factor = equations.reduced(low_rank_factor(radial.covariance(nodes)).T).T
+    reached, lower = _system(equations, factor, np.diag(amplitudes))
+    right = (amplitudes[:, None] * (equations.projection @ factor)).ravel()
+    half = solve_triangular(lower, right, lower=True, check_finite=False)
+    freedom = equations.pixels - 1
+    misfit = max(equations.total - float(half @ half), 0.0) + freedom * floor
+    unexplained = equations.projection - reached @ solve_triangular(lower, half, lower=True, trans="T", check_finite=False)
+    slopes = radial.slopes(nodes)
+    if equations.subspace is not None:
+        slopes = equations.subspace.T @ slopes @ equations.subspace
+    power = amplitudes[:, None] ** 2
+    by_radial = power * (unexplained @ slopes)
+    by_amplitude = 2 * power * (unexplained @ factor @ factor.T)
+    directions = np.concatenate([by_radial, by_amplitude * (groups == np.arange(groups.max() + 1)[:, None])[..., None]])
+    flat = directions.reshape(len(directions), -1)
+    seen = flat @ equations.gram.transpose(0, 2, 1, 3).reshape(flat.shape[1], -1)
+    taken = solve_triangular(lower, reached.reshape(flat.shape[1], -1).T @ flat.T, lower=True, check_finite=False)
+    first = flat @ unexplained.ravel()
+    return np.asarray(0.5 * freedom / misfit * (seen @ flat.T - taken.T @ taken - np.outer(first, first) / misfit))
 
 
 def posterior_factor(equations: NormalEquations, nodes: Array, radial: RadialPrior, mixing: Array) -> Array:

@@ -1,0 +1,161 @@
+"""One extraction of an energy stack: its defects moved, its layers solved, and what came of them put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.base.provenance import array_sha256, json_ready, versions
+from qpi_core.base.validation import is_constant
+from qpi_core.diagnostics.identifiability import warn_about_input
+from qpi_core.estimates.estimate import KernelEstimate
+from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
+from qpi_core.extraction.methods import Method
+from qpi_core.extraction.stack_input import ListedDefects
+from qpi_core.solvers.layers.problem import StackProblem
+from qpi_core.solvers.layers.refinement import RefinedList, refine_over_layers
+from qpi_core.solvers.layers.shared_solver import NOTHING_MEASURED, SharedSolver, Stop
+from qpi_core.solvers.positions.score_test import POSITION_SIGMA_PX
+
+if TYPE_CHECKING:
+    from qpi_core.extraction.extractor import Extractor
+
+SHARED_METHODS = ("refined", "harmonic")
+Progress = Callable[[int, int, str], None]
+Layers = Iterator[tuple[int, tuple[LayerKernel, ...]]]
+
+
+@dataclass
+class StackRun:
+    """One extraction: what it solves, and how far it is."""
+
+    extractor: Extractor
+    method: Method
+    problem: StackProblem
+    listed: ListedDefects
+    wanted: list[int]
+    progress: Progress | None
+    stop: Stop
+    solver: SharedSolver | None = None
+    refined: RefinedList | None = None
+    finished: dict[int, tuple[LayerKernel, ...]] | None = None
+
+    def say(self, message: str) -> None:
+        """Tell how many layers are done, and what is going on."""
+        if self.progress is not None:
+            self.progress(len(self.finished or ()), len(self.wanted), message)
+
+    def refine(self, positions: bool, weights: bool) -> None:
+        """Let some layers together move and weight the defects; without a layer that holds anything they stay."""
+        values = ((k, self.problem.layer(k)) for k in range(len(self.problem.stack)))
+        layers = [k for k, layer in values if np.isfinite(layer).any() and not is_constant(layer)]
+        if not layers:
+            return
+        self.refined = refine_over_layers(self.problem, layers, (POSITION_SIGMA_PX, positions, weights), self.say, self.stop)
+        self.problem = replace(self.problem, classes=self.refined.classes)
+        self.listed = self.listed.moved(self.refined.classes)
+
+    def refinement_notes(self) -> tuple[str, ...]:
+        """Return a sentence on how the defects moved."""
+        if self.refined is None:
+            return ()
+        moved, layers = self.refined.moved_px, len(self.refined.layers)
+        return (f"{layers} layers together moved the defects by {np.median(moved):.2f} px in the median and at most {moved.max():.2f} px.",)
+
+    def solve(self, finished: dict[int, tuple[LayerKernel, ...]]) -> Layers:
+        """Yield (index, kernels of all classes) of the layers; finished is where the caller keeps them."""
+        self.finished = finished
+        if self.method.name in SHARED_METHODS:
+            self.solver = SharedSolver(self.problem, self.method.name == "refined", self.say)
+            yield from self.solver.solve(self.wanted, self.stop)
+        else:
+            yield from self._one_by_one()
+
+    def _one_by_one(self) -> Layers:
+        problem, listed = self.problem, self.listed
+        for index in self.wanted:
+            if self.stop():
+                return
+            values = problem.layer(index)
+            if not np.isfinite(values).any():
+                yield index, (LayerKernel.empty(problem.kernel_size, NOTHING_MEASURED),) * len(listed.names)
+                continue
+            arguments = (values, listed.positions)
+            options: dict[str, Any] = {"method": self.method.name, "kernel_size": problem.kernel_size, "weights": listed.weights}
+            # Without classes the labels are one empty name.
+            if listed.names == ("",):
+                estimates = [self.extractor.extract(*arguments, pixel_size_nm=problem.pixel_size_nm, **options)]
+            else:
+                several = self.extractor.extract_classes(*arguments, listed.labels, pixel_size_nm=problem.pixel_size_nm, **options)
+                estimates = [several[name] for name in listed.names]
+            yield index, tuple(_layer_of(estimate) for estimate in estimates)
+
+    def pilots(self, place: int) -> list[dict[str, object]]:
+        """Return what the layers that were solved in full chose for a class."""
+        chosen = [] if self.solver is None else self.solver.pilots[place]
+        return [{"layer": pilot.layer, "angular_orders": list(pilot.hyperparameters.orders)} for pilot in chosen]
+
+
+def _layer_of(estimate: KernelEstimate) -> LayerKernel:
+    blank = np.full_like(estimate.kernel, np.nan)
+    deviation = blank if estimate.uncertainty is None else estimate.uncertainty
+    order, warnings = estimate.symmetry_order, estimate.warnings
+    return LayerKernel(estimate.kernel, deviation, estimate.background, estimate.noise_sigma, order, warnings)
+
+
+def input_notes(array: NDArray[np.floating], listed: ListedDefects, kernel_size: int) -> list[str]:
+    for layer in array:
+        if np.isfinite(layer).any():
+            return [*warn_about_input(np.asarray(layer, dtype=np.float32), listed.positions, kernel_size)]
+    return ["Nothing of this stack was measured."]
+
+
+def assemble(
+    run: StackRun,
+    place: int,
+    energies: NDArray[np.float64],
+    finished: dict[int, LayerKernel],
+    notes: tuple[str, ...],
+    window: dict[str, object],
+) -> StackEstimate:
+    problem, one, name = run.problem, run.problem.classes[place], run.listed.names[place]
+    count = len(problem.stack)
+    blank = LayerKernel.empty(problem.kernel_size)
+    every = [finished.get(index, blank) for index in range(count)]
+    provenance: dict[str, object] = {
+        "versions": versions(),
+        "method": run.method.name,
+        "input": {"stack_sha256": array_sha256(problem.stack), "shape": problem.stack.shape},
+        "options": {"kernel_size": problem.kernel_size, "pixel_size_nm": problem.pixel_size_nm},
+        "pilots": run.pilots(place),
+        **window,
+    }
+    if run.refined is not None:
+        members = run.listed.members(name)
+        starts = np.cumsum([0, *(len(one.positions) for one in problem.classes)])
+        own = slice(int(starts[place]), int(starts[place + 1]))
+        record = {"moved_px": run.refined.moved_px[own], "deviation_px": run.refined.deviation_px[own], "layers": run.refined.layers}
+        provenance["refinement"] = {"defects": members, **record}
+    if name:
+        everyone = {"positions_px": run.listed.positions, "weights": run.listed.weights, "classes": run.listed.labels}
+        provenance["classes"] = {"class": name, **everyone}
+    return StackEstimate(
+        kernels=np.stack([one.kernel for one in every]),
+        uncertainties=np.stack([one.uncertainty for one in every]),
+        noise_sigma=np.array([one.noise_sigma for one in every]),
+        background=np.array([one.background for one in every]),
+        bias_mv=energies,
+        done=np.array([index in finished for index in range(count)]),
+        symmetry_order=tuple(one.symmetry_order for one in every),
+        warnings=tuple(one.warnings for one in every),
+        positions=one.positions,
+        weights=one.weights,
+        pixel_size_nm=problem.pixel_size_nm,
+        method=run.method.name,
+        notes=notes,
+        provenance=json_ready(provenance),
+    )
