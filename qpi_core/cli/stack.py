@@ -9,8 +9,6 @@ from qpi_core.extraction.methods import DEFAULT_METHOD
 from qpi_core.extraction.window_proposal import kernel_size_argument
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from qpi_core.estimates.class_stack import StackResult
     from qpi_core.extraction.stack_findings import StackFindings
     from qpi_core.workflows.stack_run import StackOptions
@@ -68,15 +66,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "the maps show it)",
     )
     parser.add_argument(
-        "--pictures", nargs="+", choices=("png", "svg", "pdf"), default=["png"], metavar="FORMAT", help="formats of E(q), as in `extract`"
-    )
-    parser.add_argument(
         "--gap-sign",
         type=float,
         nargs=2,
         metavar=("Q_MIN", "Q_MAX"),
         help="also judge whether a superconducting gap changes sign between the states that this ring of q-space connects, rad/nm (2 pi "
         "included); energies relative to the Fermi level",
+    )
+    parser.add_argument(
+        "--pictures", nargs="+", choices=("png", "svg", "pdf"), default=["png"], metavar="FORMAT", help="formats of E(q), as in `extract`"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=run)
@@ -121,7 +119,6 @@ def _options(args: argparse.Namespace) -> StackOptions:
     from qpi_core.workflows.one_map import ExtractionOptions
     from qpi_core.workflows.stack_run import StackOptions
 
-    ring = None if args.gap_sign is None else (args.gap_sign[0], args.gap_sign[1])
     bias = None if args.bias_mv is None else tuple(args.bias_mv)
     steps = load_preparation(args.prepare) if args.prepare is not None else Preparation()
     preparation = ExtractionOptions(level=args.level, prepare=steps).preparation()
@@ -134,19 +131,19 @@ def _options(args: argparse.Namespace) -> StackOptions:
         refine_positions=args.refine_positions,
         refine_weights=args.refine_weights,
         band_model=args.band,
-        gap_ring=ring,
+        gap_ring=None if args.gap_sign is None else (args.gap_sign[0], args.gap_sign[1]),
         more_scans=tuple(args.map[1:]),
         scan_bias_mv=bias,
         pictures=tuple(args.pictures),
     )
 
 
-def _describe(result: StackResult, findings: Mapping[str, StackFindings]) -> list[str]:
+def _describe(result: StackResult, findings: StackFindings) -> list[str]:
     """Return plain sentences on what was found and what to beware of."""
     from qpi_core.estimates.class_stack import stacks_of
 
-    first = next(iter(stacks_of(result).values()))
-    sentences = [*(f"Warning: {note}" for note in result.notes), f"{int(first.usable.sum())} of {len(first.kernels)} layers have a kernel."]
-    for name, found in findings.items():
-        sentences += [f"Class {name}: {said}" if name else said for said in found.sentences()]
-    return sentences
+    stacks = stacks_of(result)
+    first = next(iter(stacks.values()))
+    usable = int(first.usable.sum())
+    sentences = [*(f"Warning: {note}" for note in result.notes), f"{usable} of {len(first.kernels)} layers have a kernel."]
+    return [*sentences, *findings.sentences()]

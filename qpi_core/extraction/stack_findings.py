@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -59,19 +60,21 @@ class StackFindings:
     """What was asked of a stack and found.
 
     Attributes:
-        band: rings over energy with a parabola and a line.
+        bands: class -> rings over energy with a parabola and a line; the name is empty where there are no classes.
         band_model: fitted to the maps, or None where none was asked for.
-        gap_sign: of a ring of q-space, or None where none was asked for.
+        gap_signs: class -> the sign of a gap over a ring of q-space; empty where it was not asked for.
     """
 
-    band: Band
+    bands: Mapping[str, Band]
     band_model: BandModel | None = None
-    gap_sign: GapSign | None = None
+    gap_signs: Mapping[str, GapSign] = field(default_factory=dict)
 
     def sentences(self) -> list[str]:
         """Return all of it in words."""
-        own = [] if self.band_model is None else list(self.band_model.sentences)
-        return [*band_sentences(self.band), *own, *([] if self.gap_sign is None else self.gap_sign.sentences())]
+        found = [(name, said) for name, band in self.bands.items() for said in band_sentences(band)]
+        found += [("", said) for said in (() if self.band_model is None else self.band_model.sentences)]
+        found += [(name, said) for name, gap in self.gap_signs.items() for said in gap.sentences()]
+        return [f"Class {name}: {said}" if name else said for name, said in found]
 
 
 def find_gap_sign(estimate: StackEstimate, ring: Ring) -> GapSign:

@@ -37,31 +37,34 @@ STACK_FILES = (
 
 
 def stack_files(
-    result: StackResult, findings: Mapping[str, StackFindings], settings: Mapping[str, Any], formats: Sequence[str] = ("png",)
+    result: StackResult,
+    findings: StackFindings,
+    settings: Mapping[str, Any],
+    formats: Sequence[str] = ("png",),
 ) -> dict[str, bytes]:
     """Return all files of a stack, name -> content, those of a class below its folder; the side-car over all comes last.
 
     Args:
         result: the solved stack.
-        findings: class -> its dispersion, and what else was asked of it; the name is empty where there are no classes.
+        findings: dispersions, and what else was asked of the stack.
         settings: strict-JSON values: where the stack came from and what was asked.
         formats: of the pictures, out of MEDIA_TYPES.
     """
     if isinstance(result, StackEstimate):
-        return _kernel_files(result, findings[NO_CLASS], settings, formats)
+        return _kernel_files(result, findings, NO_CLASS, settings, formats)
     folders = class_folders(result.names)
     files = {
         f"{folders[name]}/{file}": content
         for name, estimate in result.estimates.items()
-        for file, content in _kernel_files(estimate, findings[name], settings, formats).items()
+        for file, content in _kernel_files(estimate, findings, name, settings, formats).items()
     }
     return files | {STACK_SIDECAR: _class_sidecar(result, folders, settings)}
 
 
 def _kernel_files(
-    estimate: StackEstimate, findings: StackFindings, settings: Mapping[str, Any], formats: Sequence[str]
+    estimate: StackEstimate, findings: StackFindings, name: str, settings: Mapping[str, Any], formats: Sequence[str]
 ) -> dict[str, bytes]:
-    band = findings.band
+    band, gap = findings.bands[name], findings.gap_signs.get(name)
     files = {"kernels.npy": npy_bytes(estimate.kernels)}
     if np.isfinite(estimate.uncertainties).any():
         files["uncertainty.npy"] = npy_bytes(estimate.uncertainties)
@@ -71,9 +74,9 @@ def _kernel_files(
         picture = energy_map_picture(estimate, file_format)
         if picture is not None:
             files[f"energy-map.{file_format}"] = picture
-    if findings.gap_sign is not None:
-        files["gap-sign.csv"] = findings.gap_sign.table()
-    files[STACK_SIDECAR] = stack_sidecar(estimate, findings, settings)
+    if gap is not None:
+        files["gap-sign.csv"] = gap.table()
+    files[STACK_SIDECAR] = _sidecar(estimate, findings, name, settings)
     return files
 
 
@@ -124,9 +127,9 @@ def energy_map_picture(estimate: StackEstimate, file_format: str = "png") -> byt
         return None
 
 
-def stack_sidecar(estimate: StackEstimate, findings: StackFindings, settings: Mapping[str, Any]) -> bytes:
-    """Return everything about a stack but its images, as strict JSON."""
-    band = findings.band
+def _sidecar(estimate: StackEstimate, findings: StackFindings, name: str, settings: Mapping[str, Any]) -> bytes:
+    """Return everything about a stack, or about a class of one, but its images, as strict JSON."""
+    band, gap, model = findings.bands[name], findings.gap_signs.get(name), findings.band_model
     fits = {name: asdict(fit) for name, fit in (("parabola", band.parabola), ("line", band.line)) if fit is not None and band.claimed}
     # Which layers chose the symmetries is told by a run that solves them, not by one that only goes on from their files.
     provenance = {name: value for name, value in estimate.provenance.items() if name != "pilots"}
@@ -144,8 +147,8 @@ def stack_sidecar(estimate: StackEstimate, findings: StackFindings, settings: Ma
         "warnings": estimate.warnings,
         "notes": estimate.notes,
         "dispersion": {**_evidence(band), **({**fits, "about_the_deviations": SYSTEMATIC_PART} if fits else {"problem": band.problem})},
-        **({} if findings.band_model is None else {"band_model": findings.band_model.record()}),
-        **({} if findings.gap_sign is None else {"gap_sign": findings.gap_sign.record()}),
+        **({} if model is None else {"band_model": model.record()}),
+        **({} if gap is None else {"gap_sign": gap.record()}),
         "positions_px": estimate.positions,
         "weights": estimate.weights,
         "provenance": provenance,

@@ -14,7 +14,6 @@ from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import bytes_sha256, json_ready
 from qpi_core.base.version import __version__
 from qpi_core.estimates.class_stack import NO_CLASS, StackResult, stacks_of, with_layers, with_source
-from qpi_core.extraction.band import find_band
 from qpi_core.extraction.band_model import BAND_MODELS, fit_band_model
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.methods import find_method
@@ -153,7 +152,7 @@ def require_band_input(model: str, stack: PreparedStack, labels: tuple[str, ...]
 
 def solve_into(
     out: str | Path, inputs: StackInputs, extractor: Extractor, progress: Callable[[int, int, str], None] | None = None
-) -> tuple[StackResult, dict[str, StackFindings]] | None:
+) -> tuple[StackResult, StackFindings] | None:
     """Solve the layers that a folder does not hold yet, each written as it comes, then write the results.
 
     Args:
@@ -163,8 +162,7 @@ def solve_into(
         progress: called with (layers done, layers of the stack, what is going on).
 
     Returns:
-        What was found with the dispersion of each class (its name is empty where there are none), or None where the folder holds these
-        results already.
+        The kernels and what was found in them, or None where the folder holds these results already.
 
     Raises:
         InputError: as extract_stack, or a folder that cannot be written or holds something else.
@@ -176,6 +174,7 @@ def solve_into(
     names = (NO_CLASS,) if inputs.labels is None else tuple(dict.fromkeys(inputs.labels))
     there = folder.read(inputs.kernel_size, names)
     missing = [index for index in range(total) if index not in there]
+    moved = inputs.settings["refine_positions"] or inputs.settings["refine_weights"]
     result = extract_stack(
         extractor,
         inputs.stack.values,
@@ -185,11 +184,11 @@ def solve_into(
         pixel_size_nm=inputs.stack.pixel_size_nm,
         kernel_size=inputs.kernel_size,
         method=inputs.settings["method"],
-        layers=missing or None,
+        layers=missing or ([0] if moved else None),
         refine_positions=inputs.settings["refine_positions"],
         refine_weights=inputs.settings["refine_weights"],
-        # With every layer there, only the notes and hashes of the stack are asked for.
-        cancelled=lambda: not missing,
+        # With every layer there, only the notes and hashes of the stack are asked for, and where the defects have moved.
+        cancelled=lambda: not missing and not moved,
         on_layer=folder.add,
         progress=None if progress is None else lambda done, _, message: progress(len(there) + done, total, message),
     )
@@ -199,9 +198,8 @@ def solve_into(
         name, energies = inputs.settings["band_model"], inputs.stack.bias_mv
         model = fit_band_model(inputs.stack.values, result.positions, energies, inputs.stack.pixel_size_nm, model=name)
     ring = inputs.settings.get("gap_ring_rad_per_nm")
-    findings = {
-        name: StackFindings(find_band(estimate), model, None if ring is None else find_gap_sign(estimate, Ring(*ring)))
-        for name, estimate in stacks_of(result).items()
-    }
+    bands = {name: find_band(estimate) for name, estimate in stacks_of(result).items()}
+    gaps = {} if ring is None else {name: find_gap_sign(estimate, Ring(*ring)) for name, estimate in stacks_of(result).items()}
+    findings = StackFindings(bands, model, gaps)
     folder.finish(stack_files(result, findings, inputs.settings, inputs.pictures))
     return result, findings

@@ -12,8 +12,8 @@ from qpi_core.__main__ import main
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.qspace.gap_sign import SAME_SIGN, SIGN_CHANGING, UNDECIDED, interband_signal, judge_gap_sign
 from qpi_core.qspace.phase_resolved import AntisymmetrisedSignal, phase_resolved_signal, signal_of_stack
-from qpi_core.qspace.regions import Ring
-from qpi_core.synthesis.bands.superconductor import Pocket, Superconductor
+from qpi_core.qspace.regions import Disc, Ring
+from qpi_core.synthesis.bands.superconductor import Pocket, Superconductor, two_pockets
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 
 PITCH, SIZE = 0.35, 48
@@ -55,6 +55,19 @@ def test_the_right_verdict_in_nearly_all_of_forty():
             clean = clean_kernels(crystal(sign, potential))
             right += sum(judged(clean, 0.5, seed).verdict == expected for seed in range(5))
     assert right >= 38
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("changing", "expected"), [(True, SIGN_CHANGING), (False, SAME_SIGN)])
+def test_pockets_joined_by_discs_of_q_space_are_judged_too(changing, expected):
+    offsets = (np.arange(80) - 40) * 0.25
+    made = two_pockets(changing)
+    clean = np.stack([made.kernel(energy, offsets[None, :], offsets[:, None]) for energy in ENERGIES])
+    sigma = 0.5 * clean.std(axis=(1, 2), keepdims=True) * np.ones_like(clean)
+    for seed in range(3):
+        noisy = clean + sigma * np.random.default_rng(seed).standard_normal(clean.shape)
+        signal = phase_resolved_signal(noisy, ENERGIES, 0.25, Disc(6.5, 0.0, 3.0, copies=4), uncertainties=sigma)
+        assert judge_gap_sign(signal).verdict == expected
 
 
 def test_gaps_come_out_near_the_true_ones():

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -105,10 +105,8 @@ class Superconductor:
         InputError: a value outside its range.
     """
 
-    pockets: tuple[Pocket, ...] = field(
-        default_factory=lambda: two_pockets(sign_changing=True).pockets  # the usual pair
-    )
-    potential_mev_nm2: float = 20.0
+    pockets: tuple[Pocket, ...]
+    potential_mev_nm2: float = 5.0
     broadening_mev: float = 0.4
     mean_free_path_nm: float = 6.0
     tip_nm: float = 0.2
@@ -167,7 +165,7 @@ class Superconductor:
         return lambda dx, dy: self.kernel(energy_mev, dx, dy)
 
 
-def two_pockets(sign_changing: bool, gaps_mev: tuple[float, float] = (3.0, 5.0), potential_mev_nm2: float = 20.0) -> Superconductor:
+def two_pockets(sign_changing: bool, gaps_mev: tuple[float, float] = (3.0, 5.0), potential_mev_nm2: float = 5.0) -> Superconductor:
     """Return a hole pocket at the zone centre and electron pockets at (+-Q, 0) and (0, +-Q), with gaps of opposite or equal signs."""
     sign = -1.0 if sign_changing else 1.0
     pockets = (Pocket(1.5, -4.0, gaps_mev[0]), Pocket(1.2, 4.0, sign * gaps_mev[1], (6.5, 0.0)))
