@@ -159,6 +159,7 @@ STACK_METHOD = (
     "Every other method solves layer by layer."
 )
 STACK_READY = "Computes the kernel of every layer, from the same defects, with the preparation of the Extract page."
+STACK_CLASS = "The kernels of all classes are solved together at every energy; choose whose are shown."
 STACK_LAYER = "Bias V of the layer, mV. Only layers that are computed are offered. The dotted line in E(q) is this layer."
 STACK_FIT = (
     "E(q) of a band with q = 2k. Parabola: E = E0 + ħ²k²/2m*, a surface state. Line: E = E(0) + ħvk, a Dirac-like state. "
