@@ -14,6 +14,7 @@ from ui.jobs.blind import TIME_LIMIT_S
 from ui.jobs.defect_search import start_search
 from ui.jobs.extraction import Outcome
 from ui.state.workspace import Workspace
+from ui.widgets import texts
 from ui.widgets.progress_steps import plain
 
 TITLES = {Trust.TRUST: "Trust", Trust.DOUBT: "Doubt", Trust.DO_NOT_USE: "Do not use"}
@@ -37,7 +38,7 @@ def show_verdict(space: Workspace, outcome: Outcome, stale: bool) -> None:
         box(f"**{TITLES[verdict.trust]}.** {plain(verdict.reason)}", icon=icon)
         if verdict.remedy is not None and not stale:
             label, act = _button(space, outcome, verdict)
-            if st.button(label, key="mend", type="primary", icon=":material/build:", on_click=act):
+            if st.button(label, key="mend", type="primary", icon=":material/build:", on_click=act, help=texts.MEND):
                 st.rerun()  # the whole page: the remedy acts on what stands above the result
         if verdict.others:
             with st.expander(f"{len(verdict.others)} further {'remark' if len(verdict.others) == 1 else 'remarks'}"):

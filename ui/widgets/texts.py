@@ -69,6 +69,7 @@ ALTERNATIVES = (
 MEASURE = "Under the map: the magnitude of its Fourier transform, and the distance and the profile between two marks."
 RULER = "Number of the mark, as in the table: the line of the ruler and of the profile begins and ends here."
 RULER_WIDTH = "Across the line: 1 is the line itself; more pixels make the profile less noisy."
+MEND = "The one step that mends the reason above. Marks that it changes come back by Undo above the map."
 EXTRACT_READY = "Computes the kernel, its FFT, the reconstruction and the residual."
 ZOOM = (
     "Drag moves a picture; Ctrl and wheel zoom it, and the wheel alone after a press into it; double-click resets. "
