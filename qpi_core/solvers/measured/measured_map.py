@@ -19,10 +19,12 @@ from qpi_core.noise.model import MapNoise
 from qpi_core.noise.selection import SelectionOptions, score_white_noise
 from qpi_core.runtime.progress import no_progress
 from qpi_core.solvers.harmonic.answer import superposition
+from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.harmonic.start import HarmonicStart
+from qpi_core.solvers.measured.kernel_or_noise import kernel_is_decisive
 from qpi_core.solvers.measured.large_map import find_noise_of_large_map
 from qpi_core.solvers.measured.map_parts import described_noise
 from qpi_core.solvers.measured.noise_search import chances_of_white_noise, find_noise
@@ -36,6 +38,8 @@ Array = NDArray[np.float64]
 _NO_FAULT_OF_KERNEL_OR_LIST = {"background 16": 1e-25, "rows": 1e-100, LATTICE: 0.5}
 """Terms of the score test that errors of kernel and list hardly feed, and the probabilities below which they are none (measured, 22 maps
 of 11 kinds: 1e-20 or more and 1e-60 or more where clicks are off or kernels one-sided; below 1e-80 with a background, 1e-270 with rows)."""
+_CLEAN = 1e-3
+"""Share of the map's variance below which what a kernel leaves is the kernel's own affair: no background of a measured map is that weak."""
 STRONG, WEAK = 0.5, 0.05
 """Standard deviation of a background, in units of the signal's, from which on a list can only be repaired without it, and below which it
 does no harm."""
@@ -123,13 +127,24 @@ def explained_by_white_noise(
         return None
     fits = fit_with_list(problem.values, positions, problem.kernel_size, weights, problem.pixel_size_nm, begun)
     model = fits[-1].model
-    left = np.asarray(problem.values - superposition(model, (problem.values.shape[0], problem.values.shape[1])), dtype=np.float64)
     mixed = MixedModel(problem.values.astype(np.float64), (), model.aspect, model.floor)
     variance = model.fit.evidence.variance
-    after = score_white_noise(mixed, left - float(np.nanmean(left)), variance, SelectionOptions())
-    # Independent profiles of many orders follow almost anything around the defects: there the evidence has to decide (explain_map).
-    simple = model.excess == 1.0 and model.fit.hyperparameters.mixing_kind == SHARED
-    return fits if simple and min(after.values()) > limit else None
+    after = score_white_noise(mixed, _left(problem.values, model), variance, SelectionOptions())
+    white = model.excess == 1.0 and min(after.values()) > limit
+    if white and model.fit.hyperparameters.mixing_kind == SHARED:
+        return fits
+    # Independent profiles of many orders follow almost anything around the defects: where they gain no more than a noise model could,
+    # the evidence has to decide (explain_map).
+    first = problem.simple_fit(positions, weights, begun)
+    gain = fits[-1].worth() - log_evidence(first.fit, first.equations.pixels)
+    settled = white or variance < _CLEAN * float(np.nanvar(problem.values))
+    return fits if settled and kernel_is_decisive(gain, _left(problem.values, first)) else None
+
+
+def _left(values: NDArray[np.float32], model: HarmonicModel) -> Array:
+    """Return what a model leaves of a map, (height, width), with mean 0."""
+    left = np.asarray(values - superposition(model, (values.shape[0], values.shape[1])), dtype=np.float64)
+    return left - float(np.nanmean(left))
 
 
 def _with_a_right_list(problem: HarmonicProblem, given: ListedFit, found: ExplainedMap, noisy: NoisyStart) -> ExplainedMap | None:

@@ -21,6 +21,9 @@ from scipy.spatial import cKDTree
 Array = NDArray[np.float64]
 
 DEGREE = 5
+_TILE_PIXELS, _TILE_SIDES = 32, (16, 48)
+"""Least number of pixels of a tile, so that its sums take longer than its overhead, and the sides in px between which this is tried: the
+larger a tile, the more pairs of a pixel and a defect out of reach are looked at."""
 _PADDING = 7
 """Nodes beyond the splines at both ends: the interpolation filter decays by 0.43 a node, so 0.003 of the edge error remains."""
 
@@ -172,7 +175,7 @@ def take_samples(
     weights: Array,
     aspect: tuple[float, float] = (1.0, 1.0),
     most: int | None = None,
-    tile: int = 16,
+    tile: int | None = None,
     stretch: Array | None = None,
 ) -> MapSamples:
     """Return the measured pixels of a map, tile by tile.
@@ -183,13 +186,15 @@ def take_samples(
         weights: (n,) their amplitudes.
         aspect: (dy, dx) of a pixel in the unit of length wanted; samples and defects come out in it.
         most: at most so many pixels, a fixed choice, half of it close to defects; None is all.
-        tile: side in px of the tiles that pixels are sorted into.
+        tile: side in px of the tiles that pixels are sorted into; None follows from how densely they lie.
         stretch: symmetric (2, 2) that all (x, y) are multiplied by in the end; None is nothing.
     """
     y, x = np.nonzero(np.isfinite(observation))
     if most is not None and y.size > most:
         chosen = _spread_choice(x, y, positions, most)
         y, x = y[chosen], x[chosen]
+    if tile is None:
+        tile = int(np.clip(np.sqrt(_TILE_PIXELS * observation.size / max(y.size, 1)), *_TILE_SIDES))
     label = (y // tile) * (observation.shape[1] // tile + 1) + x // tile
     by_tile = np.argsort(label, kind="stable")
     y, x, label = y[by_tile], x[by_tile], label[by_tile]

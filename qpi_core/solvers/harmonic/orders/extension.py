@@ -41,6 +41,11 @@ _MOST_ORDERS = 9
 _RELEVANT_POWER = 12.0
 """Sum of squares in the map, in units of the noise variance, below which an order is left out again."""
 _SYMMETRY_BREAKING = 0.25
+_UNSEEN, _STRENGTH_ROOM = 1e-3, 2.0
+"""Variance that the prior gives a direction of the profiles in the map, in units of the noise, below which a search does without it; and
+by how much the amplitudes may grow during the search."""
+_HOPELESS = 100.0
+"""Log evidence that one profile for all may be behind after one round of its search; further rounds gain less."""
 _RENEWED_UNKNOWNS = 600
 """Unknowns above which a subspace is renewed once only: each renewal is another search."""
 
@@ -76,7 +81,7 @@ def _fit_in_subspace(
     design: StoredDesign, nodes: Array, start: Hyperparameters, truncation: float, floor: float
 ) -> tuple[NormalEquations, Fit]:
     """Return the fit from start, the subspace of the profiles renewed where the search left what it had room for."""
-    equations = design.equations_in(start.orders, profile_subspace(_looser(start.radial), nodes, truncation))
+    equations = _equations_from(design, nodes, start, truncation)
     free = refine(equations, nodes, start, floor, _SEARCH_ROUNDS)
     for renewal in range(_SUBSPACE_RENEWALS):
         tighter = _truncation(design, free)
@@ -84,9 +89,15 @@ def _fit_in_subspace(
         if settled or (renewal and equations.projection.size > _RENEWED_UNKNOWNS):
             break
         start, truncation = free.hyperparameters, tighter
-        equations = design.equations_in(start.orders, profile_subspace(_looser(start.radial), nodes, truncation))
+        equations = _equations_from(design, nodes, start, truncation)
         free = refine(equations, nodes, start, floor, _SEARCH_ROUNDS)
     return equations, free
+
+
+def _equations_from(design: StoredDesign, nodes: Array, start: Hyperparameters, truncation: float) -> NormalEquations:
+    """Return the equations that a search from start takes: in the directions of the profiles that the map can tell from nothing."""
+    radial, strength = _looser(start.radial), _STRENGTH_ROOM * float(np.abs(start.mixing()).max())
+    return design.equations_in(start.orders, seen_subspace(design, radial, nodes, strength, truncation))
 
 
 def _tidied(design: StoredDesign, nodes: Array, equations: NormalEquations, free: Fit, floor: float) -> tuple[NormalEquations, Fit]:
@@ -95,10 +106,16 @@ def _tidied(design: StoredDesign, nodes: Array, equations: NormalEquations, free
     if kept != free.hyperparameters.orders:
         equations = equations.restricted(kept)
         free = refine(equations, nodes, _without(free.hyperparameters, kept), floor, _SEARCH_ROUNDS)
-    if _unlike_one_profile(free):
-        return equations, free
-    shared = refine(equations, nodes, _shared_start(free), floor)
-    return equations, max((free, shared), key=lambda candidate: log_evidence(candidate, equations.pixels))
+    best = free
+    if not _unlike_one_profile(free):
+        shared, pixels = refine(equations, nodes, _shared_start(free), floor, rounds=1), equations.pixels
+        if log_evidence(shared, pixels) > log_evidence(free, pixels) - _HOPELESS:
+            shared = refine(equations, nodes, shared.hyperparameters, floor)
+        best = max((free, shared), key=lambda candidate: log_evidence(candidate, pixels))
+    # What the map does not see is needed for error bars, not for the search.
+    point = best.hyperparameters
+    whole = design.equations_in(point.orders, profile_subspace(_looser(point.radial), nodes, _truncation(design, best)))
+    return whole, refine(whole, nodes, point, floor, _SEARCH_ROUNDS)
 
 
 def _unlike_one_profile(fit: Fit) -> bool:
@@ -125,7 +142,8 @@ def _outgrown(radial: RadialPrior, start: RadialPrior) -> bool:
 def held_out_errors(design: StoredDesign, nodes: Array, fit: Fit, floor: float) -> Array:
     """Return the sum of squared errors in each quarter of the map, predicted from the other three with fixed hyperparameters."""
     point = fit.hyperparameters
-    equations = design.equations_in(point.orders, profile_subspace(point.radial, nodes))
+    subspace = seen_subspace(design, point.radial, nodes, float(np.abs(point.mixing()).max()))
+    equations = design.equations_in(point.orders, subspace)
     errors = []
     for rest, rows, values in design.split(equations):
         profiles = evaluate(rest, nodes, point.radial, point.mixing(), floor).profiles
@@ -170,10 +188,32 @@ def profile_subspace(radial: RadialPrior, nodes: Array, truncation: float = _MOS
 
     Directions with less than the share `truncation` of the largest prior variance are left out.
     """
+    return _main_directions(radial, nodes, truncation)[1]
+
+
+def _main_directions(radial: RadialPrior, nodes: Array, truncation: float) -> tuple[Array, Array]:
+    """Return the prior variances, (k,), and the directions, (nodes, k), of profile_subspace."""
     coherence = min(radial.log_coherence - _ROOM, _LONGEST_LOG_COHERENCE)
     looser = replace(radial, log_decay=radial.log_decay - _ROOM, log_coherence=coherence)
     values, vectors = np.linalg.eigh(looser.covariance(nodes))
-    return np.ascontiguousarray(vectors[:, values > truncation * values[-1]])
+    kept = values > truncation * values[-1]
+    return values[kept], np.ascontiguousarray(vectors[:, kept])
+
+
+def seen_subspace(
+    design: StoredDesign, radial: RadialPrior, nodes: Array, strength: float, truncation: float = _MOST_TRUNCATION
+) -> Array:
+    """Return the part of profile_subspace, (nodes, k), in which a map tells a profile of this strength (in units of the noise) from none.
+
+    The isotropic order speaks for all: the Gram matrices of the others are about half of its own.
+    """
+    values, vectors = _main_directions(radial, nodes, truncation)
+    scaled = vectors * np.sqrt(values)
+    information, turned = np.linalg.eigh(strength**2 * design.gram_in(0, scaled))
+    kept = information > _UNSEEN
+    if not kept.any():
+        return vectors
+    return np.ascontiguousarray(np.linalg.qr(scaled @ turned[:, kept])[0])
 
 
 def symmetry_scores(equations: NormalEquations, nodes: Array, fit: Fit, candidates: tuple[int, ...], floor: float) -> dict[int, float]:

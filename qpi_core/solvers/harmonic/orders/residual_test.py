@@ -24,6 +24,8 @@ DOUBTFUL, CERTAIN = 3e-3, 1e-4
 """Probability under white noise below which the simple model is in doubt, and structure in a residual is beyond doubt; some ten
 orders are looked at."""
 _LONGEST_LOG_COHERENCE = float(np.log(4.0))
+_RANK = 1e-5
+"""Variance, in units of the largest one, below which a direction of the profiles is not looked at."""
 _WIDE_REACH = 1 / 6
 """Radius where the wide envelope, an exponential, has fallen to 1 / e, in units of the largest radius."""
 
@@ -38,7 +40,7 @@ def unexplained_orders(
     point = fit.hyperparameters
     design.add_orders(checked)
     residual = design.residual(point.orders, fit.evidence.profiles) / np.sqrt(fit.evidence.variance)
-    factors = [low_rank_factor(radial.covariance(nodes)) for radial in _envelopes(point.radial, nodes)]
+    factors = [low_rank_factor(radial.covariance(nodes), _RANK) for radial in _envelopes(point.radial, nodes)]
     excess = {}
     for order in checked:
         projection = design.projections((order,), residual[:, None])[..., 0]

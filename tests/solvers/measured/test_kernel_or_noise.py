@@ -1,0 +1,52 @@
+"""What stationary noise could gain, and that a kernel which gains more is believed without a search for noise."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from qpi_core.solvers.harmonic.problem import HarmonicProblem
+from qpi_core.solvers.measured.kernel_or_noise import kernel_is_decisive, stationary_gain
+from qpi_core.solvers.measured.measured_map import explained_by_white_noise
+from qpi_core.synthesis.simulated_maps.scenes import superpose
+
+SHAPE = (48, 56)
+
+
+def noise(seed):
+    return np.random.default_rng(seed).standard_normal(SHAPE)
+
+
+def test_gain_is_that_of_the_true_spectrum():
+    width = 1.2
+    frequencies = np.meshgrid(np.fft.fftfreq(SHAPE[0]), np.fft.fftfreq(SHAPE[1]), indexing="ij")
+    transfer = np.exp(-2 * (np.pi * width) ** 2 * (frequencies[0] ** 2 + frequencies[1] ** 2))
+    spectrum = transfer**2 + 0.05
+    expected = 0.5 * np.sum(np.log(spectrum.mean() / spectrum))
+    coloured = gaussian_filter(noise(1), width, mode="wrap") + np.sqrt(0.05) * noise(2)
+    assert stationary_gain(coloured) == pytest.approx(expected, rel=0.1)
+    assert abs(stationary_gain(7 * noise(3))) < 0.02 * expected
+
+
+def test_a_kernel_has_to_gain_more_than_noise_could():
+    coloured = gaussian_filter(noise(1), 2.0, mode="wrap") + 0.1 * noise(2)
+    limit = stationary_gain(coloured)
+    assert kernel_is_decisive(2 * limit, coloured) and not kernel_is_decisive(limit, coloured)
+
+
+def test_a_kernel_of_many_orders_explains_its_map_and_a_background_is_left_to_the_noise_model():
+    def kernel(dx, dy):
+        radius, turn = np.hypot(dx, dy), np.arctan2(dy, dx)
+        shape = 0.5 + 0.5 * np.cos(4 * turn + 0.3) + 0.8 * np.cos(8 * turn) * (radius > 4)
+        return shape * np.cos(0.7 * radius + 0.5) * np.exp(-0.012 * radius**2)
+
+    positions = np.random.default_rng(4).uniform(2, 46, (14, 2))
+    clean = superpose(kernel, positions, SHAPE, 1.0)
+    white = 0.2 * clean.std() * noise(5)
+    background = gaussian_filter(noise(6), 8.0)
+    answers = []
+    for added in (0.0, 0.5 * clean.std() / background.std() * background):
+        problem = HarmonicProblem((clean + white + added).astype(np.float32), 32, None)
+        answers.append(explained_by_white_noise(problem, positions, np.ones(14), problem.start(positions, np.ones(14))))
+    assert answers[0] is not None and answers[0][-1].repair is None
+    assert answers[0][-1].model.fit.hyperparameters.mixing_kind == "independent"
+    assert answers[1] is None
