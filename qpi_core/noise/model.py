@@ -92,7 +92,7 @@ class MapNoise:
         if STEP in self.parts and self.step is not None:
             (x, y), angle = self.step.middle(self.outliers.shape), np.degrees(self.step.angle) % 180
             found.append(
-                f"A step runs through the map, through x = {x:.0f} px, y = {y:.0f} px and at right angles to the direction of {angle:.0f} "
+                f"A step runs through the map at x = {x:.0f} px, y = {y:.0f} px, at right angles to the direction of {angle:.0f} "
                 f"degrees (from x towards y); it was taken as part of the background, with what stands along it; {self._share(STEP)}."
             )
         if self.short is not None:

@@ -70,7 +70,8 @@ def described_noise(problem: HarmonicProblem, noisy: NoisyStart, model: Harmonic
         pixel_size_nm=pitch,
         short=short[0] if short else None,
         opposite=opposite,
-        strange=unlisted_patterns(found.scaled_residual),
+        # Unequal strengths look like it where they are not modelled.
+        strange=np.empty((0, 2)) if tiled else unlisted_patterns(found.scaled_residual),
         step=noisy.step,
     )
 

@@ -64,7 +64,7 @@ def find_noise(
         positions, weights: its defects.
         begun: the first stage under white noise.
         options: numbers of the choice.
-        unequal: the defects may have strengths and cores of their own.
+        unequal: the defects may have strengths and cores of their own, and a step may run through the map.
         known: the answer for another list of the same map, to begin with.
     """
     chosen = options or SelectionOptions()
@@ -97,7 +97,7 @@ class _Search:
         self, problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, options: SelectionOptions, unequal: bool
     ) -> None:
         self.problem, self.begun, self.options = problem, begun, options
-        self.unequal = unequal and may_be_unequal(len(positions))
+        self.whole, self.unequal = unequal, unequal and may_be_unequal(len(positions))
         values = problem.values
         self.measured = np.isfinite(values)
         self.given = weights
@@ -137,7 +137,7 @@ class _Search:
     def run(self, known: NoisyStart | None = None) -> NoisyStart | None:
         """Return the best first stage; None where white noise is as good."""
         best = self._settled(self._first() if known is None else self._like(known), known is not None)
-        if self.unequal and self.step is None and best.start.whitener is not None:
+        if self.whole and self.step is None and best.start.whitener is not None:
             left = self._image(self.raw.residual(*_kernel_of(best))[:, None])[..., 0]
             self.step = find_step(best.start.whitener, left, self.measured)
             if self.step is not None:
