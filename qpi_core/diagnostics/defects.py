@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from qpi_core.diagnostics.identifiability import NEGLIGIBLE_RESIDUAL
 from qpi_core.estimates.caution import Caution, CautionKind
@@ -40,7 +40,7 @@ def warn_about_defects(
     z = left_at_defects(residual, positions, noise_sigma)
     least = max(SIGMAS, NEGLIGIBLE_RESIDUAL * float(np.nanstd(observation, dtype=np.float64)) / noise_sigma) if noise_sigma > 0 else SIGMAS
     count, beyond = int(np.isfinite(z).sum()), int((np.abs(z) > least).sum())
-    if not beyond or binom.sf(beyond - 1, count, _SHARE_OF_NOISE) >= _SURE:
+    if not beyond or bdtrc(beyond - 1, count, _SHARE_OF_NOISE) >= _SURE:
         return []
     return [
         Caution(

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
-from scipy.stats import gamma
+from scipy.special import gammaincc
 
 from qpi_core.noise.stationary import StationaryCovariance, StationaryParameters
 
@@ -182,4 +182,4 @@ def chance_of(squares: float, mean: float, variance: float) -> float:
     """
     if mean <= 0 or variance <= 0:
         return 1.0
-    return float(gamma.sf(squares, mean**2 / variance, scale=variance / mean))
+    return float(gammaincc(mean**2 / variance, squares * mean / variance))

@@ -14,6 +14,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import bytes_sha256, json_ready
 from qpi_core.base.version import __version__
 from qpi_core.estimates.class_stack import NO_CLASS, StackResult, stacks_of, with_layers, with_source
+from qpi_core.extraction.band import find_band
 from qpi_core.extraction.band_model import BAND_MODELS, fit_band_model
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.methods import find_method

@@ -201,3 +201,14 @@ def test_readme_files_exist():
 def test_ci_calls_the_readme_command():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "python3 run.py test" in script and "QPI_REQUIRE_BROWSER=1" in script
+
+
+def test_the_harmonic_method_imports_no_torch():
+    """torch takes longer to import than the solve of a small map."""
+    program = (
+        "import numpy as np\nimport qpi_core\nr = np.random.default_rng(0)\n"
+        "y, x = np.mgrid[:32, :32]\np = r.uniform(3, 28, (6, 2))\n"
+        "m = sum(np.cos(np.hypot(x - a, y - b)) * np.exp(-np.hypot(x - a, y - b) / 4) for a, b in p) + 0.1 * r.standard_normal((32, 32))\n"
+        "qpi_core.load_extractor(device='cpu').extract(m, p, method='harmonic', kernel_size=16, noise_model='white')"
+    )
+    assert not {"torch", "diffusers", "skimage", "matplotlib"} & loaded_by(program)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from qpi_core.noise.outliers import find_outliers
 from qpi_core.solvers.harmonic.equations.basis import take_samples
@@ -54,7 +54,7 @@ def away_from_defects(found: NDArray[np.bool_], positions: Array) -> NDArray[np.
     every = np.stack([grid.ravel() for grid in np.meshgrid(np.arange(width), np.arange(height))], axis=1)
     share = float(np.isfinite(cKDTree(positions).query(every, distance_upper_bound=_CORE_PX)[0]).mean())
     at_defects = np.isfinite(near)
-    if rows.size and binom.sf(int(at_defects.sum()) - 1, rows.size, share) < _ACCIDENT:
+    if rows.size and bdtrc(int(at_defects.sum()) - 1, rows.size, share) < _ACCIDENT:
         found = found.copy()
         found[rows[at_defects], columns[at_defects]] = False
     return found

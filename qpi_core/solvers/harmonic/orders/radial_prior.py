@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
-from scipy.signal import find_peaks
 
 from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
@@ -117,7 +116,8 @@ def _spectral_peaks(nodes: Array, fit: Fit) -> list[float]:
     grid = np.linspace(0.05, 0.9 * np.pi / (nodes[1] - nodes[0]), 240)
     power = np.sum(np.abs(weighted @ np.exp(-1j * np.outer(radii, grid))) ** 2, axis=0)
     known = fit.hyperparameters.radial.wavenumbers
-    peaks = [int(k) for k in find_peaks(power)[0] if np.abs(known - grid[k]).min() > _APART]
+    higher = np.diff(power) > 0
+    peaks = [int(k) for k in 1 + np.flatnonzero(higher[:-1] & ~higher[1:]) if np.abs(known - grid[k]).min() > _APART]
     strongest = sorted(peaks, key=lambda k: -power[k])[:_CANDIDATES]
     # Besides the peaks: close to the known wave, where two waves look like one peak.
     beside = [float(q) for q in (known[0] * 0.85, known[0] * 1.15) if 0.05 < q < grid[-1]]

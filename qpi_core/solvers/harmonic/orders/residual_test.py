@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import gamma
+from scipy.special import gammaincc
 
 from qpi_core.solvers.harmonic.equations.evidence import RadialPrior, low_rank_factor
 from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
@@ -68,4 +68,4 @@ def _power(projection: Array, gram: Array) -> tuple[float, float]:
         # No pixel sees this order.
         return 1.0, 1.0
     power, shape = float(projection @ projection), expected**2 / variance
-    return power / expected, float(gamma.sf(power, shape, scale=expected / shape))
+    return power / expected, float(gammaincc(shape, power * shape / expected))
