@@ -11,10 +11,16 @@ from typing import Any
 from qpi_core.base.errors import InputError
 from qpi_core.base.places import shipped
 
+DESCRIPTION = """\
+Open the application in the browser: load a map, mark its defects or let them be found, and take the kernel home. It runs on this computer
+and shows itself to no other one; what is given after the command goes to `streamlit run`, for example --server.port 8600 for another
+port, or --server.headless true to open no browser. Ctrl+C ends it.
+"""
+
 
 def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add the command `app`."""
-    parser = subparsers.add_parser("app", help="open the application in the browser", description=__doc__)
+    parser = subparsers.add_parser("app", help="open the application in the browser", description=DESCRIPTION)
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="options of `streamlit run`, for example --server.port 8600")
     parser.set_defaults(run=run)
 

@@ -83,11 +83,12 @@ def _refined(
     """Return the defects where the map has them: refined on the map as it is, and where that has a background, on the map without it.
 
     Clicks that are off leave a residual that passes for a background, and a background moves defects. So both are tried, the second one
-    with the background that goes with the first one's positions, and the evidence under a noise model of its own decides.
+    with the background that goes with the first one's positions, and the evidence under a noise model of its own decides. On maps of more
+    than MOST_JOINT_PIXELS the noise model is left to the solve that follows, which would otherwise be made three times.
     """
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
     from qpi_core.solvers.measured.measured_map import WEAK, ExplainedMap, explain_map
-    from qpi_core.solvers.positions.refinement import refine
+    from qpi_core.solvers.positions.refinement import MOST_JOINT_PIXELS, refine
 
     def refined(values: NDArray[np.float32]) -> RefinedDefects:
         return refine(
@@ -110,7 +111,7 @@ def _refined(
         return map_.evidence - 0.5 * float(np.sum((defects.positions - request.positions) ** 2)) / sigma_px**2
 
     first = refined(request.observation)
-    if request.noise_model == "white":
+    if request.noise_model == "white" or request.observation.size > MOST_JOINT_PIXELS:
         return first
     as_it_is = explained(first)
     if as_it_is is None or as_it_is.may_be_the_kernel(WEAK):

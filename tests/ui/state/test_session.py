@@ -79,13 +79,15 @@ def test_controls_out_of_a_file_are_checked(finished: AppTest):
 
 
 def test_what_cannot_be_had_says_why(finished: AppTest):
-    from ui.widgets.downloads import single_files, whole_results
+    from ui.widgets.downloads import picture_files, picture_styles, single_files, whole_results
 
     outcome = finished.session_state["workspace"].outcome
     missing = {file.kind: file.missing for file in single_files(outcome) if file.missing}
-    assert "gives no uncertainty" in missing["uncertainty_png"] and "pixel size" in missing["gwy"] and len(missing) == 2
+    assert set(missing) == {"gwy"} and "pixel size" in missing["gwy"]
+    pictures = {file.kind: file.missing for file in picture_files(outcome, "svg", picture_styles(outcome, {}))}
+    assert {kind for kind, why in pictures.items() if why} == {"uncertainty_svg"} and "no uncertainty" in pictures["uncertainty_svg"]
     sized = dataclasses.replace(outcome, estimate=dataclasses.replace(outcome.estimate, pixel_size_nm=(0.1, 0.1)))
-    assert {file.kind for file in single_files(sized) if file.missing} == {"uncertainty_png"}
+    assert not [file.kind for file in single_files(sized) if file.missing]
     assert [file.kind for file in whole_results(outcome)] == ["zip", "report", "npz", "json"]
 
 
