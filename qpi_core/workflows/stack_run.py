@@ -16,6 +16,7 @@ from qpi_core.base.version import __version__
 from qpi_core.estimates.class_stack import NO_CLASS, StackResult, stacks_of, with_layers, with_source
 from qpi_core.extraction.band import find_band
 from qpi_core.extraction.band_model import BAND_MODELS, fit_band_model
+from qpi_core.extraction.class_methods import require_class_method
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.methods import find_method
 from qpi_core.extraction.stack_findings import StackFindings, find_gap_sign, require_gap_input
@@ -94,6 +95,8 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
         raise InputError(f"None of the {len(positions.positions_px)} positions lies on the prepared layers; crop less, or mark others.")
     labels = None if positions.labels is None else tuple(label for label, stays in zip(positions.labels, there, strict=True) if stays)
     labels = labels if labels is not None and len(set(labels)) > 1 else None
+    if labels is not None:
+        require_class_method(find_method(options.method))
     wanted = options.kernel_size if options.kernel_size is not None else min(DEFAULT_KERNEL_SIZE, height, width)
     size, proposal = resolve_window(wanted, lambda: find_stack_window(Extractor(), stack.values, moved, pixel_size_nm=stack.pixel_size_nm))
     settings = {
