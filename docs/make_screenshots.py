@@ -1,7 +1,7 @@
 """Make the pictures of the app in docs/screens and the README's: python docs/make_screenshots.py [address]
 
 Starts the app, or uses the one at the address, drives it in Chromium through the example, and saves every page in the light and the
-dark theme at 1280 x 800, with few enough colours that a picture stays below 150 kB. Needs the packages of requirements-dev.txt
+dark theme at 1280 x 800, with few enough colours that a picture stays below 150 kB. Needs the packages of the extra dev
 and Chromium.
 """
 

@@ -11,9 +11,8 @@ from qpi_core.extraction.window_proposal import kernel_size_argument
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from qpi_core.estimates.band_model import BandModel
     from qpi_core.estimates.class_stack import StackResult
-    from qpi_core.extraction.band import Band
+    from qpi_core.extraction.stack_findings import StackFindings
     from qpi_core.workflows.stack_run import StackOptions
 
 DESCRIPTION = """\
@@ -25,7 +24,8 @@ themselves say, and the positions are those on the first file.
 
 Written into DIR: kernels.npy (energies, k, k), uncertainty.npy where the method gives it, dispersion.csv (bias_mv,
 q_rad_per_nm, sigma_rad_per_nm) where pixel size and energies are known, energy-map.png, and stack.json with the fits of a
-parabola and a line, the band model that --band asks for, the settings, warnings, hashes and versions.
+parabola and a line, the band model that --band and the verdict that --gap-sign (with
+gap-sign.csv) ask for, the settings, warnings, hashes and versions.
 
 Where the list names several classes of defects, their kernels are solved together, and each class has these files in a folder of
 its own beside a stack.json that holds them together.
@@ -70,6 +70,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--pictures", nargs="+", choices=("png", "svg", "pdf"), default=["png"], metavar="FORMAT", help="formats of E(q), as in `extract`"
     )
+    parser.add_argument(
+        "--gap-sign",
+        type=float,
+        nargs=2,
+        metavar=("Q_MIN", "Q_MAX"),
+        help="also judge whether a superconducting gap changes sign between the states that this ring of q-space connects, rad/nm (2 pi "
+        "included); energies relative to the Fermi level",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=run)
 
@@ -113,6 +121,7 @@ def _options(args: argparse.Namespace) -> StackOptions:
     from qpi_core.workflows.one_map import ExtractionOptions
     from qpi_core.workflows.stack_run import StackOptions
 
+    ring = None if args.gap_sign is None else (args.gap_sign[0], args.gap_sign[1])
     bias = None if args.bias_mv is None else tuple(args.bias_mv)
     steps = load_preparation(args.prepare) if args.prepare is not None else Preparation()
     preparation = ExtractionOptions(level=args.level, prepare=steps).preparation()
@@ -125,21 +134,19 @@ def _options(args: argparse.Namespace) -> StackOptions:
         refine_positions=args.refine_positions,
         refine_weights=args.refine_weights,
         band_model=args.band,
+        gap_ring=ring,
         more_scans=tuple(args.map[1:]),
         scan_bias_mv=bias,
         pictures=tuple(args.pictures),
     )
 
 
-def _describe(result: StackResult, bands: Mapping[str, Band], model: BandModel | None) -> list[str]:
+def _describe(result: StackResult, findings: Mapping[str, StackFindings]) -> list[str]:
     """Return plain sentences on what was found and what to beware of."""
     from qpi_core.estimates.class_stack import stacks_of
-    from qpi_core.extraction.band import band_sentences
 
-    stacks = stacks_of(result)
-    first = next(iter(stacks.values()))
-    usable = int(first.usable.sum())
-    sentences = [*(f"Warning: {note}" for note in result.notes), f"{usable} of {len(first.kernels)} layers have a kernel."]
-    for name, band in bands.items():
-        sentences += [f"Class {name}: {said}" if name else said for said in band_sentences(band)]
-    return [*sentences, *(() if model is None else model.sentences)]
+    first = next(iter(stacks_of(result).values()))
+    sentences = [*(f"Warning: {note}" for note in result.notes), f"{int(first.usable.sum())} of {len(first.kernels)} layers have a kernel."]
+    for name, found in findings.items():
+        sentences += [f"Class {name}: {said}" if name else said for said in found.sentences()]
+    return sentences

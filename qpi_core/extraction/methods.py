@@ -235,8 +235,10 @@ def _refined(request: Request) -> Answer:
     if explained is not None:
         listed = explained.listed
         cleaned = replace(request, observation=explained.cleaned, positions=listed.positions, weights=listed.weights)
-        under_noise = _refined_with(cleaned, listed)
-        return replace(_under_noise(request, explained, under_noise.solution), network=under_noise.network)
+        # Held-out tiles and corrections know white noise only; here the evidence under the noise model has chosen.
+        wanted = (request.latent_wanted or listed.repair is not None) and request.has_model()
+        network = run_two_step(cleaned, listed.start) if wanted else None
+        return replace(_under_noise(request, explained, _chosen_by_evidence(cleaned, listed)), network=network)
     fits = plain or fit_with_list(image, request.positions, size, request.weights, request.pixel_size_nm, start)
     answers = [_refined_with(replace(request, positions=listed.positions, weights=listed.weights), listed) for listed in fits]
     given, last = answers[0], answers[-1]
@@ -244,6 +246,12 @@ def _refined(request: Request) -> Answer:
         return last
     pixels = int(np.isfinite(image).sum())
     return last if prefer_repaired(given.solution, last.solution, last.repair.price, pixels) else given
+
+
+def _chosen_by_evidence(request: Request, listed: ListedFit) -> KernelSolution:
+    """Return the harmonic posterior of a list as what `refined` takes without rivals."""
+    solution = _harmonic_prior(request, listed)
+    return replace(solution, details={**solution.details, "prior": "harmonic", "correction": "none"})
 
 
 def solve_refined_as_listed(request: Request) -> Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.noise.lattice_waves import LatticeWave
 from qpi_core.noise.stationary import StationaryParameters
+from qpi_core.noise.step_line import StepLine
 
 Array = NDArray[np.float64]
 
-SMOOTH, ROWS, STREAKS, LATTICE, CORES = "smooth background", "row offsets", "streaks", "lattice", "cores"
+SMOOTH, ROWS, STREAKS, LATTICE, CORES, STEP = "smooth background", "row offsets", "streaks", "lattice", "cores", "step"
+_MOST_NAMED = 8
 _FAR_STRONGER = 20.0
 LONG_PX = 5.0
 """Correlation length from which on a part of the map is background; shorter ones are noise that was blurred."""
@@ -36,6 +38,9 @@ class MapNoise:
         waves: of the lattice.
         pixel_size_nm: pitch along x and y, or None.
         short: name of the term that is coloured noise, or None.
+        opposite: (n, 2) positions (x, y) in px of the defects whose sign is not that of the list.
+        strange: (n, 2) places (x, y) in px of patterns that nothing of all this explains.
+        step: the line of a step.
     """
 
     parts: Mapping[str, Array]
@@ -49,6 +54,9 @@ class MapNoise:
     waves: tuple[LatticeWave, ...] = ()
     pixel_size_nm: tuple[float, float] | None = None
     short: str | None = None
+    opposite: Array = field(default_factory=lambda: np.empty((0, 2)))
+    strange: Array = field(default_factory=lambda: np.empty((0, 2)))
+    step: StepLine | None = None
 
     @property
     def background(self) -> Array:
@@ -81,12 +89,28 @@ class MapNoise:
             found.append(f"The atomic lattice{self._periods()} was taken as part of the background; {self._share(LATTICE)}.")
         if CORES in self.parts:
             found.append(f"The cores of the defects are not alike; what differs was not taken into the kernel; {self._share(CORES)}.")
+        if STEP in self.parts and self.step is not None:
+            (x, y), angle = self.step.middle(self.outliers.shape), np.degrees(self.step.angle) % 180
+            found.append(
+                f"A step runs through the map, through x = {x:.0f} px, y = {y:.0f} px and at right angles to the direction of {angle:.0f} "
+                f"degrees (from x towards y); it was taken as part of the background, with what stands along it; {self._share(STEP)}."
+            )
         if self.short is not None:
             found.append(f"The noise is not white: neighbouring pixels share it{self._length(self.short)}; this was modelled.")
         if self.strength_spread > 0:
             found.append(
                 f"The defects differ in strength by {100 * self.strength_spread:.0f} %; each was given its own, and their mean is that of "
                 "the list."
+            )
+        if len(self.opposite):
+            found.append(
+                f"{len(self.opposite)} of the defects {'have' if len(self.opposite) > 1 else 'has'} the other sign, at these "
+                f"pixels (x, y): {_places(self.opposite)}."
+            )
+        if len(self.strange):
+            found.append(
+                f"The map shows patterns that no listed defect explains, near these pixels (x, y): {_places(self.strange)}. There "
+                "are defects of another kind, or some that the list lacks."
             )
         count = int(self.outliers.sum())
         if count:
@@ -100,6 +124,8 @@ class MapNoise:
             "parts": sorted(self.parts),
             "outliers": int(self.outliers.sum()),
             "strength_spread": self.strength_spread,
+            "opposite_sign_px": self.opposite.tolist(),
+            "unlisted_patterns_px": self.strange.tolist(),
             "lattice_wave_vectors_rad_per_px": [list(wave.wave_vector) for wave in self.waves] if LATTICE in self.parts else [],
         }
 
@@ -124,6 +150,12 @@ class MapNoise:
         q_x, q_y = self.waves[0].wave_vector
         q = np.hypot(q_x / self.pixel_size_nm[1], q_y / self.pixel_size_nm[0])
         return f" (period {2 * np.pi / q:.3g} nm)"
+
+
+def _places(points: Array) -> str:
+    """Return points in words, the first ones."""
+    named = ", ".join(f"({x:.0f}, {y:.0f})" for x, y in points[:_MOST_NAMED])
+    return f"{named} and {len(points) - _MOST_NAMED} others" if len(points) > _MOST_NAMED else named
 
 
 def stationary_parameters(

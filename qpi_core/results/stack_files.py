@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import json_ready
-from qpi_core.estimates.band_model import BandModel
 from qpi_core.estimates.class_stack import NO_CLASS, ClassStackEstimates, StackResult
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.band import SYSTEMATIC_PART, Band
+from qpi_core.extraction.stack_findings import StackFindings
 from qpi_core.qspace.energy_map import energy_map
 from qpi_core.results.class_files import class_folders
 from qpi_core.results.figures.pictures import MEDIA_TYPES, PictureStyle
@@ -30,41 +30,38 @@ STACK_FILES = (
     "uncertainty.npy",
     "dispersion.csv",
     *(f"energy-map.{file_format}" for file_format in MEDIA_TYPES),
+    "gap-sign.csv",
     STACK_SIDECAR,
 )
 """Every name that a stack, or a class of one in its folder, may have; those that do not apply are left out."""
 
 
 def stack_files(
-    result: StackResult,
-    bands: Mapping[str, Band],
-    settings: Mapping[str, Any],
-    formats: Sequence[str] = ("png",),
-    band_model: BandModel | None = None,
+    result: StackResult, findings: Mapping[str, StackFindings], settings: Mapping[str, Any], formats: Sequence[str] = ("png",)
 ) -> dict[str, bytes]:
     """Return all files of a stack, name -> content, those of a class below its folder; the side-car over all comes last.
 
     Args:
         result: the solved stack.
-        bands: class -> dispersion, as find_band gives it; the name is empty where there are no classes.
+        findings: class -> its dispersion, and what else was asked of it; the name is empty where there are no classes.
         settings: strict-JSON values: where the stack came from and what was asked.
         formats: of the pictures, out of MEDIA_TYPES.
-        band_model: fitted to its maps, where one was asked for.
     """
     if isinstance(result, StackEstimate):
-        return _kernel_files(result, bands[NO_CLASS], settings, formats, band_model)
+        return _kernel_files(result, findings[NO_CLASS], settings, formats)
     folders = class_folders(result.names)
     files = {
         f"{folders[name]}/{file}": content
         for name, estimate in result.estimates.items()
-        for file, content in _kernel_files(estimate, bands[name], settings, formats).items()
+        for file, content in _kernel_files(estimate, findings[name], settings, formats).items()
     }
     return files | {STACK_SIDECAR: _class_sidecar(result, folders, settings)}
 
 
 def _kernel_files(
-    estimate: StackEstimate, band: Band, settings: Mapping[str, Any], formats: Sequence[str], band_model: BandModel | None = None
+    estimate: StackEstimate, findings: StackFindings, settings: Mapping[str, Any], formats: Sequence[str]
 ) -> dict[str, bytes]:
+    band = findings.band
     files = {"kernels.npy": npy_bytes(estimate.kernels)}
     if np.isfinite(estimate.uncertainties).any():
         files["uncertainty.npy"] = npy_bytes(estimate.uncertainties)
@@ -74,7 +71,9 @@ def _kernel_files(
         picture = energy_map_picture(estimate, file_format)
         if picture is not None:
             files[f"energy-map.{file_format}"] = picture
-    files[STACK_SIDECAR] = stack_sidecar(estimate, band, settings, band_model)
+    if findings.gap_sign is not None:
+        files["gap-sign.csv"] = findings.gap_sign.table()
+    files[STACK_SIDECAR] = stack_sidecar(estimate, findings, settings)
     return files
 
 
@@ -125,8 +124,9 @@ def energy_map_picture(estimate: StackEstimate, file_format: str = "png") -> byt
         return None
 
 
-def stack_sidecar(estimate: StackEstimate, band: Band, settings: Mapping[str, Any], band_model: BandModel | None = None) -> bytes:
+def stack_sidecar(estimate: StackEstimate, findings: StackFindings, settings: Mapping[str, Any]) -> bytes:
     """Return everything about a stack but its images, as strict JSON."""
+    band = findings.band
     fits = {name: asdict(fit) for name, fit in (("parabola", band.parabola), ("line", band.line)) if fit is not None and band.claimed}
     # Which layers chose the symmetries is told by a run that solves them, not by one that only goes on from their files.
     provenance = {name: value for name, value in estimate.provenance.items() if name != "pilots"}
@@ -144,7 +144,8 @@ def stack_sidecar(estimate: StackEstimate, band: Band, settings: Mapping[str, An
         "warnings": estimate.warnings,
         "notes": estimate.notes,
         "dispersion": {**_evidence(band), **({**fits, "about_the_deviations": SYSTEMATIC_PART} if fits else {"problem": band.problem})},
-        **({} if band_model is None else {"band_model": band_model.record()}),
+        **({} if findings.band_model is None else {"band_model": findings.band_model.record()}),
+        **({} if findings.gap_sign is None else {"gap_sign": findings.gap_sign.record()}),
         "positions_px": estimate.positions,
         "weights": estimate.weights,
         "provenance": provenance,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,24 +49,6 @@ def require_stack(scan: ScanMap, channel: str | None, preparation: Preparation) 
     if preparation.follows_the_layer:
         raise InputError("A step of the preparation moves every layer differently, so the layers have no common positions; remove it.")
     return count
-
-
-def require_one_class(labels: Sequence[str] | None) -> None:
-    """Refuse defects of several classes: one kernel for all of them would be that of none.
-
-    Args:
-        labels: the class of each defect on the prepared layers, or None.
-
-    Raises:
-        InputError: several classes.
-    """
-    counts = Counter(labels or ())
-    if len(counts) > 1:
-        listed = ", ".join(f"{label} ({count})" for label, count in counts.items())
-        raise InputError(
-            f"The positions name {len(counts)} classes of defects: {listed}. An energy stack is solved for one class only, so extract "
-            "its layers one by one, where every class gets its kernel, or take the classes out of the list if all defects are alike."
-        )
 
 
 def prepare_stack(

@@ -13,18 +13,19 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import bytes_sha256, json_ready
 from qpi_core.base.version import __version__
-from qpi_core.estimates.band_model import BandModel
 from qpi_core.estimates.class_stack import NO_CLASS, StackResult, stacks_of, with_layers, with_source
-from qpi_core.extraction.band import Band, find_band
+from qpi_core.extraction.band import find_band
 from qpi_core.extraction.band_model import BAND_MODELS, fit_band_model
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.methods import find_method
+from qpi_core.extraction.stack_findings import StackFindings, find_gap_sign, require_gap_input
 from qpi_core.extraction.stacks import extract_stack
 from qpi_core.extraction.window_proposal import find_stack_window, resolve_window
 from qpi_core.maps import ScanMap, load_map, load_positions
 from qpi_core.maps.preparation import Preparation, inside
 from qpi_core.maps.readers.shared.source import read_source
 from qpi_core.maps.series import load_stack
+from qpi_core.qspace.regions import Ring
 from qpi_core.results.layer_folder import LayerFolder
 from qpi_core.results.stack_files import stack_files
 from qpi_core.workflows.one_map import DEFAULT_KERNEL_SIZE, MapFiles
@@ -43,6 +44,7 @@ class StackOptions:
     refine_positions: bool = False
     refine_weights: bool = False
     band_model: str | None = None
+    gap_ring: tuple[float, float] | None = None
     more_scans: tuple[str, ...] = ()
     scan_bias_mv: tuple[float, ...] | None = None
     pictures: tuple[str, ...] = ("png",)
@@ -114,6 +116,11 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
         sentences.append(proposal.reason)
     if options.band_model is not None:
         settings["band_model"] = require_band_input(options.band_model, stack, labels)
+    if options.gap_ring is not None:
+        if stack.pixel_size_nm is None:
+            raise InputError("the sign of a gap needs the pixel size, which the file does not say; give --pixel-size-nm.")
+        require_gap_input(Ring(*options.gap_ring), stack.bias_mv, size, stack.pixel_size_nm)
+        settings["gap_ring_rad_per_nm"] = options.gap_ring
     return StackInputs(scan, stack, moved, labels, size, dict(json_ready(settings)), tuple(sentences), options.pictures)
 
 
@@ -146,7 +153,7 @@ def require_band_input(model: str, stack: PreparedStack, labels: tuple[str, ...]
 
 def solve_into(
     out: str | Path, inputs: StackInputs, extractor: Extractor, progress: Callable[[int, int, str], None] | None = None
-) -> tuple[StackResult, dict[str, Band], BandModel | None] | None:
+) -> tuple[StackResult, dict[str, StackFindings]] | None:
     """Solve the layers that a folder does not hold yet, each written as it comes, then write the results.
 
     Args:
@@ -187,10 +194,14 @@ def solve_into(
         progress=None if progress is None else lambda done, _, message: progress(len(there) + done, total, message),
     )
     result = with_layers(with_source(result, {"name": inputs.scan.name, "unit": inputs.stack.unit}), there)
-    bands = {name: find_band(estimate) for name, estimate in stacks_of(result).items()}
     model = None
     if "band_model" in inputs.settings and inputs.stack.pixel_size_nm is not None:
         name, energies = inputs.settings["band_model"], inputs.stack.bias_mv
         model = fit_band_model(inputs.stack.values, result.positions, energies, inputs.stack.pixel_size_nm, model=name)
-    folder.finish(stack_files(result, bands, inputs.settings, inputs.pictures, model))
-    return result, bands, model
+    ring = inputs.settings.get("gap_ring_rad_per_nm")
+    findings = {
+        name: StackFindings(find_band(estimate), model, None if ring is None else find_gap_sign(estimate, Ring(*ring)))
+        for name, estimate in stacks_of(result).items()
+    }
+    folder.finish(stack_files(result, findings, inputs.settings, inputs.pictures))
+    return result, findings

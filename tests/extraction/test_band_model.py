@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.special import hankel1
 
+import qpi_core
 from qpi_core.__main__ import main
 from qpi_core.base.errors import InputError
 from qpi_core.extraction.band_model import fit_band_model
 from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 
+REAL_GRID = Path(__file__).resolve().parents[3] / "shared" / "data" / "nanonis_grid" / "NanonisReader_STS_grid_lockin.3ds"
 EDGE, MASS, PITCH, SHAPE = -65.0, 0.40, 0.3, (64, 60)
 ENERGIES = np.linspace(-20.0, 120.0, 8)
 
@@ -75,6 +78,14 @@ def test_nothing_is_claimed_where_there_is_no_band(kind):
     for seed in range(3):
         found = fit_band_model(*nothing(kind, seed), ENERGIES, PITCH)
         assert not found.claimed and not found.parameters
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL_GRID.is_file(), reason="the measured grid lies outside of the repository")
+def test_no_band_is_claimed_on_a_measured_grid_of_five_nanometres():
+    scan = qpi_core.load_map(REAL_GRID)
+    found = fit_band_model(scan.stack()[::8], [[14.6, 3.6], [4.4, 12.3]], scan.bias_mv[::8], scan.pixel_size_nm)
+    assert not found.claimed
 
 
 def test_a_wave_that_stands_still_is_no_band():

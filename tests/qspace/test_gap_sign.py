@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 import qpi_core
+from qpi_core.__main__ import main
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.qspace.gap_sign import SAME_SIGN, SIGN_CHANGING, UNDECIDED, interband_signal, judge_gap_sign
 from qpi_core.qspace.phase_resolved import AntisymmetrisedSignal, phase_resolved_signal, signal_of_stack
@@ -81,6 +84,28 @@ def test_no_signal_at_all_is_undecided():
 def test_equal_signs_are_told_too():
     found = judged(clean_kernels(crystal(1.0, 15.0)), 0.5, 1)
     assert found.verdict == SAME_SIGN and found.probability < 0.05 and "does not change sign" in found.reason
+
+
+def test_the_command_line_writes_the_verdict(tmp_path, capsys):
+    made, positions = crystal(-1.0, 15.0), np.array([[20.0, 22.0]])
+    energies = np.concatenate([np.arange(-8.0, 0.0), np.arange(1.0, 9.0)])
+    layers = np.stack([superpose(made.pattern(energy), positions, (44, 42), PITCH) for energy in energies])
+    layers += 0.05 * layers.std() * np.random.default_rng(0).standard_normal(layers.shape)
+    np.savez(tmp_path / "stack.npz", didv=layers, bias_mv=energies)
+    np.savetxt(tmp_path / "p.csv", positions, delimiter=",", header="x_px,y_px", comments="")
+    arguments = ["stack", str(tmp_path / "stack.npz"), "--positions", str(tmp_path / "p.csv"), "--quiet", "--method", "defect_average"]
+    arguments += ["--pixel-size-nm", str(PITCH), "--kernel-size", "40", "--out", str(tmp_path / "out"), "--gap-sign"]
+    assert main([*arguments, "100", "200"]) == 2 and "no wave vector" in capsys.readouterr().err
+    assert main([*arguments, "4.2", "5.8"]) == 0
+    told = json.loads((tmp_path / "out" / "stack.json").read_text(encoding="utf-8"))["gap_sign"]
+    assert told["verdict"] == SIGN_CHANGING and told["reason"] in capsys.readouterr().out.splitlines()
+    rows = np.genfromtxt(tmp_path / "out" / "gap-sign.csv", delimiter=",", names=True)
+    np.testing.assert_array_equal(rows["energy_mev"], energies[8:])
+    offsets = (np.arange(40) - 20) * PITCH
+    true = np.stack([made.kernel(energy, offsets[None, :], offsets[:, None]) for energy in energies])
+    np.testing.assert_allclose(
+        rows["rho_minus"], phase_resolved_signal(true, energies, PITCH, BETWEEN).signal, atol=0.1 * np.abs(rows["rho_minus"]).max()
+    )
 
 
 @pytest.mark.slow

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
@@ -63,3 +65,23 @@ def test_every_picture_of_a_page_is_shown_and_small():
         assert path.stat().st_size < 150_000, path.name
         with Image.open(path) as picture:
             assert picture.width == 1280, path.name
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(tmp_path):
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (tmp_path / "site" / "reference" / "extraction" / "index.html").read_text(encoding="utf-8")
+    assert "refine_positions" in page and "extract_classes" in page
+
+
+def test_the_readme_is_short_and_names_what_it_leaves_out():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    assert all(f"docs/{name}.md" in text for name in ("tutorial", "method", "python", "benchmarks", "paper", "training"))
+
+
+def test_every_folder_of_the_package_is_explained():
+    listed = set(re.findall(r"^\| `(\w+)/` \|", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE))
+    assert listed == {path.parent.name for path in (ROOT / "qpi_core").glob("*/__init__.py")}

@@ -107,13 +107,10 @@ def _show_results(sources: Sequence[Results]) -> None:
     )
     with columns[2]:
         part, what = _choose_slice(sources, str(along))
-    st.plotly_chart(
-        measure_chart(sources, part, measure),
-        width="stretch",
-        key="benchmark_chart",
-        config=PLOTLY_CONFIG,
-        alt=f"{MEASURES[measure].title} of every method against {part.title}",
-    )
+    figure = measure_chart(sources, part, measure)
+    if figure["data"]:  # Streamlit refuses a figure without any; the table says that nothing was measured
+        alt = f"{MEASURES[measure].title} of every method against {part.title}"
+        st.plotly_chart(figure, width="stretch", key="benchmark_chart", config=PLOTLY_CONFIG, alt=alt)
     shown = {method for source in sources for method in source.methods()}
     references = " ".join(text for name, text in _REFERENCES.items() if name in shown)
     st.caption(f"{MEASURES[measure].help} {what} Bars: 95 % bootstrap interval (RMSE). {references}")

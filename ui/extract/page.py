@@ -15,6 +15,7 @@ from ui.extract.kernel_panel import choose_question, show_extract_button, show_s
 from ui.extract.landing import show_first_page
 from ui.extract.map_captions import show_map_captions
 from ui.extract.map_panel import MapView, choose_view, show_source
+from ui.extract.measure_panel import show_measure
 from ui.extract.proposal_bar import show_proposal
 from ui.jobs.defect_search import keep_proposal_of
 from ui.jobs.extraction import Question
@@ -139,6 +140,7 @@ def _show_picker(space: Workspace, view: MapView) -> None:
     show_proposal(space)
     show_moved_positions(space, view.layer.sha256)
     show_map_captions(space.loaded, view)
+    show_measure(space, view)
 
 
 def _adopt_picture(space: Workspace) -> None:

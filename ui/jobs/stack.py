@@ -15,7 +15,8 @@ from ui.jobs.queues import Cancelled, Job, remaining
 from ui.state.loaders import array_hash, extractor
 
 if TYPE_CHECKING:
-    from qpi_core.estimates.stack_estimate import StackEstimate
+    from qpi_core.estimates.class_stack import StackResult
+    from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
     from qpi_core.extraction.band import Band
     from qpi_core.maps import ScanMap
 
@@ -34,6 +35,7 @@ class StackQuestion:
         steps: of the preparation, as JSON values.
         positions: (n, 2) px on the prepared layers.
         method, kernel_size: as chosen.
+        labels: the class of each defect, or None.
     """
 
     name: str
@@ -44,20 +46,27 @@ class StackQuestion:
     positions: NDArray[np.float64]
     method: str
     kernel_size: int
+    labels: tuple[str, ...] | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The class of each defect where there are several."""
+        return self.labels if self.labels is not None and len(set(self.labels)) > 1 else None
 
     def fingerprint(self) -> tuple[Any, ...]:
         """Return what has to be equal for an answer to be up to date."""
         pitch = self.scan.pixel_size_nm if self.scan.pixel_size_known else None
         what = (self.file_sha256, self.channel, json.dumps(self.steps), pitch)
-        return (*what, array_hash(self.positions), self.method, self.kernel_size)
+        return (*what, array_hash(self.positions), self.method, self.kernel_size, self.classes)
 
 
 @dataclass(frozen=True, eq=False)
-class StackOutcome:
-    """A solved stack, whole or stopped before its end.
+class StackView:
+    """What was found of one class of defects in a solved stack.
 
     Attributes:
         question: what was asked.
+        name: of the class; empty where there is one kind only.
         estimate: kernels of the layers, with `done` for each.
         band: rings and fits.
         spectra: E(q).
@@ -65,10 +74,38 @@ class StackOutcome:
     """
 
     question: StackQuestion
+    name: str
     estimate: StackEstimate
     band: Band
     spectra: EnergyMap
     unit: str
+
+
+@dataclass(frozen=True, eq=False)
+class StackOutcome:
+    """A solved stack, whole or stopped before its end: one view a class, all with the same layers done."""
+
+    views: dict[str, StackView]
+
+    @property
+    def question(self) -> StackQuestion:
+        """What was asked."""
+        return self._first.question
+
+    @property
+    def estimate(self) -> StackEstimate:
+        """The first class, which stands for all in what layers are done."""
+        return self._first.estimate
+
+    @property
+    def layers(self) -> dict[int, dict[str, LayerKernel]]:
+        """The layers that are done: index -> class -> kernel."""
+        done = (int(index) for index in np.flatnonzero(self.estimate.done))
+        return {index: {name: view.estimate.layer(index) for name, view in self.views.items()} for index in done}
+
+    @property
+    def _first(self) -> StackView:
+        return next(iter(self.views.values()))
 
 
 def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) -> StackOutcome:
@@ -83,6 +120,7 @@ def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) 
         InputError: the question cannot be answered; the sentence says why.
         Cancelled: stopped before the first layer.
     """
+    from qpi_core.estimates.class_stack import layers_of, stacks_of, with_layers
     from qpi_core.extraction.band import find_band
     from qpi_core.extraction.stacks import extract_stack
     from qpi_core.maps.preparation import Preparation
@@ -94,14 +132,18 @@ def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) 
         Preparation.from_json(question.steps),
         lambda done, total: job.step(_PREPARING * done / total, f"Preparing layer {done + 1} of {total}"),
     )
-    known = {} if before is None else {int(index): before.estimate.layer(int(index)) for index in np.flatnonzero(before.estimate.done)}
+    known = {} if before is None else before.layers
     missing = [index for index in range(len(stack.values)) if index not in known] or None
 
-    def solve(**more: Any) -> StackEstimate:
+    def keep(index: int, layer: LayerKernel | dict[str, LayerKernel]) -> None:
+        known[index] = layers_of(layer)
+
+    def solve(**more: Any) -> StackResult:
         return extract_stack(
             extractor(),
             stack.values,
             question.positions,
+            classes=question.classes,
             bias_mv=stack.bias_mv,
             pixel_size_nm=stack.pixel_size_nm,
             kernel_size=question.kernel_size,
@@ -112,18 +154,22 @@ def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) 
         )
 
     try:
-        estimate = solve(progress=_Progress(job), on_layer=known.__setitem__)
+        result = solve(progress=_Progress(job), on_layer=keep)
     except Cancelled:
         # Broken off inside a layer: those before it are kept, in a stack that is asked for nothing more.
         job.settle()
-        estimate = solve()
+        result = solve()
     job.settle()
-    estimate = estimate.with_layers(known)
-    if not estimate.done.any():
+    stacks = stacks_of(with_layers(result, known))
+    if not any(one.done.any() for one in stacks.values()):
         raise Cancelled
     job.message = "Fitting the dispersion"
-    spectra = energy_map(estimate.kernels, estimate.bias_mv, estimate.pixel_size_nm)
-    return StackOutcome(question, estimate, find_band(estimate), spectra, stack.unit)
+    return StackOutcome(
+        {
+            name: StackView(question, name, one, find_band(one), energy_map(one.kernels, one.bias_mv, one.pixel_size_nm), stack.unit)
+            for name, one in stacks.items()
+        }
+    )
 
 
 class _Progress:

@@ -136,7 +136,8 @@ def _describe(space: Workspace, channel: str) -> str:
     known = bool(np.isfinite(energies).all())
     span = f" from {energies.min():.4g} to {energies.max():.4g} mV" if known else ", energies not known"
     defects = len(space.defects.points)
-    listed = f"{defects} {'defect' if defects == 1 else 'defects'}."
+    kinds = len(set(space.defects.labels or ()))
+    listed = f"{defects} {'defect' if defects == 1 else 'defects'}" + (f" of {kinds} classes." if kinds > 1 else ".")
     return plain(f"{space.loaded.name}, channel {channel}: {count} layers{span}; {listed}")
 
 
@@ -145,7 +146,9 @@ def _question(space: Workspace, channel: str, method: str, size: int) -> StackQu
     scan, width = loaded.scan, st.session_state.get(f"width_{loaded.sha256[:12]}")
     if not scan.pixel_size_known and width:
         scan = scan.with_pixel_size(float(width) / scan.shape[1])
-    return StackQuestion(loaded.name, loaded.sha256, scan, channel, preparation_of(space).steps, space.defects.points.copy(), method, size)
+    labels = None if space.defects.labels is None else tuple(space.defects.labels)
+    steps, points = preparation_of(space).steps, space.defects.points.copy()
+    return StackQuestion(loaded.name, loaded.sha256, scan, channel, steps, points, method, size, labels)
 
 
 def _unfinished(space: Workspace, question: StackQuestion) -> StackOutcome | None:
@@ -157,16 +160,17 @@ def _unfinished(space: Workspace, question: StackQuestion) -> StackOutcome | Non
 
 
 def _why_not(space: Workspace, method: str) -> str:
-    from qpi_core.workflows.prepared_stack import require_one_class
+    from qpi_core.extraction.class_methods import require_class_method
 
     if space.jobs.get("stack") is not None:
         return "A stack is being computed; wait for it or cancel it."
     if METHODS[method].needs_model and not extractor().has_model:
         return "This method needs a released model, and none is installed; choose another method or train one."
-    try:
-        require_one_class(space.defects.labels)
-    except InputError as error:
-        return plain(str(error))
+    if len(set(space.defects.labels or ())) > 1:
+        try:
+            require_class_method(METHODS[method])
+        except InputError as error:
+            return plain(str(error))
     return ""
 
 

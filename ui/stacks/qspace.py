@@ -13,13 +13,13 @@ from qpi_core.extraction.band import Band
 from qpi_core.qspace.energy_map import EnergyMap, energy_map
 from ui.charts.stack import energy_chart
 from ui.charts.subplots import PLOTLY_CONFIG
-from ui.jobs.stack import StackOutcome
+from ui.jobs.stack import StackView
 from ui.qspace.panel import Cut, show_qspace
 from ui.qspace.subject import QSpaceSubject
 
 
 @st.fragment
-def show_layer_in_qspace(outcome: StackOutcome, index: int) -> None:
+def show_layer_in_qspace(outcome: StackView, index: int) -> None:
     """Show the section for a layer that has a kernel, and E(q) along its cut; a change of its controls reruns it alone."""
     estimate, track = outcome.estimate, outcome.band.track
     found = float("nan") if track is None else float(track.q[index])
@@ -36,7 +36,7 @@ def show_layer_in_qspace(outcome: StackOutcome, index: int) -> None:
     if shown is None or shown[1] is None or estimate.usable.sum() < 2:
         return
     view, cut = shown[0], shown[1]
-    spectra = _cut_over_energy(outcome.question.fingerprint(), estimate.done.tobytes(), view.window, cut, outcome)
+    spectra = _cut_over_energy((*outcome.question.fingerprint(), outcome.name), estimate.done.tobytes(), view.window, cut, outcome)
     title = f"E(q) along {math.degrees(cut[0]):.4g}°: |FFT| on the cut"
     length = "px" if estimate.pixel_size_nm is None else "nm"
     st.plotly_chart(
@@ -49,13 +49,13 @@ def show_layer_in_qspace(outcome: StackOutcome, index: int) -> None:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _cut_over_energy(asked: tuple[Any, ...], done: bytes, window: str, cut: Cut, _outcome: StackOutcome) -> EnergyMap:
+def _cut_over_energy(asked: tuple[Any, ...], done: bytes, window: str, cut: Cut, _outcome: StackView) -> EnergyMap:
     """Return E(q) along a cut; `asked` and `done` say which stack it is of."""
     estimate = _outcome.estimate
     return energy_map(estimate.kernels, estimate.bias_mv, estimate.pixel_size_nm, window, *cut)
 
 
-def _layer(outcome: StackOutcome, index: int) -> NDArray[np.float32]:
+def _layer(outcome: StackView, index: int) -> NDArray[np.float32]:
     """Return the layer as the extraction saw it."""
     from qpi_core.maps.preparation import Preparation
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from qpi_core.results.stack_files import dispersion_csv, energy_map_picture, sta
 from ui.charts.kernels import kernel_and_spectrum
 from ui.charts.stack import energy_chart
 from ui.charts.subplots import PLOTLY_CONFIG
-from ui.jobs.stack import StackOutcome
+from ui.jobs.stack import StackOutcome, StackView
 from ui.result.numbers import with_unit
 from ui.stacks.qspace import show_layer_in_qspace
 from ui.widgets import texts
@@ -27,21 +28,41 @@ FITS = {"parabola": "Parabola", "line": "Line", "none": "None"}
 
 @st.fragment
 def show_stack_result(outcome: StackOutcome) -> None:
-    """Show a solved stack."""
+    """Show a solved stack, one class of defects at a time."""
+    view = _choose_class(outcome)
     layers, energies = st.columns([1.5, 1], gap="medium")
     with layers:
-        index = _choose_layer(outcome)
-        _show_layer(outcome, index)
+        index = _choose_layer(view)
+        _show_layer(view, index)
     with energies:
-        _show_energies(outcome, index)
-    for note in outcome.estimate.notes:
+        _show_energies(view, index)
+    for note in view.estimate.notes:
         st.caption(plain(note))
-    _show_downloads(outcome)
-    if outcome.estimate.usable[index]:
-        show_layer_in_qspace(outcome, index)
+    _show_downloads(view)
+    if view.estimate.usable[index]:
+        show_layer_in_qspace(view, index)
 
 
-def _choose_layer(outcome: StackOutcome) -> int:
+def _choose_class(outcome: StackOutcome) -> StackView:
+    names = list(outcome.views)
+    if len(names) == 1:
+        return outcome.views[names[0]]
+    if st.session_state.get("stack_class") not in names:
+        st.session_state["stack_class"] = names[0]
+    counts = {name: len(view.estimate.positions) for name, view in outcome.views.items()}
+    chosen = st.segmented_control(
+        "Class of defects",
+        names,
+        format_func=lambda name: plain(f"{name} ({counts[name]})"),
+        required=True,
+        key="stack_class",
+        help=texts.STACK_CLASS,
+        persist_state="session",
+    )
+    return outcome.views[str(chosen)]
+
+
+def _choose_layer(outcome: StackView) -> int:
     done = [int(index) for index in np.flatnonzero(outcome.estimate.done)]
     if len(done) == 1:
         return done[0]
@@ -62,7 +83,7 @@ def _choose_layer(outcome: StackOutcome) -> int:
     )
 
 
-def _show_layer(outcome: StackOutcome, index: int) -> None:
+def _show_layer(outcome: StackView, index: int) -> None:
     estimate = outcome.estimate
     if estimate.usable[index]:
         kernel = estimate.kernels[index]
@@ -81,7 +102,7 @@ def _show_layer(outcome: StackOutcome, index: int) -> None:
         st.caption(plain(warning))
 
 
-def _show_energies(outcome: StackOutcome, index: int) -> None:
+def _show_energies(outcome: StackView, index: int) -> None:
     band = outcome.band
     fit = "none"
     if band.claimed:
@@ -113,8 +134,8 @@ def _show_energies(outcome: StackOutcome, index: int) -> None:
         st.caption(SYSTEMATIC_PART)
 
 
-def _show_downloads(outcome: StackOutcome) -> None:
-    stem = f"{Path(outcome.question.name).stem}_stack"
+def _show_downloads(outcome: StackView) -> None:
+    stem = f"{Path(outcome.question.name).stem}_stack" + (f"_{re.sub(r'[^A-Za-z0-9-]+', '_', outcome.name)}" if outcome.name else "")
     missing = "" if outcome.band.track is not None else outcome.band.problem
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         file_format = choose_format()

@@ -66,6 +66,9 @@ ALTERNATIVES = (
     "Kernels and lists that the search came to as well. Evidence: natural logarithm, beside that of the kernel above; "
     "a difference of 5 is decisive. Unexplained: share of the map's variance that is neither noise nor this kernel."
 )
+MEASURE = "Under the map: the magnitude of its Fourier transform, and the distance and the profile between two marks."
+RULER = "Number of the mark, as in the table: the line of the ruler and of the profile begins and ends here."
+RULER_WIDTH = "Across the line: 1 is the line itself; more pixels make the profile less noisy."
 EXTRACT_READY = "Computes the kernel, its FFT, the reconstruction and the residual."
 ZOOM = (
     "Drag moves a picture; Ctrl and wheel zoom it, and the wheel alone after a press into it; double-click resets. "
@@ -155,6 +158,7 @@ STACK_METHOD = (
     "Every other method solves layer by layer."
 )
 STACK_READY = "Computes the kernel of every layer, from the same defects, with the preparation of the Extract page."
+STACK_CLASS = "The kernels of all classes are solved together at every energy; choose whose are shown."
 STACK_LAYER = "Bias V of the layer, mV. Only layers that are computed are offered. The dotted line in E(q) is this layer."
 STACK_FIT = (
     "E(q) of a band with q = 2k. Parabola: E = E0 + ħ²k²/2m*, a surface state. Line: E = E(0) + ħvk, a Dirac-like state. "

@@ -24,7 +24,9 @@ from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import HarmonicStart
-from qpi_core.solvers.measured.noise_search import LATTICE, Effects, NoisyStart, away_from_defects, find_noise
+from qpi_core.solvers.measured.all_pixels import away_from_defects
+from qpi_core.solvers.measured.noise_search import find_noise
+from qpi_core.solvers.measured.noisy_start import LATTICE, Effects, NoisyStart
 
 Array = NDArray[np.float64]
 
@@ -114,4 +116,4 @@ def _on_every_pixel(problem: HarmonicProblem, positions: Array, weights: Array, 
     samples = replace(start.samples, positions=SolverFrame(start.aspect).coordinates(positions - corner), weights=weights)
     whole = replace(start, whitener=whitener, samples=samples)
     noise = replace(found.noise, strengths=strengths)
-    return NoisyStart(values, whole, noise, effects, waves, evidence, evidence - (found.evidence - found.white))
+    return NoisyStart(values, whole, noise, effects, waves, evidence, evidence - (found.evidence - found.white), weights)

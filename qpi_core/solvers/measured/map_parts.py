@@ -8,19 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.noise.components import MixedModel, evaluate_components
-from qpi_core.noise.model import CORES, LATTICE, LONG_PX, ROWS, SMOOTH, STREAKS, MapNoise, stationary_parameters
+from qpi_core.noise.model import CORES, LATTICE, LONG_PX, ROWS, SMOOTH, STEP, STREAKS, MapNoise, stationary_parameters
 from qpi_core.noise.selection import TERMS
 from qpi_core.noise.stationary import StationaryCovariance, StationaryParameters
 from qpi_core.noise.tiles import PART_PX, Tile, fullest_part
+from qpi_core.noise.unlisted_patterns import unlisted_patterns
 from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
-from qpi_core.solvers.measured import noise_search
-from qpi_core.solvers.measured.noise_search import NoisyStart
+from qpi_core.solvers.measured import noisy_start
+from qpi_core.solvers.measured.noisy_start import NoisyStart
 
 Array = NDArray[np.float64]
 
 _DIFFERENCE = 1e-2
+_NAMES = {noisy_start.CORES: CORES, noisy_start.LATTICE: LATTICE, noisy_start.STEP: STEP}
+_OPPOSITE = -0.25
+"""Strength in units of the mean size, times the sign that was given, below which a defect has the other sign."""
 _SQUARE_PX = 64
 """Side of the square of a large map that the errors of its noise parameters are computed on."""
 
@@ -31,7 +35,7 @@ def described_noise(problem: HarmonicProblem, noisy: NoisyStart, model: Harmonic
     measured = np.isfinite(noisy.values)
     left = np.where(measured, noisy.values - kernel_part, np.nan)
     # The strengths are in the weights already.
-    kept = [k for k, name in enumerate(names) if name != noise_search.STRENGTHS and strengths[k] > 0]
+    kept = [k for k, name in enumerate(names) if name != noisy_start.STRENGTHS and strengths[k] > 0]
     mixed = MixedModel(left, tuple(columns[k] for k in kept), model.aspect, model.floor)
     parameters = noisy.noise.parameters
     own = tuple(strengths[k] for k in kept)
@@ -40,15 +44,17 @@ def described_noise(problem: HarmonicProblem, noisy: NoisyStart, model: Harmonic
     tiles = model.whitener.tiles if tiled and model.whitener is not None else ((slice(None), slice(None)),)
     parts = _parts(found.scaled_residual, parameters, tiles, model.aspect)
     for k, effects in zip(kept, found.effects, strict=True):
-        parts[CORES if names[k] == noise_search.CORES else LATTICE] = columns[k] @ effects
+        parts[_NAMES[names[k]]] = columns[k] @ effects
     variance = model.fit.evidence.variance
     pitch = problem.pixel_size_nm
     unit = None if pitch is None else float(np.sqrt(pitch[0] * pitch[1]))
     errors = _log_covariance(mixed, parameters, own) if not tiled else _part_covariance(mixed, parameters, own)
     numbers = stationary_parameters(parameters, errors, variance, unit)
     numbers["white_noise_sigma"] = (float(np.sqrt(variance)), float(np.sqrt(variance / (2 * mixed.pixels))))
-    unequal, used = noisy.strength(noise_search.STRENGTHS) > 0, model.samples.weights
+    unequal, used = noisy.strength(noisy_start.STRENGTHS) > 0, model.samples.weights
     spread = float(np.std(used) / np.mean(np.abs(used))) if unequal else 0.0
+    relative = used * np.sign(noisy.given) / np.mean(np.abs(used))
+    opposite = model.frame.pixels(model.samples.positions)[relative < _OPPOSITE] if unequal else np.empty((0, 2))
     lengths = {"background": (SMOOTH, parameters.background_length), "streak": (STREAKS, parameters.streak_length)}
     short = [f"{name}_length" for name, (part, _) in lengths.items() if part not in parts and f"{name}_sigma" in numbers]
     return MapNoise(
@@ -63,6 +69,9 @@ def described_noise(problem: HarmonicProblem, noisy: NoisyStart, model: Harmonic
         waves=noisy.waves,
         pixel_size_nm=pitch,
         short=short[0] if short else None,
+        opposite=opposite,
+        strange=unlisted_patterns(found.scaled_residual),
+        step=noisy.step,
     )
 
 

@@ -27,7 +27,8 @@ from qpi_core.solvers.harmonic.start import HarmonicStart
 from qpi_core.solvers.measured.kernel_or_noise import kernel_is_decisive
 from qpi_core.solvers.measured.large_map import find_noise_of_large_map
 from qpi_core.solvers.measured.map_parts import described_noise
-from qpi_core.solvers.measured.noise_search import LATTICE, NoisyStart, chances_of_white_noise, find_noise
+from qpi_core.solvers.measured.noise_search import chances_of_white_noise, find_noise
+from qpi_core.solvers.measured.noisy_start import LATTICE, NoisyStart
 from qpi_core.solvers.positions.catalogue_check import Suspicion, is_taken_as_given, suspect_list
 from qpi_core.solvers.positions.catalogue_repair import DECISIVE, repair_list
 from qpi_core.solvers.positions.selection import ListedFit, fit_with_list

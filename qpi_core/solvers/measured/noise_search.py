@@ -10,21 +10,19 @@ of white noise is left to the plain solver.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
-from scipy.special import bdtrc
 
 from qpi_core.diagnostics.identifiability import may_be_modelled
 from qpi_core.noise.components import MixedModel, evaluate_components, score_group
 from qpi_core.noise.lattice_waves import LatticeWave, find_lattice_waves
-from qpi_core.noise.outliers import find_outliers
 from qpi_core.noise.selection import TERMS, NoiseFit, SelectionOptions, fit_components, score_white_noise
 from qpi_core.noise.stationary import StationaryParameters
+from qpi_core.noise.step_line import StepLine, find_step
 from qpi_core.noise.whitening import Whitener
-from qpi_core.solvers.harmonic.equations.basis import MapSamples, take_samples
+from qpi_core.solvers.harmonic.equations.basis import MapSamples
 from qpi_core.solvers.harmonic.equations.evidence import low_rank_factor
 from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
 from qpi_core.solvers.harmonic.orders.selection import log_evidence, select_orders
@@ -32,64 +30,22 @@ from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import Fit
 from qpi_core.solvers.harmonic.start import HarmonicStart
+from qpi_core.solvers.measured.all_pixels import on_all_pixels, residual_of, without_outliers
 from qpi_core.solvers.measured.defect_effects import core_columns, may_be_unequal, strength_columns
+from qpi_core.solvers.measured.noisy_start import CORES, LATTICE, STEP, STRENGTHS, Effects, NoisyStart
 
 Array = NDArray[np.float64]
 
-KERNEL, LATTICE, STRENGTHS, CORES = "kernel", "lattice", "strengths", "cores"
 GENEROUS = StationaryParameters(background=10.0, background_length=12.0, rows=0.3, streaks=0.3, streak_length=6.0)
 """Before anything is known long waves and whole rows are not trusted."""
 _ROUNDS = 6
 _SETTLED = 0.5
 _KERNEL_RANK = 1e-5
-_START_SPREAD = 0.3
-_OUTLIER_ROUNDS = 3
-_CORE_PX, _ACCIDENT = 3.0, 1e-3
-"""Radius of a core, and the probability below which outliers lie there for a reason."""
+_START_SPREAD, _STEP_SHARE = 0.3, 0.1
 _STRONG_WAVE = 0.3
 """Amplitude in units of the map's standard deviation that a lattice has and the speckle of a wrong list has not."""
 _LEAST_MEAN = 0.2
 """Mean strength, in units of the mean size, below which the sign of a kernel is a matter of taste and the size is kept."""
-
-
-@dataclass(frozen=True)
-class Effects:
-    """Random effects beside the kernel.
-
-    Attributes:
-        names: of the groups, in order.
-        columns: (height, width, k) of each.
-    """
-
-    names: tuple[str, ...]
-    columns: tuple[Array, ...]
-
-
-@dataclass(frozen=True)
-class NoisyStart:
-    """The first stage of the harmonic solver under a noise model.
-
-    Attributes:
-        values: (height, width) the map without the outliers (NaN there).
-        start: its design is whitened, its samples hold the weights that were found.
-        noise: the strengths; the first group is the kernel.
-        effects: the other groups.
-        waves: of the lattice group.
-        evidence: log marginal likelihood of the map with the price of all parameters, comparable with that of other noise models.
-        white: the same for white noise on the same pixels.
-    """
-
-    values: NDArray[np.float32]
-    start: HarmonicStart
-    noise: NoiseFit
-    effects: Effects
-    waves: tuple[LatticeWave, ...]
-    evidence: float
-    white: float
-
-    def strength(self, name: str) -> float:
-        """Return v_g of a group, 0 where there is none."""
-        return self.noise.strengths[1 + self.effects.names.index(name)] if name in self.effects.names else 0.0
 
 
 def find_noise(
@@ -114,8 +70,8 @@ def find_noise(
     chosen = options or SelectionOptions()
     if begun.stretch is not None or not may_be_modelled(np.isfinite(problem.values)) or is_explained(begun.selection.best, begun.floor):
         return None
-    given, begun = problem, _on_all_pixels(problem, positions, weights, begun)
-    problem, begun = _without_outliers(problem, positions, weights, begun)
+    given, begun = problem, on_all_pixels(problem, positions, weights, begun)
+    problem, begun = without_outliers(problem, positions, weights, begun)
     spiky = problem is not given
     search = _Search(problem, positions, weights, begun, chosen, unequal)
     search.look_for_waves()
@@ -128,55 +84,10 @@ def chances_of_white_noise(problem: HarmonicProblem, positions: Array, weights: 
     """Return how probable white noise makes what the first stage leaves, term by term; empty where it leaves nothing to look at."""
     if begun.stretch is not None or not may_be_modelled(np.isfinite(problem.values)) or is_explained(begun.selection.best, begun.floor):
         return {}
-    search = _Search(problem, positions, weights, _on_all_pixels(problem, positions, weights, begun), SelectionOptions(), True)
+    search = _Search(problem, positions, weights, on_all_pixels(problem, positions, weights, begun), SelectionOptions(), True)
     search.look_for_waves()
     strongest = max((wave.amplitude for wave in search.waves), default=0.0)
     return {**search.chances(), LATTICE: 0.0 if strongest > _STRONG_WAVE * float(np.nanstd(problem.values)) else 1.0}
-
-
-def _on_all_pixels(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart) -> HarmonicStart:
-    """Return the first stage on every measured pixel: the evidence of a part of them is no measure for that of all."""
-    if begun.samples.values.size == int(np.isfinite(problem.values).sum()):
-        return begun
-    samples = take_samples(problem.values, positions, weights, begun.aspect)
-    design = StoredDesign(samples, begun.splines, tuple(sorted({0, *problem.symmetry_orders})))
-    selection = select_orders(design, begun.splines.nodes, problem.symmetry_orders, begun.floor)
-    return replace(begun, samples=samples, design=design, selection=selection)
-
-
-def _without_outliers(
-    problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart
-) -> tuple[HarmonicProblem, HarmonicStart]:
-    """Return the problem with NaN at single pixels that do not belong, and its first stage."""
-    for _ in range(_OUTLIER_ROUNDS):
-        found = away_from_defects(find_outliers(_residual(problem.values, begun)), positions)
-        if not found.any():
-            break
-        problem = replace(problem, values=np.where(found, np.float32(np.nan), problem.values))
-        begun = _on_all_pixels(problem, positions, weights, problem.start(positions, weights))
-    return problem, begun
-
-
-def away_from_defects(found: NDArray[np.bool_], positions: Array) -> NDArray[np.bool_]:
-    """Return the outliers without those at defects, where so many lie there that they are a misfit of the kernel and no accident."""
-    rows, columns = np.nonzero(found)
-    near, _ = cKDTree(positions).query(np.stack([columns, rows], axis=1), distance_upper_bound=_CORE_PX) if rows.size else (rows, rows)
-    height, width = found.shape
-    every = np.stack([grid.ravel() for grid in np.meshgrid(np.arange(width), np.arange(height))], axis=1)
-    share = float(np.isfinite(cKDTree(positions).query(every, distance_upper_bound=_CORE_PX)[0]).mean())
-    at_defects = np.isfinite(near)
-    if rows.size and bdtrc(int(at_defects.sum()) - 1, rows.size, share) < _ACCIDENT:
-        found = found.copy()
-        found[rows[at_defects], columns[at_defects]] = False
-    return found
-
-
-def _residual(values: NDArray[np.float32], begun: HarmonicStart) -> Array:
-    """Return what a first stage under white noise leaves, (height, width), NaN where no pixel took part."""
-    left = np.full(values.shape, np.nan)
-    fit = begun.selection.best
-    left[begun.frame.indices(begun.samples)] = begun.design.residual(fit.hyperparameters.orders, fit.evidence.profiles)
-    return left
 
 
 class _Search:
@@ -192,13 +103,14 @@ class _Search:
         self.given = weights
         self.positions = positions
         self.waves: tuple[LatticeWave, ...] = ()
+        self.step: StepLine | None = None
         self.model = MixedModel(values.astype(np.float64), (), begun.aspect, begun.floor)
         self.raw, self.samples = begun.design, begun.samples
         self.rows, self.columns = begun.frame.indices(self.samples)
 
     def look_for_waves(self) -> None:
         """Look for lattice waves in what the fit under white noise leaves, and then in the map itself."""
-        if find_lattice_waves(_residual(self.problem.values, self.begun)):
+        if find_lattice_waves(residual_of(self.problem.values, self.begun)):
             # The kernel has taken its share of a wave there; the map has all of it.
             self.waves = find_lattice_waves(np.where(self.measured, self.problem.values, np.nan).astype(np.float64))
 
@@ -220,22 +132,32 @@ class _Search:
         model = replace(self.model, groups=(self._kernel_columns(fit),))
         noise = NoiseFit(parameters, (1.0,), evaluate_components(model, parameters, (1.0,)), 1)
         evidence = log_evidence(fit, self.model.pixels)
-        return NoisyStart(self.problem.values, self.begun, noise, Effects((), ()), (), evidence, evidence)
+        return NoisyStart(self.problem.values, self.begun, noise, Effects((), ()), (), evidence, evidence, self.given)
 
     def run(self, known: NoisyStart | None = None) -> NoisyStart | None:
         """Return the best first stage; None where white noise is as good."""
-        best = self._first() if known is None else self._like(known)
-        for number in range(_ROUNDS):
-            found = self._improved(best, known is not None and number == 0)
-            if found.evidence < best.evidence + _SETTLED:
-                break
-            best = found
+        best = self._settled(self._first() if known is None else self._like(known), known is not None)
+        if self.unequal and self.step is None and best.start.whitener is not None:
+            left = self._image(self.raw.residual(*_kernel_of(best))[:, None])[..., 0]
+            self.step = find_step(best.start.whitener, left, self.measured)
+            if self.step is not None:
+                with_step = self._settled(self._improved(best, False), False)
+                best = max(best, with_step, key=lambda stage: stage.evidence)
         nothing = best.noise.parameters.white and not any(best.noise.strengths[1:])
         return best if not nothing and best.evidence > best.white else None
 
+    def _settled(self, best: NoisyStart, revived: bool) -> NoisyStart:
+        """Return the stage after as many rounds as raise its evidence."""
+        for number in range(_ROUNDS):
+            found = self._improved(best, revived and number == 0)
+            if found.evidence < best.evidence + _SETTLED:
+                break
+            best = found
+        return best
+
     def _like(self, known: NoisyStart) -> NoisyStart:
         """Return the stage with the background and the lattice that go with another list."""
-        self.waves = known.waves or self.waves
+        self.waves, self.step = known.waves or self.waves, known.step
         lattice = self._lattice()
         strengths = tuple(known.strength(LATTICE) or self._wide(lattice)[0] for _ in lattice.names)
         return self._start(replace(known.noise, strengths=(1.0, *strengths)), lattice)
@@ -256,10 +178,12 @@ class _Search:
         self._look_again(fit)
         strengths = {name: best.strength(name) for name in best.effects.names}
         groups = dict(zip(self._lattice().names, self._lattice().columns, strict=True))
+        if self.step is not None:
+            groups[STEP] = self.step.columns((self.measured.shape[0], self.measured.shape[1]))
         if self.unequal:
             own = self._defect_groups(fit)
             kernel = self._kernel_columns(fit)
-            known = [name for name in (LATTICE, STRENGTHS, CORES) if strengths.get(name, 0.0) > 0]
+            known = [name for name in (LATTICE, STEP, STRENGTHS, CORES) if strengths.get(name, 0.0) > 0]
             model = replace(self.model, groups=(kernel, *((groups | own)[name] for name in known)))
             for name, columns in own.items():
                 if name not in known:
@@ -300,6 +224,8 @@ class _Search:
             return _START_SPREAD**2 / fit.evidence.variance
         if name == LATTICE:
             return self._wide(self._lattice())[0]
+        if name == STEP:
+            return _STEP_SHARE * float(np.nanvar(self.model.values)) / fit.evidence.variance
         return 1.0
 
     def _lattice(self) -> Effects:
@@ -348,10 +274,12 @@ class _Search:
         self.raw = self._design(replace(self.samples, values=shifted))
         start = self._solved(noise.parameters, effects, noise.strengths[1:])
         assert start.whitener is not None
-        price = 0.5 * (noise.searched - 1) * float(np.log(self.model.pixels))
+        # The place of a step are two more numbers.
+        own = noise.searched - 1 + (2 if STEP in effects.names else 0)
+        price = 0.5 * own * float(np.log(self.model.pixels))
         evidence = log_evidence(start.selection.best, self.model.pixels) - 0.5 * start.whitener.log_determinant - price
         white = log_evidence(self.begun.selection.best, self.model.pixels)
-        return NoisyStart(self.problem.values, start, noise, effects, self.waves, evidence, white)
+        return NoisyStart(self.problem.values, start, noise, effects, self.waves, evidence, white, self.given, self.step)
 
     def _solved(self, parameters: StationaryParameters, effects: Effects, strengths: tuple[float, ...]) -> HarmonicStart:
         """Return the first stage of the whitened problem."""
@@ -360,6 +288,12 @@ class _Search:
         design = self.raw.whitened(whitener, self.rows, self.columns)
         selection = select_orders(design, self.begun.splines.nodes, self.problem.symmetry_orders, self.begun.floor)
         return replace(self.begun, samples=self.samples, design=design, selection=selection, whitener=whitener)
+
+
+def _kernel_of(stage: NoisyStart) -> tuple[tuple[int, ...], Array]:
+    """Return the orders and the profiles of a stage's kernel."""
+    fit = stage.start.selection.best
+    return fit.hyperparameters.orders, fit.evidence.profiles
 
 
 def _on_the_scale_of(weights: Array, given: Array) -> Array:

@@ -98,7 +98,7 @@ def test_layers_energy_map_and_band_are_those_of_the_backend(ready: AppTest):
     )
     outcome = app.session_state["workspace"].stack_outcome
     np.testing.assert_array_equal(outcome.estimate.kernels, expected.kernels)
-    np.testing.assert_allclose(outcome.spectra.magnitude, energy_map(expected.kernels, ENERGIES, PITCH).magnitude)
+    np.testing.assert_allclose(outcome.views[""].spectra.magnitude, energy_map(expected.kernels, ENERGIES, PITCH).magnitude)
     app.select_slider(key=next(one.key for one in app.select_slider if "stack_layer" in one.key)).set_value(3).run()
     assert chart(app, "energies")["layout"]["shapes"][0]["y0"] == ENERGIES[3]
     rings, parabola = (trace for trace in chart(app, "energies")["data"] if trace["type"] == "scatter")
@@ -153,7 +153,29 @@ def test_a_cancelled_stack_keeps_its_layers_and_goes_on(ready: AppTest, monkeypa
     assert ready.button(key="extract_stack").label == "Go on"
     compute(ready)
     whole = ready.session_state["workspace"].stack_outcome.estimate
-    assert not ready.exception and whole.complete and len(calls) == 5
+    # A layer that was interrupted is solved again.
+    assert not ready.exception and whole.complete and len(calls) == 7 - sum(done)
     np.testing.assert_array_equal(whole.kernels[:2], outcome.estimate.kernels[:2])
     ready.slider(key="stack_kernel_size").set_value(SIZE - 2).run()
     assert any("out of date" in text.value for text in ready.warning)
+
+
+def test_classes_are_solved_together_and_shown_one_at_a_time(ready: AppTest):
+    defects = ready.session_state["workspace"].defects
+    labels = ["vacancy", "dopant"] * 5
+    defects.replace(POSITIONS, "list", labels)
+    app = compute(ready.run())
+    assert not app.exception and not app.error and any("10 defects of 2 classes" in text.value for text in app.caption)
+    arguments = {"bias_mv": ENERGIES, "pixel_size_nm": PITCH, "kernel_size": SIZE, "method": "tikhonov"}
+    expected = extract_stack(Extractor(device="cpu"), STACK.astype(np.float32), POSITIONS, classes=labels, **arguments)
+    views = app.session_state["workspace"].stack_outcome.views
+    for name in expected.names:
+        np.testing.assert_array_equal(views[name].estimate.kernels, expected[name].kernels)
+    shown = []
+    for name in expected.names:
+        app.get_by_key("stack_class").set_value(name).run()
+        assert not app.exception
+        shown.append(chart(app, "energies")["data"][0]["z"])
+    assert shown[0] != shown[1]
+    app.selectbox(key="stack_method").set_value("parametric").run()
+    assert app.button(key="extract_stack").disabled
