@@ -185,7 +185,10 @@ def _remedy(sentence: str, estimate: KernelEstimate) -> tuple[Remedy | None, flo
     largest = min(estimate.reconstruction.shape)
     if remedy is Remedy.ENLARGE_WINDOW:
         size = min(value, largest) if math.isfinite(value) else largest
-        return (remedy, float(size)) if size > estimate.kernel_size else (None, math.nan)
+        if size > estimate.kernel_size:
+            return remedy, float(size)
+        # A pattern that is cut by a window as large as the map never ends: a background that passes for one.
+        return (Remedy.MODEL_NOISE if _noise_is_white_by_choice(estimate) else None), math.nan
     if remedy is Remedy.SHRINK_WINDOW:
         return (remedy, value) if value < estimate.kernel_size else (None, math.nan)
     if remedy is Remedy.SEARCH_LONGER and (estimate.provenance.get("blind") or {}).get("ended_by") == "search":
