@@ -21,7 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.grid import kernel_polar
-from qpi_core.base.validation import require_observation
+from qpi_core.base.validation import require_observation, require_positions
+from qpi_core.solvers.single_defect import is_one_place
 
 if TYPE_CHECKING:
     from qpi_core.estimates.estimate import KernelEstimate
@@ -176,6 +177,8 @@ def find_window(
         InputError: as Extractor.extract.
     """
     image = require_observation(observation)
+    # Around a single place nothing tells a pattern from a background of the same width: the window holds both.
+    alone = is_one_place(require_positions(positions, (image.shape[0], image.shape[1])))
 
     def solve(size: int) -> list[KernelEstimate]:
         if classes is not None:
@@ -190,7 +193,7 @@ def find_window(
                 pixel_size_nm=pixel_size_nm,
                 weights=weights,
                 with_latent=False,
-                noise_model=noise_model,
+                noise_model="white" if alone else noise_model,
             )
         ]
 

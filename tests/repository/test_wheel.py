@@ -19,7 +19,11 @@ pytestmark = pytest.mark.slow
 
 
 def run(*command, **options):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, timeout=600, **options)
+    # run.py points PYTHONPATH at the checkout.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, check=False, timeout=600, env=environment, **options
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

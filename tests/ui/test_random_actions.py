@@ -7,6 +7,7 @@ marked, pages are changed. What is started runs on in its queue, as it does for 
 from __future__ import annotations
 
 import math
+import os
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -29,6 +30,10 @@ def short_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """No networks, which take seconds to load, and a search of a second at most."""
     monkeypatch.setattr("qpi_core.extraction.extractor.Extractor.has_model", property(lambda self: False))
     monkeypatch.setattr("ui.extract.blind_panel.TIME_LIMIT_S", 1.0)
+
+
+WANDERERS = int(os.environ.get("QPI_WANDERERS", "2"))
+"""How many users take 250 random actions each: 8 of them, 2,000 actions, take some minutes."""
 
 
 def alive(app: AppTest, history: list[str]) -> None:
@@ -141,8 +146,10 @@ def test_a_random_user_leaves_every_page_alive():
     assert len(set(wander(2, 60))) > 20
 
 
+# A cancel that meets Python inside a callback of the garbage collector cannot be passed on from there; it is tried again.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(10, 18))
-def test_two_thousand_random_actions_leave_every_page_alive(seed: int):
+@pytest.mark.parametrize("seed", range(10, 10 + WANDERERS))
+def test_many_random_actions_leave_every_page_alive(seed: int):
     history = wander(seed, 250)
     assert len(history) == 250 and np.unique(history).size > 40
