@@ -32,7 +32,7 @@ def short_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ui.extract.blind_panel.TIME_LIMIT_S", 1.0)
 
 
-WANDERERS = int(os.environ.get("QPI_WANDERERS", "2"))
+WANDERERS = int(os.environ.get("QPI_WANDERERS", "1"))
 """How many users take 250 random actions each: 8 of them, 2,000 actions, take some minutes."""
 
 
