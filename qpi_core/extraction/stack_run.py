@@ -55,7 +55,7 @@ class StackRun:
         layers = [k for k, layer in values if np.isfinite(layer).any() and not is_constant(layer)]
         if not layers:
             return
-        self.refined = refine_over_layers(self.problem, layers, (POSITION_SIGMA_PX, positions, weights), self.say, self.stop)
+        self.refined = refine_over_layers(self.problem, layers, POSITION_SIGMA_PX, positions, weights, self.say, self.stop)
         self.problem = replace(self.problem, classes=self.refined.classes)
         self.listed = self.listed.moved(self.refined.classes)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 from numpy.typing import ArrayLike
 
@@ -29,66 +29,37 @@ if TYPE_CHECKING:
 OnLayer = Callable[[int, Any], None]
 
 
+class StackKeywords(TypedDict, total=False):
+    """The keywords of `extract_stack` that do not decide what it returns."""
+
+    bias_mv: ArrayLike | None
+    pixel_size_nm: float | tuple[float, float] | None
+    kernel_size: int | str
+    method: str | None
+    weights: ArrayLike | None
+    layers: Sequence[int] | None
+    refine_positions: bool
+    refine_weights: bool
+    progress: Progress | None
+    cancelled: Stop | None
+    on_layer: OnLayer | None
+
+
 @overload
 def extract_stack(
-    extractor: Extractor,
-    stack: ArrayLike,
-    positions: ArrayLike,
-    *,
-    classes: None = ...,
-    bias_mv: ArrayLike | None = ...,
-    pixel_size_nm: float | tuple[float, float] | None = ...,
-    kernel_size: int | str = ...,
-    method: str | None = ...,
-    weights: ArrayLike | None = ...,
-    layers: Sequence[int] | None = ...,
-    refine_positions: bool = ...,
-    refine_weights: bool = ...,
-    progress: Progress | None = ...,
-    cancelled: Stop | None = ...,
-    on_layer: OnLayer | None = ...,
+    extractor: Extractor, stack: ArrayLike, positions: ArrayLike, *, classes: None = ..., **asked: Unpack[StackKeywords]
 ) -> StackEstimate: ...
 
 
 @overload
 def extract_stack(
-    extractor: Extractor,
-    stack: ArrayLike,
-    positions: ArrayLike,
-    *,
-    classes: Sequence[object],
-    bias_mv: ArrayLike | None = ...,
-    pixel_size_nm: float | tuple[float, float] | None = ...,
-    kernel_size: int | str = ...,
-    method: str | None = ...,
-    weights: ArrayLike | None = ...,
-    layers: Sequence[int] | None = ...,
-    refine_positions: bool = ...,
-    refine_weights: bool = ...,
-    progress: Progress | None = ...,
-    cancelled: Stop | None = ...,
-    on_layer: OnLayer | None = ...,
+    extractor: Extractor, stack: ArrayLike, positions: ArrayLike, *, classes: Sequence[object], **asked: Unpack[StackKeywords]
 ) -> ClassStackEstimates: ...
 
 
 @overload
 def extract_stack(
-    extractor: Extractor,
-    stack: ArrayLike,
-    positions: ArrayLike,
-    *,
-    classes: Sequence[object] | None,
-    bias_mv: ArrayLike | None = ...,
-    pixel_size_nm: float | tuple[float, float] | None = ...,
-    kernel_size: int | str = ...,
-    method: str | None = ...,
-    weights: ArrayLike | None = ...,
-    layers: Sequence[int] | None = ...,
-    refine_positions: bool = ...,
-    refine_weights: bool = ...,
-    progress: Progress | None = ...,
-    cancelled: Stop | None = ...,
-    on_layer: OnLayer | None = ...,
+    extractor: Extractor, stack: ArrayLike, positions: ArrayLike, *, classes: Sequence[object] | None, **asked: Unpack[StackKeywords]
 ) -> StackEstimate | ClassStackEstimates: ...
 
 

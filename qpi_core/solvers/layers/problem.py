@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.solvers.harmonic.joint import DefectClass
+
+AT_ONCE = min(2, os.cpu_count() or 1)
+"""Layers that are worked on at the same time, each with one BLAS thread."""
 
 
 @dataclass(frozen=True, eq=False)

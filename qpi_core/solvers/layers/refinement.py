@@ -20,7 +20,7 @@ from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_g
 from qpi_core.solvers.harmonic.posterior import Renderer
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.layers.pilots import choose_pilots
-from qpi_core.solvers.layers.problem import StackProblem
+from qpi_core.solvers.layers.problem import AT_ONCE, StackProblem
 from qpi_core.solvers.positions.jacobian import Sensitivities, sensitivities, solve_again
 from qpi_core.solvers.positions.local_minima import Misfit, ValleySearch
 from qpi_core.solvers.positions.refinement import DefectPrior, gauss_newton_step
@@ -33,7 +33,6 @@ _ROUNDS = 12
 _RESELECT_AFTER = 4
 _SEARCH_IN = (1, 3, 5)
 _SETTLED_PX = 0.01
-_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,9 @@ class RefinedList:
 def refine_over_layers(
     problem: StackProblem,
     layers: Sequence[int],
-    prior: tuple[float, bool, bool],
+    sigma_px: float,
+    move: bool,
+    resize: bool,
     say: Callable[[str], None] = lambda message: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> RefinedList:
@@ -65,12 +66,12 @@ def refine_over_layers(
     Args:
         problem: checked.
         layers: those that hold something, out of which some are chosen.
-        prior: standard deviation of the clicks in px, whether positions are free, whether amplitudes are free.
+        sigma_px: standard deviation of the clicks in each direction.
+        move, resize: positions are free; amplitudes are free.
         say: told before each round what is going on.
         stop: asked before each round; once it says True, the list as it is then is returned.
     """
-    sigma, move, resize = prior
-    rounds = _LayerRounds(problem, choose_pilots(layers, LAYERS), sigma, move, resize)
+    rounds = _LayerRounds(problem, choose_pilots(layers, LAYERS), sigma_px, move, resize)
     classes, deviation = rounds.run(say, stop)
     moved = np.concatenate([np.hypot(*(new.positions - old.positions).T) for new, old in zip(classes, problem.classes, strict=True)])
     return RefinedList(classes, moved, deviation, rounds.layers)
@@ -135,7 +136,7 @@ class _LayerRounds:
                 return harmonic.simple_fit(one.positions, one.weights)
             return solve_again(rest, self.models[index, layer], one.positions, one.weights)
 
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             for layer, model in zip(self.layers, pool.map(solved, self.layers), strict=True):
                 self.models[index, layer] = model
                 self.patterns[index, layer] = _pattern(model, one, (problem.stack.shape[1], problem.stack.shape[2]))
@@ -153,7 +154,7 @@ class _LayerRounds:
         def seen(layer: int) -> Sensitivities:
             return sensitivities(rests[layer], self.models[index, layer], one.positions, one.weights)
 
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             systems = list(pool.map(seen, layers))
         deviation = self._deviation(systems, len(one.positions))
         if search and self.move:

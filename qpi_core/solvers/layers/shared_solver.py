@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +22,7 @@ from qpi_core.solvers.harmonic.frame import SolverFrame
 from qpi_core.solvers.harmonic.model import LEAST_GAIN
 from qpi_core.solvers.layers.layer_solver import NO_PATTERN, HarmonicLayer, LayerSolver
 from qpi_core.solvers.layers.pilots import FEWER_PILOTS, PILOTS, ModelKind, Pilot, choose_pilots, kinds_of_model, solve_pilot
-from qpi_core.solvers.layers.problem import StackProblem
+from qpi_core.solvers.layers.problem import AT_ONCE, StackProblem
 from qpi_core.solvers.layers.shared_correction import PilotResidual, SharedCorrection, plan_correction
 from qpi_core.solvers.refined import NO_LONGER_SYMMETRIC, SYMMETRY_LOST
 
@@ -31,10 +30,8 @@ Say = Callable[[str], None]
 Stop = Callable[[], bool]
 
 _STEP_PX, _LEAST_RADIUS_PX = 0.8, 72.0
-_VALUES_AT_ONCE = 2**26
+_VALUESAT_ONCE = 2**26
 """Layers x pixels that go through the design matrix together: 256 MiB."""
-_AT_ONCE = min(2, os.cpu_count() or 1)
-"""Layers that are solved at the same time, each with one BLAS thread."""
 NOTHING_MEASURED = "Nothing of this layer was measured."
 CONSTANT = "This layer is constant: it holds no information about a kernel."
 
@@ -117,7 +114,7 @@ class SharedSolver:
             seen = replace(samples, positions=one.positions * [problem.aspect[1], problem.aspect[0]], weights=one.weights)
             splines = RadialSplines(_STEP_PX, min(furthest_offset(seen), max(_LEAST_RADIUS_PX, corner)))
             bases.append(ClassBasis(seen, splines, tuple(sorted({order for kind in own for order in kind.orders}))))
-        at_once = max(1, _VALUES_AT_ONCE // samples.values.size)
+        at_once = max(1, _VALUESAT_ONCE // samples.values.size)
         correction: SharedCorrection | None = None
         planned = not self.corrected
         for first in range(0, len(members), at_once):
@@ -137,12 +134,12 @@ class SharedSolver:
     ) -> Iterator[tuple[int, tuple[LayerKernel, ...]]]:
         """Yield the layers in their order; a few are worked on at once, because no layer depends on another one."""
         waiting: deque[tuple[int, Future[tuple[LayerKernel, ...]]]] = deque()
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             for index in asked:
                 if stop():
                     break
                 waiting.append((index, pool.submit(self._finish, index, chunk.index(index), solver, correction)))
-                if len(waiting) == _AT_ONCE:
+                if len(waiting) == AT_ONCE:
                     done, future = waiting.popleft()
                     yield done, future.result()
             while waiting and not stop():

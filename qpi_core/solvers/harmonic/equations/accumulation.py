@@ -52,14 +52,16 @@ class ClassBasis:
         """Number of columns."""
         return angular_count(self.orders) * self.count
 
-    def rows(self, block: Array) -> Array:
-        """Return (pixels, angular functions x splines) from a tile of the design, (a, pixels, splines)."""
-        return np.ascontiguousarray(block.transpose(1, 0, 2)).reshape(block.shape[1], -1)
+    @property
+    def columns_of_tiles(self) -> int:
+        """Number of columns that rows() gives: of spline coefficients, or of coordinates in the subspace, which are far fewer."""
+        return angular_count(self.orders) * (self.splines.count if self.subspace is None else self.count)
 
-    def from_splines(self) -> Array:
-        """Return (angular functions x splines, width): columns of spline coefficients into columns of coordinates."""
-        to_splines = self.splines.interpolation if self.subspace is None else self.splines.interpolation @ self.subspace
-        return np.asarray(np.kron(np.eye(angular_count(self.orders)), to_splines), dtype=np.float64)
+    def rows(self, block: Array) -> Array:
+        """Return (pixels, columns_of_tiles) from a tile of the design, (a, pixels, splines)."""
+        if self.subspace is not None:
+            block = block @ (self.splines.interpolation @ self.subspace)
+        return np.ascontiguousarray(block.transpose(1, 0, 2)).reshape(block.shape[1], -1)
 
     def coordinates(self, values: Array) -> Array:
         """Return (a, count, ...) coordinates of profiles given at the nodes, (a, nodes, ...)."""
@@ -181,8 +183,8 @@ def accumulate(bases: Sequence[ClassBasis], values: NDArray[np.floating] | None 
     layers = bases[0].samples.values[None] if values is None else values
     means = layers.mean(axis=1, dtype=np.float64)
     totals = np.array([float(np.sum((row - mean) ** 2, dtype=np.float64)) for row, mean in zip(layers, means, strict=True)])
-    width = sum(angular_count(basis.orders) * basis.splines.count for basis in bases)
-    gram, projections, sums = np.zeros((width, width)), np.zeros((width, len(layers))), np.zeros(width)
+    sizes = [basis.columns_of_tiles for basis in bases]
+    gram, projections, sums = np.zeros((sum(sizes), sum(sizes))), np.zeros((sum(sizes), len(layers))), np.zeros(sum(sizes))
     tiles = [design_tiles(basis.samples, basis.splines, basis.orders) for basis in bases]
     for several in zip(*tiles, strict=True):
         part = several[0][0]
@@ -193,13 +195,10 @@ def accumulate(bases: Sequence[ClassBasis], values: NDArray[np.floating] | None 
     pixels = layers.shape[1]
     centre = sums / pixels
     gram -= pixels * np.outer(centre, centre)
-    edges = np.cumsum([0, *(angular_count(basis.orders) * basis.splines.count for basis in bases)])
-    parts = [slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
-    turns = [basis.from_splines() for basis in bases]
-    turned = np.block([[a.T @ gram[i, j] @ b for j, b in zip(parts, turns, strict=True)] for i, a in zip(parts, turns, strict=True)])
-    column_means = np.concatenate([centre[i] @ a for i, a in zip(parts, turns, strict=True)])
-    each = np.concatenate([projections[i].T @ a for i, a in zip(parts, turns, strict=True)], axis=1)
-    return MapEquations(tuple(bases), turned, column_means, each, means, totals, pixels)
+    # Profiles are told by their values at the nodes; in a subspace the columns are its coordinates already.
+    spans = [basis.splines.interpolation if basis.subspace is None else None for basis in bases]
+    gram = _in_spans(_in_spans(gram, sizes, spans).T, sizes, spans)
+    return MapEquations(tuple(bases), gram, _in_spans(centre, sizes, spans), _in_spans(projections.T, sizes, spans), means, totals, pixels)
 
 
 def superpose(bases: Sequence[ClassBasis], profiles: Sequence[Array]) -> Array:
