@@ -96,6 +96,8 @@ def explain_map(
     tell(0.5, "Solving for the kernel under the noise model")
     found = _explained(problem, positions, noisy)
     doubtful = mend_list and not is_taken_as_given(problem.values, positions)
+    if doubtful and small and found.may_be_the_kernel(STRONG) and _kernel_clears_the_list(problem, positions, weights, begun, found):
+        return None
     if doubtful and small:
         tell(0.7, "Comparing the list of defects with the map")
         mended = _with_a_right_list(problem, ListedFit(positions, weights, begun, found.listed.model, None), found, noisy)
@@ -109,6 +111,16 @@ def explain_map(
         if fits[-1].worth() > found.evidence:
             return None
     return found
+
+
+def _kernel_clears_the_list(
+    problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, found: ExplainedMap
+) -> bool:
+    """Say whether a kernel of any shape under white noise beats the noise model, and leaves nothing that speaks against the list."""
+    model = problem.fit(positions, weights, begun)
+    if ListedFit(positions, weights, begun, model, None).worth() < found.evidence + DECISIVE:
+        return False
+    return suspect_list(problem.values, model, positions, weights)[0] is Suspicion.NONE
 
 
 def explained_by_white_noise(
