@@ -113,9 +113,7 @@ def explain_map(
     return found
 
 
-def _kernel_clears_the_list(
-    problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, found: ExplainedMap
-) -> bool:
+def _kernel_clears_the_list(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, found: ExplainedMap) -> bool:
     """Say whether a kernel of any shape under white noise beats the noise model, and leaves nothing that speaks against the list."""
     model = problem.fit(positions, weights, begun)
     if ListedFit(positions, weights, begun, model, None).worth() < found.evidence + DECISIVE:
