@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.measured import noisy_start
-from qpi_core.solvers.measured.noisy_start import NoisyStart
+from qpi_core.solvers.measured.noisy_start import NoisyStage
 
 Array = NDArray[np.float64]
 
@@ -29,8 +30,15 @@ _SQUARE_PX = 64
 """Side of the square of a large map that the errors of its noise parameters are computed on."""
 
 
-def described_noise(problem: HarmonicProblem, noisy: NoisyStart, model: HarmonicModel, kernel_part: Array) -> MapNoise:
-    """Return the posterior means of all parts for the kernel as it was found, and the parameters with their errors."""
+def described_noise(problem: HarmonicProblem, noisy: NoisyStage[Any], model: HarmonicModel, kernel_part: Array) -> MapNoise:
+    """Return the posterior means of all parts for the kernels as they were found, and the parameters with their errors.
+
+    Args:
+        problem: the map.
+        noisy: the search's result.
+        model: of the kernel under the noise model, or of one of several.
+        kernel_part: (height, width) what all kernels make of the map.
+    """
     names, columns, strengths = noisy.effects.names, noisy.effects.columns, noisy.noise.strengths[1:]
     measured = np.isfinite(noisy.values)
     left = np.where(measured, noisy.values - kernel_part, np.nan)
@@ -53,8 +61,10 @@ def described_noise(problem: HarmonicProblem, noisy: NoisyStart, model: Harmonic
     numbers["white_noise_sigma"] = (float(np.sqrt(variance)), float(np.sqrt(variance / (2 * mixed.pixels))))
     unequal, used = noisy.strength(noisy_start.STRENGTHS) > 0, model.samples.weights
     spread = float(np.std(used) / np.mean(np.abs(used))) if unequal else 0.0
-    relative = used * np.sign(noisy.given) / np.mean(np.abs(used))
-    opposite = model.frame.pixels(model.samples.positions)[relative < _OPPOSITE] if unequal else np.empty((0, 2))
+    opposite = np.empty((0, 2))
+    if unequal:
+        relative = used * np.sign(noisy.given) / np.mean(np.abs(used))
+        opposite = model.frame.pixels(model.samples.positions)[relative < _OPPOSITE]
     lengths = {"background": (SMOOTH, parameters.background_length), "streak": (STREAKS, parameters.streak_length)}
     short = [f"{name}_length" for name, (part, _) in lengths.items() if part not in parts and f"{name}_sigma" in numbers]
     return MapNoise(
