@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qpi_core.base.errors import InputError
-from qpi_core.extraction.methods import METHODS, NO_NOISE_MODEL, Answer, Method, Request
+from qpi_core.estimates.caution import NO_NOISE_MODEL
+from qpi_core.extraction.methods import METHODS, Answer, Method, Request
 
 if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution

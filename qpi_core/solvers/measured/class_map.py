@@ -13,7 +13,6 @@ from qpi_core.noise.model import MapNoise
 from qpi_core.noise.outliers import find_outliers
 from qpi_core.noise.selection import SelectionOptions
 from qpi_core.runtime.progress import no_progress
-from qpi_core.solvers.harmonic.answer import superposition
 from qpi_core.solvers.harmonic.joint import (
     ClassStart,
     DefectClass,
@@ -28,7 +27,7 @@ from qpi_core.solvers.harmonic.orders.significant_orders import ChosenOrders, is
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.measured.all_pixels import away_from_defects
 from qpi_core.solvers.measured.joint_kernels import JointKernels, JointStage
-from qpi_core.solvers.measured.map_parts import described_noise
+from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
 from qpi_core.solvers.measured.noise_search import NoiseSearch
 from qpi_core.solvers.measured.noisy_start import NoisyStage
 
@@ -91,8 +90,7 @@ def explain_classes(
     if whitener is not None and noisy.evidence + gain < plain.log_evidence:
         return ExplainedClasses(in_their_order(plain, ranks), None)
     shape = (values.shape[0], values.shape[1])
-    part = np.asarray(sum(superposition(model, shape).astype(np.float64) for model in joint.models))
-    noise = described_noise(problem, noisy, joint.models[0], part)
+    noise = described_noise(problem, noisy, FoundKernels.of_models(joint.models, shape))
     return ExplainedClasses(in_their_order(joint, ranks), noise, noisy)
 
 
