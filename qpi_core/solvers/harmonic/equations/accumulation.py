@@ -207,7 +207,8 @@ def accumulate(bases: Sequence[ClassBasis], values: NDArray[np.floating] | None 
     tiles = [design_tiles(basis.samples, basis.splines, basis.orders) for basis in bases]
     for several in zip(*tiles, strict=True):
         part = several[0][0]
-        rows = np.concatenate([basis.rows(block) for basis, (_, block) in zip(bases, several, strict=True)], axis=1)
+        seen = [basis.rows(block) for basis, (_, block) in zip(bases, several, strict=True)]
+        rows = seen[0] if len(seen) == 1 else np.concatenate(seen, axis=1)
         gram += rows.T @ rows
         projections += rows.T @ (layers[:, part].T - means)
         sums += rows.sum(axis=0)
