@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from qpi_core.base.validation import NOISE_MODELS
 from qpi_core.extraction.methods import DEFAULT_METHOD
 from qpi_core.extraction.window_proposal import kernel_size_argument
 
@@ -20,7 +21,8 @@ MAP is any file that the app reads and that holds several layers (.3ds, .npy, .n
 `extract`. Several files, one scan of the same place for every energy, make a stack too: they are moved onto the first one, as the maps
 themselves say, and the positions are those on the first file.
 
-Written into DIR: kernels.npy (energies, k, k), uncertainty.npy where the method gives it, dispersion.csv (bias_mv,
+Written into DIR: kernels.npy (energies, k, k), uncertainty.npy where the method gives it, background.npy (energies, height, width)
+where a layer has more background than a constant, dispersion.csv (bias_mv,
 q_rad_per_nm, sigma_rad_per_nm) where pixel size and energies are known, energy-map.png, and stack.json with the fits of a
 parabola and a line, the band model that --band and the verdict that --gap-sign (with
 gap-sign.csv) ask for, the settings, warnings, hashes and versions.
@@ -56,6 +58,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--method", metavar="NAME", help=f"a method of `extract` (default {DEFAULT_METHOD})")
     parser.add_argument("--refine-positions", action="store_true", help="let several layers together move the defects first")
     parser.add_argument("--refine-weights", action="store_true", help="let them give each defect an amplitude of its own")
+    parser.add_argument("--noise-model", choices=NOISE_MODELS, default="auto", help="as in `extract`, each layer by itself")
     parser.add_argument("--level", default="none", metavar="KIND", help="what to take out of every layer first, as in `extract`")
     parser.add_argument("--prepare", metavar="FILE", help="preparation steps for every layer, as in `extract`")
     parser.add_argument("--pixel-size-nm", type=float, metavar="NM", help="pixel size; overrides what the file says")
@@ -130,6 +133,7 @@ def _options(args: argparse.Namespace) -> StackOptions:
         pixel_size_nm=args.pixel_size_nm,
         refine_positions=args.refine_positions,
         refine_weights=args.refine_weights,
+        noise_model=args.noise_model,
         band_model=args.band,
         gap_ring=None if args.gap_sign is None else (args.gap_sign[0], args.gap_sign[1]),
         more_scans=tuple(args.map[1:]),

@@ -83,10 +83,17 @@ class StackEstimate:
     background_maps: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
     noise_models: tuple[Mapping[str, tuple[float, float]], ...] = ()
 
-    def background_map(self, index: int, shape: tuple[int, int]) -> NDArray[np.float32]:
-        """Return all that is neither a kernel nor noise of one layer of this (height, width)."""
-        found = self.background_maps.get(index)
-        return np.full(shape, self.background[index], dtype=np.float32) if found is None else found
+    def background_stack(self) -> NDArray[np.float32]:
+        """Return all that is neither a kernel nor noise, (energies, height, width); NaN where a layer was not computed.
+
+        Raises:
+            ValueError: no layer has more than a constant, so that the size of the map is not known here; see background.
+        """
+        if not self.background_maps:
+            raise ValueError("no layer of this stack has more than a constant background; take `background`.")
+        shape = next(iter(self.background_maps.values())).shape
+        constants = [np.full(shape, value, dtype=np.float32) for value in self.background]
+        return np.stack([self.background_maps.get(index, constant) for index, constant in enumerate(constants)])
 
     @property
     def complete(self) -> bool:

@@ -67,6 +67,11 @@ class LayerFolder:
         for number, one in enumerate(found.values()):
             arrays |= {f"kernel_{number}": one.kernel, f"uncertainty_{number}": one.uncertainty}
             arrays[f"numbers_{number}"] = np.array([one.background, one.noise_sigma])
+        # Background and noise are those of the layer, whatever the class.
+        one = next(iter(found.values()))
+        arrays["noise_model"] = np.array(json.dumps(dict(one.noise_model)))
+        if one.background_map is not None:
+            arrays["background_map"] = one.background_map
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **arrays)
         write_atomically(self._layers / f"{index:06d}.npz", buffer.getvalue())
@@ -97,4 +102,14 @@ class LayerFolder:
 
 def _one_kernel(file: Mapping[str, Any], number: int, order: int | None, warnings: list[str], kinds: list[Any]) -> LayerKernel:
     background, noise = (float(value) for value in file[f"numbers_{number}"])
-    return LayerKernel(file[f"kernel_{number}"], file[f"uncertainty_{number}"], background, noise, order, cautions_again(warnings, kinds))
+    terms = {name: (float(value), float(error)) for name, (value, error) in json.loads(str(file["noise_model"])).items()}
+    return LayerKernel(
+        file[f"kernel_{number}"],
+        file[f"uncertainty_{number}"],
+        background,
+        noise,
+        order,
+        cautions_again(warnings, kinds),
+        file.get("background_map"),
+        terms,
+    )

@@ -28,6 +28,7 @@ STACK_FORMAT = "qpi-kernel-stack"
 STACK_FILES = (
     "kernels.npy",
     "uncertainty.npy",
+    "background.npy",
     "dispersion.csv",
     *(f"energy-map.{file_format}" for file_format in MEDIA_TYPES),
     "gap-sign.csv",
@@ -68,6 +69,8 @@ def _kernel_files(
     files = {"kernels.npy": npy_bytes(estimate.kernels)}
     if np.isfinite(estimate.uncertainties).any():
         files["uncertainty.npy"] = npy_bytes(estimate.uncertainties)
+    if estimate.background_maps:
+        files["background.npy"] = npy_bytes(estimate.background_stack())
     if band.track is not None:
         files["dispersion.csv"] = dispersion_csv(band)
     for file_format in formats:
@@ -143,6 +146,7 @@ def _sidecar(estimate: StackEstimate, findings: StackFindings, name: str, settin
         "done": estimate.done,
         "noise_sigma": estimate.noise_sigma,
         "background": estimate.background,
+        **({"noise_model": estimate.noise_models} if any(estimate.noise_models) else {}),
         "symmetry_order": estimate.symmetry_order,
         "warnings": estimate.warnings,
         "notes": estimate.notes,
@@ -180,6 +184,7 @@ def stack_npz(estimate: StackEstimate, band: Band) -> bytes:
         "positions_px": estimate.positions,
         "weights": estimate.weights,
         "pixel_size_nm": np.array([np.nan, np.nan] if estimate.pixel_size_nm is None else estimate.pixel_size_nm),
+        **({"background_maps": estimate.background_stack()} if estimate.background_maps else {}),
         "ring_q": blank if track is None else track.q,
         "ring_q_deviation": blank if track is None else track.q_deviation,
     }

@@ -188,6 +188,7 @@ def extract_inputs(inputs: MapInputs, options: ExtractionOptions, extractor: Ext
             options.refine_positions,
             options.refine_weights,
             inputs.pixel_size_nm,
+            noise_model=options.noise_model,
         )
         return classes.with_source({**_source(inputs, options), **_in_the_scanner(inputs, classes.positions)})
     estimate = extractor.extract(

@@ -44,6 +44,7 @@ class StackOptions:
     pixel_size_nm: float | None = None
     refine_positions: bool = False
     refine_weights: bool = False
+    noise_model: str = "auto"
     band_model: str | None = None
     gap_ring: tuple[float, float] | None = None
     more_scans: tuple[str, ...] = ()
@@ -107,6 +108,7 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
         "pixel_size_nm": pitch,
         "refine_positions": options.refine_positions,
         "refine_weights": options.refine_weights,
+        "noise_model": options.noise_model,
         "steps": options.preparation.to_json(),
         "sha256": scan.sha256,
         "positions_sha256": bytes_sha256(listed),
@@ -191,6 +193,7 @@ def solve_into(
         layers=missing or ([0] if moved else None),
         refine_positions=inputs.settings["refine_positions"],
         refine_weights=inputs.settings["refine_weights"],
+        noise_model=inputs.settings["noise_model"],
         # With every layer there, only the notes and hashes of the stack are asked for, and where the defects have moved.
         cancelled=lambda: not missing and not moved,
         on_layer=folder.add,

@@ -130,6 +130,7 @@ def _extract_classes(job: Job, tool: Any, question: Question) -> Outcome:
         pixel_size_nm=question.view.pixel_size_nm,
         with_latent=True,
         report=job.step,
+        noise_model=question.noise_model,
     )
     seconds = time.perf_counter() - started
     job.step(0.95, "Finding their places in the latent space")

@@ -18,13 +18,14 @@ from qpi_core.solvers.harmonic.answer import superposition
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, fit_harmonics, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
-from qpi_core.solvers.harmonic.search import Hyperparameters
+from qpi_core.solvers.harmonic.search import SHARED, Hyperparameters
 from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
 from qpi_core.solvers.layers.problem import StackProblem
+from qpi_core.solvers.measured.all_pixels import residual_of
 from qpi_core.solvers.measured.class_map import explain_classes
+from qpi_core.solvers.measured.kernel_or_noise import KernelTrial
 from qpi_core.solvers.measured.noise_search import find_noise
 from qpi_core.solvers.measured.noisy_start import NoisyStage, NoisyStart
-from qpi_core.solvers.measured.whiteness import leaves_white_noise
 
 PILOTS, FEWER_PILOTS = 5, 3
 """Layers for one class of defects, and for several, whose joint solve takes as many times longer."""
@@ -106,13 +107,16 @@ def solve_pilot(layer: int, problem: StackProblem) -> tuple[tuple[Pilot, ...], N
 def _one_class(harmonic: HarmonicProblem, problem: StackProblem) -> tuple[HarmonicModel, NoisyStart | None]:
     """Return the model of the only class, under the noise model that goes with it."""
     [one] = problem.classes
-    values, shape = harmonic.values, (harmonic.values.shape[0], harmonic.values.shape[1])
+    values = harmonic.values
     given = (one.positions, problem.kernel_size, one.weights, problem.pixel_size_nm, SYMMETRY_ORDERS)
     begun = harmonic.start(one.positions, one.weights)
     model = fit_harmonics(values, *given, start=begun)
     if problem.noise_model == "white" or not may_be_modelled(np.isfinite(values)):
         return model, None
-    if leaves_white_noise(values - superposition(model, shape), problem.aspect, one.positions):
+    left = np.asarray(values - superposition(model, (values.shape[0], values.shape[1])), dtype=np.float64)
+    gain = log_evidence(model.fit, model.equations.pixels) - begun.log_evidence(begun.samples.values.size)
+    shared = model.fit.hyperparameters.mixing_kind == SHARED
+    if KernelTrial(values, residual_of(values, begun), left, gain, shared).suffices(problem.aspect, one.positions):
         return model, None
     noisy = find_noise(harmonic, one.positions, one.weights, begun, unequal=False)
     if noisy is None:

@@ -27,6 +27,7 @@ from qpi_core.solvers.layers.noisy_layers import LayerNoise
 from qpi_core.solvers.layers.pilots import FEWER_PILOTS, PILOTS, ModelKind, Pilot, choose_pilots, kinds_of_model, solve_pilot
 from qpi_core.solvers.layers.problem import AT_ONCE, StackProblem
 from qpi_core.solvers.layers.shared_correction import PilotResidual, SharedCorrection, plan_correction
+from qpi_core.solvers.measured.kernel_or_noise import CLEAN
 from qpi_core.solvers.measured.noisy_start import NoisyStage
 from qpi_core.solvers.measured.whiteness import leaves_white_noise
 from qpi_core.solvers.refined import NO_LONGER_SYMMETRIC, SYMMETRY_LOST
@@ -199,12 +200,13 @@ class SharedSolver:
     def _is_white(self, index: int, residual: NDArray[np.float32], solver: LayerSolver, solved: list[HarmonicLayer] | None) -> bool:
         """Say whether a residual is white noise; with solved the exact one is looked at where that of sampled kernels is not."""
         aspect, positions = self.problem.aspect, self.problem.positions
-        if leaves_white_noise(residual, aspect, positions):
+        values = self.problem.layer(index)
+        if np.nanvar(residual) < CLEAN * np.nanvar(values) or leaves_white_noise(residual, aspect, positions):
             return True
         if solved is None:
             return False
         exact = np.where(np.isfinite(residual), self._exact_residual(index, solver, solved), np.nan)
-        return leaves_white_noise(exact, aspect, positions)
+        return bool(np.nanvar(exact) < CLEAN * np.nanvar(values)) or leaves_white_noise(exact, aspect, positions)
 
     def _exact_residual(self, index: int, solver: LayerSolver, solved: list[HarmonicLayer]) -> NDArray[np.float32]:
         """Return what the model leaves of a layer, 0 where not measured.

@@ -25,8 +25,10 @@ from qpi_core.solvers.harmonic.joint import (
 )
 from qpi_core.solvers.harmonic.orders.significant_orders import ChosenOrders, is_explained
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
+from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.measured.all_pixels import away_from_defects
 from qpi_core.solvers.measured.joint_kernels import JointKernels, JointStage
+from qpi_core.solvers.measured.kernel_or_noise import KernelTrial
 from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
 from qpi_core.solvers.measured.noise_search import NoiseSearch
 from qpi_core.solvers.measured.noisy_start import NoisyStage
@@ -76,9 +78,11 @@ def explain_classes(
     chosen = choose_jointly(starts, problem.symmetry_orders, quick, sweeps=1)
     plain = finish_jointly(values, ordered, starts, chosen, size)
     noisy = None
-    if noise_model != "white" and may_be_modelled(np.isfinite(values)):
+    if noise_model != "white" and may_be_modelled(np.isfinite(values)) and not is_explained(quick[-1].fit, starts[0].floor):
         tell(0.3, "Looking for background and coloured noise")
-        noisy = find_class_noise(problem, ordered, starts, quick, known)
+        kernels = _on_all_pixels(problem, ordered, starts, quick)
+        if not _kernels_suffice(values, kernels, plain):
+            noisy = find_class_noise(problem, ordered, kernels, quick, known)
     if noisy is None:
         return ExplainedClasses(in_their_order(plain, ranks), None)
     tell(0.7, "Solving for the kernels under the noise model")
@@ -97,7 +101,7 @@ def explain_classes(
 def find_class_noise(
     problem: HarmonicProblem,
     classes: Sequence[DefectClass],
-    starts: Sequence[ClassStart],
+    kernels: JointKernels,
     quick: Sequence[ChosenOrders],
     known: NoisyStage[JointStage] | None = None,
 ) -> NoisyStage[JointStage] | None:
@@ -105,13 +109,12 @@ def find_class_noise(
 
     Args:
         problem: the map.
-        classes: their defects, in the order of starts.
-        starts, quick: the kernels of one symmetry each under white noise.
+        classes: their defects, in the order of the kernels.
+        kernels: under white noise, of one symmetry each.
+        quick: how these were chosen.
         known: the answer for a like map, to begin with.
     """
-    if is_explained(quick[-1].fit, starts[0].floor):
-        return None
-    kernels, values, options = _on_all_pixels(problem, classes, starts, quick), problem.values, SelectionOptions()
+    values, options = problem.values, SelectionOptions()
     positions = np.concatenate([one.positions for one in classes])
     left = np.where(np.isfinite(values), kernels.left(kernels.white), np.nan)
     outliers = away_from_defects(find_outliers(left), positions)
@@ -123,6 +126,16 @@ def find_class_noise(
     asked = bool(search.waves) or min(search.chances().values()) < options.probability
     found = search.run(known) if asked else None
     return search.white() if found is None and outliers.any() else found
+
+
+def _kernels_suffice(values: NDArray[np.float32], kernels: JointKernels, plain: JointModel) -> bool:
+    """Say whether kernels of other shapes than the first ones explain a map without a noise model."""
+    shape = (values.shape[0], values.shape[1])
+    first = np.where(np.isfinite(values), kernels.left(kernels.white), np.nan)
+    found = FoundKernels.of_models(plain.models, shape)
+    shared = all(model.fit.hyperparameters.mixing_kind == SHARED for model in plain.models)
+    gain = plain.log_evidence - kernels.white.log_evidence(plain.models[0].equations.pixels)
+    return KernelTrial(values, first, values - found.part, gain, shared).suffices(kernels.aspect, found.positions)
 
 
 def _on_all_pixels(

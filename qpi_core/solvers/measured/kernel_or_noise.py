@@ -11,12 +11,22 @@ less what white noise gives by chance. A kernel that gains decidedly more needs 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from qpi_core.noise.selection import SelectionOptions
+from qpi_core.solvers.measured.whiteness import leaves_white_noise, residual_chances
+
 Array = NDArray[np.float64]
 
+NO_FAULT_OF_THE_KERNEL = {"background 16": 1e-25, "rows": 1e-100}
+"""Terms of the score test that errors of kernel and list hardly feed, and the probabilities below which they are none (measured, 22 maps
+of 11 kinds: 1e-20 or more and 1e-60 or more where clicks are off or kernels one-sided; below 1e-80 with a background, 1e-270 with rows)."""
+CLEAN = 1e-3
+"""Share of the map's variance below which what a kernel leaves is the kernel's own affair: no background of a measured map is that weak."""
 _SMOOTHING_PX = 2.0
 _DECISIVE = 1.3
 """Gain of the kernel over that of stationary noise from which on it is believed. Measured on seed 72000: 1.5 to 4.8 for kernels of many
@@ -33,6 +43,44 @@ def stationary_gain(residual: Array) -> float:
 def kernel_is_decisive(gain: float, residual: Array) -> bool:
     """Say whether a kernel's gain in log evidence over the first stage is beyond what any noise could gain on the first's residual."""
     return gain > _DECISIVE * stationary_gain(residual)
+
+
+@dataclass(frozen=True, eq=False)
+class KernelTrial:
+    """A first fit under white noise, and a better one without a noise model.
+
+    Attributes:
+        values: (height, width) the map, NaN where not measured.
+        first, left: (height, width) what the two leave of it.
+        gain: of the better one in log evidence.
+        shared: whether all its kernels have one profile each.
+    """
+
+    values: NDArray[np.floating]
+    first: Array
+    left: Array
+    gain: float
+    shared: bool
+
+    def suffices(self, aspect: tuple[float, float], positions: Array) -> bool:
+        """Say whether no noise model needs to be looked for.
+
+        Independent profiles of many orders follow almost anything around the defects, so unless they leave next to nothing they are no
+        answer: the evidence of a noise model has to be compared with theirs.
+
+        Args:
+            aspect: (dy, dx) of a pixel in solver units.
+            positions: (n, 2) defects, columns (x, y) in px.
+        """
+        chances = residual_chances(self.first, aspect, positions)
+        if min(chances.values(), default=1.0) >= SelectionOptions().probability:
+            return True
+        if any(chances.get(name, 1.0) < least for name, least in NO_FAULT_OF_THE_KERNEL.items()):
+            return False
+        if self.shared:
+            return leaves_white_noise(self.left, aspect, positions)
+        clean = float(np.nanvar(self.left)) < CLEAN * float(np.nanvar(self.values))
+        return clean and kernel_is_decisive(self.gain, self.first)
 
 
 def _flatness(values: Array) -> float:

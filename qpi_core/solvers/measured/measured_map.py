@@ -24,7 +24,7 @@ from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.harmonic.start import HarmonicStart
-from qpi_core.solvers.measured.kernel_or_noise import kernel_is_decisive
+from qpi_core.solvers.measured.kernel_or_noise import CLEAN, NO_FAULT_OF_THE_KERNEL, kernel_is_decisive
 from qpi_core.solvers.measured.large_map import find_noise_of_large_map
 from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
 from qpi_core.solvers.measured.noise_search import chances_of_white_noise, find_noise
@@ -35,11 +35,8 @@ from qpi_core.solvers.positions.selection import ListedFit, fit_with_list
 
 Array = NDArray[np.float64]
 
-_NO_FAULT_OF_KERNEL_OR_LIST = {"background 16": 1e-25, "rows": 1e-100, LATTICE: 0.5}
-"""Terms of the score test that errors of kernel and list hardly feed, and the probabilities below which they are none (measured, 22 maps
-of 11 kinds: 1e-20 or more and 1e-60 or more where clicks are off or kernels one-sided; below 1e-80 with a background, 1e-270 with rows)."""
-_CLEAN = 1e-3
-"""Share of the map's variance below which what a kernel leaves is the kernel's own affair: no background of a measured map is that weak."""
+_NO_FAULT_OF_KERNEL_OR_LIST = {**NO_FAULT_OF_THE_KERNEL, LATTICE: 0.5}
+"""The same terms, and a strong lattice."""
 STRONG, WEAK = 0.5, 0.05
 """Standard deviation of a background, in units of the signal's, from which on a list can only be repaired without it, and below which it
 does no harm."""
@@ -147,7 +144,7 @@ def explained_by_white_noise(
     # the evidence has to decide (explain_map).
     first = problem.simple_fit(positions, weights, begun)
     gain = fits[-1].worth() - log_evidence(first.fit, first.equations.pixels)
-    settled = white or variance < _CLEAN * float(np.nanvar(problem.values))
+    settled = white or variance < CLEAN * float(np.nanvar(problem.values))
     return fits if settled and kernel_is_decisive(gain, _left(problem.values, first)) else None
 
 

@@ -36,22 +36,24 @@ def model_leaves_white_noise(model: HarmonicModel, values: NDArray[np.float32]) 
     return _is_white(np.asarray(values - superposition(model, (values.shape[0], values.shape[1])), dtype=np.float32))
 
 
-def leaves_white_noise(left: NDArray[np.floating], aspect: tuple[float, float], positions: NDArray[np.float64]) -> bool:
-    """Say whether what kernels leave of a layer, (height, width) with NaN where not measured, is white noise.
+def residual_chances(left: NDArray[np.floating], aspect: tuple[float, float], positions: NDArray[np.float64]) -> dict[str, float]:
+    """Return how probable white noise makes what kernels leave of a map, (height, width) with NaN where not measured, term by term.
 
-    Of a large layer the square with the most defects is looked at.
+    Of a large map the square with the most defects is looked at. Empty where nothing is left, or nothing was measured.
     """
     options = SelectionOptions()
     if not may_be_modelled(np.isfinite(left)):
         left = left[fullest_part(np.isfinite(left), positions, PART_PX)]
-    if not np.isfinite(left).any():
-        return True
+    if not np.isfinite(left).any() or np.nanvar(left) == 0:
+        return {}
     centred = np.asarray(left - np.nanmean(left), dtype=np.float64)
-    variance = float(np.nanmean(centred**2))
-    if variance == 0:
-        return True
-    chances = score_white_noise(MixedModel(centred, (), aspect, 0.0), centred, variance, options)
-    return min(chances.values()) >= options.probability and not find_lattice_waves(centred)
+    chances = score_white_noise(MixedModel(centred, (), aspect, 0.0), centred, float(np.nanmean(centred**2)), options)
+    return {**chances, "waves": 0.0 if find_lattice_waves(centred) else 1.0}
+
+
+def leaves_white_noise(left: NDArray[np.floating], aspect: tuple[float, float], positions: NDArray[np.float64]) -> bool:
+    """Say whether what kernels leave of a map is white noise (see residual_chances)."""
+    return min(residual_chances(left, aspect, positions).values(), default=1.0) >= SelectionOptions().probability
 
 
 def _is_white(left: NDArray[np.float32]) -> bool:
