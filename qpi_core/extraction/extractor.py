@@ -210,6 +210,7 @@ class Extractor:
         weights: ArrayLike | None = None,
         with_latent: bool = False,
         report: Callable[[float, str], None] | None = None,
+        noise_model: str = "auto",
     ) -> ClassEstimates:
         """Extract one kernel for each class of defects, all solved together: Y = b + sum_c A_c*M_c + noise.
 
@@ -221,7 +222,7 @@ class Extractor:
                 of each class, `one_step` and `two_step` see the map without what the harmonic solve says of the other classes.
             kernel_size: side of every kernel in pixels; "auto": the largest that one of them asks for.
             refine_positions, refine_weights: as for `extract`, each class by its own kernel.
-            pixel_size_nm, weights, with_latent, report: as for `extract`.
+            pixel_size_nm, weights, with_latent, report, noise_model: as for `extract`; the noise model is one for all classes.
 
         Raises:
             InputError: as `extract`; a label too few, too many classes, or a method that knows one class only.
@@ -232,7 +233,8 @@ class Extractor:
             kernel_size,
             lambda: find_window(self, observation, positions, classes=classes, weights=weights, pixel_size_nm=pixel_size_nm),
         )
-        options = ClassOptions(find_method(method), size, refine_positions, refine_weights, pixel_size_nm, with_latent)
+        chosen, noise = find_method(method), require_noise_model(noise_model)
+        options = ClassOptions(chosen, size, refine_positions, refine_weights, pixel_size_nm, with_latent, noise)
         tell = report if report is not None else no_progress
         found = extract_classes(self, observation, positions, classes, weights, options, tell)
         if proposal is None:

@@ -88,7 +88,12 @@ class StackRun:
                 yield index, (LayerKernel.empty(problem.kernel_size, NOTHING_MEASURED),) * len(listed.names)
                 continue
             arguments = (values, listed.positions)
-            options: dict[str, Any] = {"method": self.method.name, "kernel_size": problem.kernel_size, "weights": listed.weights}
+            options: dict[str, Any] = {
+                "method": self.method.name,
+                "kernel_size": problem.kernel_size,
+                "weights": listed.weights,
+                "noise_model": problem.noise_model,
+            }
             # Without classes the labels are one empty name.
             if listed.names == ("",):
                 estimates = [self.extractor.extract(*arguments, pixel_size_nm=problem.pixel_size_nm, **options)]
@@ -107,7 +112,9 @@ def _layer_of(estimate: KernelEstimate) -> LayerKernel:
     blank = np.full_like(estimate.kernel, np.nan)
     deviation = blank if estimate.uncertainty is None else estimate.uncertainty
     order, warnings = estimate.symmetry_order, estimate.warnings
-    return LayerKernel(estimate.kernel, deviation, estimate.background, estimate.noise_sigma, order, warnings)
+    coloured = estimate.noise_model if estimate.provenance.get("noise_model") else {}
+    background = estimate.background_map if estimate.has_background else None
+    return LayerKernel(estimate.kernel, deviation, estimate.background, estimate.noise_sigma, order, warnings, background, coloured)
 
 
 def input_notes(array: NDArray[np.floating], listed: ListedDefects, kernel_size: int) -> list[str]:
@@ -133,7 +140,12 @@ def assemble(
         "versions": versions(),
         "method": run.method.name,
         "input": {"stack_sha256": array_sha256(problem.stack), "shape": problem.stack.shape},
-        "options": {"kernel_size": problem.kernel_size, "pixel_size_nm": problem.pixel_size_nm, **run.asked},
+        "options": {
+            "kernel_size": problem.kernel_size,
+            "pixel_size_nm": problem.pixel_size_nm,
+            "noise_model": problem.noise_model,
+            **run.asked,
+        },
         "pilots": run.pilots(place),
         **window,
     }
@@ -158,6 +170,8 @@ def assemble(
         warnings=tuple(one.warnings for one in every),
         positions=one.positions,
         weights=one.weights,
+        background_maps={index: one.background_map for index, one in enumerate(every) if one.background_map is not None},
+        noise_models=tuple(one.noise_model for one in every),
         pixel_size_nm=problem.pixel_size_nm,
         method=run.method.name,
         notes=notes,

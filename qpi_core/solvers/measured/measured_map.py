@@ -26,7 +26,7 @@ from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.harmonic.start import HarmonicStart
 from qpi_core.solvers.measured.kernel_or_noise import kernel_is_decisive
 from qpi_core.solvers.measured.large_map import find_noise_of_large_map
-from qpi_core.solvers.measured.map_parts import described_noise
+from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
 from qpi_core.solvers.measured.noise_search import chances_of_white_noise, find_noise
 from qpi_core.solvers.measured.noisy_start import LATTICE, NoisyStart
 from qpi_core.solvers.positions.catalogue_check import Suspicion, is_taken_as_given, suspect_list
@@ -96,6 +96,8 @@ def explain_map(
     tell(0.5, "Solving for the kernel under the noise model")
     found = _explained(problem, positions, noisy)
     doubtful = mend_list and not is_taken_as_given(problem.values, positions)
+    if doubtful and small and found.may_be_the_kernel(STRONG) and _kernel_clears_the_list(problem, positions, weights, begun, found):
+        return None
     if doubtful and small:
         tell(0.7, "Comparing the list of defects with the map")
         mended = _with_a_right_list(problem, ListedFit(positions, weights, begun, found.listed.model, None), found, noisy)
@@ -109,6 +111,14 @@ def explain_map(
         if fits[-1].worth() > found.evidence:
             return None
     return found
+
+
+def _kernel_clears_the_list(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, found: ExplainedMap) -> bool:
+    """Say whether a kernel of any shape under white noise beats the noise model, and leaves nothing that speaks against the list."""
+    model = problem.fit(positions, weights, begun)
+    if ListedFit(positions, weights, begun, model, None).worth() < found.evidence + DECISIVE:
+        return False
+    return suspect_list(problem.values, model, positions, weights)[0] is Suspicion.NONE
 
 
 def explained_by_white_noise(
@@ -188,8 +198,7 @@ def _explained(problem: HarmonicProblem, positions: Array, noisy: NoisyStart) ->
     weights = noisy.start.samples.weights
     model = replace(problem, values=noisy.values).fit(positions, weights, noisy.start)
     shape = (problem.values.shape[0], problem.values.shape[1])
-    kernel_part = superposition(model, shape).astype(np.float64)
-    noise = described_noise(problem, noisy, model, kernel_part)
+    noise = described_noise(problem, noisy, FoundKernels.of_models([model], shape))
     cleaned = np.asarray(noisy.values - noise.removable(), dtype=np.float32)
     # The first stage's fit was refined since, under the same noise.
     evidence = (

@@ -97,6 +97,11 @@ class StoredDesign:
         """Variance of the values."""
         return float(np.mean(self._values**2))
 
+    @property
+    def values(self) -> Array:
+        """The values, (pixels,), about their mean; those of a design that is seen past other patterns are changed like its rows."""
+        return np.asarray(self._values)
+
     def add_orders(self, orders: tuple[int, ...]) -> None:
         """Make further orders available."""
         missing = tuple(order for order in orders if order not in self._design)
