@@ -37,7 +37,7 @@ def python_snippet(estimate: KernelEstimate) -> str:
         "kernel_size": estimate.kernel_size,
         "pixel_size_nm": estimate.pixel_size_nm,
         "weights": None if np.all(weights == 1) else [float(w) for w in weights],
-        "noise_model": "white" if plain and not classes else None,
+        "noise_model": "white" if plain else None,
     }
     lines = [
         "import numpy as np",

@@ -74,7 +74,7 @@ def test_kernels_uncertainty_dispersion_and_side_car(inputs, capsys):
     # Four rings are too few to tell a band from chance: what they say is kept, and none is claimed.
     assert values["dispersion"]["evidence"]["rings"] == 4 and not values["dispersion"]["evidence"]["decisive"]
     assert values["dispersion"]["problem"] and "parabola" not in values["dispersion"]
-    others = {"gap-sign.csv", "energy-map.svg", "energy-map.pdf"}
+    others = {"gap-sign.csv", "energy-map.svg", "energy-map.pdf", "background.npy"}
     assert sorted(contents(inputs / "out")) == sorted(set(STACK_FILES) - others)
     printed = capsys.readouterr().out
     assert "4 of 5 layers have a kernel" in printed and values["dispersion"]["problem"] in printed
