@@ -9,12 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qpi_core.base.errors import InputError
-from qpi_core.estimates.caution import NO_NOISE_MODEL
+from qpi_core.diagnostics.identifiability import may_be_modelled
+from qpi_core.estimates.caution import NO_NOISE_MODEL, Caution, CautionKind
 from qpi_core.extraction.methods import METHODS, Answer, Method, Request
 
 if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution
     from qpi_core.solvers.harmonic.joint import DefectClass
+
+
+TOO_LARGE = Caution(
+    "This map holds more than its kernels and white noise, but with several classes of defects it is too large, or has too many gaps, for "
+    "background and noise to be modelled; it was taken with a constant background and white noise. Crop it to 20,000 pixels, or level it.",
+    CautionKind.NOISE_NOT_MODELLED,
+)
 
 
 def require_class_method(method: Method) -> Method:
@@ -73,7 +81,9 @@ def _joint_harmonic(requests: Sequence[Request]) -> list[Answer]:
     shape, noise = (one.observation.shape[0], one.observation.shape[1]), explained.noise
     solutions = joint_solutions(explained.joint, classes, shape, one.kernel_size, one.pixel_size_nm)
     if noise is None:
-        return [Answer(solution) for solution in solutions]
+        small = may_be_modelled(np.isfinite(one.observation))
+        unmodelled = one.noise_model == "auto" and not small and explained.leaves_more(one.observation)
+        return [Answer(solution, notes=(TOO_LARGE,) if unmodelled else ()) for solution in solutions]
     sigma = float(np.hypot(solutions[0].noise_sigma, noise.coloured_sigma))
     return [Answer(replace(solution, background=noise.constant, noise_sigma=sigma), noise=noise) for solution in solutions]
 
@@ -91,7 +101,8 @@ def _refined(method: Method, requests: Sequence[Request]) -> list[Answer]:
     if priors[0].noise is not None:
         kept = [replace(solution, details={**solution.details, "prior": "harmonic", "correction": "none"}) for solution in solutions]
         return [replace(answer, solution=solution) for answer, solution in zip(priors, kept, strict=True)]
-    return [Answer(solution) for solution in correct_jointly(one.observation, _classes(requests), one.kernel_size, solutions)]
+    corrected = correct_jointly(one.observation, _classes(requests), one.kernel_size, solutions)
+    return [replace(answer, solution=solution) for answer, solution in zip(priors, corrected, strict=True)]
 
 
 def _network(method: Method, requests: Sequence[Request]) -> list[Answer]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.noise.whitening import Whitener
-from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
+from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate, superpose
 from qpi_core.solvers.harmonic.equations.evidence import low_rank_factor
 from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
 from qpi_core.solvers.harmonic.equations.whitened_equations import accumulate_whitened
@@ -59,7 +60,7 @@ class LayerKernels:
         kinds: Sequence[tuple[ModelKind, ...]],
         solver_options: tuple[int, int, tuple[float, float], float],
     ) -> None:
-        """Begin with the kernels under white noise.
+        """Remember the layer.
 
         Args:
             shape: (height, width).
@@ -74,7 +75,11 @@ class LayerKernels:
         self.given = self.weights = np.concatenate([basis.samples.weights for basis in bases])
         self._rows, self._columns = SolverFrame(self.aspect).indices(samples)
         self._designs: list[StoredDesign] | None = None
-        self.white = self._stage(None)
+
+    @cached_property
+    def white(self) -> LayerStage:
+        """The kernels under white noise."""
+        return self._stage(None)
 
     def solved(self, whitener: Whitener) -> LayerStage:
         """Return the kernels of the whitened layer."""
@@ -82,7 +87,12 @@ class LayerKernels:
 
     def left(self, stage: LayerStage) -> Array:
         """Return what the kernels leave of the layer, (height, width), about the mean; zero where not measured."""
-        values = self._bases[0].samples.values - stage.solver.fitted(stage.fits)
+        return self.left_by(stage.fits)
+
+    def left_by(self, fits: Sequence[ClassFit]) -> Array:
+        """Return the same of kernels that were found elsewhere, such as on a square of the layer."""
+        bases = [replace(basis, orders=one.fit.hyperparameters.orders) for basis, one in zip(self._bases, fits, strict=True)]
+        values = self._bases[0].samples.values - superpose(bases, [one.fit.evidence.profiles for one in fits])
         return self._image((values - values.mean())[:, None])[..., 0]
 
     def columns(self, stage: LayerStage) -> Array:

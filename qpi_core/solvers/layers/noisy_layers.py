@@ -19,7 +19,9 @@ from qpi_core.estimates.stack_estimate import LayerKernel
 from qpi_core.noise.model import MapNoise
 from qpi_core.noise.outliers import find_outliers
 from qpi_core.noise.selection import SelectionOptions
+from qpi_core.noise.tiles import PART_PX, Tile, fullest_part, may_be_tiled
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis
+from qpi_core.solvers.harmonic.equations.basis import take_samples
 from qpi_core.solvers.harmonic.frame import SolverFrame
 from qpi_core.solvers.harmonic.model import LEAST_GAIN
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
@@ -29,11 +31,29 @@ from qpi_core.solvers.layers.layer_solver import NO_PATTERN, HarmonicLayer
 from qpi_core.solvers.layers.pilots import ModelKind
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.measured.all_pixels import away_from_defects
+from qpi_core.solvers.measured.large_map import noise_on_every_pixel
 from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
 from qpi_core.solvers.measured.noise_search import NoiseSearch
 from qpi_core.solvers.measured.noisy_start import NoisyStage
 
 Array = NDArray[np.float64]
+
+
+def _bases_of_part(
+    bases: Sequence[ClassBasis], square: NDArray[np.float32], part: Tile, aspect: tuple[float, float]
+) -> list[ClassBasis] | None:
+    """Return bases of a square of a layer, with the defects that it sees; None where it sees none of a class."""
+    corner = np.array([part[1].start, part[0].start], dtype=np.float64)
+    size, found = np.array([square.shape[1], square.shape[0]]), []
+    for basis in bases:
+        places = SolverFrame(aspect).pixels(basis.samples.positions) - corner
+        reach = SolverFrame(aspect).reach(basis.splines.radius)
+        near = ((places >= -reach) & (places < size + reach)).all(axis=1)
+        if not near.any():
+            return None
+        samples = take_samples(square, places[near], basis.samples.weights[near], aspect)
+        found.append(replace(basis, samples=samples))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,19 +109,57 @@ class LayerNoise:
             excess: as for LayerSolver.solve.
         """
         values, aspect = self.problem.layer(index), self.problem.aspect
-        if not may_be_modelled(np.isfinite(values)):
-            return None
-        shape, positions = (values.shape[0], values.shape[1]), self.problem.positions
+        measured = np.isfinite(values)
         options = (index, self.problem.kernel_size, aspect, noise_floor(values))
-        kernels = LayerKernels(shape, bases_of(bases, values, aspect), self._kinds, options)
+        if may_be_modelled(measured):
+            found = self._searched(values, bases_of(bases, values, aspect), self.problem.positions, options)
+            return None if found is None else self._described(found, index, excess)
+        # As for one large map: the noise model of the square with the most defects, then the kernels on every pixel.
+        part = fullest_part(measured, self.problem.positions, PART_PX)
+        square = values[part]
+        near = _bases_of_part(bases, square, part, aspect)
+        if not may_be_tiled(measured) or near is None:
+            return None
+        found = self._searched(square, near, SolverFrame(aspect).pixels(near[0].samples.positions), options)
+        if found is None or found.start.whitener is None:
+            return None
+        return self._described(self._on_every_pixel(found, values, bases, options), index, excess)
+
+    def _searched(
+        self,
+        values: NDArray[np.float32],
+        bases: Sequence[ClassBasis],
+        positions: Array,
+        options: tuple[int, int, tuple[float, float], float],
+    ) -> NoisyStage[LayerStage] | None:
+        """Return the kernels and the noise model of a layer, or of a square of it; None where white noise is as good."""
+        shape, aspect = (values.shape[0], values.shape[1]), options[2]
+        kernels = LayerKernels(shape, bases, self._kinds, options)
         outliers = away_from_defects(find_outliers(np.where(np.isfinite(values), kernels.left(kernels.white), np.nan)), positions)
         if outliers.any():
             values = np.where(outliers, np.float32(np.nan), values)
             kernels = LayerKernels(shape, bases_of(bases, values, aspect), self._kinds, options)
         search = NoiseSearch(values, kernels, SelectionOptions())
         search.look_for_waves()
-        found = search.run(self._nearest(index))
-        return None if found is None else self._described(found, index, excess)
+        return search.run(self._nearest(options[0]))
+
+    def _on_every_pixel(
+        self,
+        found: NoisyStage[LayerStage],
+        values: NDArray[np.float32],
+        bases: Sequence[ClassBasis],
+        options: tuple[int, int, tuple[float, float], float],
+    ) -> NoisyStage[LayerStage]:
+        """Return the kernels of a whole layer under the noise model of a square of it."""
+        shape, aspect = (values.shape[0], values.shape[1]), options[2]
+        kernels = LayerKernels(shape, bases_of(bases, values, aspect), self._kinds, options)
+        left = np.where(np.isfinite(values), kernels.left_by(found.start.fits), np.nan)
+        whole = noise_on_every_pixel(values, left, found, self.problem.positions, aspect)
+        if whole.values is not values:
+            kernels = LayerKernels(shape, bases_of(bases, whole.values, aspect), self._kinds, options)
+        stage = kernels.solved(whole.whitener)
+        same = (whole.noise, whole.effects, whole.waves, found.evidence, found.white, found.given)
+        return NoisyStage(whole.values, stage, *same)
 
     def _nearest(self, index: int) -> NoisyStage[Any] | None:
         if not self._known:

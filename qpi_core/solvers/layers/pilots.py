@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from qpi_core.diagnostics.identifiability import may_be_modelled
+from qpi_core.noise.tiles import can_be_modelled
 from qpi_core.solvers.harmonic.answer import superposition
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, fit_harmonics, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
@@ -23,9 +24,11 @@ from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.measured.all_pixels import residual_of
 from qpi_core.solvers.measured.class_map import explain_classes
-from qpi_core.solvers.measured.kernel_or_noise import KernelTrial
+from qpi_core.solvers.measured.kernel_or_noise import KernelTrial, has_long_waves
+from qpi_core.solvers.measured.large_map import find_noise_of_large_map, left_of_part
 from qpi_core.solvers.measured.noise_search import find_noise
 from qpi_core.solvers.measured.noisy_start import NoisyStage, NoisyStart
+from qpi_core.solvers.measured.whiteness import leaves_white_noise
 
 PILOTS, FEWER_PILOTS = 5, 3
 """Layers for one class of defects, and for several, whose joint solve takes as many times longer."""
@@ -111,14 +114,24 @@ def _one_class(harmonic: HarmonicProblem, problem: StackProblem) -> tuple[Harmon
     given = (one.positions, problem.kernel_size, one.weights, problem.pixel_size_nm, SYMMETRY_ORDERS)
     begun = harmonic.start(one.positions, one.weights)
     model = fit_harmonics(values, *given, start=begun)
-    if problem.noise_model == "white" or not may_be_modelled(np.isfinite(values)):
+    if problem.noise_model == "white" or not can_be_modelled(np.isfinite(values)):
         return model, None
     left = np.asarray(values - superposition(model, (values.shape[0], values.shape[1])), dtype=np.float64)
     gain = log_evidence(model.fit, model.equations.pixels) - begun.log_evidence(begun.samples.values.size)
     shared = model.fit.hyperparameters.mixing_kind == SHARED
-    if KernelTrial(values, residual_of(values, begun), left, gain, shared).suffices(problem.aspect, one.positions):
+    small = may_be_modelled(np.isfinite(values))
+    if small:
+        settled = KernelTrial(values, residual_of(values, begun), left, gain, shared).suffices(problem.aspect, one.positions)
+    else:
+        first = left_of_part(values, one.positions, one.weights, begun)
+        settled = not has_long_waves(first, problem.aspect, one.positions) and leaves_white_noise(left, problem.aspect, one.positions)
+    if settled:
         return model, None
-    noisy = find_noise(harmonic, one.positions, one.weights, begun, unequal=False)
+    noisy = (
+        find_noise(harmonic, one.positions, one.weights, begun, unequal=False)
+        if small
+        else find_noise_of_large_map(harmonic, one.positions, one.weights, begun)
+    )
     if noisy is None:
         return model, None
     under = fit_harmonics(noisy.values, *given, start=noisy.start)

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from qpi_core.base.grid import central_crop
 from qpi_core.base.validation import is_constant
-from qpi_core.diagnostics.identifiability import may_be_modelled, warn_about_fit
+from qpi_core.diagnostics.identifiability import warn_about_fit
 from qpi_core.estimates.caution import NO_NOISE_MODEL, Caution, CautionKind
 from qpi_core.estimates.stack_estimate import LayerKernel
+from qpi_core.noise.tiles import can_be_modelled
 from qpi_core.operators.reconstruction import reconstruct
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, furthest_offset, take_samples
@@ -39,9 +40,9 @@ _STEP_PX, _LEAST_RADIUS_PX = 0.8, 72.0
 _VALUESAT_ONCE = 2**26
 """Layers x pixels that go through the design matrix together: 256 MiB."""
 NOTHING_MEASURED = "Nothing of this layer was measured."
-TOO_LARGE_OR_EMPTY = Caution(
-    "This layer holds more than kernels and white noise, but is too large, or has too many gaps, for a noise model of its own; it was "
-    "taken with a constant background and white noise. Crop it, or level it first.",
+TOO_MANY_GAPS = Caution(
+    "This layer holds more than kernels and white noise, but has too many gaps for a noise model of its own; it was taken with a constant "
+    "background and white noise. Crop it to a part that was measured throughout, or level it first.",
     CautionKind.NOISE_NOT_MODELLED,
 )
 CONSTANT = "This layer is constant: it holds no information about a kernel."
@@ -233,8 +234,8 @@ class SharedSolver:
             deviations = {k: central_crop(one, size) * np.float32(noise) for k, one in relative}
         said = warn_about_fit(values, residual, noise)
         if self.problem.noise_model == "auto" and not self._is_white(index, residual, solver, None if correction else solved):
-            if not may_be_modelled(np.isfinite(values)):
-                said = [*said, TOO_LARGE_OR_EMPTY]
+            if not can_be_modelled(np.isfinite(values)):
+                said = [*said, TOO_MANY_GAPS]
             else:
                 try:
                     noisy = LayerNoise(self.problem, self._kinds, self._noise_models).find(index, solver.bases, excess)

@@ -32,6 +32,7 @@ from qpi_core.solvers.measured.kernel_or_noise import KernelTrial
 from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
 from qpi_core.solvers.measured.noise_search import NoiseSearch
 from qpi_core.solvers.measured.noisy_start import NoisyStage
+from qpi_core.solvers.measured.whiteness import leaves_white_noise
 
 Array = NDArray[np.float64]
 
@@ -51,6 +52,13 @@ class ExplainedClasses:
     joint: JointModel
     noise: MapNoise | None
     stage: NoisyStage[JointStage] | None = None
+
+    def leaves_more(self, values: NDArray[np.float32]) -> bool:
+        """Say whether the kernels leave more of the map, (height, width), than white noise, and there is no noise model."""
+        if self.noise is not None:
+            return False
+        found = FoundKernels.of_models(self.joint.models, (values.shape[0], values.shape[1]))
+        return not leaves_white_noise(values - found.part, found.aspect, found.positions)
 
 
 def explain_classes(

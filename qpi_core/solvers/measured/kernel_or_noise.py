@@ -75,12 +75,18 @@ class KernelTrial:
         chances = residual_chances(self.first, aspect, positions)
         if min(chances.values(), default=1.0) >= SelectionOptions().probability:
             return True
-        if any(chances.get(name, 1.0) < least for name, least in NO_FAULT_OF_THE_KERNEL.items()):
+        if has_long_waves(self.first, aspect, positions):
             return False
         if self.shared:
             return leaves_white_noise(self.left, aspect, positions)
         clean = float(np.nanvar(self.left)) < CLEAN * float(np.nanvar(self.values))
         return clean and kernel_is_decisive(self.gain, self.first)
+
+
+def has_long_waves(left: Array, aspect: tuple[float, float], positions: Array) -> bool:
+    """Say whether what kernels leave of a map holds what no error of kernel or list leaves; the arguments are those of residual_chances."""
+    chances = residual_chances(left, aspect, positions)
+    return any(chances.get(name, 1.0) < least for name, least in NO_FAULT_OF_THE_KERNEL.items())
 
 
 def _flatness(values: Array) -> float:

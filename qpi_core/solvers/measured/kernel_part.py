@@ -38,18 +38,20 @@ class KernelPart(Protocol[Stage]):
     """The kernels of a map, to be found under one noise model after the other.
 
     Attributes:
-        white: the kernels under white noise.
         aspect: (dy, dx) of a pixel in the unit of the covariance's lengths.
         floor: least noise variance.
         given: (n,) strengths of the defects as listed.
         weights: (n,) those in use.
     """
 
-    white: Stage
     aspect: tuple[float, float]
     floor: float
     given: Array
     weights: Array
+
+    @property
+    def white(self) -> Stage:
+        """The kernels under white noise."""
 
     def solved(self, whitener: Whitener) -> Stage:
         """Return the kernels under a noise model."""

@@ -7,15 +7,16 @@ every pixel with a covariance of tiles (see qpi_core.noise.tiles). Strengths and
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.noise.components import MixedModel
-from qpi_core.noise.lattice_waves import find_lattice_waves
+from qpi_core.noise.lattice_waves import LatticeWave, find_lattice_waves
 from qpi_core.noise.outliers import find_outliers
-from qpi_core.noise.selection import SelectionOptions, score_white_noise
+from qpi_core.noise.selection import NoiseFit, SelectionOptions, score_white_noise
 from qpi_core.noise.tiles import PART_PX, Tile, fullest_part, may_be_tiled, tiles_of
 from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic.equations.basis import design_tiles, take_samples
@@ -26,7 +27,7 @@ from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import HarmonicStart
 from qpi_core.solvers.measured.all_pixels import away_from_defects
 from qpi_core.solvers.measured.noise_search import find_noise
-from qpi_core.solvers.measured.noisy_start import LATTICE, Effects, NoisyStart
+from qpi_core.solvers.measured.noisy_start import LATTICE, Effects, NoisyStage, NoisyStart
 
 Array = NDArray[np.float64]
 
@@ -56,6 +57,11 @@ def find_noise_of_large_map(
     square, points = replace(problem, values=problem.values[part]), positions[near] - corner
     found = find_noise(square, points, weights[near], square.start(points, weights[near]), chosen, unequal=False)
     return None if found is None else _on_every_pixel(problem, positions, weights, found, corner)
+
+
+def left_of_part(values: NDArray[np.float32], positions: Array, weights: Array, start: HarmonicStart) -> Array:
+    """Return what the kernel of a first stage leaves of the square of a map with the most defects, NaN where not measured."""
+    return _left(values, positions, weights, start, fullest_part(np.isfinite(values), positions, PART_PX))
 
 
 def _left(values: NDArray[np.float32], positions: Array, weights: Array, start: HarmonicStart, part: Tile) -> Array:
@@ -88,9 +94,48 @@ def _near(positions: Array, part: Tile, begun: HarmonicStart) -> NDArray[np.bool
 
 def _on_every_pixel(problem: HarmonicProblem, positions: Array, weights: Array, found: NoisyStart, corner: Array) -> NoisyStart:
     """Return a first stage with the whitener of the whole map in place of that of the part, its defects those of the whole list."""
-    start, values = found.start, problem.values
+    start, shape = found.start, (problem.values.shape[0], problem.values.shape[1])
+    left = _left(problem.values, positions, weights, start, (slice(0, shape[0]), slice(0, shape[1])))
+    whole = noise_on_every_pixel(problem.values, left, found, positions, start.aspect)
+    pixels = int(np.isfinite(whole.values).sum())
+    price = 0.5 * (found.noise.searched - 1) * float(np.log(pixels))
+    evidence = log_evidence(start.selection.best, pixels) - 0.5 * whole.whitener.log_determinant - price
+    samples = replace(start.samples, positions=SolverFrame(start.aspect).coordinates(positions - corner), weights=weights)
+    begun = replace(start, whitener=whole.whitener, samples=samples)
+    white = evidence - (found.evidence - found.white)
+    return NoisyStart(whole.values, begun, whole.noise, whole.effects, whole.waves, evidence, white, weights)
+
+
+@dataclass(frozen=True, eq=False)
+class WholeNoise:
+    """The noise model of a part of a map on all of it.
+
+    Attributes:
+        values: (height, width) without outliers (NaN there).
+        whitener: of the whole map, in tiles.
+        noise, effects, waves: as in NoisyStage.
+    """
+
+    values: NDArray[np.float32]
+    whitener: Whitener
+    noise: NoiseFit
+    effects: Effects
+    waves: tuple[LatticeWave, ...]
+
+
+def noise_on_every_pixel(
+    values: NDArray[np.float32], left: Array, found: NoisyStage[Any], positions: Array, aspect: tuple[float, float]
+) -> WholeNoise:
+    """Return the noise model of a part of a map on all of it: the lattice and the outliers are looked for again.
+
+    Args:
+        values: (height, width) the map.
+        left: (height, width) what the kernels of the part leave of it, NaN where not measured.
+        found: of the part.
+        positions: (n, 2) of all defects in px.
+        aspect: (dy, dx) of a pixel in the unit of the covariance's lengths.
+    """
     shape = (values.shape[0], values.shape[1])
-    left = _left(values, positions, weights, start, (slice(0, shape[0]), slice(0, shape[1])))
     effects, strengths, waves = Effects((), ()), found.noise.strengths[:1], found.waves
     if found.strength(LATTICE) > 0:
         # The whole map has sharper peaks.
@@ -100,7 +145,7 @@ def _on_every_pixel(problem: HarmonicProblem, positions: Array, weights: Array, 
 
     def whitener_of(measured: NDArray[np.bool_]) -> Whitener:
         columns = [np.sqrt(v) * group for v, group in zip(strengths[1:], effects.columns, strict=True)]
-        return Whitener(measured, found.noise.parameters, columns, start.aspect, tiles_of(measured))
+        return Whitener(measured, found.noise.parameters, columns, aspect, tiles_of(measured))
 
     measured = np.isfinite(values)
     whitener = whitener_of(measured)
@@ -108,12 +153,5 @@ def _on_every_pixel(problem: HarmonicProblem, positions: Array, weights: Array, 
     outliers = away_from_defects(find_outliers(np.where(measured, white_part, np.nan)), positions)
     if outliers.any() and may_be_tiled(measured & ~outliers):
         values = np.where(outliers, np.float32(np.nan), values)
-        measured = measured & ~outliers
-        whitener = whitener_of(measured)
-    pixels = int(measured.sum())
-    price = 0.5 * (found.noise.searched - 1) * float(np.log(pixels))
-    evidence = log_evidence(start.selection.best, pixels) - 0.5 * whitener.log_determinant - price
-    samples = replace(start.samples, positions=SolverFrame(start.aspect).coordinates(positions - corner), weights=weights)
-    whole = replace(start, whitener=whitener, samples=samples)
-    noise = replace(found.noise, strengths=strengths)
-    return NoisyStart(values, whole, noise, effects, waves, evidence, evidence - (found.evidence - found.white), weights)
+        whitener = whitener_of(measured & ~outliers)
+    return WholeNoise(values, whitener, replace(found.noise, strengths=strengths), effects, waves)

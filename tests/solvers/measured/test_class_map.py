@@ -112,6 +112,21 @@ def test_a_plain_model_of_the_same_stack_is_worse_where_there_is_a_background(st
     assert error(found.kernels[0], FOURFOLD) < 0.3 * error(plain.kernels[0], FOURFOLD)
 
 
+def test_a_large_layer_takes_the_noise_model_of_its_fullest_square(stack, monkeypatch):
+    scenes, layers, found = stack
+    monkeypatch.setattr("qpi_core.diagnostics.identifiability.MOST_MODELLED_PIXELS", 34 * 34)
+    for module in ("solvers.layers.noisy_layers", "solvers.measured.large_map", "solvers.measured.whiteness"):
+        monkeypatch.setattr(f"qpi_core.{module}.PART_PX", 34)
+    large = qpi_core.extract_stack(
+        Extractor("none", device="cpu"), layers[1:], scenes[1].positions, pixel_size_nm=PITCH, kernel_size=SIZE, method="harmonic"
+    )
+    assert set(large.background_maps) == {0} and large.symmetry_order == (4, 4)
+    # The noise model is that of a part, and the kernel hardly another one.
+    assert large.noise_models[0]["background_length_nm"] != found.noise_models[1]["background_length_nm"]
+    assert error(large.kernels[0], FOURFOLD) < 0.03
+    assert np.corrcoef(large.background_maps[0].ravel(), scenes[1].background.ravel())[0, 1] > 0.95
+
+
 def test_a_layer_keeps_its_background_and_noise_in_the_folder_of_a_stopped_run(stack, tmp_path):
     _, _, found = stack
     folder = LayerFolder(tmp_path / "out", {"some": "settings"})
