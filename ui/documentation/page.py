@@ -19,6 +19,7 @@ TITLES = {
     "training": "Training",
     "paper": "The paper's experiment",
     "benchmarks": "Benchmarks",
+    "measured_maps": "Measured maps",
 }
 _WIDTH = 860
 _PICTURE = re.compile(r"^!\[([^\]]*)\]\(([\w/]+\.png)\)$", re.MULTILINE)

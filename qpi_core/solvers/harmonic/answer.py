@@ -56,6 +56,8 @@ def harmonic_solution(
     deviation = _honest_deviation(model, own, wide)
     symmetry, probability = _symmetry(model.selection, model.stretch is not None)
     gain = pattern_gain(model)
+    # A kernel that cannot be told from nothing has no symmetry to tell of.
+    told = gain > LEAST_GAIN and float(np.mean(deviation**2)) < float(np.mean(kernel**2))
     parameters = {"symmetry_probability": (probability, 0.0), **_parameters(model, spread, pitch)}
     details: dict[str, float | int | str] = {
         "profiles": fit.hyperparameters.mixing_kind,
@@ -71,7 +73,7 @@ def harmonic_solution(
         background=model.equations.background(fit.evidence.profiles),
         noise_sigma=float(np.sqrt(max(fit.evidence.variance - model.floor, 0.0))),
         uncertainty=deviation.astype(np.float32),
-        symmetry_order=symmetry if gain > LEAST_GAIN else None,
+        symmetry_order=symmetry if told else None,
         parameters=parameters,
         warnings=_warnings(model, gain, symmetry, probability, count),
         details=details,

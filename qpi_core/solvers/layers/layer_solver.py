@@ -222,12 +222,14 @@ class LayerSolver:
         deviation = np.sqrt(excess) * kernel_deviation(one.equations, nodes, fit, spread, window)
         gain = log_evidence(fit, pixels) + 0.5 * (pixels - 1) * float(np.log(one.equations.total + (pixels - 1) * floor))
         symmetry = reduce(gcd, orders, 0)
+        # A kernel that cannot be told from nothing has no symmetry to tell of.
+        told = gain > LEAST_GAIN and float(np.mean(deviation**2)) < float(np.mean(window(fit.evidence.profiles) ** 2))
         return HarmonicLayer(
             wide_kernel=wide(fit.evidence.profiles).astype(np.float32),
             uncertainty=deviation.astype(np.float32),
             background=background,
             noise_sigma=float(np.sqrt(max(fit.evidence.variance - floor, 0.0))),
-            symmetry_order=None if symmetry == 1 or gain <= LEAST_GAIN else symmetry,
+            symmetry_order=symmetry if told and symmetry != 1 else None,
             gain=gain,
             orders=orders,
             profiles=fit.evidence.profiles,
