@@ -32,7 +32,7 @@ from qpi_core.solvers.harmonic.search import Fit
 from qpi_core.solvers.harmonic.start import HarmonicStart
 from qpi_core.solvers.measured.all_pixels import on_all_pixels, residual_of, without_outliers
 from qpi_core.solvers.measured.defect_effects import core_columns, may_be_unequal, strength_columns
-from qpi_core.solvers.measured.noisy_start import CORES, LATTICE, STEP, STRENGTHS, Effects, NoisyStart
+from qpi_core.solvers.measured.noisy_start import CORES, LATTICE, STEP, STRENGTHS, WAVES, Effects, NoisyStart
 
 Array = NDArray[np.float64]
 
@@ -74,8 +74,7 @@ def find_noise(
     problem, begun = without_outliers(problem, positions, weights, begun)
     spiky = problem is not given
     search = _Search(problem, positions, weights, begun, chosen, unequal)
-    search.look_for_waves()
-    asked = bool(search.waves) or min(search.chances().values()) < chosen.probability
+    asked = min(search.tested().values()) < chosen.probability
     found = search.run(known) if asked else None
     return search.white() if found is None and spiky else found
 
@@ -85,9 +84,9 @@ def chances_of_white_noise(problem: HarmonicProblem, positions: Array, weights: 
     if begun.stretch is not None or not may_be_modelled(np.isfinite(problem.values)) or is_explained(begun.selection.best, begun.floor):
         return {}
     search = _Search(problem, positions, weights, on_all_pixels(problem, positions, weights, begun), SelectionOptions(), True)
-    search.look_for_waves()
+    found = search.tested()
     strongest = max((wave.amplitude for wave in search.waves), default=0.0)
-    return {**search.chances(), LATTICE: 0.0 if strongest > _STRONG_WAVE * float(np.nanstd(problem.values)) else 1.0}
+    return {**found, LATTICE: 0.0 if strongest > _STRONG_WAVE * float(np.nanstd(problem.values)) else 1.0}
 
 
 class _Search:
@@ -108,13 +107,19 @@ class _Search:
         self.raw, self.samples = begun.design, begun.samples
         self.rows, self.columns = begun.frame.indices(self.samples)
 
-    def look_for_waves(self) -> None:
-        """Look for lattice waves in what the fit under white noise leaves, and then in the map itself."""
-        if find_lattice_waves(residual_of(self.problem.values, self.begun)):
-            # The kernel has taken its share of a wave there; the map has all of it.
-            self.waves = find_lattice_waves(np.where(self.measured, self.problem.values, np.nan).astype(np.float64))
+    def tested(self) -> dict[str, float]:
+        """Look for lattice waves and return how probable white noise is, term by term; any wave counts as beyond chance."""
+        key = ("white noise", self.options, self.unequal)
+        self.waves, found = self.begun.remembered(key, lambda: (self._waves_of_the_map(), self._chances()))
+        return {**found, WAVES: 0.0 if self.waves else 1.0}
 
-    def chances(self) -> dict[str, float]:
+    def _waves_of_the_map(self) -> tuple[LatticeWave, ...]:
+        """Return the map's own waves where what the fit under white noise leaves has some: the kernel has taken its share of them."""
+        if not find_lattice_waves(residual_of(self.problem.values, self.begun)):
+            return ()
+        return find_lattice_waves(np.where(self.measured, self.problem.values, np.nan).astype(np.float64))
+
+    def _chances(self) -> dict[str, float]:
         """Return the probability that the score test of every term gives white noise, for the fit under white noise."""
         fit = self.begun.selection.best
         residual = self._image(self.raw.residual(fit.hyperparameters.orders, fit.evidence.profiles)[:, None])[..., 0]
