@@ -34,7 +34,7 @@ class StackQuestion:
         channel: of the layers.
         steps: of the preparation, as JSON values.
         positions: (n, 2) px on the prepared layers.
-        method, kernel_size: as chosen.
+        method, kernel_size: as chosen; "auto" leaves the kernel size to the pattern.
         labels: the class of each defect, or None.
     """
 
@@ -45,7 +45,7 @@ class StackQuestion:
     steps: list[dict[str, Any]]
     positions: NDArray[np.float64]
     method: str
-    kernel_size: int
+    kernel_size: int | str
     labels: tuple[str, ...] | None = None
 
     @property
@@ -133,12 +133,14 @@ def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) 
         lambda done, total: job.step(_PREPARING * done / total, f"Preparing layer {done + 1} of {total}"),
     )
     known = {} if before is None else before.layers
+    # Layers that are kept have their window; the others get the same.
+    size = question.kernel_size if before is None else _side(known)
     missing = [index for index in range(len(stack.values)) if index not in known] or None
 
     def keep(index: int, layer: LayerKernel | dict[str, LayerKernel]) -> None:
         known[index] = layers_of(layer)
 
-    def solve(**more: Any) -> StackResult:
+    def solve(size: int | str, **more: Any) -> StackResult:
         return extract_stack(
             extractor(),
             stack.values,
@@ -146,7 +148,7 @@ def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) 
             classes=question.classes,
             bias_mv=stack.bias_mv,
             pixel_size_nm=stack.pixel_size_nm,
-            kernel_size=question.kernel_size,
+            kernel_size=size,
             method=question.method,
             layers=missing,
             cancelled=lambda: job.cancel_requested,
@@ -154,11 +156,13 @@ def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) 
         )
 
     try:
-        result = solve(progress=_Progress(job), on_layer=keep)
+        result = solve(size, progress=_Progress(job), on_layer=keep)
     except Cancelled:
         # Broken off inside a layer: those before it are kept, in a stack that is asked for nothing more.
+        if not known:
+            raise
         job.settle()
-        result = solve()
+        result = solve(_side(known))
     job.settle()
     stacks = stacks_of(with_layers(result, known))
     if not any(one.done.any() for one in stacks.values()):
@@ -170,6 +174,11 @@ def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) 
             for name, one in stacks.items()
         }
     )
+
+
+def _side(known: dict[int, dict[str, LayerKernel]]) -> int:
+    """Return the side in px of the kernels of layers that are done."""
+    return len(next(iter(next(iter(known.values())).values())).kernel)
 
 
 class _Progress:

@@ -7,19 +7,18 @@ import streamlit as st
 
 from qpi_core.base.errors import InputError
 from qpi_core.extraction.methods import METHODS
+from qpi_core.extraction.window_proposal import AUTO
 from ui.extract.kernel_panel import available_methods, default_method, method_title
 from ui.jobs.queues import Job
 from ui.jobs.stack import StackOutcome, StackQuestion, solve_stack
 from ui.state.loaders import extractor
 from ui.state.preparation_state import preparation_of
-from ui.state.usual_controls import USUAL_KERNEL_SIZE
 from ui.state.workspace import Workspace, page_workspace
 from ui.widgets import texts
 from ui.widgets.bottom_bar import bottom_places, show_jobs
-from ui.widgets.bounded_controls import bounded_slider
 from ui.widgets.progress_steps import plain, show_steps
+from ui.widgets.window_control import choose_window
 
-_LARGEST_KERNEL = 256
 _RESULT_HEIGHT = 420
 
 
@@ -78,24 +77,15 @@ def _channel(space: Workspace) -> str:
 def _show_controls(space: Workspace) -> StackQuestion:
     scan, channel = space.loaded.scan, _channel(space)
     st.caption(_describe(space, channel))
-    left, middle, right = st.columns([1.4, 1.4, 1], gap="medium", vertical_alignment="bottom")
+    left, middle, right = st.columns([1.3, 1.6, 1], gap="medium", vertical_alignment="bottom")
     methods = available_methods()
     st.session_state.setdefault("stack_method", default_method(methods))
     method = str(
         left.selectbox("Method", methods, format_func=method_title, key="stack_method", help=texts.STACK_METHOD, persist_state="session")
     )
-    largest = min(*scan.shape, _LARGEST_KERNEL)
-    size = bounded_slider(
-        "Kernel size (px)",
-        min(16, largest),
-        largest,
-        key="stack_kernel_size",
-        usual=USUAL_KERNEL_SIZE,
-        place=middle,
-        help=texts.KERNEL_SIZE,
-        persist_state="session",
-    )
-    question = _question(space, channel, method, int(size))
+    pitch = _pixel_size(space)
+    size, auto = choose_window("stack_kernel_size", min(scan.shape), pitch, _found_window(space), middle)
+    question = _question(space, channel, method, AUTO if auto else size)
     before = _unfinished(space, question)
     reason = _why_not(space, method)
     pressed = right.button(
@@ -141,14 +131,28 @@ def _describe(space: Workspace, channel: str) -> str:
     return plain(f"{space.loaded.name}, channel {channel}: {count} layers{span}; {listed}")
 
 
-def _question(space: Workspace, channel: str, method: str, size: int) -> StackQuestion:
+def _question(space: Workspace, channel: str, method: str, size: int | str) -> StackQuestion:
     loaded = space.loaded
-    scan, width = loaded.scan, st.session_state.get(f"width_{loaded.sha256[:12]}")
-    if not scan.pixel_size_known and width:
-        scan = scan.with_pixel_size(float(width) / scan.shape[1])
+    scan, pitch = loaded.scan, _pixel_size(space)
+    if not scan.pixel_size_known and pitch is not None:
+        scan = scan.with_pixel_size(pitch)
     labels = None if space.defects.labels is None else tuple(space.defects.labels)
     steps, points = preparation_of(space).steps, space.defects.points.copy()
     return StackQuestion(loaded.name, loaded.sha256, scan, channel, steps, points, method, size, labels)
+
+
+def _pixel_size(space: Workspace) -> tuple[float, float] | None:
+    """Return (dy, dx) in nm from the file, or from the width that was given on the Extract page, or None."""
+    scan, width = space.loaded.scan, st.session_state.get(f"width_{space.loaded.sha256[:12]}")
+    if scan.pixel_size_known:
+        return scan.pixel_size_nm
+    return (float(width) / scan.shape[1],) * 2 if width else None
+
+
+def _found_window(space: Workspace) -> int | None:
+    """Return the side in px of the kernels on the page where the pattern itself asked for it."""
+    outcome: StackOutcome | None = space.stack_outcome
+    return None if outcome is None or outcome.question.kernel_size != AUTO else int(outcome.estimate.kernels.shape[-1])
 
 
 def _unfinished(space: Workspace, question: StackQuestion) -> StackOutcome | None:

@@ -11,7 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from ui.state.preparation_state import PreparationState, begin_preparation, preparation_of
-from ui.state.usual_controls import put_usual_controls, saved_controls_of_a_map
+from ui.state.usual_controls import count_put, put_usual_controls, saved_controls_of_a_map
 from ui.state.workspace import NO_POINTS, Workspace
 from ui.widgets.progress_steps import plain
 
@@ -87,6 +87,7 @@ def go_back(space: Workspace) -> None:
     space.loaded, space.problem, space.carried = earlier.loaded, "", ""
     space.outcome, space.stack_outcome = earlier.outcome, earlier.stack_outcome
     space.defects.replace(earlier.points, "earlier map", earlier.labels)
+    count_put(st.session_state)
     st.session_state.update(earlier.controls)
 
 

@@ -45,7 +45,12 @@ LOOK_FOR = (
 SNAP = "Moves each mark to the strongest maximum or minimum within 3 px, for defects that look like spots. Undo brings your marks back."
 USE_WINDOW = "Takes this window; press Extract again. Every kernel says how far out its pattern is seen, on the map that it came from."
 KERNEL_SIZE = (
-    "Side of the kernel window, pixels: large enough that the pattern has died out at its edge, at most the shorter side of the map."
+    "Side of the kernel window, pixels: large enough that the pattern has died out at its edge, at most the shorter side of the map. "
+    "The dashed frame in the map has this size. A value set here switches Auto off."
+)
+KERNEL_AUTO = (
+    "The window ends where the pattern's amplitude falls under its uncertainty: the map is solved once more to find out. "
+    "The frame in the map shows what came of it."
 )
 EXTRACT_NEEDS_DEFECTS = "Mark at least one defect first: click on the map, or load a list."
 REFINE_POSITIONS = (
