@@ -119,6 +119,8 @@ def _forget_results(space: Workspace) -> None:
     """Drop what was computed from the map in use, and what still runs for it."""
     space.jobs.drop_those_of_the_map()
     space.outcome = space.stack_outcome = space.assessed = space.assessment = space.methods = None
+    space.stack_band = space.stack_gap = None
+    space.stack_band_problem = space.stack_gap_problem = ""
     space.ring_asked = space.ring_halves = space.qspace_view = None
     space.extract_problem = space.stack_problem = space.assessment_problem = space.methods_problem = space.ring_problem = ""
     space.proposal, space.proposal_note, space.blind_note, space.stale = NO_POINTS, "", "", False
