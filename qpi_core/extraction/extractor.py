@@ -134,6 +134,16 @@ class Extractor:
         Raises:
             InputError: bad observation, positions, kernel_size, weights, pixel size, method or noise model; no model for a method that
                 needs one.
+
+        Example:
+            >>> import numpy as np
+            >>> import qpi_core
+            >>> positions = np.array([[12.0, 20.0], [40.0, 33.0], [25.5, 8.0]])
+            >>> pattern = {"symmetry_order": 4, "orientation": 0.3, "wavenumber": 3.0, "phase": 0.5, "decay": 0.2}
+            >>> observation = qpi_core.simulate_observation(pattern, positions, (48, 56), noise_sigma=0.05, rng=1)
+            >>> estimate = qpi_core.load_extractor().extract(observation, positions, method="harmonic", kernel_size=32)
+            >>> estimate.kernel.shape, estimate.symmetry_order, round(estimate.noise_sigma, 2)
+            ((32, 32), 4, 0.05)
         """
         chosen = find_method(method)
         size, proposal = resolve_window(
@@ -226,6 +236,17 @@ class Extractor:
 
         Raises:
             InputError: as `extract`; a label too few, too many classes, or a method that knows one class only.
+
+        Example:
+            >>> import numpy as np
+            >>> import qpi_core
+            >>> positions = np.array([[12.0, 20.0], [40.0, 33.0], [25.5, 8.0]])
+            >>> pattern = {"symmetry_order": 4, "orientation": 0.3, "wavenumber": 3.0, "phase": 0.5, "decay": 0.2}
+            >>> observation = qpi_core.simulate_observation(pattern, positions, (48, 56), noise_sigma=0.05, rng=1)
+            >>> kinds = ["vacancy", "dopant", "vacancy"]
+            >>> found = qpi_core.load_extractor().extract_classes(observation, positions, kinds, method="tikhonov", kernel_size=24)
+            >>> {name: len(found[name].positions) for name in found.names}
+            {'vacancy': 2, 'dopant': 1}
         """
         from qpi_core.extraction.classes import ClassOptions, extract_classes
 

@@ -117,6 +117,19 @@ def extract_stack(
 
     Raises:
         InputError: an argument is not usable; the sentence says which.
+
+    Example:
+        >>> import numpy as np
+        >>> import qpi_core
+        >>> positions = np.array([[12.0, 20.0], [40.0, 33.0], [25.5, 8.0]])
+        >>> pattern = {"symmetry_order": 4, "orientation": 0.3, "wavenumber": 3.0, "phase": 0.5, "decay": 0.2}
+        >>> observation = qpi_core.simulate_observation(pattern, positions, (48, 56), noise_sigma=0.05, rng=1)
+        >>> stack = np.stack([observation, 2 * observation])
+        >>> result = qpi_core.extract_stack(
+        ...     qpi_core.load_extractor(), stack, positions, bias_mv=[-20.0, 20.0], kernel_size=24, method="tikhonov"
+        ... )
+        >>> result.kernels.shape, result.bias_mv.tolist(), result.complete
+        ((2, 24, 24), [-20.0, 20.0], True)
     """
     chosen = find_method(method)
     array = require_stack(stack)

@@ -130,8 +130,7 @@ def find_class_noise(
         values = np.where(outliers, np.float32(np.nan), values)
         kernels = _opened(problem, values, classes, quick)
     search = NoiseSearch(values, kernels, options)
-    search.look_for_waves()
-    asked = bool(search.waves) or min(search.chances().values()) < options.probability
+    asked = min(search.tested().values()) < options.probability
     found = search.run(known) if asked else None
     return search.white() if found is None and outliers.any() else found
 

@@ -28,7 +28,7 @@ from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import HarmonicStart
 from qpi_core.solvers.measured.all_pixels import on_all_pixels, without_outliers
 from qpi_core.solvers.measured.kernel_part import KernelPart, Stage
-from qpi_core.solvers.measured.noisy_start import CORES, LATTICE, STEP, STRENGTHS, Effects, NoisyStage, NoisyStart
+from qpi_core.solvers.measured.noisy_start import CORES, LATTICE, STEP, STRENGTHS, WAVES, Effects, NoisyStage, NoisyStart
 from qpi_core.solvers.measured.one_kernel import OneKernel
 
 Array = NDArray[np.float64]
@@ -68,8 +68,7 @@ def find_noise(
     problem, begun = without_outliers(problem, positions, weights, begun)
     spiky = problem is not given
     search = NoiseSearch(problem.values, OneKernel(problem, begun, weights), chosen, unequal)
-    search.look_for_waves()
-    asked = bool(search.waves) or min(search.chances().values()) < chosen.probability
+    asked = min(_tested_once(search, begun).values()) < chosen.probability
     found = search.run(known) if asked else None
     return search.white() if found is None and spiky else found
 
@@ -80,9 +79,20 @@ def chances_of_white_noise(problem: HarmonicProblem, positions: Array, weights: 
         return {}
     begun = on_all_pixels(problem, positions, weights, begun)
     search = NoiseSearch(problem.values, OneKernel(problem, begun, weights), SelectionOptions())
-    search.look_for_waves()
+    found = _tested_once(search, begun)
     strongest = max((wave.amplitude for wave in search.waves), default=0.0)
-    return {**search.chances(), LATTICE: 0.0 if strongest > _STRONG_WAVE * float(np.nanstd(problem.values)) else 1.0}
+    return {**found, LATTICE: 0.0 if strongest > _STRONG_WAVE * float(np.nanstd(problem.values)) else 1.0}
+
+
+def _tested_once(search: NoiseSearch[HarmonicStart], begun: HarmonicStart) -> dict[str, float]:
+    """Return what the tests of white noise say; whoever asks again of the same first stage gets what was found."""
+
+    def test() -> tuple[tuple[LatticeWave, ...], dict[str, float]]:
+        found = search.tested()
+        return search.waves, found
+
+    search.waves, told = begun.remembered(("white noise", search.options, search.unequal), test)
+    return told
 
 
 class NoiseSearch(Generic[Stage]):
@@ -103,13 +113,18 @@ class NoiseSearch(Generic[Stage]):
         self.step: StepLine | None = None
         self.model = MixedModel(values.astype(np.float64), (), kernels.aspect, kernels.floor)
 
+    def tested(self) -> dict[str, float]:
+        """Look for lattice waves and return how probable white noise is, term by term; any wave counts as beyond chance."""
+        self.look_for_waves()
+        return {**self._chances(), WAVES: 0.0 if self.waves else 1.0}
+
     def look_for_waves(self) -> None:
         """Look for lattice waves in what the fit under white noise leaves, and then in the map itself."""
         if find_lattice_waves(np.where(self.measured, self.kernels.left(self.kernels.white), np.nan)):
             # The kernel has taken its share of a wave there; the map has all of it.
             self.waves = find_lattice_waves(np.where(self.measured, self.values, np.nan).astype(np.float64))
 
-    def chances(self) -> dict[str, float]:
+    def _chances(self) -> dict[str, float]:
         """Return the probability that the score test of every term gives white noise, for the fit under white noise."""
         stage = self.kernels.white
         found = score_white_noise(self.model, self.kernels.left(stage), stage.variance, self.options)

@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 
 LATTICE, STRENGTHS, CORES, STEP = "lattice", "strengths", "cores", "step"
 """Groups of random effects beside the kernel."""
+WAVES = "waves"
+"""Name of the test for lattice waves of any strength."""
 
 
 @dataclass(frozen=True)
