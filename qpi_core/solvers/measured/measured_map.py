@@ -27,7 +27,7 @@ from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.harmonic.start import HarmonicStart
 from qpi_core.solvers.measured.kernel_or_noise import DECISIVE_SHARE, predicts_unseen_parts, stationary_gain
 from qpi_core.solvers.measured.large_map import find_noise_of_large_map
-from qpi_core.solvers.measured.map_parts import described_noise
+from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
 from qpi_core.solvers.measured.noise_search import chances_of_white_noise, find_noise
 from qpi_core.solvers.measured.noisy_start import LATTICE, NoisyStart
 from qpi_core.solvers.positions.catalogue_check import Suspicion, is_taken_as_given, suspect_list
@@ -242,8 +242,7 @@ def _explained(problem: HarmonicProblem, positions: Array, noisy: NoisyStart) ->
     weights = noisy.start.samples.weights
     model = replace(problem, values=noisy.values).fit(positions, weights, noisy.start)
     shape = (problem.values.shape[0], problem.values.shape[1])
-    kernel_part = superposition(model, shape).astype(np.float64)
-    noise = described_noise(problem, noisy, model, kernel_part)
+    noise = described_noise(problem, noisy, FoundKernels.of_models([model], shape))
     cleaned = np.asarray(noisy.values - noise.removable(), dtype=np.float32)
     # The first stage's fit was refined since, under the same noise.
     evidence = (
