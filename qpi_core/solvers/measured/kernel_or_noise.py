@@ -35,7 +35,7 @@ _SMOOTHING_PX = 2.0
 DECISIVE_SHARE = 1.3
 """Gain of the kernel over that of stationary noise from which on it is believed. Measured on seed 72000: 1.5 to 4.8 for kernels of many
 orders on maps without a background, below 0.05 for noise with a short grain, which no kernel follows. A smooth background, which a kernel
-can follow (1.0 to 1.6), has to be ruled out beforehand by its long waves."""
+can follow (1.0 to 1.6), has to be ruled out beforehand by its long waves. Below this a kernel has to predict unseen parts as well."""
 
 _UNSEEN_EXCESS = 1.08
 """Mean square in parts of the map that a kernel has not seen over that in all of it, up to which it predicts them. Measured on seed 72000:
@@ -46,11 +46,6 @@ def stationary_gain(residual: Array) -> float:
     """Return the log likelihood that stationary noise of any smooth spectrum gains over white noise on a residual, (height, width)."""
     white = np.random.default_rng(0).standard_normal(residual.shape)
     return _flatness(np.nan_to_num(residual)) - _flatness(white)
-
-
-def kernel_is_decisive(gain: float, residual: Array) -> bool:
-    """Say whether a kernel's gain in log evidence over the first stage is beyond what any noise could gain on the first's residual."""
-    return gain > DECISIVE_SHARE * stationary_gain(residual)
 
 
 def predicts_unseen_parts(start: HarmonicStart, model: HarmonicModel) -> bool:
@@ -104,7 +99,7 @@ class KernelTrial:
         if self.shared:
             return leaves_white_noise(self.left, aspect, positions)
         clean = float(np.nanvar(self.left)) < CLEAN * float(np.nanvar(self.values))
-        return clean and kernel_is_decisive(self.gain, self.first)
+        return clean and self.gain > DECISIVE_SHARE * stationary_gain(self.first)
 
 
 def has_long_waves(left: Array, aspect: tuple[float, float], positions: Array) -> bool:

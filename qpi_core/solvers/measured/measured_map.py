@@ -29,7 +29,6 @@ from qpi_core.solvers.measured.kernel_or_noise import (
     CLEAN,
     DECISIVE_SHARE,
     NO_FAULT_OF_THE_KERNEL,
-    kernel_is_decisive,
     predicts_unseen_parts,
     stationary_gain,
 )
@@ -38,8 +37,8 @@ from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
 from qpi_core.solvers.measured.noise_search import chances_of_white_noise, find_noise
 from qpi_core.solvers.measured.noisy_start import LATTICE, NoisyStart
 from qpi_core.solvers.positions.catalogue_check import Suspicion, is_taken_as_given, suspect_list
-from qpi_core.solvers.positions.catalogue_repair import DECISIVE, repair_list
-from qpi_core.solvers.positions.selection import ListedFit, fit_with_list
+from qpi_core.solvers.positions.catalogue_repair import DECISIVE
+from qpi_core.solvers.positions.selection import ListedFit, fit_with_list, repaired_list
 from qpi_core.solvers.positions.shape_score import shape_evidence
 
 Array = NDArray[np.float64]
@@ -111,7 +110,7 @@ def explain_map(
         tell(0.7, "Comparing the list of defects with the map")
         mended = _with_a_right_list(problem, ListedFit(positions, weights, begun, found.listed.model, None), found, noisy)
         if mended is not found:
-            return mended
+            return None if mended is None or _is_no_noise(problem, positions, weights, begun, mended) else mended
     if found.may_be_the_kernel(STRONG):
         given = ListedFit(positions, weights, begun, problem.fit(positions, weights, begun), None)
         fits: tuple[ListedFit, ...] = (given,)
@@ -120,6 +119,15 @@ def explain_map(
         if fits[-1].worth() > found.evidence:
             return None
     return found
+
+
+def _is_no_noise(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, mended: ExplainedMap) -> bool:
+    """Say whether what a repaired list leaves is explained better by a kernel of another shape than by a noise model."""
+    if not mended.may_be_the_kernel(STRONG):
+        return False
+    price = 0.0 if mended.listed.repair is None else mended.listed.repair.price
+    fits = fit_with_list(problem.values, positions, problem.kernel_size, weights, problem.pixel_size_nm, begun)
+    return fits[-1].worth() > mended.evidence - price
 
 
 def _kernel_clears_the_list(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, found: ExplainedMap) -> bool:
@@ -155,7 +163,9 @@ def explained_by_white_noise(
     first = problem.simple_fit(positions, weights, begun)
     gain = fits[-1].worth() - log_evidence(first.fit, first.equations.pixels)
     settled = white or model.fit.evidence.variance < CLEAN * float(np.nanvar(problem.values))
-    return fits if settled and kernel_is_decisive(gain, _left(problem.values, first)) else None
+    stationary = stationary_gain(_left(problem.values, first))
+    decisive = gain > DECISIVE_SHARE * stationary or (gain > stationary and predicts_unseen_parts(fits[-1].start, model))
+    return fits if settled and decisive else None
 
 
 def _explained_by_the_kernel(
@@ -211,9 +221,11 @@ def _with_a_right_list(problem: HarmonicProblem, given: ListedFit, found: Explai
     ):
         if not tried or best is not found:
             continue
-        white = replace(problem, values=values).simple_fit(positions, weights)
-        level = log_evidence(white.fit, white.equations.pixels)
-        repaired = repair_list(replace(problem, values=values), positions, weights, white, lambda level=level: level)  # type: ignore[misc]
+        shown = replace(problem, values=values)
+        white = given.start if values is problem.values else shown.start(positions, weights)
+        first = shown.simple_fit(positions, weights, white)
+        level = log_evidence(first.fit, first.equations.pixels)
+        repaired = repaired_list(shown, positions, weights, white, lambda level=level: level)  # type: ignore[misc]
         if repaired is None:
             continue
         start, price = problem.start(repaired.positions, repaired.weights), repaired.price

@@ -36,12 +36,22 @@ DECISIVE = 10.0
 
 
 def repair_list(
-    problem: HarmonicProblem, positions: Array, weights: Array, first: HarmonicModel, rival: Callable[[], float]
+    problem: HarmonicProblem,
+    positions: Array,
+    weights: Array,
+    first: HarmonicModel,
+    rival: Callable[[], float],
+    explains_all: Callable[[RepairedList], bool],
 ) -> RepairedList | None:
     """Return a list that explains the map decidedly better than the first model, that of the list as given, or None.
 
-    rival gives the log evidence that the given list reaches with a kernel of any shape; it is asked only where one order of repair
-    does not settle the matter, for the other one is not worth its time where the first comes nowhere near.
+    Args:
+        problem: the map.
+        positions, weights: the list as given.
+        first: its model with one shared profile.
+        rival: gives the log evidence that the given list reaches with a kernel of any shape; it is asked only where one order of repair
+            does not settle the matter, for the other one is not worth its time where the first comes nowhere near.
+        explains_all: says whether a repaired list leaves nothing with a kernel of any shape; then no other order of repair is tried.
     """
     best: RepairedList | None = None
     start = log_evidence(first.fit, first.equations.pixels)
@@ -55,6 +65,8 @@ def repair_list(
         # A list that was both completed and moved may have got there by the wrong way.
         one_way = judged is not None and not (judged.changed and judged.moved_px.any())
         if one_way and model_leaves_white_noise(state.model, problem.values):
+            break
+        if judged is not None and judged is best and explains_all(judged):
             break
         if log_evidence(state.model.fit, first.equations.pixels) - start < _NEAR_RIVAL * (rival() - start):
             break

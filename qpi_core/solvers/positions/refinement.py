@@ -42,7 +42,8 @@ _FIRST_SHARE = 0.6
 """Share of the work before a stretch of the kernel is known."""
 _SEARCH_IN = (2, 4, 6, 8, 11)
 _LONGEST_STEP_PX = 0.5
-_SETTLED_PX = 0.01
+_SETTLED_PX, _NEARLY_SETTLED_PX = 0.01, 0.05
+"""Longest move of a round at which places have settled, and at which joint steps, which end in a few, take over where they follow."""
 _WEIGHT_SIGMA = 0.3
 _SUPPORTED_WEIGHT = 0.4
 
@@ -207,6 +208,8 @@ class _Rounds:
         model = self.problem.simple_fit(points, weights)
         if pattern_gain(model) < LEAST_GAIN:
             return points, weights, model
+        jointly = self.move and not self.resize and self.values.size <= MOST_JOINT_PIXELS
+        settled = _NEARLY_SETTLED_PX if jointly else _SETTLED_PX
         pace, last = np.ones(len(points)), np.zeros_like(points)
         for attempt in range(_ROUNDS if self.move or self.resize else 0):
             if report is not None:
@@ -216,13 +219,13 @@ class _Rounds:
             pace = np.where(np.sum((moved - points) * last, axis=1) < 0, 0.5 * pace, np.minimum(1.0, 1.5 * pace))
             last = pace[:, None] * (moved - points)
             points = points + last
-            if attempt > _RESELECT_AFTER and np.abs(last).max() < _SETTLED_PX:
+            if attempt > _RESELECT_AFTER and np.abs(last).max() < settled:
                 break
             if attempt == _RESELECT_AFTER:
                 model = self.problem.simple_fit(points, weights)
             else:
                 model = solve_again(self.values, model, points, weights)
-        if self.move and not self.resize and self.values.size <= MOST_JOINT_PIXELS:
+        if jointly:
             model = solve_again(self.values, model, points, weights, most=None)
             points, model = converged(self.values, model, points, weights, np.full(len(points), self.sigma), self.clicked, _JOINT_STEPS)
         return points, weights, model

@@ -14,7 +14,7 @@ from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.harmonic.start import HarmonicStart
-from qpi_core.solvers.measured.whiteness import start_leaves_white_noise
+from qpi_core.solvers.measured.whiteness import model_leaves_white_noise, start_leaves_white_noise
 from qpi_core.solvers.positions.catalogue_check import Suspicion, is_taken_as_given, suspect_list
 from qpi_core.solvers.positions.catalogue_repair import DECISIVE, repair_list
 from qpi_core.solvers.positions.repaired_positions import RepairedList
@@ -111,7 +111,7 @@ def _chosen(problem: HarmonicProblem, positions: Array, weights: Array, start: H
     if suspicion is Suspicion.CLEAR and shape_evidence(start) > promised and shaped():
         suspicion, _ = suspect_list(problem.values, model(), positions, weights)
     if suspicion is Suspicion.CLEAR or (suspicion is Suspicion.POSSIBLE and not shaped()):
-        repaired = _repaired(problem, positions, weights, first, lambda: log_evidence(model().fit, pixels))
+        repaired = _repaired(problem, positions, weights, start, lambda: log_evidence(model().fit, pixels))
         if repaired is not None and suspicion is Suspicion.CLEAR and _explains_all(repaired.model):
             return (repaired,)
     given = ListedFit(positions, weights, start, model(), None)
@@ -130,14 +130,39 @@ def prefer_repaired(given: KernelSolution, repaired: KernelSolution, price: floa
     return bool(pixels * np.log(given.noise_sigma / repaired.noise_sigma) - price > DECISIVE)
 
 
+def repaired_list(
+    problem: HarmonicProblem, positions: Array, weights: Array, start: HarmonicStart, rival: Callable[[], float]
+) -> RepairedList | None:
+    """Return what repair_list gives for the first stage of a list; it is made once, whatever light the map is looked at in later."""
+
+    def explains_all(repair: RepairedList) -> bool:
+        model = _fit_of(problem, repair, start).model
+        clear = model.excess == 1.0 and model_leaves_white_noise(model, problem.values)
+        return clear and suspect_list(problem.values, model, repair.positions, repair.weights)[0] is Suspicion.NONE
+
+    def made() -> RepairedList | None:
+        first = problem.simple_fit(positions, weights, start)
+        return repair_list(problem, positions, weights, first, rival, explains_all)
+
+    return start.remembered("repair", made)
+
+
 def _repaired(
-    problem: HarmonicProblem, positions: Array, weights: Array, first: HarmonicModel, rival: Callable[[], float]
+    problem: HarmonicProblem, positions: Array, weights: Array, given: HarmonicStart, rival: Callable[[], float]
 ) -> ListedFit | None:
-    repair = repair_list(problem, positions, weights, first, rival)
-    if repair is None:
-        return None
-    start = problem.start(repair.positions, repair.weights)
-    return ListedFit(repair.positions, repair.weights, start, problem.fit(repair.positions, repair.weights, start, changed=True), repair)
+    repair = repaired_list(problem, positions, weights, given, rival)
+    return None if repair is None else _fit_of(problem, repair, given)
+
+
+def _fit_of(problem: HarmonicProblem, repair: RepairedList, given: HarmonicStart) -> ListedFit:
+    """Return the whole solver's fit for a repaired list; given is the first stage of the list that it was made of."""
+    points, weights = repair.positions, repair.weights
+
+    def made() -> ListedFit:
+        start = problem.start(points, weights)
+        return ListedFit(points, weights, start, problem.fit(points, weights, start, changed=True), repair)
+
+    return given.remembered(("fit of a repaired list", points.tobytes()), made)
 
 
 def _explains_all(model: HarmonicModel) -> bool:

@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.measured import measured_map
-from qpi_core.solvers.measured.kernel_or_noise import kernel_is_decisive, stationary_gain
+from qpi_core.solvers.measured.kernel_or_noise import predicts_unseen_parts, stationary_gain
 from qpi_core.solvers.measured.measured_map import explain_map, explained_by_white_noise
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 
@@ -28,10 +28,25 @@ def test_gain_is_that_of_the_true_spectrum():
     assert abs(stationary_gain(7 * noise(3))) < 0.02 * expected
 
 
-def test_a_kernel_has_to_gain_more_than_noise_could():
-    coloured = gaussian_filter(noise(1), 2.0, mode="wrap") + 0.1 * noise(2)
-    limit = stationary_gain(coloured)
-    assert kernel_is_decisive(2 * limit, coloured) and not kernel_is_decisive(limit, coloured)
+def test_a_kernel_predicts_parts_that_it_has_not_seen_and_one_that_follows_a_background_does_not():
+    positions = np.random.default_rng(4).uniform(0, 47, (14, 2))
+    grain = gaussian_filter(noise(6), 4.0, mode="wrap")
+    answers = []
+    for pattern, background in ((lopsided, 0.0), (round_wave, 1.0)):
+        clean = superpose(pattern, positions, SHAPE, 1.0)
+        values = clean / clean.std() + background * grain / grain.std() + 0.2 * noise(5)
+        problem = HarmonicProblem(values.astype(np.float32), 32, None)
+        start = problem.start(positions, np.ones(14))
+        answers.append(predicts_unseen_parts(start, problem.fit(positions, np.ones(14), start)))
+    assert answers == [True, False]
+
+
+def lopsided(dx, dy):
+    return np.exp(-(dx**2 + dy**2) / 40) * np.cos(0.9 * dx + 0.2 * dy) + 0.3 * np.exp(-((dx - 4) ** 2 + (dy - 1) ** 2) / 6)
+
+
+def round_wave(dx, dy):
+    return np.exp(-(dx**2 + dy**2) / 60) * np.cos(0.9 * np.hypot(dx, dy))
 
 
 def test_a_kernel_of_many_orders_explains_its_map_and_a_background_is_left_to_the_noise_model():
@@ -62,7 +77,7 @@ def test_a_kernel_like_a_wave_is_neither_noise_nor_a_wrong_list(monkeypatch):
         wave = np.exp(-(dx**2 + dy**2) / 60) * np.cos(0.8 * dx + 0.2 * dy)
         return wave + 0.3 * np.exp(-((dx - 4) ** 2 + (dy - 1) ** 2) / 6)
 
-    monkeypatch.setattr(measured_map, "repair_list", refuse)
+    monkeypatch.setattr(measured_map, "repaired_list", refuse)
     shape, rng = (72, 90), np.random.default_rng(73)
     positions = rng.uniform(0, 71, (30, 2))
     clean = superpose(kernel, positions, shape, 1.0)
