@@ -9,6 +9,7 @@ import streamlit as st
 from qpi_core.base.errors import InputError
 from ui.autosave.keeping import has_news, keep
 from ui.autosave.panel import show_autosave, show_offer
+from ui.extract.before_after import show_before_after
 from ui.extract.blind_panel import show_blind_button
 from ui.extract.defect_panel import DEFECT_PANEL_HEIGHT, show_defect_panel
 from ui.extract.kernel_panel import choose_question, framed_window, show_extract_button, show_size_sentence
@@ -142,6 +143,7 @@ def _show_picker(space: Workspace, view: MapView, frame: int | None) -> None:
     show_proposal(space)
     show_moved_positions(space, view.layer.sha256)
     show_map_captions(space.loaded, view)
+    show_before_after(space, view)
     show_measure(space, view)
 
 
