@@ -18,6 +18,7 @@ from ui.extract.map_captions import show_map_captions
 from ui.extract.map_panel import MapView, choose_view, show_source
 from ui.extract.measure_panel import show_measure
 from ui.extract.proposal_bar import show_proposal
+from ui.extract.tour import show_tour
 from ui.jobs.defect_search import keep_proposal_of
 from ui.jobs.extraction import Question
 from ui.result.moved_positions import moved_positions, show_moved_positions
@@ -57,6 +58,7 @@ def _bench(steps: Any) -> None:
     space = workspace()
     space.jobs.collect()  # before the map is drawn, so that it shows what was found
     _adopt_picture(space)
+    show_tour(space)
     left, middle_and_right = st.columns([1, 3.4], gap="medium")
     view, question = None, None
     with left:
