@@ -90,7 +90,7 @@ def photograph_scan(page: Any, theme: str, scan: Path) -> None:
     """Take the plane out of the scan, mark its defect and extract the kernel, all as the controls are at first."""
     page.locator(".st-key-map_upload input[type=file]").set_input_files(scan)
     page.get_by_role("button", name="Subtract the plane").click()
-    page.get_by_text("Levelling: plane").first.wait_for()
+    page.get_by_text("Levelling: plane").first.wait_for(state="attached")
     wait_for_charts(page)
     canvas = page.locator(".st-key-picker canvas")
     left, top, scale_x, scale_y = json.loads(canvas.get_attribute("data-origin"))

@@ -41,9 +41,10 @@ def show_tour(space: Workspace) -> None:
     if space.tour is None or space.loaded is None or space.loaded.name != MEASURED_EXAMPLE_NAME:
         return
     title, words = STEPS[space.tour]
-    with st.container(border=True, horizontal=True, vertical_alignment="center", key="tour"):
-        st.markdown(f"**{space.tour + 1} of {len(STEPS)}, {title}.** {words}")
-        last = space.tour == len(STEPS) - 1
+    last = space.tour == len(STEPS) - 1
+    words_place, buttons = st.container(border=True, key="tour").columns([5, 1], vertical_alignment="center")
+    words_place.markdown(f"**{space.tour + 1} of {len(STEPS)}, {title}.** {words}")
+    with buttons.container(horizontal=True, horizontal_alignment="right"):
         st.button("Done" if last else "Next", key="tour_next", on_click=_go_on, type="primary")
         if not last:
             st.button("Skip", key="tour_skip", on_click=_leave, type="tertiary")
@@ -53,7 +54,7 @@ def show_tour_buttons() -> None:
     """Offer the tour, or its example alone."""
     with st.container(horizontal=True, horizontal_alignment="center"):
         st.button("Take the tour (a minute)", key="tour_start", icon=":material/tour:", on_click=_start)
-        st.button("Only its map, which looks measured", key="measured_example", type="tertiary", on_click=_open)
+        st.button("Example that looks measured", key="measured_example", type="tertiary", on_click=_open)
 
 
 def _open() -> None:
