@@ -33,7 +33,7 @@ WIDTH, HEIGHT = 1280, 800
 README_HEIGHT = 1270
 """The README shows the top of the page: map, kernel, FFT, numbers."""
 MOST_BYTES = 150_000
-DEFECT_PX = (255.0, 212.0)
+DEFECT_PX = (238.9, 209.7)
 GRID_CHANNEL = "LockinX (V)"
 GRID_DEFECTS = "x_px,y_px\n14.6,3.6\n4.4,12.3\n"
 """The defect of the scan and those of the grid, as docs/tutorial.md has them."""
