@@ -31,6 +31,8 @@ STACK_FILES = (
     "dispersion.csv",
     *(f"energy-map.{file_format}" for file_format in MEDIA_TYPES),
     "gap-sign.csv",
+    "report.html",
+    "reproduce.py",
     STACK_SIDECAR,
 )
 """Every name that a stack, or a class of one in its folder, may have; those that do not apply are left out."""

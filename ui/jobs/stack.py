@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qpi_core.estimates.class_stack import StackResult
     from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
     from qpi_core.extraction.band import Band
+    from qpi_core.extraction.stack_findings import StackFindings
     from qpi_core.maps import ScanMap
 
 _SHOW_AGAIN_SECONDS = 1.0
@@ -65,6 +66,16 @@ class StackQuestion:
     def classes(self) -> tuple[str, ...] | None:
         """The class of each defect where there are several."""
         return self.labels if self.labels is not None and len(set(self.labels)) > 1 else None
+
+    def source(self, unit: str | None = None) -> dict[str, Any]:
+        """Return where the stack came from, by the names that class_stack.with_source keeps."""
+        pitch = list(self.scan.pixel_size_nm) if self.scan.pixel_size_known else None
+        told = {"name": self.name, "channel": self.channel, "unit": unit, "given_pixel_size_nm": pitch, "steps": self.steps}
+        return {key: value for key, value in {**told, "sha256": self.file_sha256}.items() if value is not None}
+
+    def record(self) -> dict[str, Any]:
+        """Return what was asked, as strict JSON."""
+        return {**self.source(), "method": self.method, "kernel_size": self.kernel_size}
 
     def fingerprint(self) -> tuple[Any, ...]:
         """Return what has to be equal for an answer to be up to date."""
@@ -111,6 +122,24 @@ class StackOutcome:
         return self._first.estimate
 
     @property
+    def result(self) -> StackResult:
+        """The kernels of all classes in one, as extract_stack gives them."""
+        from qpi_core.estimates.class_stack import ClassStackEstimates
+
+        if self.question.classes is None:
+            return self.estimate
+        together = self.estimate.provenance["classes"]
+        positions, weights = np.array(together["positions_px"]), np.array(together["weights"])
+        return ClassStackEstimates({name: view.estimate for name, view in self.views.items()}, self.question.classes, positions, weights)
+
+    @property
+    def findings(self) -> StackFindings:
+        """The bands of all classes."""
+        from qpi_core.extraction.stack_findings import StackFindings
+
+        return StackFindings({name: view.band for name, view in self.views.items()})
+
+    @property
     def layers(self) -> dict[int, dict[str, LayerKernel]]:
         """The layers that are done: index -> class -> kernel."""
         done = (int(index) for index in np.flatnonzero(self.estimate.done))
@@ -137,7 +166,7 @@ def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) 
         InputError: the question cannot be answered; the sentence says why.
         Cancelled: stopped before the first layer.
     """
-    from qpi_core.estimates.class_stack import layers_of, stacks_of, with_layers
+    from qpi_core.estimates.class_stack import layers_of, stacks_of, with_layers, with_source
     from qpi_core.extraction.band import find_band
     from qpi_core.extraction.stacks import extract_stack
     from qpi_core.maps.preparation import Preparation
@@ -184,7 +213,7 @@ def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) 
         job.settle()
         result = solve(_side(known), cancelled=lambda: True)
     job.settle()
-    stacks = stacks_of(with_layers(result, known))
+    stacks = stacks_of(with_source(with_layers(result, known), question.source(stack.unit)))
     if not any(one.done.any() for one in stacks.values()):
         raise Cancelled
     job.message = "Fitting the dispersion"

@@ -1,4 +1,4 @@
-"""E(q) of a solved stack: how it is scaled, a click that goes to an energy, and the files of it."""
+"""E(q) of a solved stack: how it is scaled, and a click that goes to an energy."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ import numpy as np
 import streamlit as st
 
 from qpi_core.extraction.band import SYSTEMATIC_PART, band_sentences
-from qpi_core.results.figures.pictures import MEDIA_TYPES
-from qpi_core.results.stack_files import dispersion_csv, energy_map_csv, energy_map_picture, stack_npz
 from ui.charts.stack import SCALES, energy_chart
 from ui.charts.subplots import PLOTLY_CONFIG
 from ui.jobs.stack import StackView
 from ui.widgets import texts
-from ui.widgets.downloads import FORMATS, choose_format
 from ui.widgets.progress_steps import plain
 
 FITS = {"parabola": "Parabola", "line": "Line", "none": "None"}
@@ -99,53 +96,3 @@ def clicked_layer(state: Any, view: StackView) -> int | None:
     if not energies or not len(done):
         return None
     return int(done[np.argmin(np.abs(view.spectra.energies[done] - energies[0]))])
-
-
-def show_downloads(view: StackView, stem: str) -> None:
-    """Show the files of a class of defects; each is made when it is asked for."""
-    missing = "" if view.band.track is not None else view.band.problem or "The stack is not finished."
-    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        file_format = choose_format()
-        flat = "" if view.estimate.usable.sum() > 1 else "A picture of E(q) needs two layers with a kernel."
-        st.download_button(
-            f"E(q) {FORMATS[file_format]}",
-            lambda: energy_map_picture(view.estimate, file_format) or b"",
-            f"{stem}_energy_map.{file_format}",
-            MEDIA_TYPES[file_format],
-            on_click="ignore",
-            key=f"download_stack_{file_format}",
-            icon=":material/download:",
-            disabled=bool(flat),
-            help=flat or "Ring average of |FFT| over wave vector and energy.",
-        )
-        st.download_button(
-            "E(q) as numbers (CSV)",
-            lambda: energy_map_csv(view.spectra, view.estimate.pixel_size_nm is not None),
-            f"{stem}_energy_map.csv",
-            "text/csv",
-            on_click="ignore",
-            key="download_stack_energy_csv",
-            icon=":material/download:",
-            help="One line an energy, one column a wave vector; empty where a layer has no kernel.",
-        )
-        st.download_button(
-            "All kernels (NPZ)",
-            lambda: stack_npz(view.estimate, view.band),
-            f"{stem}.npz",
-            "application/octet-stream",
-            on_click="ignore",
-            key="download_stack_npz",
-            icon=":material/download:",
-            help="Kernels, uncertainties, energies, noise, rings and positions.",
-        )
-        st.download_button(
-            "Dispersion (CSV)",
-            lambda: dispersion_csv(view.band),
-            f"{stem}_dispersion.csv",
-            "text/csv",
-            on_click="ignore",
-            key="download_stack_csv",
-            icon=":material/download:",
-            disabled=bool(missing),
-            help=missing or "Energy, wave vector of the ring and its standard deviation, one line a layer.",
-        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,8 @@ import numpy as np
 import streamlit as st
 
 from ui.jobs.stack import StackOutcome, StackView
-from ui.stacks.energies import show_downloads, show_energies
+from ui.stacks.downloads import file_part, show_downloads
+from ui.stacks.energies import show_energies
 from ui.stacks.layer_view import show_classes_beside, show_kernel_of_layer, show_layer_and_residual
 from ui.stacks.physics import show_physics
 from ui.stacks.qspace import show_layer_in_qspace
@@ -59,7 +59,7 @@ def _show(find: Callable[[], StackOutcome | None], growing: bool, playing: bool)
     show_layer_and_residual(outcome, index)
     for note in view.estimate.notes:
         st.caption(plain(note))
-    show_downloads(view, file_stem(view))
+    show_downloads(outcome, view, file_stem(view))
     if view.estimate.usable[index] and not playing and not growing:
         show_layer_in_qspace(view, index)
         show_physics(workspace(), outcome, view, file_stem(view))
@@ -67,7 +67,7 @@ def _show(find: Callable[[], StackOutcome | None], growing: bool, playing: bool)
 
 def file_stem(view: StackView) -> str:
     """Return the beginning of the names of a class's files."""
-    return f"{Path(view.question.name).stem}_stack" + (f"_{re.sub(r'[^A-Za-z0-9-]+', '_', view.name)}" if view.name else "")
+    return f"{Path(view.question.name).stem}_stack" + (f"_{file_part(view.name)}" if view.name else "")
 
 
 def _choose_class(outcome: StackOutcome) -> StackView:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain
 
 import numpy as np
@@ -15,6 +16,7 @@ from qpi_core.solvers.blind.polishing.kernel_step import WIDTHS, KernelStep
 from qpi_core.solvers.blind.polishing.polish import cut, with_amplitudes, with_flips
 from qpi_core.solvers.blind.polishing.score import Candidate, nothing_score
 from qpi_core.solvers.blind.start.filter_bank import BankShape, FilterBank
+from qpi_core.solvers.blind.start.formula_start import FormulaStarts
 from qpi_core.solvers.blind.start.spectral_start import SpectralStarts
 from qpi_core.solvers.blind.start.starts import Starts
 from qpi_core.solvers.blind.trust import LEAST_GAIN
@@ -23,7 +25,9 @@ ORDERS = (0, 2, 3, 4, 6)
 _TWINS = 0.8
 """Correlation of two activation maps from which on they are the same start."""
 _ONE_ORDER = 4
-_POLISHED, _FINISHED = 8, 3
+_POLISHED, _FINISHED_AT_FIRST, _FINISHED = 8, 1, 3
+"""Starts that are polished in a round, and those of them that are followed to the end; the others wait beside the next round's."""
+_WAITING = 4
 _BEGINNINGS = 6
 _THRESHOLD = 3.0
 _RICH = 3
@@ -66,31 +70,38 @@ class BlindSearch:
     report: Callable[[float, str], None]
     finished: list[Finding] = field(default_factory=list)
     _richer: dict[int, KernelStep] = field(default_factory=dict)
+    _waiting: list[tuple[float, Candidate]] = field(default_factory=list)
 
     def run(self) -> list[Finding]:
         """Return the findings: one that was accepted, then by their evidence."""
         self._begun = self.rule.clock()
         self._most = max(_LEAST_MOST, int(_DENSEST * self.layers.pixels))
-        steps = {order: self._step(order) for order in self.rule.orders}
-        skewed = [Starts(self.layers, order, step) for order, step in steps.items()]
-        spectral: list[SpectralStarts] = []
+        sources = self._sources()
         number = 0
         while number != self.rule.most_rounds and not (self.finished and self._late()):
-            rng = np.random.default_rng([self.rule.seed, number])
             self._tell(f"Round {number + 1}: rough starts")
-            if number % 2:
-                spectral = spectral or [SpectralStarts(self.layers, order, step) for order, step in steps.items()]
-                drawn = self._in_time(one.draw(rng, self._densest, _BEGINNINGS) for one in spectral)
-            else:
-                drawn = self._in_time(one.draw(rng, self._most) for one in skewed)
+            drawn = self._in_time(sources[number % len(sources)](np.random.default_rng([self.rule.seed, number])))
             self._tell(f"Round {number + 1}: polishing the best of {len(drawn)} starts")
+            accepted = self._round(drawn, _FINISHED if number else _FINISHED_AT_FIRST)
             number += 1
-            accepted = self._round(drawn)
             if accepted is not None:
                 return [accepted, *sorted((one for one in self.finished if one is not accepted), key=lambda one: -one.evidence)]
             if (not self.finished and self._late()) or (number == _GIVE_UP and self._shows_nothing()):
                 break
         return sorted(self.finished, key=lambda one: -one.evidence)
+
+    def _sources(self) -> tuple[Callable[[np.random.Generator], Iterable[Iterator[Candidate]]], ...]:
+        """Return the kinds of starts in the order of their rounds: what fails on one map for the first often is easy for another."""
+        steps = {order: self._step(order) for order in self.rule.orders}
+        skewed = [Starts(self.layers, order, step) for order, step in steps.items()]
+        spectral = cache(lambda: [SpectralStarts(self.layers, order, step) for order, step in steps.items()])
+        formula = cache(lambda: FormulaStarts(spectral()))
+        return (
+            lambda rng: (one.draw(rng, self._most) for one in skewed),
+            lambda rng: iter([formula().draw(False, self._densest)]),
+            lambda rng: iter([formula().draw(True, self._densest)]),
+            lambda rng: (one.draw(rng, self._densest, _BEGINNINGS) for one in spectral()),
+        )
 
     @property
     def _densest(self) -> int:
@@ -123,16 +134,18 @@ class BlindSearch:
     def _late(self) -> bool:
         return self._seconds() > self.rule.time_limit_s
 
-    def _round(self, drawn: list[Candidate]) -> Finding | None:
-        """Follow the best of the starts until one is accepted; return that one, or None."""
-        polished: list[tuple[float, Candidate]] = []
+    def _round(self, drawn: list[Candidate], most: int) -> Finding | None:
+        """Follow the best of the starts, and of those that waited, until one is accepted; return that one, or None."""
+        polished = self._waiting
         for candidate in distinct_candidates(drawn)[:_POLISHED]:
             if polished and self._late():
                 break
             amplitudes = with_amplitudes(candidate, 3, 25, _THRESHOLD)
             again = cut(amplitudes, self._densest)
             polished.append((max(candidate.score, -np.inf if again is None else again.score), amplitudes))
-        for _, candidate in sorted(polished, key=lambda pair: -pair[0])[:_FINISHED]:
+        polished.sort(key=lambda pair: -pair[0])
+        self._waiting = polished[most : most + _WAITING]
+        for _, candidate in polished[:most]:
             if self.finished and self._late():
                 break
             listed = cut(with_amplitudes(candidate, 8, 50, _THRESHOLD), self._densest)

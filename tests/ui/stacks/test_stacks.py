@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import threading
+import zipfile
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.stacks import extract_stack
 from qpi_core.qspace.dispersion import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.qspace.energy_map import energy_map
+from qpi_core.results.stack_bundle import stack_zip
 from qpi_core.results.stack_files import energy_map_csv
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 from tests.ui.app_driver import npy, start, wait_for_job
@@ -182,6 +184,12 @@ def test_classes_are_solved_together_and_shown_one_at_a_time(ready: AppTest):
         assert not app.exception
         shown.append(chart(app, "energies")["data"][0]["z"])
     assert shown[0] != shown[1]
+    outcome = app.session_state["workspace"].stack_outcome
+    np.testing.assert_array_equal(outcome.result.positions, expected.positions)
+    assert outcome.result.classes == expected.classes and outcome.question.record()["sha256"] == outcome.question.file_sha256
+    files = zipfile.ZipFile(io.BytesIO(stack_zip(outcome.result, outcome.findings, outcome.question.record())))
+    assert {"class_vacancy/kernels.npy", "class_dopant/kernels.npy", "report.html", "stack.json"} <= set(files.namelist())
+    assert "load_map('grid.npz'" in files.read("reproduce.py").decode()
     app.selectbox(key="stack_method").set_value("parametric").run()
     assert app.button(key="extract_stack").disabled
 

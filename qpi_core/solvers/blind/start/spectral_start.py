@@ -16,6 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
+from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
 
 from qpi_core.solvers.blind.layers import Layers
@@ -58,9 +59,28 @@ class WhittleLikelihood:
 
     def maximise(self, rng: np.random.Generator) -> tuple[Array, float]:
         """Return the bank's coefficients at a maximum that a random beginning leads to, and the log likelihood there."""
-        beginning = _BEGINNING * rng.standard_normal(len(self._transforms))
+        return self.maximise_from(_BEGINNING * rng.standard_normal(len(self._transforms)))
+
+    def maximise_from(self, beginning: Array) -> tuple[Array, float]:
+        """Return the same from a given beginning in units of the prior."""
         found = minimize(self._value_and_slope, beginning, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS})
-        return self._root @ found.x, -float(found.fun)
+        return self.from_prior(found.x), -float(found.fun)
+
+    def from_prior(self, shape: Array) -> Array:
+        """Return the bank's coefficients of values in units of the prior."""
+        return np.asarray(self._root @ shape)
+
+    def in_prior(self, coefficients: Array) -> Array:
+        """Return coefficients (n, filters) in units of the prior."""
+        return np.asarray(solve_triangular(self._root, coefficients.T, lower=True).T)
+
+    def of_shapes(self, shapes: Array) -> tuple[Array, Array]:
+        """Return the log likelihood of shapes (n, filters), in units of the prior, and the factor that gives each the map's power."""
+        power = (shapes @ self._real) ** 2 + (shapes @ self._imaginary) ** 2
+        signal = max(float(self.power.sum()) - self.noise * self.power.size, 1.0)
+        factors = signal / np.maximum(power.sum(axis=1), 1e-30)
+        variance = factors[:, None] * power + self.noise
+        return -np.sum(self.power / variance + np.log(variance), axis=1), np.sqrt(factors)
 
     def _value_and_slope(self, coefficients: Array) -> tuple[float, Array]:
         real, imaginary = coefficients @ self._real, coefficients @ self._imaginary
@@ -83,20 +103,22 @@ class SpectralStarts:
         """Prepare the likelihood."""
         self.layers, self.step = layers, step
         self._clearest = int(np.argmin(layers.noise))
-        self._bank = FilterBank(BankShape(order, min(_RADIUS, step.bank.bank.radius), 1.0, 1), layers.shape)
+        self.bank = FilterBank(BankShape(order, min(_RADIUS, step.bank.bank.radius), 1.0, 1), layers.shape)
         layer, noise = layers.values[self._clearest], float(layers.noise[self._clearest])
-        self._likelihood = WhittleLikelihood(self._bank, layer, layers.measured, noise)
+        self.likelihood = WhittleLikelihood(self.bank, layer, layers.measured, noise)
 
     def draw(self, rng: np.random.Generator, most: int, count: int) -> Iterator[Candidate]:
         """Yield scored candidates of so many random beginnings, every one with both signs, and where it is another kernel half a turn."""
-        order = self._bank.bank.symmetry_order
         for _ in range(count):
-            kernel = self._bank.kernel(self._likelihood.maximise(rng)[0]).astype(np.float32)
-            turned = (kernel, kernel[::-1, ::-1]) if order % 2 else (kernel,)
-            for version in (sign * one for one in turned for sign in (np.float32(1), np.float32(-1))):
-                candidate = self._candidate(version, most)
-                if candidate is not None:
-                    yield candidate
+            yield from self.candidates(self.bank.kernel(self.likelihood.maximise(rng)[0]).astype(np.float32), most)
+
+    def candidates(self, kernel: NDArray[np.float32], most: int) -> Iterator[Candidate]:
+        """Yield the scored candidates of a rough kernel with both signs, and where it is another kernel half a turn."""
+        turned = (kernel, kernel[::-1, ::-1]) if self.bank.bank.symmetry_order % 2 else (kernel,)
+        for version in (sign * one for one in turned for sign in (np.float32(1), np.float32(-1))):
+            candidate = self._candidate(version, most)
+            if candidate is not None:
+                yield candidate
 
     def _candidate(self, kernel: NDArray[np.float32], most: int) -> Candidate | None:
         """Return the candidate that a rough kernel of the clearest layer leads to."""
