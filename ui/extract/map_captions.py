@@ -41,7 +41,7 @@ def _show_header(header: Mapping[str, str]) -> None:
     """Show what the file's header says, for example set point, speed and date, with a search; its table is made when it is opened."""
     if not st.toggle("Header of the file", key="show_header", help=texts.FILE_HEADER):
         return
-    wanted = st.text_input("Only lines with", key="header_search", placeholder="for example date, current, bias").casefold()
+    wanted = st.text_input("Only lines with", key="header_search", placeholder="for example date", help=texts.HEADER_SEARCH).casefold()
     rows = [{"entry": name, "value": value.strip()} for name, value in header.items() if wanted in f"{name} {value}".casefold()]
     st.dataframe(rows, hide_index=True, width="stretch", height=_HEADER_HEIGHT, key="header_table")
 

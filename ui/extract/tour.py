@@ -34,6 +34,8 @@ STEPS = (
         "*Everything (ZIP)* holds arrays, pictures, a report and the script that gives the same kernel. Now load a map of your own.",
     ),
 )
+_TOUR_HELP = "Five steps on a simulated map that looks measured; it can be left at any of them."
+_EXAMPLE_HELP = "A simulated map with streaks, a background, the lattice and two kinds of defects; its kernel is extracted at once."
 
 
 def show_tour(space: Workspace) -> None:
@@ -45,16 +47,16 @@ def show_tour(space: Workspace) -> None:
     words_place, buttons = st.container(border=True, key="tour").columns([5, 1], vertical_alignment="center")
     words_place.markdown(f"**{space.tour + 1} of {len(STEPS)}, {title}.** {words}")
     with buttons.container(horizontal=True, horizontal_alignment="right"):
-        st.button("Done" if last else "Next", key="tour_next", on_click=_go_on, type="primary")
+        st.button("Done" if last else "Next", key="tour_next", on_click=_go_on, type="primary", help="What to look at next.")
         if not last:
-            st.button("Skip", key="tour_skip", on_click=_leave, type="tertiary")
+            st.button("Skip", key="tour_skip", on_click=_leave, type="tertiary", help="Ends the tour; the map stays.")
 
 
 def show_tour_buttons() -> None:
     """Offer the tour, or its example alone."""
     with st.container(horizontal=True, horizontal_alignment="center"):
-        st.button("Take the tour (a minute)", key="tour_start", icon=":material/tour:", on_click=_start)
-        st.button("Example that looks measured", key="measured_example", type="tertiary", on_click=_open)
+        st.button("Take the tour (a minute)", key="tour_start", icon=":material/tour:", on_click=_start, help=_TOUR_HELP)
+        st.button("Example that looks measured", key="measured_example", type="tertiary", on_click=_open, help=_EXAMPLE_HELP)
 
 
 def _open() -> None:

@@ -73,6 +73,7 @@ ALTERNATIVES = (
 )
 MEASURE = "Under the map: the magnitude of its Fourier transform, and the distance and the profile between two marks."
 FILE_HEADER = "What the instrument wrote beside the data: set point, speed, date and all else, as text."
+HEADER_SEARCH = "Shows the entries whose name or value holds this text, in capitals or not."
 SPECTRA = "The channel over energy at the two marks, as it was measured, before any preparation."
 RULER = "Number of the mark, as in the table: the line of the ruler and of the profile begins and ends here."
 RULER_WIDTH = "Across the line: 1 is the line itself; more pixels make the profile less noisy."
