@@ -1,13 +1,17 @@
-"""Make the pictures of the app in docs/screens and the README's: python docs/make_screenshots.py [address]
+"""Make the pictures of the app in docs/screens and the README's.
 
-Starts the app, or uses the one at the address, drives it in Chromium through the example, and saves every page in the light and the
-dark theme at 1280 x 800, with few enough colours that a picture stays below 150 kB. Needs the packages of the extra dev
-and Chromium.
+    python docs/make_screenshots.py [--address URL]                 # Synthesize, Latent space, Benchmark, Documentation: simulated maps
+    python docs/make_screenshots.py --measured FOLDER [--address URL]   # Extract, result, q-space, Stacks, the README's: measured files
+
+Starts the app, or uses the one at the address, drives it in Chromium, and saves the pages in the light and the dark theme at 1280 x 800,
+with few enough colours that a picture stays below 150 kB. The folder holds createc_scan_11nm.dat and grid.3ds, which docs/tutorial.md
+says where to have. Needs the packages of the extra dev and Chromium.
 """
 
 from __future__ import annotations
 
-import io
+import argparse
+import json
 import shutil
 import socket
 import subprocess
@@ -19,16 +23,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 FOLDER = Path(__file__).resolve().parent
-sys.path.insert(0, str(FOLDER.parent))
-
-from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM  # noqa: E402
-from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters  # noqa: E402
-from qpi_core.synthesis.simulated_maps.scenes import simulate_observation  # noqa: E402
-
 SCREENS = FOLDER / "screens"
 PATIENCE_MS = 300_000
 SETTLE_MS = 2500
@@ -36,7 +33,10 @@ WIDTH, HEIGHT = 1280, 800
 README_HEIGHT = 1270
 """The README shows the top of the page: map, kernel, FFT, numbers."""
 MOST_BYTES = 150_000
-STACK_DEFECTS = 12
+DEFECT_PX = (238.9, 209.7)
+GRID_CHANNEL = "LockinX (V)"
+GRID_DEFECTS = "x_px,y_px\n14.6,3.6\n4.4,12.3\n"
+"""The defect of the scan and those of the grid, as docs/tutorial.md has them."""
 
 
 def main() -> None:
@@ -46,28 +46,28 @@ def main() -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("Chromium is not installed; on Debian: apt install chromium")
-    with running_app() as address, sync_playwright() as playwright:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--measured", type=Path, metavar="FOLDER", help="take the pictures of measured files, which lie here")
+    parser.add_argument("--address", metavar="URL", help="of an app that runs already")
+    args = parser.parse_args()
+    with running_app(args.address) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for theme in ("light", "dark"):
             context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=theme)
             page = context.new_page()
             page.set_default_timeout(PATIENCE_MS)
             page.goto(address)
-            photograph(page, theme)
+            if args.measured is None:
+                photograph(page, theme)
+            else:
+                photograph_scan(page, theme, args.measured / "createc_scan_11nm.dat")
+                photograph_grid(page, theme, args.measured / "grid.3ds")
             context.close()
         browser.close()
 
 
 def photograph(page: Any, theme: str) -> None:
     """Walk through the pages of one theme."""
-    page.get_by_role("button", name="Try the example").click()
-    page.get_by_text("Take home", exact=True).first.wait_for()
-    save_page(page, SCREENS / f"extract_{theme}.png")
-    scroll_to(page, page.locator(".st-key-kernel_row"))
-    save_page(page, SCREENS / f"result_{theme}.png")
-    photograph_qspace(page, theme)
-    if theme == "light":
-        save_readme_picture(page)
     page.get_by_role("link", name="Synthesize").click()
     page.get_by_role("button", name="Extract from this").click()
     comparison = page.get_by_text("Every method on one map")
@@ -84,56 +84,57 @@ def photograph(page: Any, theme: str) -> None:
     page.get_by_role("link", name="Documentation").click()
     page.get_by_text("From a file to the kernel").wait_for()
     save_page(page, SCREENS / f"documentation_{theme}.png")
-    photograph_stack(page, theme)
 
 
-def photograph_qspace(page: Any, theme: str) -> None:
-    """Put a lattice over the kernel's spectrum; the page's other pictures do not show this section."""
-    page.get_by_role("button", name="Lattice").click()
-    page.locator(".st-key-q_lattice_kind [data-baseweb=select], .st-key-q_lattice_kind [role=combobox]").first.click()
-    page.get_by_role("option", name="Square", exact=True).click()
-    page.keyboard.press("Escape")
-    page.evaluate("document.activeElement.blur()")  # a button with the focus shows its help
+def photograph_scan(page: Any, theme: str, scan: Path) -> None:
+    """Take the plane out of the scan, mark its defect and extract the kernel, all as the controls are at first."""
+    page.locator(".st-key-map_upload input[type=file]").set_input_files(scan)
+    page.get_by_role("button", name="Subtract the plane").click()
+    page.get_by_text("Levelling: plane").first.wait_for(state="attached")
+    wait_for_charts(page)
+    canvas = page.locator(".st-key-picker canvas")
+    left, top, scale_x, scale_y = json.loads(canvas.get_attribute("data-origin"))
+    box = canvas.bounding_box()
+    page.mouse.click(box["x"] + 1 + left + (DEFECT_PX[0] + 0.5) * scale_x, box["y"] + 1 + top + (DEFECT_PX[1] + 0.5) * scale_y)
+    page.get_by_text("2 Defects: 1").wait_for()
+    page.locator(".st-key-extract").get_by_role("button").click()
+    page.get_by_text("Take home", exact=True).first.wait_for()
+    save_page(page, SCREENS / f"extract_{theme}.png")
+    scroll_to(page, page.locator(".st-key-kernel_row"))
+    save_page(page, SCREENS / f"result_{theme}.png")
     scroll_to(page, page.get_by_role("heading", name="q-space"))
     page.wait_for_timeout(SETTLE_MS)
     save_page(page, SCREENS / f"qspace_{theme}.png")
+    if theme == "light":
+        save_readme_picture(page)
 
 
-def photograph_stack(page: Any, theme: str) -> None:
-    """Open a simulated energy stack with its defects, and extract every layer."""
-    stack, positions = simulated_stack()
-    page.get_by_role("link", name="Extract").click()
-    page.locator(".st-key-map_upload input[type=file]").set_input_files(stack)
-    page.get_by_text("1 Map: band.npz").wait_for()
+def photograph_grid(page: Any, theme: str, grid: Path) -> None:
+    """Extract every layer of the grid at the two defects that docs/tutorial.md marks, and show the energy that it looks at."""
+    table = {"name": "defects.csv", "mimeType": "text/csv", "buffer": GRID_DEFECTS.encode()}
+    page.locator(".st-key-map_upload input[type=file]").set_input_files(grid)
+    page.get_by_text(f"1 Map: {grid.name}").wait_for()
+    choose(page, "[class*=st-key-channel_]", GRID_CHANNEL)
     page.get_by_role("tab", name="From file").click()
-    page.locator(".st-key-positions_upload input[type=file]").set_input_files(positions)
+    page.locator(".st-key-positions_upload input[type=file]").set_input_files(table)
     page.get_by_role("button", name="Use this list").click()
-    page.get_by_text(f"2 Defects: {STACK_DEFECTS}").wait_for()
+    page.get_by_text("2 Defects: 2").wait_for()
     page.get_by_role("link", name="Stacks").click()
-    page.locator(".st-key-stack_method [data-baseweb=select], .st-key-stack_method [role=combobox]").first.click()
-    page.get_by_role("option", name="Circular harmonics", exact=True).click()
+    choose(page, ".st-key-stack_method", "Least squares")
     page.get_by_role("button", name="Extract every layer").click()
-    page.locator("[data-testid=stPlotlyChart]").first.wait_for()
+    page.get_by_text("3 Kernels of every layer: ready").wait_for()
+    wait_for_charts(page)
+    # The bright energies lie in the upper quarter of E(q).
+    chart = page.locator(".st-key-stack_energies .js-plotly-plot").first.bounding_box()
+    page.mouse.click(chart["x"] + 0.4 * chart["width"], chart["y"] + 0.27 * chart["height"])
+    page.wait_for_timeout(SETTLE_MS)
     save_page(page, SCREENS / f"stacks_{theme}.png")
 
 
-def simulated_stack() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a stack and its defects as files: the ring of a band whose energy grows with the square of the wave number."""
-    rng = np.random.default_rng(7)
-    energies = np.linspace(20.0, 200.0, 10)
-    side = 96
-    places = rng.uniform(6, side - 7, (STACK_DEFECTS, 2))
-    kernels = [KernelParameters(0, np.pi / 2, float(np.sqrt(1.5 + energy / 20)), 0.5, 0.2) for energy in energies]
-    clean = [simulate_observation(kernel, places, (side, side)) for kernel in kernels]
-    layers = [layer + 0.1 * layer.std() * rng.standard_normal(layer.shape) for layer in clean]
-    content = io.BytesIO()
-    np.savez_compressed(content, didv=np.asarray(layers, np.float32), bias_mv=energies, pixel_size_nm=DEFAULT_PIXEL_SIZE_NM)
-    table = "x_px,y_px\n" + "".join(f"{x:.3f},{y:.3f}\n" for x, y in places)
-    binary = "application/octet-stream"
-    return (
-        {"name": "band.npz", "mimeType": binary, "buffer": content.getvalue()},
-        {"name": "defects.csv", "mimeType": "text/csv", "buffer": table.encode()},
-    )
+def choose(page: Any, place: str, option: str) -> None:
+    """Choose from a select box."""
+    page.locator(f"{place} [data-baseweb=select], {place} [role=combobox]").first.click()
+    page.get_by_role("option", name=option, exact=True).click()
 
 
 def save_page(page: Any, path: Path) -> None:
@@ -187,10 +188,10 @@ def make_small(path: Path) -> None:
 
 
 @contextmanager
-def running_app() -> Iterator[str]:
-    """Give the address of the app: the one on the command line, or one that is started for this."""
-    if len(sys.argv) > 1:
-        yield sys.argv[1]
+def running_app(address: str | None) -> Iterator[str]:
+    """Give the address of the app: the one that runs, or one that is started for this."""
+    if address is not None:
+        yield address
         return
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,6 +58,48 @@ def fit_panels(
             figure["layout"][f"xaxis{column}"]["matches"] = "x"
             figure["layout"][f"yaxis{column}"].pop("scaleanchor")
             figure["layout"][f"yaxis{column}"] |= {"matches": "y", "showticklabels": False, "title": None}
+    return figure
+
+
+@dataclass(frozen=True, eq=False)
+class StepPicture:
+    """One picture of a preparation step.
+
+    Attributes:
+        title: above it.
+        values: (height, width), NaN where not measured, or nothing was taken.
+        span: of its colours, units of the values.
+        pixel_size_nm: (dy, dx), or None.
+        unit: of the values.
+    """
+
+    title: str
+    values: NDArray[np.floating]
+    span: float
+    pixel_size_nm: tuple[float, float] | None
+    unit: str
+
+
+def step_panels(pictures: list[StepPicture], height: int) -> Figure:
+    """Show a map before and after a step, and what the step took out, each about its own median.
+
+    Args:
+        pictures: each with the span of its colours.
+        height: of the figure, px.
+    """
+    figure = panels([picture.title for picture in pictures], height, gap=0.07)
+    for column, picture in enumerate(pictures, start=1):
+        bar = picture.unit if column == len(pictures) else None
+        values, pitch, span = np.asarray(picture.values, dtype=np.float32), picture.pixel_size_nm, picture.span
+        every = block_side(values.shape)
+        middle = float(np.nanmedian(values)) if np.isfinite(values).any() else 0.0
+        # About 0, so that the one bar at the end holds for all of them.
+        ends = (-span / 2, span / 2)
+        drawn = block_means(values - np.float32(middle), every)
+        _add_map(figure, column, drawn, pitch or (1.0, 1.0), "nm" if pitch else "px", "viridis", ends, bar, every=every, unit=picture.unit)
+        if column > 1:
+            figure["layout"][f"yaxis{column}"] |= {"title": None, "showticklabels": False}
+    figure["layout"]["uirevision"] = "step"
     return figure
 
 

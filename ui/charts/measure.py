@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _DECADES = 4
 _MOST_PIXELS = 256
 _LINE = "#0f6e84"
+_LINES = ("#0f6e84", "#ff5d3b")
 
 
 def map_fft_chart(values: NDArray[np.float32], pixel_size_nm: tuple[float, float] | None, logarithmic: bool, height: int) -> Figure:
@@ -61,4 +62,28 @@ def profile_chart(profile: LineProfile, length: str, unit: str, height: int) -> 
     axis(figure, "x", 1).update(title={"text": f"distance ({length})"})
     axis(figure, "y", 1).update(title={"text": written, "standoff": 2}, automargin=True)
     figure["layout"].update(margin={"l": 8, "r": 8, "t": 8, "b": 8}, uirevision="profile")
+    return figure
+
+
+def spectra_chart(energies: NDArray[np.float64], lines: list[tuple[str, NDArray[np.float64]]], unit: str, height: int) -> Figure:
+    """Show spectra (name, values over the energies in mV) of single pixels."""
+    highest = max((float(np.nanmax(np.abs(values))) for _, values in lines if np.isfinite(values).any()), default=1.0)
+    factor, written = unit_scale(highest, unit)
+    figure = panels([""], height, gap=0.02)
+    order = np.argsort(energies)
+    for (name, values), colour in zip(lines, _LINES, strict=False):
+        trace = {
+            "type": "scatter",
+            "mode": "lines",
+            "x": typed(energies[order]),
+            "y": typed(values[order] * factor),
+            "xaxis": "x",
+            "yaxis": "y",
+        }
+        hover = f"{name}<br>%{{x:.4g}} mV<br>%{{y:.5~g}}<extra></extra>"
+        figure["data"].append({**trace, "name": name, "line": {"color": colour, "width": 1.5}, "hovertemplate": hover})
+    axis(figure, "x", 1).update(title={"text": "Bias V (mV)"})
+    axis(figure, "y", 1).update(title={"text": written, "standoff": 2}, automargin=True)
+    legend = {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0}
+    figure["layout"].update(margin={"l": 8, "r": 8, "t": 26, "b": 8}, showlegend=True, legend=legend, uirevision="spectra")
     return figure

@@ -22,7 +22,7 @@ BAND_COLOUR = "#ff5d3b"
 SCALES = {"linear": "Linear", "log": "Logarithmic", "each": "Each energy alike"}
 """How E(q) is coloured -> its title."""
 _DECADES = 3
-_PLACES = 24
+_PLACES, _LEAST_PLACES, _MOST_POINTS = 24, 8, 1600
 _BRIGHT_RINGS = 2
 """Rings around q = 0 that set no colour limits: they hold the kernel's mean and outshine the rest."""
 
@@ -106,7 +106,7 @@ def scaled(rows: NDArray[np.float64], scale: str) -> NDArray[np.float32]:
 
 def _add_places(figure: Figure, energies: NDArray[np.float64], last: float, unit: str, length: str) -> None:
     """Add points that are not seen, for the mouse: a picture itself hands no click on."""
-    q, energy = np.meshgrid(np.linspace(0, last, _PLACES), energies)
+    q, energy = np.meshgrid(np.linspace(0, last, max(_LEAST_PLACES, min(_PLACES, _MOST_POINTS // len(energies)))), energies)
     unseen = {"opacity": 0}
     _scatter(
         figure,

@@ -9,6 +9,7 @@ from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM
 from qpi_core.synthesis.kernel_families.equation_7 import phenomenological_kernel
 from ui.charts.colours import colour_limits
 from ui.charts.subplots import Figure, add_image, axis, axis_name, panels, typed
+from ui.extract.tour import show_tour_buttons
 from ui.state.loaders import EXAMPLE_PARAMETERS, LoadedMap, example_map
 
 _WIDTH = 640
@@ -33,6 +34,7 @@ def show_first_page(height: int) -> None:
             config={"displayModeBar": False},
             alt="A simulated map, the defects in it, and the kernel that each of them leaves",
         )
+        show_tour_buttons()
 
 
 def sum_of_defects(example: LoadedMap, height: int = 230) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ui.extract.map_panel import MapView
 
 _MOST_NOTES = 3
+_HEADER_HEIGHT = 220
 
 
 def show_map_captions(loaded: LoadedMap, view: MapView) -> None:
@@ -30,6 +32,18 @@ def show_map_captions(loaded: LoadedMap, view: MapView) -> None:
         rest = notes[_MOST_NOTES:]
         more = [f"{len(rest)} more under the question mark."] if rest else []
         st.caption("\n\n".join(notes[:_MOST_NOTES] + more), help="\n\n".join(rest) or None)
+    if scan.metadata:
+        _show_header(scan.metadata)
+
+
+@st.fragment
+def _show_header(header: Mapping[str, str]) -> None:
+    """Show what the file's header says, for example set point, speed and date, with a search; its table is made when it is opened."""
+    if not st.toggle("Header of the file", key="show_header", help=texts.FILE_HEADER):
+        return
+    wanted = st.text_input("Only lines with", key="header_search", placeholder="for example date", help=texts.HEADER_SEARCH).casefold()
+    rows = [{"entry": name, "value": value.strip()} for name, value in header.items() if wanted in f"{name} {value}".casefold()]
+    st.dataframe(rows, hide_index=True, width="stretch", height=_HEADER_HEIGHT, key="header_table")
 
 
 def describe_map(view: MapView) -> str:

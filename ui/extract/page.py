@@ -9,6 +9,7 @@ import streamlit as st
 from qpi_core.base.errors import InputError
 from ui.autosave.keeping import has_news, keep
 from ui.autosave.panel import show_autosave, show_offer
+from ui.extract.before_after import show_before_after
 from ui.extract.blind_panel import show_blind_button
 from ui.extract.defect_panel import DEFECT_PANEL_HEIGHT, show_defect_panel
 from ui.extract.kernel_panel import choose_question, framed_window, show_extract_button, show_size_sentence
@@ -17,6 +18,7 @@ from ui.extract.map_captions import show_map_captions
 from ui.extract.map_panel import MapView, choose_view, show_source
 from ui.extract.measure_panel import show_measure
 from ui.extract.proposal_bar import show_proposal
+from ui.extract.tour import show_tour
 from ui.jobs.defect_search import keep_proposal_of
 from ui.jobs.extraction import Question
 from ui.result.moved_positions import moved_positions, show_moved_positions
@@ -56,6 +58,7 @@ def _bench(steps: Any) -> None:
     space = workspace()
     space.jobs.collect()  # before the map is drawn, so that it shows what was found
     _adopt_picture(space)
+    show_tour(space)
     left, middle_and_right = st.columns([1, 3.4], gap="medium")
     view, question = None, None
     with left:
@@ -142,6 +145,7 @@ def _show_picker(space: Workspace, view: MapView, frame: int | None) -> None:
     show_proposal(space)
     show_moved_positions(space, view.layer.sha256)
     show_map_captions(space.loaded, view)
+    show_before_after(space, view)
     show_measure(space, view)
 
 

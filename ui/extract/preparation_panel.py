@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
 
 from qpi_core.base.errors import InputError
-from ui.charts.colours import colour_limits
-from ui.charts.subplots import PLOTLY_CONFIG, Figure, add_image, axis, panels
 from ui.extract.preparation_forms import ABOUT, TITLES, FormLayer, describe_step, step_form
 from ui.extract.tilt_offer import show_tilt_offer
 from ui.jobs.background import Stopped, computed, forget
@@ -23,8 +20,9 @@ if TYPE_CHECKING:
     from qpi_core.maps import ScanMap
     from qpi_core.maps.preparation import StepResult
 
-_LONGEST_PICTURE = 320
-_NOTHING = -1
+SHOWN_STEP = "prepare_removed"
+"""Key of the step whose before and after are shown."""
+NOTHING_SHOWN = -1
 _LAYER = "layer"
 
 
@@ -47,11 +45,11 @@ def show_preparation(space: Workspace, scan: ScanMap, channel: str, index: int) 
             _move_defects(space, state, layer, channel, index)
     except InputError as error:
         problem = str(error)
-    with st.popover("Preparation", icon=":material/tune:", width="stretch", help="Levelling, repairs, crop, drift, masks, normalisation."):
+    with st.expander("Preparation", icon=":material/tune:", key="preparation"):
         _show_steps(state)
         if layer is not None:
             _show_new_step(state, FormLayer(space, layer.prepared, layer.sha256, scan.channels, scan.pixel_size_known))
-            _show_removed(state, layer.prepared.results)
+            _choose_shown(state, layer.prepared.results)
         _show_file(state)
     st.caption(_summary(state))
     if problem:
@@ -115,8 +113,7 @@ def _show_steps(state: PreparationState) -> None:
         text, button = st.columns([3, 1], vertical_alignment="center")
         text.text(f"{number + 1}. {describe_step(step)}")
         button.button(
-            "Remove",
-            icon=":material/delete:",
+            ":material/delete:",
             key=f"prepare_remove_{number}",
             help=f"Remove step {number + 1}",
             on_click=lambda number=number: state.change([other for place, other in enumerate(state.steps) if place != number]),
@@ -161,32 +158,25 @@ def _show_new_step(state: PreparationState, layer: FormLayer) -> None:
         st.caption(plain(reason))
     elif pressed:
         # Not in a callback: that would still hold the parameters of the run before the press.
+        st.session_state[SHOWN_STEP] = len(state.steps)
         state.try_out([*state.steps, step])
         st.rerun()
 
 
-def _show_removed(state: PreparationState, results: tuple[StepResult, ...]) -> None:
-    """Show what one of the steps took out of the map."""
+def _choose_shown(state: PreparationState, results: tuple[StepResult, ...]) -> None:
+    """Show which step is looked at under the map, the last one that was added at first."""
     if not results:
         return
-    titles = {_NOTHING: "Nothing", **{number: f"{number + 1}. {describe_step(step)}" for number, step in enumerate(state.steps)}}
-    chosen = st.selectbox(
-        "Show what was removed by", list(titles), format_func=titles.__getitem__, key="prepare_removed", help="On the map before that step."
+    if st.session_state.get(SHOWN_STEP, NOTHING_SHOWN) not in range(NOTHING_SHOWN, len(results)):
+        st.session_state[SHOWN_STEP] = NOTHING_SHOWN
+    titles = {NOTHING_SHOWN: "None", **{number: f"{number + 1}. {describe_step(step)}" for number, step in enumerate(state.steps)}}
+    st.selectbox(
+        "Before and after of",
+        list(titles),
+        format_func=titles.__getitem__,
+        key=SHOWN_STEP,
+        help="Under the map, and what the step took out.",
     )
-    if chosen in range(len(results)):
-        result = results[chosen]
-        st.plotly_chart(removed_picture(result), config=PLOTLY_CONFIG, key="prepare_removed_picture", alt="What the step took out")
-        st.caption(plain(f"{result.removed_title}. {result.note}"))
-
-
-def removed_picture(result: StepResult) -> Figure:
-    """Return a picture of what a step took out, (height, width) in pixels of the layer before it, thinned to at most 320 a side."""
-    every = max(1, -(-max(result.removed.shape) // _LONGEST_PICTURE))
-    values = np.asarray(result.removed[::every, ::every], dtype=np.float32)
-    figure = panels([result.removed_title], 300, 0.18)
-    add_image(figure, 1, values, (0.0, 0.0), (float(every), float(every)), "viridis", colour_limits(values, (0.5, 99.5)), bar="")
-    axis(figure, "y", 1).update(autorange="reversed", scaleanchor="x")
-    return figure
 
 
 def _show_file(state: PreparationState) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from qpi_core.extraction.stack_findings import StackFindings
     from qpi_core.maps import ScanMap
 
-_SHOW_AGAIN_SECONDS = 1.0
+_SHOW_AGAIN_SECONDS = 4.0
 _PREPARING = 0.05
 """Share of the progress bar for the preparation of the layers."""
 

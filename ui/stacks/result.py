@@ -20,7 +20,8 @@ from ui.widgets import texts
 from ui.widgets.progress_steps import plain
 
 _PLAY_SECONDS = 0.7
-_GROW_SECONDS = 1.5
+_GROW_SECONDS = 5.0
+"""Drawing takes the time of the work that is waited for, so a stack that grows is drawn seldom and without what takes longest."""
 _PLAYED_AT = "stack_played_at"
 _HEIGHT = 420
 
@@ -56,11 +57,13 @@ def _show(find: Callable[[], StackOutcome | None], growing: bool, playing: bool)
         show_kernel_of_layer(view, index)
     with energies:
         show_energies(view, index, key)
+    if growing:
+        return
     show_layer_and_residual(outcome, index)
     for note in view.estimate.notes:
         st.caption(plain(note))
     show_downloads(outcome, view, file_stem(view))
-    if view.estimate.usable[index] and not playing and not growing:
+    if view.estimate.usable[index] and not playing:
         show_layer_in_qspace(view, index)
         show_physics(workspace(), outcome, view, file_stem(view))
 

@@ -123,6 +123,7 @@ class Workspace:
         stack_outcome, stack_problem: the same two for the Stacks page.
         stack_band, stack_band_problem: the band fitted to the maps of a stack (ui.jobs.band_fit.BandFit) or None, and why there is none.
         stack_gap, stack_gap_problem: (view, GapSign) of the sign of a gap or None, and why there is none.
+        tour: the step of the tour that is shown (ui.extract.tour), or None.
         stack_load_problem: sentence about files of a stack that could not be read.
         stack_at_once: compute the stack in the next run of its page without a press on the button (the example).
         qspace_view: how the kernel is looked at in q-space (qpi_core.qspace.view.QSpaceView), for the files, or None.
@@ -166,6 +167,7 @@ class Workspace:
     stack_band_problem: str = ""
     stack_gap: Any = None
     stack_gap_problem: str = ""
+    tour: int | None = None
     stack_load_problem: str = ""
     stack_at_once: bool = False
     qspace_view: Any = None

@@ -72,6 +72,9 @@ ALTERNATIVES = (
     "a difference of 5 is decisive. Unexplained: share of the map's variance that is neither noise nor this kernel."
 )
 MEASURE = "Under the map: the magnitude of its Fourier transform, and the distance and the profile between two marks."
+FILE_HEADER = "What the instrument wrote beside the data: set point, speed, date and all else, as text."
+HEADER_SEARCH = "Shows the entries whose name or value holds this text, in capitals or not."
+SPECTRA = "The channel over energy at the two marks, as it was measured, before any preparation."
 RULER = "Number of the mark, as in the table: the line of the ruler and of the profile begins and ends here."
 RULER_WIDTH = "Across the line: 1 is the line itself; more pixels make the profile less noisy."
 MEND = "The one step that mends the reason above. Marks that it changes come back by Undo above the map."

@@ -32,8 +32,8 @@ def choose_window(
     largest = min(shorter, _LARGEST_KERNEL)
     fixed = largest <= _SMALLEST_KERNEL
     state.setdefault(switch, USUAL[switch])
-    left, right = place.columns([1, 2], gap="small", vertical_alignment="bottom")
-    automatic = left.toggle("Auto", key=switch, persist_state="session")
+    left, right = place.columns([1.3, 1.7], gap="small", vertical_alignment="bottom")
+    automatic = left.toggle("Auto", key=switch, help=texts.KERNEL_AUTO, persist_state="session")
     if automatic and found is not None and state.get(key) != found and not fixed:
         state[key] = found
     side = min(int(state.get(key) or USUAL_KERNEL_SIZE), largest)

@@ -10,7 +10,7 @@ import pytest
 
 from qpi_core.base.units import in_handy_unit
 from qpi_core.qspace.spectra import fft_magnitude
-from tests.ui.app_driver import npy, start
+from tests.ui.app_driver import ROOT, npy, start
 from ui.charts.kernels import kernel_and_spectrum
 from ui.charts.maps import fit_panels
 from ui.extract.defect_table import shown_points
@@ -115,3 +115,21 @@ def test_a_wave_vector_that_is_hardly_known_is_no_number():
     wide = np.ones((33, 33), dtype=np.float32)
     assert wave_vector_words(estimate_with(wide, wide, wave_vector_rad_per_nm=(0.9, 9.8))) == ""
     assert wave_vector_words(estimate_with(wide, wide, wave_vector_rad_per_nm=(6.4, 0.1))) == "6.40 ± 0.10 rad/nm"
+
+
+def header_table(app):
+    return next(table.value for table in app.dataframe if list(table.value.columns) == ["entry", "value"])
+
+
+def test_the_header_of_the_file_is_shown_and_searched():
+    case = ROOT.parent / "shared" / "data" / "cases" / "comment_key.3ds"
+    if not case.is_file():
+        pytest.skip("the small measured files are not here")
+    app = start()
+    app.file_uploader(key="map_upload").upload(case.name, case.read_bytes()).run()
+    app.toggle(key="show_header").set_value(True).run()
+    header = app.session_state["workspace"].loaded.scan.metadata
+    assert not app.exception and len(header_table(app)) == len(header)
+    app.text_input(key="header_search").set_value("SWEEP").run()
+    shown = header_table(app)
+    assert 0 < len(shown) < len(header) and all("sweep" in f"{row.entry} {row.value}".casefold() for row in shown.itertuples())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 
 import numpy as np
@@ -43,3 +44,22 @@ def test_the_profile_runs_between_the_chosen_marks(app: AppTest):
     np.testing.assert_allclose(values, line_profile(noiseless_map(), tuple(marks[0]), tuple(marks[1])).values, rtol=1e-4, atol=1e-6)
     app.selectbox(key="ruler_to_3").set_value(0).run()
     assert not app.exception and any("same place" in caption.value for caption in app.caption)
+
+
+def test_spectra_at_the_marks_are_those_of_the_file_whatever_the_preparation(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("qpi_core.extraction.extractor.Extractor.has_model", property(lambda self: False))
+    energies = np.array([-20.0, -10.0, 0.0, 10.0])
+    stack = np.random.default_rng(5).standard_normal((4, 20, 26)).astype(np.float32)
+    buffer = io.BytesIO()
+    np.savez(buffer, didv=stack, bias_mv=energies, pixel_size_nm=0.2)
+    app = start().file_uploader(key="map_upload").upload("grid.npz", buffer.getvalue()).run()
+    space = app.session_state["workspace"]
+    space.defects.replace(np.array([[12.0, 9.0], [15.0, 11.0]]), "list")
+    space.preparations[space.loaded.sha256].change([{"step": "crop", "left": 3, "top": 4, "width": 20, "height": 14}])
+    app.run().toggle(key="measure").set_value(True).run()
+    app.toggle(key="ruler_spectra").set_value(True).run()
+    assert not app.exception
+    chart = next(json.loads(one.proto.spec) for one in app.get("plotly_chart") if "spectra" in one.proto.spec)
+    np.testing.assert_allclose(space.defects.points, [[9.0, 5.0], [12.0, 7.0]])
+    for line, (x, y) in zip(chart["data"], [(12, 9), (15, 11)], strict=True):
+        np.testing.assert_allclose(np.frombuffer(base64.b64decode(line["y"]["bdata"]), "<f4"), stack[:, y, x], rtol=1e-6)

@@ -11,8 +11,9 @@ from streamlit.testing.v1 import AppTest
 from qpi_core.maps import level, load_map
 from qpi_core.maps.preparation import STEPS, Crop, Level, Preparation
 from tests.ui.app_driver import POSITIONS, noiseless_map, npy, start, wait_for_job
+from ui.charts.maps import StepPicture, step_panels
+from ui.extract.before_after import describe_removed
 from ui.extract.preparation_forms import ABOUT, TITLES
-from ui.extract.preparation_panel import removed_picture
 
 TILTED = noiseless_map() + np.arange(64, dtype=np.float32) * 0.05
 
@@ -112,16 +113,39 @@ def test_a_list_of_the_raw_map_is_moved_to_the_crop(app: AppTest):
     np.testing.assert_allclose(state_of(app).outside, [[2, 60]])
 
 
+def step_chart(app: AppTest) -> dict | None:
+    specs = [json.loads(one.proto.spec) for one in app.get("plotly_chart")]
+    return next((spec for spec in specs if spec["layout"].get("uirevision") == "step"), None)
+
+
 def test_what_a_step_removed_is_shown(app: AppTest):
     add(app, "level")
-    app.selectbox(key="prepare_removed").set_value(0).run()
+    assert app.selectbox(key="prepare_removed").value == 0, "the step that was added is looked at"
     assert not app.exception
     assert any("Background" in caption.value for caption in app.caption)
-    (result,) = Preparation((Level("plane"),)).apply(TILTED).results
-    picture = removed_picture(result)["data"][0]
-    assert picture["z"]["shape"] == "64, 64" and picture["dx"] == 1
-    large = Preparation((Crop(0, 0, 50, 50),)).apply(np.ones((900, 400))).results[0]
-    assert removed_picture(large)["data"][0]["z"]["shape"] == "300, 134"
+    before, after, removed = step_chart(app)["data"]
+    spans = [one["zmax"] - one["zmin"] for one in (before, after, removed)]
+    np.testing.assert_allclose(spans, spans[0], rtol=1e-6)
+    assert spans[0] > 0.9 * np.ptp(TILTED) * 0.5 and before["z"]["shape"] == "64, 64"
+    app.selectbox(key="prepare_removed").set_value(-1).run()
+    assert step_chart(app) is None and not app.exception
+
+
+def test_a_step_that_took_out_nothing_says_so(app: AppTest):
+    add(app, "level")
+    add(app, "level")
+    assert any("This step took nothing out of the map" in caption.value for caption in app.caption)
+    assert len(step_chart(app)["data"]) == 2
+    app.button(key="prepare_undo").click().run()
+    app.button(key="prepare_undo").click().run()
+    assert not app.exception and step_chart(app) is None
+
+
+def test_large_maps_are_thinned_and_a_step_that_changes_the_unit_has_scales_of_its_own():
+    result = Preparation((Crop(0, 0, 50, 50),)).apply(np.random.default_rng(0).random((900, 1300))).results[0]
+    assert describe_removed(np.ones((900, 1300)), result)[1]
+    figure = step_panels([StepPicture("Before", np.ones((900, 1300)), 1.0, None, "A")], 200)
+    assert figure["data"][0]["z"]["shape"] == "300, 434"
 
 
 def test_steps_are_saved_loaded_and_refused_with_a_sentence(app: AppTest):

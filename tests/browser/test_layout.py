@@ -1,0 +1,138 @@
+"""No text overlaps another one, is cut off, or leaves the window: every page, two sizes of the window, light and dark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.browser.app_page import AppPage, eventually
+from tests.ui.stacks.test_stacks import POSITIONS, npz
+
+SCAN = Path(__file__).resolve().parents[3] / "shared" / "data" / "scans" / "createc_scan_11nm.dat"
+SIZES = ((1280, 800), (1920, 1080))
+_FAULTS = """() => {
+    const shown = []
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+    const skipped = "style, script, noscript, [aria-hidden=true], [data-testid=stTooltipContent], canvas, option, .hint, .katex"
+    while (walker.nextNode()) {
+        const node = walker.currentNode, owner = node.parentElement
+        if (!node.textContent.trim() || !owner || owner.closest(skipped)) continue
+        const style = getComputedStyle(owner), own = owner.getBoundingClientRect()
+        if (own.width <= 1 || own.height <= 1) continue // for screen readers only
+        if (style.visibility === "hidden" || Number(style.opacity) < 0.05 || style.fontSize === "0px") continue
+        const range = document.createRange()
+        range.selectNodeContents(node)
+        const lines = [...range.getClientRects()].filter(line => line.width > 1 && line.height > 1)
+        for (const line of lines) {
+            // Behind the bar at the lower edge, or scrolled out of its box: not seen, so not judged. Pictures' labels take no pointer.
+            const chart = owner.closest(".js-plotly-plot"), y = (line.top + line.bottom) / 2
+            const seen = [0.1, 0.5, 0.9].some(share => {
+                const top = document.elementFromPoint(line.left + share * line.width, y)
+                return top && (chart ? top.closest(".js-plotly-plot") === chart : owner.contains(top) || top.contains(owner))
+            })
+            if (seen) shown.push({text: node.textContent.trim().slice(0, 50), owner, line})
+        }
+    }
+    const faults = []
+    for (const {text, owner, line} of shown) {
+        if (line.right > innerWidth + 1 || line.left < -1) faults.push(`leaves the window: ${text}`)
+        for (let box = owner; box && box !== document.body; box = box.parentElement) {
+            if (!["hidden", "clip"].includes(getComputedStyle(box).overflowX)) continue
+            const edge = box.getBoundingClientRect()
+            if (edge.width > 1 && (line.right > edge.right + 1.5 || line.left < edge.left - 1.5)) { faults.push(`cut off: ${text}`); break }
+        }
+    }
+    const kin = (a, b) => a === b || a.contains(b) || b.contains(a)
+    for (let i = 0; i < shown.length; i++) for (let j = 0; j < i; j++) {
+        const a = shown[i].line, b = shown[j].line
+        if (kin(shown[i].owner, shown[j].owner)) continue
+        const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left), high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top)
+        if (wide > 2 && high > 0.35 * Math.min(a.height, b.height)) faults.push(`${shown[i].text} lies on ${shown[j].text}`)
+    }
+    return [...new Set(faults)]
+}"""
+_SCROLL = "top => { const main = document.querySelector('[data-testid=stMain]'); main.scrollTop = top; return main.scrollHeight }"
+
+
+@pytest.fixture
+def app(new_page: Any) -> AppPage:
+    return AppPage(new_page())
+
+
+def faults(app: AppPage) -> list[str]:
+    """Return what is wrong on the open page from its top to its end, in both sizes and both themes."""
+    found = []
+    for width, height in SIZES:
+        app.page.set_viewport_size({"width": width, "height": height})
+        for theme in ("light", "dark"):
+            app.page.emulate_media(color_scheme=theme)
+            app.page.wait_for_timeout(700)
+            top = 0
+            while top < app.page.evaluate(_SCROLL, top):
+                app.page.wait_for_timeout(100)
+                found += [f"{width} x {height}, {theme}, {top} px down: {fault}" for fault in app.page.evaluate(_FAULTS)]
+                top += height - 250
+            app.page.evaluate(_SCROLL, 0)
+    return found
+
+
+def test_the_check_itself_finds_what_is_wrong(new_page: Any):
+    page = new_page()
+    page.set_content(
+        "<div style='position:absolute;left:20px;top:20px'>first words</div><div style='position:absolute;left:40px;top:22px'>on top</div>"
+        "<div style='position:absolute;top:90px;width:30px;overflow:hidden;white-space:nowrap'>far too long for it</div>"
+        "<div style='position:absolute;top:150px'>nothing wrong here</div>"
+    )
+    found = page.evaluate(_FAULTS)
+    assert found == ["cut off: far too long for it", "on top lies on first words"]
+
+
+@pytest.mark.skipif(not SCAN.is_file(), reason="the measured scans are not here")
+def test_extract_page_with_a_measured_map(app: AppPage):
+    app.upload_map(SCAN.name, SCAN.read_bytes())
+    app.wait_for_map()
+    app.click(255, 212)
+    app.wait_for_count(1)
+    app.choose("method", "Defect average")
+    app.page.locator(".st-key-kernel_auto label").first.click()
+    app.extract()
+    chart = app.page.locator(".st-key-fit .heatmaplayer image")
+    eventually(lambda: chart.count() == 3, "the result is drawn")
+    assert faults(app) == []
+
+
+def test_stacks_page(app: AppPage):
+    page = app.page
+    page.get_by_role("link", name="Stacks").click()
+    chooser = page.locator(".st-key-stack_upload input[type=file]")
+    chooser.set_input_files({"name": "grid.npz", "mimeType": "application/zip", "buffer": npz()})
+    page.get_by_text("No defects are marked").wait_for()
+    page.get_by_role("link", name="Extract").click()
+    app.wait_for_map()
+    for done, (x, y) in enumerate(np.rint(POSITIONS[:2]), start=1):
+        app.click(float(x), float(y))
+        app.wait_for_count(done)
+    page.get_by_role("link", name="Stacks").click()
+    app.choose("stack_method", "Least squares")
+    page.get_by_role("button", name="Extract every layer").click()
+    app.wait_for_step("3 Kernels of every layer: ready")
+    page.locator(".st-key-stack_residual .heatmaplayer image").last.wait_for()
+    assert faults(app) == []
+
+
+def test_the_other_pages(app: AppPage):
+    found = {}
+    for name, ready in (
+        ("Synthesize", ".st-key-synthetic .heatmaplayer image"),
+        ("Latent space", ".js-plotly-plot .scatterlayer"),
+        ("Benchmark", ".js-plotly-plot"),
+        ("Documentation", "h1, h2"),
+    ):
+        app.page.get_by_role("link", name=name).click()
+        app.page.locator(ready).first.wait_for()
+        app.page.wait_for_timeout(800)
+        found[name] = faults(app)
+    assert not any(found.values()), found
