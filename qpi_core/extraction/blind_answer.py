@@ -19,7 +19,7 @@ from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.methods import find_method, solve_refined_as_listed
 from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.solvers.blind.finish import Finding
-from qpi_core.solvers.blind.trust import TRUSTED, Evidence, doubt_about_residual, weigh
+from qpi_core.solvers.blind.trust import TRUSTED, Evidence, doubt_about_number, doubt_about_residual, weigh
 
 if TYPE_CHECKING:
     from qpi_core.extraction.extractor import Extractor
@@ -79,9 +79,9 @@ class BlindProblem:
         evidence = weigh(finding)
         doubt = evidence.doubt()
         rest = evidence.doubt_about_rest()
-        if doubt is not None or rest is None or evidence.hopeless or self.original.ndim == 3:
-            return doubt or rest
-        return doubt_about_residual(self._single(finding).residual, finding.step.layers)
+        if doubt is None and rest is not None and not evidence.hopeless and self.original.ndim == 2:
+            rest = doubt_about_residual(self._single(finding).residual, finding.step.layers)
+        return doubt or rest or doubt_about_number(finding)
 
     def candidate(self, findings: Sequence[Finding], doubt: str | None, seconds: float) -> BlindCandidate:
         """Return the best finding so far, with the answer that a search which is stopped here gives; arguments as `answer`."""

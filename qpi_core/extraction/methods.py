@@ -266,6 +266,10 @@ def solve_refined_as_listed(request: Request) -> Answer:
     points, weights = request.positions, request.weights
     problem = HarmonicProblem(request.observation, request.kernel_size, request.pixel_size_nm)
     start = problem.start(points, weights)
+    explained = _explained(request, start)
+    if explained is not None:
+        cleaned = replace(request, observation=explained.cleaned, weights=explained.listed.weights)
+        return _under_noise(request, explained, _chosen_by_evidence(cleaned, explained.listed))
     return _refined_with(request, ListedFit(points, weights, start, problem.fit(points, weights, start), None))
 
 
