@@ -19,6 +19,7 @@ from qpi_core.solvers.blind.finish import Finding
 from qpi_core.solvers.blind.lattice_check import repeats_itself
 from qpi_core.solvers.blind.layers import prepare_layers
 from qpi_core.solvers.blind.search import BlindSearch, SearchRule
+from qpi_core.solvers.blind.single_pattern import is_single_pattern
 
 if TYPE_CHECKING:
     from qpi_core.extraction.extractor import Extractor
@@ -80,7 +81,7 @@ def extract_blind(
     with one_blas_thread():
         if len(usable) and min(height, width) >= LEAST_SIDE:
             layers = prepare_layers(usable)
-            doubt = doubt or repeats_itself(layers)
+            doubt = doubt or repeats_itself(layers) or is_single_pattern(layers)
             radius = min(_LARGEST_RADIUS, _REACH * size)
             # Where nothing found can be trusted, the best of one round is enough to look at.
             rule = SearchRule(

@@ -21,7 +21,7 @@ def test_the_correlation_of_a_residual_is_its_written_out_sum():
     variance, total, lags = layer[measured].var() + layer[measured].mean() ** 2, 0.0, 0
     for down in range(-4, 5):
         for across in range(-4, 5):
-            if (down, across) <= (0, 0):
+            if down <= 0:
                 continue
             products = [
                 layer[y, x] * layer[y + down, x + across]
@@ -38,7 +38,9 @@ def test_white_noise_is_white_and_a_blurred_one_is_not():
     noise = np.random.default_rng(1).standard_normal((1, 96, 96)).astype(np.float32)
     everywhere = np.ones((96, 96), dtype=bool)
     assert 0.5 < residual_correlation(noise, everywhere) < 1.6
-    assert residual_correlation(noise + np.roll(noise, 1, axis=2) * 0.3, everywhere) > 5
+    assert residual_correlation(noise + np.roll(noise, 1, axis=1) * 0.3, everywhere) > 5
+    # Along a scan line noise may be alike.
+    assert residual_correlation(noise + np.roll(noise, 1, axis=2) * 0.3, everywhere) < 2.5
 
 
 def test_the_noise_is_read_off_the_corners_of_the_spectrum():
