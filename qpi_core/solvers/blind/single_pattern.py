@@ -19,7 +19,7 @@ _RADIUS, _RING = 40.0, 0.75
 _WHOLE = 0.7
 """Share of what is not noise from which on one pattern is all that there is (tuning seed: one defect 0.83 or more, two 0.58 at most)."""
 _LEAST_SIGNAL, _MOST_PIXELS = 0.1, 20_000
-"""Share of the variance beyond the noise below which there is nothing to be explained; maps so large that it takes seconds are not tried."""
+"""Share of the variance beyond the noise below which nothing is there to be explained; larger maps, which take seconds, are not tried."""
 
 
 def is_single_pattern(layers: Layers) -> str | None:
@@ -31,7 +31,10 @@ def is_single_pattern(layers: Layers) -> str | None:
     share, row, column = best_single_pattern(layers.values[clearest], layers.measured)
     if share < _WHOLE * signal:
         return None
-    return f"The whole map is one pattern about x = {column} px, y = {row} px: one defect is too few to tell the kernel from where the defects are."
+    return (
+        f"The whole map is one pattern about x = {column} px, y = {row} px: "
+        "one defect is too few to tell the kernel from where the defects are."
+    )
 
 
 def best_single_pattern(layer: NDArray[np.float32], measured: NDArray[np.bool_]) -> tuple[float, int, int]:

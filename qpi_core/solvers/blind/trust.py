@@ -92,7 +92,7 @@ def doubt_about_number(finding: Finding) -> str | None:
 def residual_correlation(residuals: NDArray[np.float32], measured: NDArray[np.bool_]) -> float:
     """Return the mean squared correlation of residuals (energies, height, width), 0 where not measured, over lags of up to 4 px.
 
-    In units of what white noise has: 1 is white. Lags along the scan line are left out: what the tip adds is alike there, whatever the kernel.
+    In units of what white noise has: 1 is white. Lags along the scan line are left out: what the tip adds is alike there.
     """
     lags = [(down, across) for down in range(-_LAGS, _LAGS + 1) for across in range(-_LAGS, _LAGS + 1) if down > 0]
     period = tuple(side + _LAGS for side in measured.shape)
