@@ -41,6 +41,7 @@ class BlindOptions:
         bias_mv: (energies,) of a stack, or None.
         time_limit_s: the search ends by then.
         seed: of the random starts.
+        marks: (n, 2) some of the defects, (x, y) in pixels, or None.
         clock: what the time is read from; measurements take the processor's own, which other work on the machine does not slow down.
     """
 
@@ -49,6 +50,7 @@ class BlindOptions:
     bias_mv: ArrayLike | None = None
     time_limit_s: float = DEFAULT_TIME_LIMIT_S
     seed: int = 0
+    marks: ArrayLike | None = None
     clock: Callable[[], float] = time.monotonic
 
 

@@ -9,6 +9,7 @@ from functools import cache
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qpi_core.solvers.blind.finish import NEARLY, Finding, finish, with_richer_kernels
 from qpi_core.solvers.blind.layers import Layers
@@ -18,6 +19,7 @@ from qpi_core.solvers.blind.polishing.polish import cut, with_amplitudes, with_f
 from qpi_core.solvers.blind.polishing.score import Candidate, nothing_score
 from qpi_core.solvers.blind.start.filter_bank import BankShape, FilterBank
 from qpi_core.solvers.blind.start.formula_start import FormulaStarts
+from qpi_core.solvers.blind.start.marked_start import marked_starts
 from qpi_core.solvers.blind.start.spectral_start import SpectralStarts
 from qpi_core.solvers.blind.start.starts import Starts
 from qpi_core.solvers.blind.trust import LEAST_GAIN
@@ -65,6 +67,7 @@ class SearchRule:
         orders: of symmetry that are tried.
         most_rounds: of starts; None is as many as there is time for.
         clock: what the time is read from.
+        marks: (n, 2) some of the defects, (x, y) in px, to start from; None where none is known.
     """
 
     kernel_radius: float = 36.0
@@ -73,6 +76,7 @@ class SearchRule:
     orders: tuple[int, ...] = ORDERS
     most_rounds: int | None = None
     clock: Callable[[], float] = time.monotonic
+    marks: NDArray[np.float64] | None = None
 
 
 @dataclass
@@ -113,7 +117,10 @@ class BlindSearch:
         skewed = [Starts(self.layers, order, step) for order, step in steps.items()]
         spectral = cache(lambda: [SpectralStarts(self.layers, order, step) for order, step in steps.items()])
         formula = cache(lambda: FormulaStarts(spectral()))
+        marks = self.rule.marks
+        marked = () if marks is None else (StartKind(lambda rng: iter([marked_starts(list(steps.values()), marks)]), 16, 4),)
         return (
+            *marked,
             StartKind(lambda rng: (one.draw(rng, self._most) for one in skewed), 8, 4),
             StartKind(lambda rng: iter([formula().draw(False, self._densest)]), 32, 12),
             StartKind(lambda rng: iter([formula().draw(True, self._densest)]), 32, 12),

@@ -7,7 +7,7 @@ model is made afresh for the repaired list, and the evidence of both decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -122,8 +122,7 @@ def explained_by_white_noise(
     """
     chances = chances_of_white_noise(problem, positions, weights, begun)
     limit = SelectionOptions().probability
-    strong = any(chances.get(name, 1.0) < least for name, least in _NO_FAULT_OF_KERNEL_OR_LIST.items())
-    if strong or not any(chance < limit for chance in chances.values()):
+    if _is_no_fault_of_kernel_or_list(chances) or not any(chance < limit for chance in chances.values()):
         return None
     fits = fit_with_list(problem.values, positions, problem.kernel_size, weights, problem.pixel_size_nm, begun)
     model = fits[-1].model
@@ -139,6 +138,15 @@ def explained_by_white_noise(
     gain = fits[-1].worth() - log_evidence(first.fit, first.equations.pixels)
     settled = white or variance < _CLEAN * float(np.nanvar(problem.values))
     return fits if settled and kernel_is_decisive(gain, _left(problem.values, first)) else None
+
+
+def holds_more_than_patterns(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart) -> bool:
+    """Say whether the first stage leaves long waves, offset rows or a lattice, which no error of kernel or list can be."""
+    return _is_no_fault_of_kernel_or_list(chances_of_white_noise(problem, positions, weights, begun))
+
+
+def _is_no_fault_of_kernel_or_list(chances: Mapping[str, float]) -> bool:
+    return any(chances.get(name, 1.0) < least for name, least in _NO_FAULT_OF_KERNEL_OR_LIST.items())
 
 
 def _left(values: NDArray[np.float32], model: HarmonicModel) -> Array:
