@@ -91,3 +91,8 @@ def cautions_again(sentences: Sequence[str], records: Sequence[Any]) -> tuple[st
 
 NO_PATTERN = "The map shows no pattern that repeats at the given positions; the kernel is not determined by the data."
 """What two methods say in the same words."""
+
+NO_NOISE_MODEL = Caution(
+    "The background and noise of this map could not be modelled; it was taken with a constant background and white noise.",
+    CautionKind.NOISE_NOT_MODELLED,
+)

@@ -57,6 +57,16 @@ class ClassEstimates:
         return self._first.background
 
     @property
+    def background_map(self) -> NDArray[np.float32] | None:
+        """All that is neither a kernel nor noise, shape of the observation."""
+        return self._first.background_map
+
+    @property
+    def noise_model(self) -> dict[str, tuple[float, float]]:
+        """Name with its unit -> (value, standard deviation), one noise model for all classes."""
+        return self._first.noise_model
+
+    @property
     def noise_sigma(self) -> float:
         """Estimated standard deviation of the noise, units of the observation."""
         return self._first.noise_sigma

@@ -21,6 +21,8 @@ class LayerKernel:
         noise_sigma: standard deviation of the noise, units of the stack.
         symmetry_order: 0 isotropic, 2, 3, 4, 6, or None where the data do not say.
         warnings: plain sentences.
+        background_map: (height, width) float32, all that is neither a kernel nor noise; None where that is the constant.
+        noise_model: name with its unit -> (value, standard deviation) of every term that the layer asked for; empty where it is white.
     """
 
     kernel: NDArray[np.float32]
@@ -29,6 +31,8 @@ class LayerKernel:
     noise_sigma: float
     symmetry_order: int | None = None
     warnings: tuple[str, ...] = ()
+    background_map: NDArray[np.float32] | None = None
+    noise_model: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, size: int, *warnings: str) -> LayerKernel:
@@ -56,6 +60,10 @@ class StackEstimate:
         method: the method's name.
         notes: plain sentences on the stack as a whole.
         provenance: strict JSON values: versions, method, input hash, every parameter.
+        background_maps: index of a layer -> (height, width) float32 all that is neither a kernel nor noise, for layers where that is more
+            than a constant.
+        noise_models: for each layer name with its unit -> (value, standard deviation) of every term of its noise that it asked for;
+            empty where the noise is white.
     """
 
     kernels: NDArray[np.float32]
@@ -72,6 +80,13 @@ class StackEstimate:
     method: str
     notes: tuple[str, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
+    background_maps: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
+    noise_models: tuple[Mapping[str, tuple[float, float]], ...] = ()
+
+    def background_map(self, index: int, shape: tuple[int, int]) -> NDArray[np.float32]:
+        """Return all that is neither a kernel nor noise of one layer of this (height, width)."""
+        found = self.background_maps.get(index)
+        return np.full(shape, self.background[index], dtype=np.float32) if found is None else found
 
     @property
     def complete(self) -> bool:
@@ -92,6 +107,8 @@ class StackEstimate:
             float(self.noise_sigma[index]),
             self.symmetry_order[index],
             self.warnings[index],
+            self.background_maps.get(index),
+            self.noise_models[index] if self.noise_models else {},
         )
 
     def with_layers(self, layers: Mapping[int, LayerKernel]) -> StackEstimate:
@@ -99,10 +116,14 @@ class StackEstimate:
         kernels, uncertainties, done = self.kernels.copy(), self.uncertainties.copy(), self.done.copy()
         noise, background = self.noise_sigma.copy(), self.background.copy()
         orders, warnings = list(self.symmetry_order), list(self.warnings)
+        maps, models = dict(self.background_maps), list(self.noise_models) or [{}] * len(kernels)
         for index, layer in layers.items():
             kernels[index], uncertainties[index], done[index] = layer.kernel, layer.uncertainty, True
             noise[index], background[index] = layer.noise_sigma, layer.background
-            orders[index], warnings[index] = layer.symmetry_order, layer.warnings
+            orders[index], warnings[index], models[index] = layer.symmetry_order, layer.warnings, layer.noise_model
+            maps.pop(index, None)
+            if layer.background_map is not None:
+                maps[index] = layer.background_map
         return replace(
             self,
             kernels=kernels,
@@ -112,4 +133,6 @@ class StackEstimate:
             background=background,
             symmetry_order=tuple(orders),
             warnings=tuple(warnings),
+            background_maps=maps,
+            noise_models=tuple(models),
         )

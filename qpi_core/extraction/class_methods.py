@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qpi_core.base.errors import InputError
+from qpi_core.estimates.caution import NO_NOISE_MODEL
 from qpi_core.extraction.methods import METHODS, Answer, Method, Request
 
 if TYPE_CHECKING:
@@ -31,8 +32,17 @@ def require_class_method(method: Method) -> Method:
 
 
 def solve_classes(method: Method, requests: Sequence[Request]) -> list[Answer]:
-    """Return one answer a class; the requests share the map, each has the defects of its class."""
-    return CLASS_METHODS[method.name](method, requests)
+    """Return one answer a class; the requests share the map, each has the defects of its class.
+
+    Where a noise model cannot be fitted, the answers are those of the plain model, and say so.
+    """
+    try:
+        return CLASS_METHODS[method.name](method, requests)
+    except np.linalg.LinAlgError:
+        if requests[0].noise_model == "white":
+            raise
+        plain = CLASS_METHODS[method.name](method, [replace(request, noise_model="white") for request in requests])
+        return [replace(answer, notes=(*answer.notes, NO_NOISE_MODEL)) for answer in plain]
 
 
 def _classes(requests: Sequence[Request]) -> list[DefectClass]:
@@ -51,28 +61,43 @@ def _tikhonov(method: Method, requests: Sequence[Request]) -> list[Answer]:
     return [Answer(one) for one in solve_joint_tikhonov(requests[0].observation, _classes(requests), requests[0].kernel_size)]
 
 
-def _joint_harmonic(requests: Sequence[Request]) -> list[KernelSolution]:
-    from qpi_core.solvers.harmonic.joint import solve_joint_harmonic
+def _joint_harmonic(requests: Sequence[Request]) -> list[Answer]:
+    """Return the harmonic kernels of all classes, under the noise model that the map asks for."""
+    from qpi_core.solvers.harmonic.joint import joint_solutions
+    from qpi_core.solvers.harmonic.problem import HarmonicProblem
+    from qpi_core.solvers.measured.class_map import explain_classes
 
-    one = requests[0]
-    return solve_joint_harmonic(one.observation, _classes(requests), one.kernel_size, one.pixel_size_nm)[1]
+    one, classes = requests[0], _classes(requests)
+    problem = HarmonicProblem(one.observation, one.kernel_size, one.pixel_size_nm)
+    explained = explain_classes(problem, classes, one.noise_model, report=one.report)
+    shape, noise = (one.observation.shape[0], one.observation.shape[1]), explained.noise
+    solutions = joint_solutions(explained.joint, classes, shape, one.kernel_size, one.pixel_size_nm)
+    if noise is None:
+        return [Answer(solution) for solution in solutions]
+    sigma = float(np.hypot(solutions[0].noise_sigma, noise.coloured_sigma))
+    return [Answer(replace(solution, background=noise.constant, noise_sigma=sigma), noise=noise) for solution in solutions]
 
 
 def _harmonic(method: Method, requests: Sequence[Request]) -> list[Answer]:
-    return [Answer(solution) for solution in _joint_harmonic(requests)]
+    return _joint_harmonic(requests)
 
 
 def _refined(method: Method, requests: Sequence[Request]) -> list[Answer]:
+    """Correct the harmonic kernels wherever held-out pixels show more; under a noise model the evidence has chosen already."""
     from qpi_core.solvers.joint_refined import correct_jointly
 
     one, priors = requests[0], _joint_harmonic(requests)
-    return [Answer(solution) for solution in correct_jointly(one.observation, _classes(requests), one.kernel_size, priors)]
+    solutions = [answer.solution for answer in priors]
+    if priors[0].noise is not None:
+        kept = [replace(solution, details={**solution.details, "prior": "harmonic", "correction": "none"}) for solution in solutions]
+        return [replace(answer, solution=solution) for answer, solution in zip(priors, kept, strict=True)]
+    return [Answer(solution) for solution in correct_jointly(one.observation, _classes(requests), one.kernel_size, solutions)]
 
 
 def _network(method: Method, requests: Sequence[Request]) -> list[Answer]:
     """Show the network of every class the map without what the joint harmonic solve says of the other classes."""
     requests[0].models()  # where there are none, that is said before the work
-    return [method.solve(request) for request in leftovers(requests, _joint_harmonic(requests))]
+    return [method.solve(request) for request in leftovers(requests, [answer.solution for answer in _joint_harmonic(requests)])]
 
 
 def leftovers(requests: Sequence[Request], solutions: Sequence[KernelSolution]) -> list[Request]:

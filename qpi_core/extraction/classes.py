@@ -41,6 +41,7 @@ class ClassOptions:
     refine_weights: bool = False
     pixel_size_nm: float | tuple[float, float] | None = None
     with_latent: bool = False
+    noise_model: str = "auto"
 
 
 def extract_classes(
@@ -64,6 +65,9 @@ def extract_classes(
         return _one_class(extractor, observation, common, labels, options, report)
     require_class_method(options.method)
     members = {name: np.flatnonzero([label == name for label in labels]) for name in names}
+    common = replace(
+        common, noise_model=options.noise_model, report=lambda share, words: report(_MOVING + (_SOLVED - _MOVING) * share, words)
+    )
     requests = [_part(common, name, chosen) for name, chosen in members.items()]
     refinements: list[Refinement | None] = [None] * len(names)
     with one_blas_thread():
@@ -131,6 +135,7 @@ def _one_class(
         weights=common.weights,
         with_latent=options.with_latent,
         report=report,
+        noise_model=options.noise_model,
     )
     return ClassEstimates({labels[0]: estimate}, labels, estimate.positions, estimate.weights)
 
@@ -152,9 +157,13 @@ def _together(common: Request, members: dict[str, NDArray[np.intp]], requests: S
 
 def _reconstruction(requests: Sequence[Request], answers: Sequence[Answer]) -> NDArray[np.float32]:
     """Return sum_c A_c*M_c + background."""
-    total = np.full(requests[0].observation.shape, answers[0].solution.background, dtype=np.float32)
+    image, noise = requests[0].observation, answers[0].noise
+    known = np.isfinite(image) if noise is None else np.isfinite(image) & ~noise.outliers
+    total = np.full(image.shape, answers[0].solution.background, dtype=np.float32)
+    if noise is not None:
+        total = noise.background.astype(np.float32)
     for request, answer in zip(requests, answers, strict=True):
-        total += superposition_of(answer.solution, request.positions, request.weights, np.isfinite(request.observation))
+        total += superposition_of(answer.solution, request.positions, request.weights, known)
     return total
 
 
@@ -177,7 +186,10 @@ def _refined_defects(
     for sweep in range(_REFINEMENT_SWEEPS):
         begun = sweep * (1 + len(requests))
         report(_MOVING * begun / stages, f"Round {sweep + 1} of at most {_REFINEMENT_SWEEPS}: the kernels of all classes")
-        left = leftovers(requests, [answer.solution for answer in solve_classes(METHODS["harmonic"], requests)])
+        left = leftovers(
+            requests,
+            [answer.solution for answer in solve_classes(METHODS["harmonic"], [replace(request, report=None) for request in requests])],
+        )
         moved = []
         for index, (rest, first) in enumerate(zip(left, given, strict=True)):
             words = f"Round {sweep + 1} of at most {_REFINEMENT_SWEEPS}: moving class {index + 1} of {len(given)}"

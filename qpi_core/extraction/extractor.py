@@ -134,6 +134,16 @@ class Extractor:
         Raises:
             InputError: bad observation, positions, kernel_size, weights, pixel size, method or noise model; no model for a method that
                 needs one.
+
+        Example:
+            >>> import numpy as np
+            >>> import qpi_core
+            >>> positions = np.array([[12.0, 20.0], [40.0, 33.0], [25.5, 8.0]])
+            >>> pattern = {"symmetry_order": 4, "orientation": 0.3, "wavenumber": 3.0, "phase": 0.5, "decay": 0.2}
+            >>> observation = qpi_core.simulate_observation(pattern, positions, (48, 56), noise_sigma=0.05, rng=1)
+            >>> estimate = qpi_core.load_extractor().extract(observation, positions, method="harmonic", kernel_size=32)
+            >>> estimate.kernel.shape, estimate.symmetry_order, round(estimate.noise_sigma, 2)
+            ((32, 32), 4, 0.05)
         """
         chosen = find_method(method)
         size, proposal = resolve_window(
@@ -210,6 +220,7 @@ class Extractor:
         weights: ArrayLike | None = None,
         with_latent: bool = False,
         report: Callable[[float, str], None] | None = None,
+        noise_model: str = "auto",
     ) -> ClassEstimates:
         """Extract one kernel for each class of defects, all solved together: Y = b + sum_c A_c*M_c + noise.
 
@@ -221,10 +232,21 @@ class Extractor:
                 of each class, `one_step` and `two_step` see the map without what the harmonic solve says of the other classes.
             kernel_size: side of every kernel in pixels; "auto": the largest that one of them asks for.
             refine_positions, refine_weights: as for `extract`, each class by its own kernel.
-            pixel_size_nm, weights, with_latent, report: as for `extract`.
+            pixel_size_nm, weights, with_latent, report, noise_model: as for `extract`; the noise model is one for all classes.
 
         Raises:
             InputError: as `extract`; a label too few, too many classes, or a method that knows one class only.
+
+        Example:
+            >>> import numpy as np
+            >>> import qpi_core
+            >>> positions = np.array([[12.0, 20.0], [40.0, 33.0], [25.5, 8.0]])
+            >>> pattern = {"symmetry_order": 4, "orientation": 0.3, "wavenumber": 3.0, "phase": 0.5, "decay": 0.2}
+            >>> observation = qpi_core.simulate_observation(pattern, positions, (48, 56), noise_sigma=0.05, rng=1)
+            >>> kinds = ["vacancy", "dopant", "vacancy"]
+            >>> found = qpi_core.load_extractor().extract_classes(observation, positions, kinds, method="tikhonov", kernel_size=24)
+            >>> {name: len(found[name].positions) for name in found.names}
+            {'vacancy': 2, 'dopant': 1}
         """
         from qpi_core.extraction.classes import ClassOptions, extract_classes
 
@@ -232,7 +254,8 @@ class Extractor:
             kernel_size,
             lambda: find_window(self, observation, positions, classes=classes, weights=weights, pixel_size_nm=pixel_size_nm),
         )
-        options = ClassOptions(find_method(method), size, refine_positions, refine_weights, pixel_size_nm, with_latent)
+        chosen, noise = find_method(method), require_noise_model(noise_model)
+        options = ClassOptions(chosen, size, refine_positions, refine_weights, pixel_size_nm, with_latent, noise)
         tell = report if report is not None else no_progress
         found = extract_classes(self, observation, positions, classes, weights, options, tell)
         if proposal is None:

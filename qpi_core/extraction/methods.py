@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.validation import is_constant
-from qpi_core.estimates.caution import Caution, CautionKind
+from qpi_core.estimates.caution import NO_NOISE_MODEL
 
 if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution
@@ -98,12 +98,6 @@ class Method:
     summary: str
     needs_model: bool
     solve: Callable[[Request], Answer]
-
-
-NO_NOISE_MODEL = Caution(
-    "The background and noise of this map could not be modelled; it was taken with a constant background and white noise.",
-    CautionKind.NOISE_NOT_MODELLED,
-)
 
 
 def solve(method: Method, request: Request) -> Answer:

@@ -92,6 +92,16 @@ def assess(
 
     Raises:
         InputError: too few defects, splits outside its range, a half without measured pixels, or as `Extractor.extract`.
+
+    Example:
+        >>> import numpy as np
+        >>> import qpi_core
+        >>> positions = np.random.default_rng(0).uniform(0, [63, 63], (12, 2))
+        >>> pattern = {"symmetry_order": 4, "orientation": 0.3, "wavenumber": 3.0, "phase": 0.5, "decay": 0.2}
+        >>> observation = qpi_core.simulate_observation(pattern, positions, (64, 64), noise_sigma=0.02, rng=1)
+        >>> found = qpi_core.assess(qpi_core.load_extractor(), observation, positions, method="tikhonov", kernel_size=24, splits=1)
+        >>> found.correlation > 0.8
+        True
     """
     image = require_observation(observation)
     shape = (image.shape[0], image.shape[1])

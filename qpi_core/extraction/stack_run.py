@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +42,8 @@ class StackRun:
     stop: Stop
     solver: SharedSolver | None = None
     refined: RefinedList | None = None
+    given: ListedDefects | None = None
+    asked: dict[str, bool] = field(default_factory=dict)
     finished: dict[int, tuple[LayerKernel, ...]] | None = None
 
     def say(self, message: str) -> None:
@@ -57,6 +59,7 @@ class StackRun:
             return
         self.refined = refine_over_layers(self.problem, layers, POSITION_SIGMA_PX, positions, weights, self.say, self.stop)
         self.problem = replace(self.problem, classes=self.refined.classes)
+        self.given, self.asked = self.listed, {"refine_positions": positions, "refine_weights": weights}
         self.listed = self.listed.moved(self.refined.classes)
 
     def refinement_notes(self) -> tuple[str, ...]:
@@ -85,7 +88,12 @@ class StackRun:
                 yield index, (LayerKernel.empty(problem.kernel_size, NOTHING_MEASURED),) * len(listed.names)
                 continue
             arguments = (values, listed.positions)
-            options: dict[str, Any] = {"method": self.method.name, "kernel_size": problem.kernel_size, "weights": listed.weights}
+            options: dict[str, Any] = {
+                "method": self.method.name,
+                "kernel_size": problem.kernel_size,
+                "weights": listed.weights,
+                "noise_model": problem.noise_model,
+            }
             # Without classes the labels are one empty name.
             if listed.names == ("",):
                 estimates = [self.extractor.extract(*arguments, pixel_size_nm=problem.pixel_size_nm, **options)]
@@ -104,7 +112,9 @@ def _layer_of(estimate: KernelEstimate) -> LayerKernel:
     blank = np.full_like(estimate.kernel, np.nan)
     deviation = blank if estimate.uncertainty is None else estimate.uncertainty
     order, warnings = estimate.symmetry_order, estimate.warnings
-    return LayerKernel(estimate.kernel, deviation, estimate.background, estimate.noise_sigma, order, warnings)
+    coloured = estimate.noise_model if estimate.provenance.get("noise_model") else {}
+    background = estimate.background_map if estimate.has_background else None
+    return LayerKernel(estimate.kernel, deviation, estimate.background, estimate.noise_sigma, order, warnings, background, coloured)
 
 
 def input_notes(array: NDArray[np.floating], listed: ListedDefects, kernel_size: int) -> list[str]:
@@ -130,16 +140,22 @@ def assemble(
         "versions": versions(),
         "method": run.method.name,
         "input": {"stack_sha256": array_sha256(problem.stack), "shape": problem.stack.shape},
-        "options": {"kernel_size": problem.kernel_size, "pixel_size_nm": problem.pixel_size_nm},
+        "options": {
+            "kernel_size": problem.kernel_size,
+            "pixel_size_nm": problem.pixel_size_nm,
+            "noise_model": problem.noise_model,
+            **run.asked,
+        },
         "pilots": run.pilots(place),
         **window,
     }
-    if run.refined is not None:
+    if run.refined is not None and run.given is not None:
+        given = {"positions_px": run.given.positions, "weights": run.given.weights}
         members = run.listed.members(name)
         starts = np.cumsum([0, *(len(one.positions) for one in problem.classes)])
         own = slice(int(starts[place]), int(starts[place + 1]))
         record = {"moved_px": run.refined.moved_px[own], "deviation_px": run.refined.deviation_px[own], "layers": run.refined.layers}
-        provenance["refinement"] = {"defects": members, **record}
+        provenance["refinement"] = {"defects": members, "given": given, **record}
     if name:
         everyone = {"positions_px": run.listed.positions, "weights": run.listed.weights, "classes": run.listed.labels}
         provenance["classes"] = {"class": name, **everyone}
@@ -154,6 +170,8 @@ def assemble(
         warnings=tuple(one.warnings for one in every),
         positions=one.positions,
         weights=one.weights,
+        background_maps={index: one.background_map for index, one in enumerate(every) if one.background_map is not None},
+        noise_models=tuple(one.noise_model for one in every),
         pixel_size_nm=problem.pixel_size_nm,
         method=run.method.name,
         notes=notes,

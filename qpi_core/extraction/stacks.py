@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 from numpy.typing import ArrayLike
 
-from qpi_core.base.validation import MIN_KERNEL_SIZE, require_kernel_size, require_pixel_size
+from qpi_core.base.validation import MIN_KERNEL_SIZE, require_kernel_size, require_noise_model, require_pixel_size
 from qpi_core.estimates.class_stack import ClassStackEstimates
 from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
 from qpi_core.extraction.class_methods import require_class_method
@@ -40,6 +40,7 @@ class StackKeywords(TypedDict, total=False):
     layers: Sequence[int] | None
     refine_positions: bool
     refine_weights: bool
+    noise_model: str
     progress: Progress | None
     cancelled: Stop | None
     on_layer: OnLayer | None
@@ -77,6 +78,7 @@ def extract_stack(
     layers: Sequence[int] | None = None,
     refine_positions: bool = False,
     refine_weights: bool = False,
+    noise_model: str = "auto",
     progress: Progress | None = None,
     cancelled: Stop | None = None,
     on_layer: OnLayer | None = None,
@@ -104,6 +106,8 @@ def extract_stack(
         refine_positions: let several layers together move the defects before the kernels are solved: one list serves all energies, so
             what the layers say adds up.
         refine_weights: let them give each defect an amplitude of its own, the same at all energies.
+        noise_model: "auto": `harmonic` and `refined` model background and coloured noise of the layers that ask for it (marginal
+            likelihood), each layer by itself; "white": a constant background and white noise.
         progress: called with (layers done, layers wanted, what is going on).
         cancelled: asked between steps; once it says True, what is finished is returned.
         on_layer: called with (index, kernel) as soon as a layer is finished; with classes, with (index, {class: kernel}).
@@ -113,6 +117,19 @@ def extract_stack(
 
     Raises:
         InputError: an argument is not usable; the sentence says which.
+
+    Example:
+        >>> import numpy as np
+        >>> import qpi_core
+        >>> positions = np.array([[12.0, 20.0], [40.0, 33.0], [25.5, 8.0]])
+        >>> pattern = {"symmetry_order": 4, "orientation": 0.3, "wavenumber": 3.0, "phase": 0.5, "decay": 0.2}
+        >>> observation = qpi_core.simulate_observation(pattern, positions, (48, 56), noise_sigma=0.05, rng=1)
+        >>> stack = np.stack([observation, 2 * observation])
+        >>> result = qpi_core.extract_stack(
+        ...     qpi_core.load_extractor(), stack, positions, bias_mv=[-20.0, 20.0], kernel_size=24, method="tikhonov"
+        ... )
+        >>> result.kernels.shape, result.bias_mv.tolist(), result.complete
+        ((2, 24, 24), [-20.0, 20.0], True)
     """
     chosen = find_method(method)
     array = require_stack(stack)
@@ -128,7 +145,7 @@ def extract_stack(
         return find_stack_window(extractor, array, listed.positions, weights=listed.weights, pixel_size_nm=pitch)
 
     size, proposal = resolve_window(kernel_size, find)
-    problem = StackProblem(array, listed.by_class(), require_kernel_size(size, shape), pitch)
+    problem = StackProblem(array, listed.by_class(), require_kernel_size(size, shape), pitch, require_noise_model(noise_model))
     energies = require_bias(bias_mv, len(array))
     wanted = require_layers(layers, len(array))
     run = StackRun(extractor, chosen, problem, listed, wanted, progress, cancelled or (lambda: False))

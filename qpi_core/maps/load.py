@@ -109,6 +109,16 @@ def load_map(
 
     Raises:
         InputError: one plain sentence on what is wrong with the file and what would be right.
+
+    Example:
+        >>> import io
+        >>> import numpy as np
+        >>> import qpi_core
+        >>> buffer = io.BytesIO()
+        >>> np.save(buffer, np.zeros((20, 30), dtype=np.float32))
+        >>> scan = qpi_core.load_map(buffer.getvalue(), "map.npy", pixel_size_nm=0.1)
+        >>> scan.shape, scan.pixel_size_nm, scan.layer().dtype.name
+        ((20, 30), (0.1, 0.1), 'float32')
     """
     content, name = read_source(source, filename)
     kind = _recognise(content, name)

@@ -63,7 +63,7 @@ def alternative_files(estimate: BlindEstimate) -> dict[str, bytes]:
 
 def estimate_zip(estimate: KernelEstimate, view: QSpaceView | None = None, formats: Sequence[str] = ("png",)) -> bytes:
     """Return all files of a result as one ZIP; the same estimate and view give the same bytes."""
-    return _zip_bytes(bundle_files(estimate, view, formats))
+    return zip_bytes(bundle_files(estimate, view, formats))
 
 
 def classes_zip(
@@ -85,10 +85,11 @@ def classes_zip(
     files = {
         f"{folders[name]}/{file}": content for name, one in estimates.items() for file, content in bundle_files(one, view, formats).items()
     }
-    return _zip_bytes(files | {SIDECAR_NAME: class_sidecar_bytes(result)})
+    return zip_bytes(files | {SIDECAR_NAME: class_sidecar_bytes(result)})
 
 
-def _zip_bytes(files: Mapping[str, bytes]) -> bytes:
+def zip_bytes(files: Mapping[str, bytes]) -> bytes:
+    """Return files, name -> content, as one ZIP; the same files give the same bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():

@@ -1,14 +1,10 @@
-"""A result as one HTML page: figures, numbers, warnings and how to make it again, in a single file.
-
-The page holds no script and asks for nothing from outside; its own policy forbids both. Every text is escaped.
-"""
+"""A result as one HTML page: figures, numbers, warnings and how to make it again, in a single file."""
 
 from __future__ import annotations
 
-import base64
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -23,26 +19,9 @@ from qpi_core.qspace.view import QSpaceView
 from qpi_core.results.figures.pictures import PictureStyle
 from qpi_core.results.figures.qspace import qspace_picture, view_metadata
 from qpi_core.results.files import picture_bytes
+from qpi_core.results.html_page import html_list, html_page, html_picture, html_table
 from qpi_core.results.script import python_snippet
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
-figure { display: inline-block; margin: 0 1rem 1rem 0; vertical-align: top; }
-img { max-width: 100%; background: #fff; border-radius: 4px; }
-table { border-collapse: collapse; margin-bottom: 1rem; }
-th, td { text-align: left; padding: 0.2rem 1.2rem 0.2rem 0; border-bottom: 1px solid #8886; font-variant-numeric: tabular-nums; }
-pre { overflow-x: auto; padding: 0.8rem; background: #8882; border-radius: 4px; font-size: 13px; }
-figcaption, .small { opacity: 0.75; font-size: 13px; }
-@media print {
-  :root { color-scheme: light; }
-  body { max-width: none; margin: 0; font-size: 10pt; }
-  figure, tr { break-inside: avoid; }
-  h2 { break-after: avoid; }
-  td, pre { overflow-wrap: anywhere; white-space: pre-wrap; }
-}
-"""
 _PICTURES = {
     "kernel": ("Kernel", "The extracted pattern of a single defect, its centre at the origin."),
     "uncertainty": ("Uncertainty", "One standard deviation of the kernel, pixel by pixel, in the same units."),
@@ -71,31 +50,24 @@ def report_html(estimate: KernelEstimate, title: str = "", view: QSpaceView | No
         *(_figure(estimate, what) for what in _PICTURES if what != "uncertainty" or estimate.uncertainty is not None),
         "" if view is None else _view_figure(estimate, view),
         "<h2>Numbers</h2>",
-        _table(("Quantity", "Value", "Standard deviation"), _numbers(estimate, str(source.get("unit") or ""))),
+        html_table(("Quantity", "Value", "Standard deviation"), _numbers(estimate, str(source.get("unit") or ""))),
         _search(estimate),
         "<h2>Where it comes from</h2>",
-        _table(("What", "Value"), _origin(estimate, source)),
+        html_table(("What", "Value"), _origin(estimate, source)),
         "<h2>Python code that makes it again</h2>",
         f"<pre>{escape(_code(estimate))}</pre>",
         "<h2>Positions of the defects, in pixels</h2>",
         f"<pre>{escape(_positions(estimate))}</pre>",
     ]
-    page = (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(heading)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n" + "\n".join(parts) + "\n</body>\n</html>\n"
-    )
-    return page.encode("utf-8", "replace")
+    return html_page(heading, parts)
 
 
 def _verdict(estimate: KernelEstimate) -> str:
     """Return the verdict, and what else is to be kept in mind."""
     verdict = verdict_of(estimate)
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in verdict.others)
     mended = f" What mends it: {escape(verdict.remedy.value)}." if verdict.remedy is not None else ""
     words = verdict.trust.value.capitalize()
-    keep = f"<h2>What else to keep in mind</h2>\n<ul>{items}</ul>" if items else ""
+    keep = html_list("What else to keep in mind", verdict.others)
     return f"<p><strong>{escape(words)}.</strong> {escape(verdict.reason)}{mended}</p>\n{keep}"
 
 
@@ -109,7 +81,7 @@ def _search(estimate: KernelEstimate) -> str:
         for one in estimate.alternatives
     ]
     head = ("Symmetry", "Defects", "Log evidence beside the first", "Unexplained beyond the noise")
-    return f"<h2>Defects found in the map itself</h2>\n<p>{escape(words)}</p>\n{_table(head, rows) if rows else ''}"
+    return f"<h2>Defects found in the map itself</h2>\n<p>{escape(words)}</p>\n{html_table(head, rows) if rows else ''}"
 
 
 def symmetry_in_words(order: int | None) -> str:
@@ -120,18 +92,13 @@ def symmetry_in_words(order: int | None) -> str:
 def _figure(estimate: KernelEstimate, what: str) -> str:
     title, caption = _PICTURES[what]
     colours = "magma" if what == "fft" else "auto"
-    return _img(picture_bytes(estimate, what, PictureStyle(colours, dots_per_inch=_RESOLUTION)), title, caption)
+    return html_picture(picture_bytes(estimate, what, PictureStyle(colours, dots_per_inch=_RESOLUTION)), title, caption)
 
 
 def _view_figure(estimate: KernelEstimate, view: QSpaceView) -> str:
     settings = "; ".join(f"{name}: {value}" for name, value in view_metadata(view).items())
     caption = f"The kernel in q-space; wave vectors with 2π included, circles: Bragg peaks, polygon: first Brillouin zone. {settings}."
-    return _img(qspace_picture(estimate, view, PictureStyle(dots_per_inch=_RESOLUTION)), "q-space", caption)
-
-
-def _img(content: bytes, title: str, caption: str) -> str:
-    picture = base64.b64encode(content).decode("ascii")
-    return f'<figure><img alt="{escape(title)}" src="data:image/png;base64,{picture}"><figcaption>{escape(caption)}</figcaption></figure>'
+    return html_picture(qspace_picture(estimate, view, PictureStyle(dots_per_inch=_RESOLUTION)), "q-space", caption)
 
 
 def _numbers(estimate: KernelEstimate, unit: str) -> list[tuple[str, str, str]]:
@@ -141,17 +108,18 @@ def _numbers(estimate: KernelEstimate, unit: str) -> list[tuple[str, str, str]]:
     told = {name: pair for name, pair in estimate.parameters.items() if name != "symmetry_probability" or order is not None}
     rows += [(_titled(name), *_value_and_deviation(*pair)) for name, pair in told.items()]
     rows += [
-        ("Noise, standard deviation", _amount(estimate.noise_sigma, unit), ""),
-        ("Background", _amount(estimate.background, unit), ""),
+        ("Noise, standard deviation", amount(estimate.noise_sigma, unit), ""),
+        ("Background", amount(estimate.background, unit), ""),
         ("Defects", str(len(estimate.positions)), ""),
         ("Kernel size", f"{estimate.kernel_size} px", ""),
     ]
     if estimate.uncertainty is not None:
-        rows.append(("Uncertainty of the kernel, rms", _amount(float(np.sqrt(np.mean(estimate.uncertainty**2))), unit), ""))
+        rows.append(("Uncertainty of the kernel, rms", amount(float(np.sqrt(np.mean(estimate.uncertainty**2))), unit), ""))
     return rows
 
 
-def _amount(value: float, unit: str) -> str:
+def amount(value: float, unit: str) -> str:
+    """Return a value with its unit, scaled so that it reads well."""
     factor, written = unit_scale(value, unit)
     return f"{value * factor:.4g} {written}".strip()
 
@@ -175,13 +143,14 @@ def _origin(estimate: KernelEstimate, source: Mapping[str, Any]) -> list[tuple[s
     if classes:
         together = ", ".join(dict.fromkeys(classes["classes"]))
         rows.append(("Class of the defects", f"{classes['class']}, solved together with all of {together}"))
-    rows += [(name.replace("_", " "), _plain(value)) for name, value in source.items()]
+    rows += [(name.replace("_", " "), plain_value(value)) for name, value in source.items()]
     for block in ("model", "versions"):
-        rows += [(f"{block}: {name}", _plain(value)) for name, value in (estimate.provenance.get(block) or {}).items()]
+        rows += [(f"{block}: {name}", plain_value(value)) for name, value in (estimate.provenance.get(block) or {}).items()]
     return rows
 
 
-def _plain(value: Any) -> str:
+def plain_value(value: Any) -> str:
+    """Return a text as it is, everything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -194,9 +163,3 @@ def _code(estimate: KernelEstimate) -> str:
 
 def _positions(estimate: KernelEstimate) -> str:
     return "x_px,y_px\n" + "\n".join(f"{float(x)!r},{float(y)!r}" for x, y in estimate.positions)
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    cells = "".join(f"<th>{escape(name)}</th>" for name in head)
-    lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{cells}</tr></thead><tbody>{lines}</tbody></table>"

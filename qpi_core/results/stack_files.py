@@ -18,7 +18,7 @@ from qpi_core.estimates.class_stack import NO_CLASS, ClassStackEstimates, StackR
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.band import SYSTEMATIC_PART, Band
 from qpi_core.extraction.stack_findings import StackFindings
-from qpi_core.qspace.energy_map import energy_map
+from qpi_core.qspace.energy_map import EnergyMap, energy_map
 from qpi_core.results.class_files import class_folders
 from qpi_core.results.figures.pictures import MEDIA_TYPES, PictureStyle
 from qpi_core.results.files import ZIP_TIME, npy_bytes
@@ -31,6 +31,8 @@ STACK_FILES = (
     "dispersion.csv",
     *(f"energy-map.{file_format}" for file_format in MEDIA_TYPES),
     "gap-sign.csv",
+    "report.html",
+    "reproduce.py",
     STACK_SIDECAR,
 )
 """Every name that a stack, or a class of one in its folder, may have; those that do not apply are left out."""
@@ -110,6 +112,20 @@ def dispersion_csv(band: Band) -> bytes:
     lines = ["bias_mv,q_rad_per_nm,sigma_rad_per_nm"]
     for energy, q, sigma in zip(band.track.bias_mv, band.track.q, band.track.q_deviation, strict=True):
         lines.append(f"{energy:.9g},{q:.9g},{sigma:.9g}" if np.isfinite(q) else f"{energy:.9g},,")
+    return ("\n".join(lines) + "\n").encode()
+
+
+def energy_map_csv(spectra: EnergyMap, pitch_known: bool) -> bytes:
+    """Return E(q) as CSV: a line an energy, a column a wave vector (2 pi included), empty in layers without a kernel.
+
+    Args:
+        spectra: of the kernels.
+        pitch_known: whether q is in rad/nm and not in rad/px.
+    """
+    unit = "rad_per_nm" if pitch_known else "rad_per_px"
+    lines = [",".join(["bias_mv" if spectra.energies_known else "layer", *(f"q={q:.9g}_{unit}" for q in spectra.q)])]
+    for energy, row in zip(spectra.energies, spectra.magnitude, strict=True):
+        lines.append(",".join([f"{energy:.9g}", *(f"{value:.9g}" if np.isfinite(value) else "" for value in row)]))
     return ("\n".join(lines) + "\n").encode()
 
 

@@ -17,8 +17,9 @@ from scipy.optimize import least_squares
 from qpi_core.base.validation import is_constant, require_pixel_size, require_problem
 from qpi_core.estimates.caution import NO_PATTERN, Caution, CautionKind
 from qpi_core.estimates.solution import KernelSolution
+from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import MapSamples
-from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations, accumulate_equations
+from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations
 from qpi_core.solvers.harmonic.fit import nothing_to_see
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, fit_harmonics, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
@@ -134,7 +135,10 @@ def fit_equation_seven(model: HarmonicModel, symmetry_orders: tuple[int, ...]) -
     if len(found) <= 2 and found[-1] != 1 and model.equations.subspace is None:
         candidates = {found[-1]: model.equations}
     else:
-        candidates = {order: accumulate_equations(model.samples, model.splines, (0, order) if order else (0,)) for order in symmetry_orders}
+        candidates = {
+            order: accumulate([ClassBasis(model.samples, model.splines, (0, order) if order else (0,))]).alone()
+            for order in symmetry_orders
+        }
     fits = [_fit_normal_equations(model, equations, order) for order, equations in candidates.items()]
     best = min(fits, key=lambda fit: fit.misfit)
     if model.samples.values.size * len(model.samples.positions) <= _EXACT_PAIRS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from qpi_core.maps.readers.shared.source import read_source
 from qpi_core.maps.series import load_stack
 from qpi_core.qspace.regions import Ring
 from qpi_core.results.layer_folder import LayerFolder
+from qpi_core.results.stack_bundle import stack_documents
 from qpi_core.results.stack_files import stack_files
 from qpi_core.workflows.one_map import DEFAULT_KERNEL_SIZE, MapFiles
 from qpi_core.workflows.prepared_stack import PreparedStack, prepare_stack
@@ -63,6 +64,7 @@ class StackInputs:
         kernel_size: side of the kernels in pixels.
         settings: strict JSON: everything that decides the answer.
         sentences: how the files were read.
+        source: where the stack came from, for its provenance.
         pictures: formats of the pictures.
     """
 
@@ -73,6 +75,7 @@ class StackInputs:
     kernel_size: int
     settings: dict[str, Any]
     sentences: tuple[str, ...]
+    source: dict[str, Any] = field(default_factory=dict)
     pictures: tuple[str, ...] = ("png",)
 
 
@@ -124,7 +127,8 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
             raise InputError("the sign of a gap needs the pixel size, which the file does not say; give --pixel-size-nm.")
         require_gap_input(Ring(*options.gap_ring), stack.bias_mv, size, stack.pixel_size_nm)
         settings["gap_ring_rad_per_nm"] = options.gap_ring
-    return StackInputs(scan, stack, moved, labels, size, dict(json_ready(settings)), tuple(sentences), options.pictures)
+    source = _source(files, options, scan, stack)
+    return StackInputs(scan, stack, moved, labels, size, dict(json_ready(settings)), tuple(sentences), source, options.pictures)
 
 
 def _load(files: MapFiles, options: StackOptions) -> ScanMap:
@@ -135,6 +139,22 @@ def _load(files: MapFiles, options: StackOptions) -> ScanMap:
         return load_map(files.scan, files.scan_name, pixel_size_nm=options.pixel_size_nm, channel=options.channel)
     paths = [str(files.scan), *options.more_scans]
     return load_stack(paths, channel=options.channel, pixel_size_nm=options.pixel_size_nm, bias_mv=options.scan_bias_mv)
+
+
+def _source(files: MapFiles, options: StackOptions, scan: ScanMap, stack: PreparedStack) -> dict[str, Any]:
+    """Return where a stack came from and how it was prepared, by the names that class_stack.with_source keeps."""
+    scans = [Path(path).name for path in (str(files.scan), *options.more_scans)] if options.more_scans else None
+    told = {
+        "name": scan.name,
+        "scans": scans,
+        "scan_bias_mv": options.scan_bias_mv,
+        "channel": options.channel or scan.default_channel,
+        "unit": stack.unit,
+        "given_pixel_size_nm": options.pixel_size_nm,
+        "steps": options.preparation.to_json(),
+        "sha256": scan.sha256,
+    }
+    return {name: value for name, value in json_ready(told).items() if value is not None}
 
 
 def require_band_input(model: str, stack: PreparedStack, labels: tuple[str, ...] | None = None) -> str:
@@ -196,7 +216,7 @@ def solve_into(
         on_layer=folder.add,
         progress=None if progress is None else lambda done, _, message: progress(len(there) + done, total, message),
     )
-    result = with_layers(with_source(result, {"name": inputs.scan.name, "unit": inputs.stack.unit}), there)
+    result = with_layers(with_source(result, inputs.source), there)
     model = None
     if "band_model" in inputs.settings and inputs.stack.pixel_size_nm is not None:
         name, energies = inputs.settings["band_model"], inputs.stack.bias_mv
@@ -205,5 +225,6 @@ def solve_into(
     bands = {name: find_band(estimate) for name, estimate in stacks_of(result).items()}
     gaps = {} if ring is None else {name: find_gap_sign(estimate, Ring(*ring)) for name, estimate in stacks_of(result).items()}
     findings = StackFindings(bands, model, gaps)
-    folder.finish(stack_files(result, findings, inputs.settings, inputs.pictures))
+    files = stack_files(result, findings, inputs.settings, inputs.pictures)
+    folder.finish(stack_documents(result, findings) | files)
     return result, findings

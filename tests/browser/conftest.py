@@ -49,13 +49,19 @@ def chromium():
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def kept_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the app of these tests keeps work for a reload."""
+    return tmp_path_factory.mktemp("autosave")
+
+
+@pytest.fixture(scope="session")
+def address(kept_in: Path) -> Iterator[str]:
     """The address of the app, started for these tests on a free port, with a folder of its own for what it keeps."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
-    settings = {**os.environ, FOLDER_VARIABLE: str(tmp_path_factory.mktemp("autosave"))}
+    settings = {**os.environ, FOLDER_VARIABLE: str(kept_in)}
     with subprocess.Popen(command, cwd=ROOT, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             _wait_until_up(f"http://127.0.0.1:{port}/_stcore/health", server)

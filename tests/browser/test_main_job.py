@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from qpi_core import load_extractor, simulate_observation
-from tests.browser.app_page import AppPage, npy
+from tests.browser.app_page import AppPage, eventually, npy
 
 PARAMETERS = {"symmetry_order": 4, "orientation": 0.3, "wavenumber": 3.0, "phase": 0.5, "decay": 0.25}
 POSITIONS = np.array([[14.0, 18.0], [45.0, 22.0], [30.0, 47.0]])
@@ -78,13 +78,16 @@ def test_example_in_one_click(new_page):
     app.page.get_by_role("button", name="Try the example").click()
     app.wait_for_step("3 Kernel: ready")
     app.wait_for_count(30)
+    # The frame is the window of the kernel.
+    eventually(lambda: app.canvas.get_attribute("data-frame") not in (None, "0"), "the window is framed in the map")
+    framed = int(app.canvas.get_attribute("data-frame"))
     # Without scrolling: the kernel beside the map. After scrolling: the steps are still there.
     app.page.locator(".st-key-kernel_preview .heatmaplayer image").wait_for()
     assert lower_edge(app, ".st-key-kernel_preview") < 800
     app.page.get_by_text("Take home", exact=True).scroll_into_view_if_needed()
     assert lower_edge(app, ".st-key-steps") < 800 and lower_edge(app, ".st-key-picker") < 0
     kernel = np.load(io.BytesIO(app.download("kernel_npy")), allow_pickle=False)
-    assert kernel.shape == (64, 64) and np.isfinite(kernel).all()
+    assert kernel.shape == (framed, framed) and np.isfinite(kernel).all()
 
 
 def lower_edge(app: AppPage, selector: str) -> float:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
 
 from tests.browser.app_page import AppPage, eventually, npy
@@ -20,15 +23,30 @@ def app(new_page) -> AppPage:
     return page
 
 
-def kept(app: AppPage) -> None:
-    """Wait until the app has had the time to keep what was done last."""
-    app.page.wait_for_timeout(3000)
+def kept(app: AppPage, kept_in: Path, *parts: str) -> None:
+    """Wait until these parts of the tab's work are kept, and nothing has been written for a while."""
+    place = kept_in / app.page.evaluate("sessionStorage.getItem('qpi-tab')")
+    eventually(lambda: all((place / f"{part}.zip").is_file() for part in parts), f"{parts} are kept")
+    eventually(lambda: time.time() - max(path.stat().st_mtime for path in place.iterdir()) > 3, "all is kept")
 
 
-def test_a_reload_brings_map_marks_settings_and_result_back(app: AppPage):
+def switch_off(app: AppPage) -> None:
+    """Switch the keeping off; a press while the page still grows can miss the switch that has moved on, and is made again."""
+    switch = app.page.locator(".st-key-autosave input").first
+
+    def is_off() -> bool:
+        if switch.is_checked():
+            app.page.locator(".st-key-autosave label").first.click()
+            app.page.wait_for_timeout(500)
+        return not switch.is_checked()
+
+    eventually(is_off, "the work is no longer kept")
+
+
+def test_a_reload_brings_map_marks_settings_and_result_back(app: AppPage, kept_in: Path):
     app.choose("method", "Least squares")
     app.extract()
-    kept(app)
+    kept(app, kept_in, "map", "marks", "result")
     app.page.reload()
     app.wait_for_map()
     app.wait_for_count(1)
@@ -38,8 +56,8 @@ def test_a_reload_brings_map_marks_settings_and_result_back(app: AppPage):
     eventually(lambda: app.value_of("method") == "Least squares", "the method is the one that was chosen")
 
 
-def test_a_new_tab_is_offered_the_last_work_and_begins_empty(app: AppPage):
-    kept(app)
+def test_a_new_tab_is_offered_the_last_work_and_begins_empty(app: AppPage, kept_in: Path):
+    kept(app, kept_in, "map", "marks")
     other = AppPage(app.page.context.new_page())
     other.page.goto(app.page.url)
     other.wait_for_step("1 Map: load one or take the example")
@@ -49,8 +67,9 @@ def test_a_new_tab_is_offered_the_last_work_and_begins_empty(app: AppPage):
 
 
 def test_switched_off_nothing_is_kept_and_leaving_asks(app: AppPage):
-    app.page.locator(".st-key-autosave label").first.click()
-    kept(app)
+    switch_off(app)
+    off = "localStorage.getItem('qpi-autosave-off') === '1' && window.onbeforeunload !== null"
+    eventually(lambda: app.page.evaluate(off), "the browser knows that nothing is kept")
     asked = []
     app.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
     app.page.reload()

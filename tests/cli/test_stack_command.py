@@ -82,7 +82,7 @@ def test_kernels_uncertainty_dispersion_and_side_car(inputs, capsys):
 
 def test_without_energies_there_is_no_dispersion(inputs, capsys):
     assert stack(inputs, "--method", "tikhonov") == 0
-    assert sorted(contents(inputs / "out")) == ["energy-map.png", "kernels.npy", "stack.json"]
+    assert sorted(contents(inputs / "out")) == ["energy-map.png", "kernels.npy", "report.html", "reproduce.py", "stack.json"]
     assert "energies of the layers are not known" in capsys.readouterr().out
 
 
@@ -150,7 +150,7 @@ def test_a_list_of_several_classes_is_never_read_as_one(inputs, capsys):
     )
     assert stack(inputs, "--method", "tikhonov") == 0
     assert "Class B:" in capsys.readouterr().out
-    assert {path.name for path in (inputs / "out").iterdir()} == {"class_A", "class_B", "stack.json"}
+    assert {path.name for path in (inputs / "out").iterdir()} == {"class_A", "class_B", "report.html", "reproduce.py", "stack.json"}
     assert stack(inputs, "--method", "parametric", out="formula") == 2 and not (inputs / "formula").exists()
     (inputs / "p.csv").write_text("x_px,y_px,class\n" + "".join(f"{a},{b},A\n" for a, b in zip(x, y, strict=True)))
     assert stack(inputs, "--method", "defect_average", out="alike") == 0

@@ -8,7 +8,6 @@ from qpi_core.base.errors import InputError
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines, take_samples
-from qpi_core.solvers.harmonic.equations.normal_equations import accumulate_equations
 from qpi_core.solvers.layers.pilots import choose_pilots
 from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters, phenomenological_kernel
 from qpi_core.synthesis.simulated_maps.scenes import simulate_observation
@@ -90,7 +89,7 @@ def test_shared_equations_are_those_of_each_layer(scene):
     splines = RadialSplines(1.5, 20.0)
     values = np.stack([one.values for one in samples]).astype(np.float32)
     shared = accumulate([ClassBasis(samples[0], splines, (0, 2, 4))], values)
-    expected = accumulate_equations(samples[1], splines, (0, 4))
+    expected = accumulate([ClassBasis(samples[1], splines, (0, 4))]).alone()
     found = shared.narrowed([(0, 4)]).alone(layer=1)
     np.testing.assert_allclose(found.gram, expected.gram, atol=1e-6 * np.abs(expected.gram).max())
     np.testing.assert_allclose(found.projection, expected.projection, atol=1e-6 * np.abs(expected.projection).max())
@@ -105,7 +104,7 @@ def test_equations_in_subspaces_are_those_accumulated_in_them(scene):
     samples = take_samples(stack[0], positions, np.ones(len(positions)), (1.0, 1.0))
     splines = RadialSplines(1.5, 20.0)
     span = np.linalg.qr(np.random.default_rng(1).normal(size=(splines.nodes.size, 3)))[0]
-    expected = accumulate_equations(samples, splines, (0, 4), span)
+    expected = accumulate([ClassBasis(samples, splines, (0, 4), span)]).alone()
     whole = accumulate([ClassBasis(samples, splines, (0, 2, 4)), ClassBasis(samples, splines, (0,))])
     found = whole.narrowed([(0, 4), (0,)], [span, None]).alone()
     for name in ("gram", "projection", "mean_design"):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
 import ui.jobs.background
+import ui.state.usual_controls
 import ui.state.warm_up
 from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters
 from qpi_core.synthesis.simulated_maps.scenes import simulate_observation
@@ -22,6 +23,9 @@ SECONDS = 300
 ui.jobs.background.PATIENCE_SECONDS = SECONDS
 # A test loads what it needs; the preparation for the first user would stand in its way.
 ui.state.warm_up.DELAY_SECONDS = 24 * 3600
+
+# Kernels are compared with those of a given size; that the pattern decides at first has its own test.
+ui.state.usual_controls.USUAL.update(kernel_auto=False, stack_kernel_auto=False)
 
 
 def start() -> AppTest:

@@ -26,8 +26,9 @@ class AutosaveStore:
     def save(self, tab: str, part: str, content: bytes) -> bool:
         """Keep a part in place of the one before; say whether there was room for it. What is too large leaves nothing behind."""
         target = self._place(tab) / f"{part}.zip"
-        target.unlink(missing_ok=True)
-        if len(content) + self._size(target.parent) > MOST_BYTES_OF_ONE:
+        before = target.stat().st_size if target.is_file() else 0
+        if len(content) + self._size(target.parent) - before > MOST_BYTES_OF_ONE:
+            target.unlink(missing_ok=True)
             return False
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         target.parent.mkdir(exist_ok=True, mode=0o700)

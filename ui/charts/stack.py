@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qpi_core.qspace.dispersion import HBAR2_OVER_2M_MEV_NM2, HBAR_MEV_NM_PER_KM_S
 from ui.charts.colours import colour_limits
@@ -12,10 +13,16 @@ from ui.charts.subplots import Figure, add_image, axis, panels, typed
 
 if TYPE_CHECKING:
     from qpi_core.extraction.band import Band
+    from qpi_core.extraction.stack_findings import GapSign
     from qpi_core.qspace.energy_map import EnergyMap
 
 RING_COLOUR = "#ffffff"
+_SIGNAL_COLOUR = "#1f9bb5"
 BAND_COLOUR = "#ff5d3b"
+SCALES = {"linear": "Linear", "log": "Logarithmic", "each": "Each energy alike"}
+"""How E(q) is coloured -> its title."""
+_DECADES = 3
+_PLACES = 24
 _BRIGHT_RINGS = 2
 """Rings around q = 0 that set no colour limits: they hold the kernel's mean and outshine the rest."""
 
@@ -28,6 +35,8 @@ def energy_chart(
     length: str = "nm",
     height: int = 360,
     title: str = "E(q): ring average of |FFT|",
+    scale: str = "linear",
+    clickable: bool = False,
 ) -> Figure:
     """Show E(q) with the current layer as a line.
 
@@ -39,10 +48,12 @@ def energy_chart(
         length: nm, or px without a known pitch.
         height: of the figure, px.
         title: of the figure.
+        scale: one of SCALES.
+        clickable: whether places on it can be picked with the mouse.
     """
     figure = panels([title], height, gap=0.13)
     energies, order = np.unique(spectra.energies, return_index=True)
-    rows = spectra.magnitude[order].astype(np.float32)
+    rows = scaled(spectra.magnitude[order], scale)
     unit = "mV" if spectra.energies_known else ""
     step = float(spectra.q[1])
     add_image(
@@ -53,7 +64,7 @@ def energy_chart(
         (1.0, step),
         "magma",
         colour_limits(rows[:, min(_BRIGHT_RINGS, rows.shape[1] - 1) :], (0.5, 99.5)),
-        "",
+        "log₁₀" if scale == "log" else "",
         y=typed(energies),
         hovertemplate=f"q %{{x:.3f}} rad/{length}<br>%{{y:.4g}} {unit}",
     )
@@ -62,6 +73,8 @@ def energy_chart(
         {"type": "line", "xref": "paper", "x0": 0, "x1": axis(figure, "x", 1)["domain"][1], "y0": energy, "y1": energy}
         | {"line": {"color": "#4fc3f7", "width": 1.5, "dash": "dot"}}
     ]
+    if clickable:
+        _add_places(figure, energies, float(spectra.q[-1]), unit, length)
     _add_rings(figure, band)
     _add_fit(figure, spectra, band, fit)
     last = float(spectra.q[-1])
@@ -74,6 +87,40 @@ def energy_chart(
     return figure
 
 
+def scaled(rows: NDArray[np.float64], scale: str) -> NDArray[np.float32]:
+    """Return spectra (energies, q) as they are coloured: as they are, as their logarithm, or each energy in units of its own maximum.
+
+    Args:
+        rows: NaN in layers without a kernel.
+        scale: one of SCALES.
+    """
+    away = np.abs(rows[:, min(_BRIGHT_RINGS, rows.shape[1] - 1) :])
+    if scale == "linear" or not np.isfinite(away).any():
+        return rows.astype(np.float32)
+    if scale == "log":
+        floor = float(np.nanmax(away)) * 10.0**-_DECADES or 1e-12
+        return np.log10(np.maximum(rows, floor)).astype(np.float32)
+    top = np.max(np.where(np.isfinite(away), away, 0.0), axis=1, keepdims=True)
+    return np.divide(rows, top, out=np.full_like(rows, np.nan), where=top > 0).astype(np.float32)
+
+
+def _add_places(figure: Figure, energies: NDArray[np.float64], last: float, unit: str, length: str) -> None:
+    """Add points that are not seen, for the mouse: a picture itself hands no click on."""
+    q, energy = np.meshgrid(np.linspace(0, last, _PLACES), energies)
+    unseen = {"opacity": 0}
+    _scatter(
+        figure,
+        q.ravel().tolist(),
+        energy.ravel().tolist(),
+        mode="markers",
+        marker={"size": 14, **unseen},
+        selected={"marker": unseen},
+        unselected={"marker": unseen},
+        hovertemplate=f"q %{{x:.3f}} rad/{length}<br>%{{y:.4g}} {unit}<br>click: show this energy<extra></extra>",
+        name="places",
+    )
+
+
 def _add_rings(figure: Figure, band: Band) -> None:
     if band.track is None:
         return
@@ -83,7 +130,7 @@ def _add_rings(figure: Figure, band: Band) -> None:
     hover = "ring: q %{x:.3f} ± %{error_x.array:.3f} rad/nm<br>%{y:.4g} mV<extra></extra>"
     _scatter(
         figure, band.track.q[found].tolist(), band.track.bias_mv[found].tolist(), mode="markers", marker=marker, error_x=error,
-        hovertemplate=hover, name="rings",
+        hovertemplate=hover, name="rings", unselected={"marker": {"opacity": 1}},
     )  # fmt: skip
 
 
@@ -102,3 +149,20 @@ def _add_fit(figure: Figure, spectra: EnergyMap, band: Band, fit: str) -> None:
 
 def _scatter(figure: Figure, x: list[float], y: list[float], **more: Any) -> None:
     figure["data"].append({"type": "scatter", "x": x, "y": y, "xaxis": "x", "yaxis": "y", "showlegend": False, **more})
+
+
+def gap_sign_chart(found: GapSign, height: int) -> Figure:
+    """Show the energy-odd signal of a ring of q-space over energy, with its errors, and the form that fits best."""
+    figure = panels(["ρ₋(E) over the ring"], height, gap=0.02)
+    signal = found.signal
+    error = {"error_y": {"type": "data", "array": signal.deviation.tolist(), "thickness": 1, "width": 2}} if signal.known_deviation else {}
+    hover = "%{x:.4g} mV<br>%{y:.4g}<extra></extra>"
+    energy = signal.energy_mev.tolist()
+    _scatter(
+        figure, energy, signal.signal.tolist(), mode="markers", marker={"size": 6, "color": _SIGNAL_COLOUR}, hovertemplate=hover, **error
+    )  # fmt: skip
+    _scatter(figure, energy, found.verdict.fitted.tolist(), mode="lines", line={"color": BAND_COLOUR, "width": 2}, hoverinfo="skip")
+    axis(figure, "x", 1).update(title={"text": "Energy (meV)"})
+    axis(figure, "y", 1).update(title={"text": "ρ₋", "standoff": 2}, zeroline=True, automargin=True)
+    figure["layout"]["uirevision"] = "gap sign"
+    return figure

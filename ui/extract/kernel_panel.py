@@ -12,12 +12,10 @@ from ui.jobs.extraction import Question, extract_kernel
 from ui.jobs.network_view import start_network_view
 from ui.jobs.queues import Job
 from ui.state.loaders import extractor
-from ui.state.usual_controls import USUAL_KERNEL_SIZE
 from ui.state.workspace import Workspace
 from ui.widgets import texts
-from ui.widgets.bounded_controls import bounded_slider
+from ui.widgets.window_control import choose_window, set_window
 
-_LARGEST_KERNEL = 256
 _SAME_WINDOW = 0.1
 
 
@@ -46,18 +44,7 @@ def choose_question(space: Workspace, view: MapView) -> Question:
     method = st.selectbox(
         "Method", methods, format_func=method_title, key="method", help="\n\n".join(_help_lines(methods)), persist_state="session"
     )
-    shorter = min(view.layer.values.shape)
-    largest = min(shorter, _LARGEST_KERNEL)
-    fixed = largest <= 16
-    size = bounded_slider(
-        "Kernel size (px)",
-        largest if fixed else 16,
-        largest,
-        key="kernel_size",
-        usual=USUAL_KERNEL_SIZE,
-        persist_state="session",
-        help=f"The map is only {shorter} pixels wide, so the kernel takes all of it." if fixed else texts.KERNEL_SIZE,
-    )
+    size, auto = choose_window("kernel_size", min(view.layer.values.shape), view.pixel_size_nm, found_window(space))
     loaded = space.loaded
     refine = _choose_refinement(space.defects.source == "picture")
     noise = (
@@ -66,7 +53,18 @@ def choose_question(space: Workspace, view: MapView) -> Question:
         else "white"
     )
     points, labels = space.defects.points, space.defects.labels
-    return Question(loaded.name, loaded.sha256, view, points, str(method), int(size), loaded.simulation, refine, labels, noise)
+    return Question(loaded.name, loaded.sha256, view, points, str(method), int(size), loaded.simulation, refine, labels, noise, False, auto)
+
+
+def found_window(space: Workspace) -> int | None:
+    """Return the side in px of the kernel on the page where the pattern itself asked for it."""
+    outcome = space.outcome
+    return None if outcome is None or not outcome.question.auto_window else int(outcome.estimate.kernel_size)
+
+
+def framed_window(space: Workspace, question: Question) -> int | None:
+    """Return the side in px of the frame in the map: none as long as the pattern decides and has not been asked yet."""
+    return question.kernel_size if not question.auto_window or found_window(space) is not None else None
 
 
 def _choose_refinement(clicked: bool) -> bool:
@@ -102,22 +100,26 @@ def show_extract_button(space: Workspace, question: Question) -> None:
 def _propose_window(space: Workspace, question: Question) -> None:
     """Show the window that the kernel on the page asks for, with its reason and a button that takes it."""
     outcome = space.outcome
-    if outcome is None or outcome.question.fingerprint() != question.fingerprint():
+    if outcome is None or question.auto_window or outcome.question.fingerprint() != question.fingerprint():
         return
     found = propose_from_estimate(outcome.estimate)
     if found is None or found.ends == NOTHING or abs(found.kernel_size - question.kernel_size) <= _SAME_WINDOW * question.kernel_size:
         return
     st.caption(found.reason)
 
-    def take() -> None:
-        st.session_state["kernel_size"] = found.kernel_size
-
-    st.button(f"Use {found.kernel_size} px", key="use_window", icon=":material/crop_free:", on_click=take, help=texts.USE_WINDOW)
+    st.button(
+        f"Use {found.kernel_size} px",
+        key="use_window",
+        icon=":material/crop_free:",
+        on_click=set_window,
+        args=(st.session_state, "kernel_size", found.kernel_size),
+        help=texts.USE_WINDOW,
+    )
 
 
 def show_size_sentence(space: Workspace, question: Question) -> None:
     """Say why nothing can be extracted, or what the button would extract."""
-    st.caption(_why_not(space, question) or _size_sentence(question))
+    st.caption(_why_not(space, question) or _size_sentence(question, found_window(space)))
     _propose_window(space, question)
 
 
@@ -150,13 +152,16 @@ def _why_not(space: Workspace, question: Question) -> str:
     return ""
 
 
-def _size_sentence(question: Question) -> str:
+def _size_sentence(question: Question, found: int | None) -> str:
     size, pitch = question.kernel_size, question.view.pixel_size_nm
     extent = f" = {size * pitch[1]:.3g} × {size * pitch[0]:.3g} nm" if pitch else ""
     count = len(question.positions)
     kinds = len(set(question.labels or ()))
     of_classes = f" of {kinds} classes" if kinds > 1 else ""
-    return f"{count} {'defect' if count == 1 else 'defects'}{of_classes}, kernel {size} × {size} px{extent}"
+    kernel = f"kernel {size} × {size} px{extent}"
+    if question.auto_window:
+        kernel = f"{kernel}, as far as the pattern is seen" if found else "kernel as far as the pattern is seen"
+    return f"{count} {'defect' if count == 1 else 'defects'}{of_classes}, {kernel}"
 
 
 def _help_lines(methods: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from ui.autosave.keeping import has_news, keep
 from ui.autosave.panel import show_autosave, show_offer
 from ui.extract.blind_panel import show_blind_button
 from ui.extract.defect_panel import DEFECT_PANEL_HEIGHT, show_defect_panel
-from ui.extract.kernel_panel import choose_question, show_extract_button, show_size_sentence
+from ui.extract.kernel_panel import choose_question, framed_window, show_extract_button, show_size_sentence
 from ui.extract.landing import show_first_page
 from ui.extract.map_captions import show_map_captions
 from ui.extract.map_panel import MapView, choose_view, show_source
@@ -100,11 +100,12 @@ def _wait_for_map(space: Workspace) -> None:
 def _workbench(space: Workspace, view: MapView) -> Question:
     keep_proposal_of(space, view.layer.sha256)
     middle, right = st.columns([2.15, 1], gap="medium")
-    with middle:
-        _show_picker(space, view)
     with right:
         panel = st.container(height=DEFECT_PANEL_HEIGHT, border=False, gap="small")
         question = choose_question(space, view)
+    with middle:
+        _show_picker(space, view, framed_window(space, question))
+    with right:
         with panel:
             show_defect_panel(space, view, question)
         with st.container(gap="small"):
@@ -114,7 +115,7 @@ def _workbench(space: Workspace, view: MapView) -> Question:
     return question
 
 
-def _show_picker(space: Workspace, view: MapView) -> None:
+def _show_picker(space: Workspace, view: MapView, frame: int | None) -> None:
     defects = space.defects
     if defects.source != "picture":
         space.shown = (defects.rev, defects.points, defects.labels)
@@ -134,6 +135,7 @@ def _show_picker(space: Workspace, view: MapView) -> None:
         pixel_size_nm=view.pixel_size_nm,
         unit=view.unit,
         height=_PICKER_HEIGHT,
+        frame=frame,
         key=_PICKER_KEY,
         on_change=lambda: _adopt_picture(workspace()),
     )

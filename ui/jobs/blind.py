@@ -67,7 +67,8 @@ def find_defects_and_kernel(job: Job, question: Question, time_limit_s: float) -
 def _result(question: Question, found: BlindEstimate, seconds: float) -> BlindResult:
     if not len(found.positions):
         return BlindResult(None, found.reason)
-    asked = replace(question, positions=found.positions, method=found.method, refine_positions=False, labels=None, blind=True)
+    asked = replace(question, positions=found.positions, method=found.method, refine_positions=False, labels=None)
+    asked = replace(asked, blind=True, auto_window=False)
     return BlindResult(Outcome(asked, found.with_source(source_of(asked)), None, "", seconds), found.reason)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.estimates.estimate import KernelEstimate
+from qpi_core.extraction.window_proposal import AUTO
 from ui.extract.map_panel import MapView
 from ui.jobs.queues import Job
 from ui.state.loaders import array_hash, atlas, extractor
@@ -34,6 +35,7 @@ class Question:
         labels: the class of each defect, or None where all are of one class.
         noise_model: "auto" or "white", as for Extractor.extract.
         blind: whether the positions were found in the map itself, so that nobody has chosen them or a method.
+        auto_window: whether the pattern itself says how large the kernel is, instead of kernel_size.
     """
 
     name: str
@@ -47,17 +49,24 @@ class Question:
     labels: tuple[str, ...] | None = None
     noise_model: str = "auto"
     blind: bool = False
+    auto_window: bool = False
+
+    @property
+    def window(self) -> int | str:
+        """The kernel size as Extractor.extract takes it."""
+        return AUTO if self.auto_window else self.kernel_size
 
     def fingerprint(self) -> tuple[Any, ...]:
         """Return what has to be equal for an answer to be up to date."""
-        settings = (self.method, self.kernel_size, self.refine_positions, self.labels, self.noise_model)
+        settings = (self.method, self.window, self.refine_positions, self.labels, self.noise_model)
         return (self.view.layer.sha256, self.view.pixel_size_nm, array_hash(self.positions), *settings)
 
     def is_answered_by(self, other: Question) -> bool:
         """Say whether the answer to another question is up to date for this one; a search has its own method and switches."""
         if not other.blind:
             return self.fingerprint() == other.fingerprint()
-        own = replace(other, view=self.view, positions=self.positions, kernel_size=self.kernel_size, labels=self.labels)
+        size = other.kernel_size if self.auto_window else self.kernel_size
+        own = replace(other, view=self.view, positions=self.positions, kernel_size=size, labels=self.labels)
         return own.fingerprint() == other.fingerprint()
 
 
@@ -106,7 +115,7 @@ def extract_kernel(job: Job, question: Question) -> Outcome:
         question.view.layer.values,
         question.positions,
         question.method,
-        question.kernel_size,
+        question.window,
         question.refine_positions,
         pixel_size_nm=question.view.pixel_size_nm,
         with_latent=False,
@@ -125,7 +134,7 @@ def _extract_classes(job: Job, tool: Any, question: Question) -> Outcome:
         question.positions,
         question.labels,
         question.method,
-        question.kernel_size,
+        question.window,
         question.refine_positions,
         pixel_size_nm=question.view.pixel_size_nm,
         with_latent=True,

@@ -43,6 +43,7 @@ KINDS = {
     "methods": JobKind(long_queue, "Extract", steady=True),
     "ring": JobKind(long_queue, "Extract", steady=True),
     "stack": JobKind(long_queue, "Stacks"),
+    "band": JobKind(long_queue, "Stacks"),
     "comparison": JobKind(long_queue, "Synthesize", of_map=False, steady=True),
     "latent": JobKind(job_queue, "Latent space", of_map=False),
 }

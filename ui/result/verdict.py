@@ -16,6 +16,7 @@ from ui.jobs.extraction import Outcome
 from ui.state.workspace import Workspace
 from ui.widgets import texts
 from ui.widgets.progress_steps import plain
+from ui.widgets.window_control import set_window
 
 TITLES = {Trust.TRUST: "Trust", Trust.DOUBT: "Doubt", Trust.DO_NOT_USE: "Do not use"}
 COLOURS = {Trust.TRUST: "green", Trust.DOUBT: "orange", Trust.DO_NOT_USE: "red"}
@@ -52,7 +53,8 @@ def _button(space: Workspace, outcome: Outcome, verdict: Verdict) -> tuple[str, 
     state, provenance = st.session_state, outcome.estimate.provenance
 
     def window() -> None:
-        _extract_with(space, state, "kernel_size", int(verdict.value))
+        set_window(state, "kernel_size", int(verdict.value))
+        space.start_at_once = True
 
     def adopt() -> None:
         _extract_at(space, np.array(provenance["list_repair"]["positions_px"]), "repaired")

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import streamlit as st
 
 from qpi_core.base.errors import InputError
 from qpi_core.extraction.methods import METHODS
+from qpi_core.extraction.window_proposal import AUTO
 from ui.extract.kernel_panel import available_methods, default_method, method_title
 from ui.jobs.queues import Job
 from ui.jobs.stack import StackOutcome, StackQuestion, solve_stack
+from ui.stacks.source import show_stack_source
 from ui.state.loaders import extractor
 from ui.state.preparation_state import preparation_of
-from ui.state.usual_controls import USUAL_KERNEL_SIZE
 from ui.state.workspace import Workspace, page_workspace
 from ui.widgets import texts
 from ui.widgets.bottom_bar import bottom_places, show_jobs
-from ui.widgets.bounded_controls import bounded_slider
 from ui.widgets.progress_steps import plain, show_steps
-
-_LARGEST_KERNEL = 256
-_RESULT_HEIGHT = 420
+from ui.widgets.window_control import choose_window
 
 
 def show_stack_page() -> None:
@@ -28,6 +29,7 @@ def show_stack_page() -> None:
     space = page_workspace("Stacks")
     steps, jobs = bottom_places()
     question = None
+    show_stack_source(space)
     missing = _what_is_missing(space)
     if missing:
         st.info(missing, icon=":material/info:")
@@ -38,12 +40,11 @@ def show_stack_page() -> None:
     show_jobs(space, "Stacks", jobs)
     if space.stack_problem:
         st.error(plain(space.stack_problem))
-    if space.stack_outcome is not None:
+    job = space.jobs.get("stack")
+    if space.stack_outcome is not None or job is not None:
         from ui.stacks.result import show_stack_result  # the charts and scipy are not needed before
 
-        show_stack_result(space.stack_outcome)
-    elif space.jobs.get("stack") is not None:
-        st.skeleton(height=_RESULT_HEIGHT)
+        show_stack_result(lambda: space.stack_outcome if job is None or job.best is None else job.best, job is not None)
 
 
 def _take(space: Workspace, job: Job) -> None:
@@ -58,7 +59,7 @@ def _what_is_missing(space: Workspace) -> str:
     from qpi_core.workflows.prepared_stack import require_stack
 
     if space.loaded is None:
-        return "No map is open. Open an energy stack (for example a .3ds grid) on the Extract page, and mark its defects there."
+        return "No map is open. Open an energy stack (a .3ds grid, say), and mark its defects on the Extract page; or try the example."
     try:
         require_stack(space.loaded.scan, _channel(space), Preparation.from_json(preparation_of(space).steps))
     except InputError as error:
@@ -78,24 +79,15 @@ def _channel(space: Workspace) -> str:
 def _show_controls(space: Workspace) -> StackQuestion:
     scan, channel = space.loaded.scan, _channel(space)
     st.caption(_describe(space, channel))
-    left, middle, right = st.columns([1.4, 1.4, 1], gap="medium", vertical_alignment="bottom")
+    left, middle, energies, right = st.columns([1, 1.4, 1.1, 0.9], gap="medium", vertical_alignment="bottom")
     methods = available_methods()
     st.session_state.setdefault("stack_method", default_method(methods))
     method = str(
         left.selectbox("Method", methods, format_func=method_title, key="stack_method", help=texts.STACK_METHOD, persist_state="session")
     )
-    largest = min(*scan.shape, _LARGEST_KERNEL)
-    size = bounded_slider(
-        "Kernel size (px)",
-        min(16, largest),
-        largest,
-        key="stack_kernel_size",
-        usual=USUAL_KERNEL_SIZE,
-        place=middle,
-        help=texts.KERNEL_SIZE,
-        persist_state="session",
-    )
-    question = _question(space, channel, method, int(size))
+    pitch = _pixel_size(space)
+    size, auto = choose_window("stack_kernel_size", min(scan.shape), pitch, _found_window(space), middle)
+    question = replace(_question(space, channel, method, AUTO if auto else size), layers=_choose_range(space, channel, energies))
     before = _unfinished(space, question)
     reason = _why_not(space, method)
     pressed = right.button(
@@ -107,7 +99,8 @@ def _show_controls(space: Workspace) -> StackQuestion:
         help=reason or texts.STACK_READY,
         key="extract_stack",
     )
-    if pressed:
+    if (pressed or space.stack_at_once) and not reason:
+        space.stack_at_once = False
         space.stack_problem = ""
         space.jobs.start("stack", "Energy stack", lambda job: solve_stack(job, question, before), lambda job: _take(space, job))
         st.rerun()
@@ -122,7 +115,7 @@ def _show_steps(space: Workspace, question: StackQuestion | None) -> None:
     show_steps(
         space.loaded.name if space.loaded else None,
         len(space.defects.points),
-        outcome is not None and outcome.estimate.complete,
+        outcome is not None and not outcome.missing(question or outcome.question),
         stale,
         kernel="Kernels of every layer",
         press="Extract every layer",
@@ -141,20 +134,51 @@ def _describe(space: Workspace, channel: str) -> str:
     return plain(f"{space.loaded.name}, channel {channel}: {count} layers{span}; {listed}")
 
 
-def _question(space: Workspace, channel: str, method: str, size: int) -> StackQuestion:
+def _question(space: Workspace, channel: str, method: str, size: int | str) -> StackQuestion:
     loaded = space.loaded
-    scan, width = loaded.scan, st.session_state.get(f"width_{loaded.sha256[:12]}")
-    if not scan.pixel_size_known and width:
-        scan = scan.with_pixel_size(float(width) / scan.shape[1])
+    scan, pitch = loaded.scan, _pixel_size(space)
+    if not scan.pixel_size_known and pitch is not None:
+        scan = scan.with_pixel_size(pitch)
     labels = None if space.defects.labels is None else tuple(space.defects.labels)
     steps, points = preparation_of(space).steps, space.defects.points.copy()
     return StackQuestion(loaded.name, loaded.sha256, scan, channel, steps, points, method, size, labels)
 
 
+def _choose_range(space: Workspace, channel: str, place: Any) -> tuple[int, int]:
+    """Show which energies are to be computed and return the first and the last layer."""
+    scan = space.loaded.scan
+    count, energies = len(scan.stack(channel)), scan.energies(channel)
+    known = bool(np.isfinite(energies).all())
+    first, last = place.select_slider(
+        "Energies to compute (mV)" if known else "Layers to compute",
+        list(range(count)),
+        value=(0, count - 1),
+        format_func=lambda i: f"{energies[i]:.4g}" if known else str(i),
+        key=f"stack_range_{space.loaded.sha256[:12]}_{count}",
+        help=texts.STACK_RANGE,
+        persist_state="session",
+    )
+    return int(first), int(last)
+
+
+def _pixel_size(space: Workspace) -> tuple[float, float] | None:
+    """Return (dy, dx) in nm from the file, or from the width that was given on the Extract page, or None."""
+    scan, width = space.loaded.scan, st.session_state.get(f"width_{space.loaded.sha256[:12]}")
+    if scan.pixel_size_known:
+        return scan.pixel_size_nm
+    return (float(width) / scan.shape[1],) * 2 if width else None
+
+
+def _found_window(space: Workspace) -> int | None:
+    """Return the side in px of the kernels on the page where the pattern itself asked for it."""
+    outcome: StackOutcome | None = space.stack_outcome
+    return None if outcome is None or outcome.question.kernel_size != AUTO else int(outcome.estimate.kernels.shape[-1])
+
+
 def _unfinished(space: Workspace, question: StackQuestion) -> StackOutcome | None:
     """Return the answer to this very question that was stopped before its end, or None."""
     outcome: StackOutcome | None = space.stack_outcome
-    if outcome is None or outcome.estimate.complete or outcome.question.fingerprint() != question.fingerprint():
+    if outcome is None or not outcome.missing(question) or outcome.question.fingerprint() != question.fingerprint():
         return None
     return outcome
 
@@ -181,6 +205,7 @@ def _show_standing(space: Workspace, question: StackQuestion) -> None:
         return
     if outcome.question.fingerprint() != question.fingerprint():
         st.warning("The result below is out of date: map, defects or settings have changed since.", icon=":material/history:")
-    elif not outcome.estimate.complete:
-        done, total = int(outcome.estimate.done.sum()), len(outcome.estimate.done)
+    elif outcome.missing(question):
+        total = len(question.wanted)
+        done = total - len(outcome.missing(question))
         st.warning(f"Stopped after {done} of {total} layers, shown below. Go on computes the others.", icon=":material/pause_circle:")

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from qpi_core.extraction.band import Band
 from qpi_core.qspace.energy_map import EnergyMap, energy_map
@@ -16,6 +15,7 @@ from ui.charts.subplots import PLOTLY_CONFIG
 from ui.jobs.stack import StackView
 from ui.qspace.panel import Cut, show_qspace
 from ui.qspace.subject import QSpaceSubject
+from ui.stacks.layer_view import layer_values
 
 
 @st.fragment
@@ -29,7 +29,7 @@ def show_layer_in_qspace(outcome: StackView, index: int) -> None:
             estimate.pixel_size_nm,
             outcome.unit,
             estimate.weights,
-            lambda: _layer(outcome, index),
+            lambda: layer_values(outcome, index),
             found if np.isfinite(found) else None,
         )
     )
@@ -53,12 +53,3 @@ def _cut_over_energy(asked: tuple[Any, ...], done: bytes, window: str, cut: Cut,
     """Return E(q) along a cut; `asked` and `done` say which stack it is of."""
     estimate = _outcome.estimate
     return energy_map(estimate.kernels, estimate.bias_mv, estimate.pixel_size_nm, window, *cut)
-
-
-def _layer(outcome: StackView, index: int) -> NDArray[np.float32]:
-    """Return the layer as the extraction saw it."""
-    from qpi_core.maps.preparation import Preparation
-
-    question = outcome.question
-    prepared = Preparation.from_json(question.steps).apply_to_scan(question.scan, channel=question.channel, index=index)
-    return np.asarray(prepared.values, dtype=np.float32)

@@ -1,46 +1,73 @@
-"""The result of an energy stack: a layer's kernel and |FFT|, E(q) with its band, and the files to take home."""
+"""The result of an energy stack, whole or as far as it has come: one energy in all its pictures, E(q), and the files to take home."""
 
 from __future__ import annotations
 
-import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
 
-from qpi_core.base.units import in_handy_unit
-from qpi_core.extraction.band import SYSTEMATIC_PART, band_sentences
-from qpi_core.qspace.spectra import fft_magnitude
-from qpi_core.results.figures.pictures import MEDIA_TYPES
-from qpi_core.results.stack_files import dispersion_csv, energy_map_picture, stack_npz
-from ui.charts.kernels import kernel_and_spectrum
-from ui.charts.stack import energy_chart
-from ui.charts.subplots import PLOTLY_CONFIG
 from ui.jobs.stack import StackOutcome, StackView
-from ui.result.numbers import with_unit
+from ui.stacks.downloads import file_part, show_downloads
+from ui.stacks.energies import show_energies
+from ui.stacks.layer_view import show_classes_beside, show_kernel_of_layer, show_layer_and_residual
+from ui.stacks.physics import show_physics
 from ui.stacks.qspace import show_layer_in_qspace
+from ui.state.workspace import workspace
 from ui.widgets import texts
-from ui.widgets.downloads import FORMATS, choose_format
 from ui.widgets.progress_steps import plain
 
-FITS = {"parabola": "Parabola", "line": "Line", "none": "None"}
+_PLAY_SECONDS = 0.7
+_GROW_SECONDS = 1.5
+_PLAYED_AT = "stack_played_at"
+_HEIGHT = 420
 
 
-@st.fragment
-def show_stack_result(outcome: StackOutcome) -> None:
-    """Show a solved stack, one class of defects at a time."""
+def show_stack_result(find: Callable[[], StackOutcome | None], growing: bool) -> None:
+    """Show a stack, and again and again where it plays or grows.
+
+    Args:
+        find: returns the stack as it is now, None before the first layer is done.
+        growing: whether layers are still being computed.
+    """
+    playing = bool(st.session_state.get("stack_play"))
+    pause = _PLAY_SECONDS if playing else _GROW_SECONDS if growing else None
+    st.fragment(_show, run_every=pause)(find, growing, playing)
+
+
+def _show(find: Callable[[], StackOutcome | None], growing: bool, playing: bool) -> None:
+    outcome = find()
+    if outcome is None:
+        st.skeleton(height=_HEIGHT)
+        return
+    if growing:
+        done, wanted = int(outcome.estimate.done.sum()), len(outcome.question.wanted)
+        st.caption(f"{done} of {wanted} layers so far; the others come in by themselves.")
     view = _choose_class(outcome)
+    index, key = _choose_layer(view)
+    if bool(st.session_state.get("stack_play")) != playing:
+        st.rerun()
+    if len(outcome.views) > 1:
+        show_classes_beside(outcome, index)
     layers, energies = st.columns([1.5, 1], gap="medium")
     with layers:
-        index = _choose_layer(view)
-        _show_layer(view, index)
+        show_kernel_of_layer(view, index)
     with energies:
-        _show_energies(view, index)
+        show_energies(view, index, key)
+    show_layer_and_residual(outcome, index)
     for note in view.estimate.notes:
         st.caption(plain(note))
-    _show_downloads(view)
-    if view.estimate.usable[index]:
+    show_downloads(outcome, view, file_stem(view))
+    if view.estimate.usable[index] and not playing and not growing:
         show_layer_in_qspace(view, index)
+        show_physics(workspace(), outcome, view, file_stem(view))
+
+
+def file_stem(view: StackView) -> str:
+    """Return the beginning of the names of a class's files."""
+    return f"{Path(view.question.name).stem}_stack" + (f"_{file_part(view.name)}" if view.name else "")
 
 
 def _choose_class(outcome: StackOutcome) -> StackView:
@@ -62,113 +89,35 @@ def _choose_class(outcome: StackOutcome) -> StackView:
     return outcome.views[str(chosen)]
 
 
-def _choose_layer(outcome: StackView) -> int:
+def _choose_layer(outcome: StackView) -> tuple[int, str]:
+    """Show the slider of energies and the switch that plays them; return the layer in view, and the key that holds it."""
     done = [int(index) for index in np.flatnonzero(outcome.estimate.done)]
+    key = f"stack_layer_{outcome.question.file_sha256[:12]}"
+    # The same places whatever is shown in them, so that nothing jumps when the second layer comes in.
+    left, right = st.columns([6, 1], gap="medium", vertical_alignment="bottom")
     if len(done) == 1:
-        return done[0]
+        return done[0], key
     bias = outcome.estimate.bias_mv
     known = bool(np.isfinite(bias).all())
-    key = f"stack_layer_{outcome.question.file_sha256[:12]}"
-    if st.session_state.get(key) not in done:
-        st.session_state[key] = done[len(done) // 2]
-    return int(
-        st.select_slider(
-            "Energy (mV)" if known else "Layer",
-            done,
-            format_func=lambda i: f"{bias[i]:.4g}" if known else str(i),
-            key=key,
-            help=texts.STACK_LAYER,
-            persist_state="session",
-        )
+    _advance(key, done)
+    index = left.select_slider(
+        "Energy (mV)" if known else "Layer",
+        done,
+        format_func=lambda i: f"{bias[i]:.4g}" if known else str(i),
+        key=key,
+        help=texts.STACK_LAYER,
+        persist_state="session",
     )
+    right.toggle("Play", key="stack_play", help=texts.STACK_PLAY)
+    return int(index), key
 
 
-def _show_layer(outcome: StackView, index: int) -> None:
-    estimate = outcome.estimate
-    if estimate.usable[index]:
-        kernel = estimate.kernels[index]
-        st.plotly_chart(
-            kernel_and_spectrum(kernel, fft_magnitude(kernel, "hann"), estimate.pixel_size_nm, outcome.unit, height=330, gap=0.17),
-            width="stretch",
-            key="stack_kernel",
-            config=PLOTLY_CONFIG,
-            alt="Kernel of the layer and the magnitude of its Fourier transform",
-        )
-        noise, background = (
-            with_unit(*in_handy_unit(float(found[index]), outcome.unit)) for found in (estimate.noise_sigma, estimate.background)
-        )
-        st.caption(plain(f"Noise σ = {noise}, background {background}."))
-    for warning in estimate.warnings[index]:
-        st.caption(plain(warning))
-
-
-def _show_energies(outcome: StackView, index: int) -> None:
-    band = outcome.band
-    fit = "none"
-    if band.claimed:
-        fit = str(
-            st.segmented_control(
-                "Band through the rings",
-                list(FITS),
-                format_func=FITS.__getitem__,
-                default=band.evidence.shape.value,
-                required=True,
-                key="stack_fit",
-                persist_state="session",
-                help=texts.STACK_FIT,
-            )
-        )
-    length = "px" if outcome.estimate.pixel_size_nm is None else "nm"
-    st.plotly_chart(
-        energy_chart(outcome.spectra, band, fit, index, length),
-        width="stretch",
-        key="stack_energies",
-        config=PLOTLY_CONFIG,
-        alt="Ring average of |FFT| over wave vector and energy, with the rings that were found",
-    )
-    if band.problem:
-        st.info(f"**No band is claimed.** {plain(band.problem)}", icon=":material/info:")
-    elif fit != "none":
-        sentences = band_sentences(band)
-        st.markdown(plain(sentences[list(FITS).index(fit)]))
-        st.caption(SYSTEMATIC_PART)
-
-
-def _show_downloads(outcome: StackView) -> None:
-    stem = f"{Path(outcome.question.name).stem}_stack" + (f"_{re.sub(r'[^A-Za-z0-9-]+', '_', outcome.name)}" if outcome.name else "")
-    missing = "" if outcome.band.track is not None else outcome.band.problem
-    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        file_format = choose_format()
-        flat = "" if outcome.estimate.usable.sum() > 1 else "A picture of E(q) needs two layers with a kernel."
-        st.download_button(
-            f"E(q) {FORMATS[file_format]}",
-            lambda: energy_map_picture(outcome.estimate, file_format) or b"",
-            f"{stem}_energy_map.{file_format}",
-            MEDIA_TYPES[file_format],
-            on_click="ignore",
-            key=f"download_stack_{file_format}",
-            icon=":material/download:",
-            disabled=bool(flat),
-            help=flat or "Ring average of |FFT| over wave vector and energy.",
-        )
-        st.download_button(
-            "All kernels (NPZ)",
-            lambda: stack_npz(outcome.estimate, outcome.band),
-            f"{stem}.npz",
-            "application/octet-stream",
-            on_click="ignore",
-            key="download_stack_npz",
-            icon=":material/download:",
-            help="Kernels, uncertainties, energies, noise, rings and positions.",
-        )
-        st.download_button(
-            "Dispersion (CSV)",
-            lambda: dispersion_csv(outcome.band),
-            f"{stem}_dispersion.csv",
-            "text/csv",
-            on_click="ignore",
-            key="download_stack_csv",
-            icon=":material/download:",
-            disabled=bool(missing),
-            help=missing or "Energy, wave vector of the ring and its standard deviation, one line a layer.",
-        )
+def _advance(key: str, done: list[int]) -> None:
+    """Keep the layer in view among those that are done, and go on to the next one while they are played."""
+    state, now = st.session_state, time.monotonic()
+    if key in state and state[key] not in done:
+        state[key] = done[0]
+    if state.get("stack_play") and now - state.get(_PLAYED_AT, 0.0) > 0.8 * _PLAY_SECONDS:
+        state[_PLAYED_AT] = now
+        here = state.get(key, done[0])
+        state[key] = done[(done.index(here) + 1) % len(done)]

@@ -157,6 +157,17 @@ def prepare_layer(channel: str, index: int, steps: str, scan: ScanMap, report: C
     return PreparedLayer(values, array_hash(values), prepared)
 
 
+def prepared_layer_of(scan: ScanMap, channel: str, index: int, steps: list[dict[str, Any]]) -> NDArray[np.float32]:
+    """Return the values of one layer after preparation steps given as JSON values: (height, width) float32.
+
+    Raises:
+        InputError: as prepare_layer.
+    """
+    from qpi_core.maps.preparation import Preparation
+
+    return np.asarray(Preparation.from_json(steps).apply_to_scan(scan, channel=channel, index=index).values, dtype=np.float32)
+
+
 @st.cache_resource(max_entries=1, show_spinner=False)
 def extractor() -> Any:
     """Return the extractor of the default released model, or one for the classical methods where no model is there.

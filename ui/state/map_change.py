@@ -11,7 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from ui.state.preparation_state import PreparationState, begin_preparation, preparation_of
-from ui.state.usual_controls import put_usual_controls, saved_controls_of_a_map
+from ui.state.usual_controls import count_put, put_usual_controls, saved_controls_of_a_map
 from ui.state.workspace import NO_POINTS, Workspace
 from ui.widgets.progress_steps import plain
 
@@ -87,6 +87,7 @@ def go_back(space: Workspace) -> None:
     space.loaded, space.problem, space.carried = earlier.loaded, "", ""
     space.outcome, space.stack_outcome = earlier.outcome, earlier.stack_outcome
     space.defects.replace(earlier.points, "earlier map", earlier.labels)
+    count_put(st.session_state)
     st.session_state.update(earlier.controls)
 
 
@@ -118,6 +119,8 @@ def _forget_results(space: Workspace) -> None:
     """Drop what was computed from the map in use, and what still runs for it."""
     space.jobs.drop_those_of_the_map()
     space.outcome = space.stack_outcome = space.assessed = space.assessment = space.methods = None
+    space.stack_band = space.stack_gap = None
+    space.stack_band_problem = space.stack_gap_problem = ""
     space.ring_asked = space.ring_halves = space.qspace_view = None
     space.extract_problem = space.stack_problem = space.assessment_problem = space.methods_problem = space.ring_problem = ""
     space.proposal, space.proposal_note, space.blind_note, space.stale = NO_POINTS, "", "", False

@@ -45,6 +45,7 @@ def remembered_controls(loaded: LoadedMap | None) -> dict[str, tuple[str, Check]
         "kernel_limits": ("kernel_limits", _is_range),
         "method": ("method", _one_of(METHODS)),
         "kernel_size": ("kernel_size", lambda value: _is_count(value) and 16 <= value <= 256),
+        "kernel_auto": ("kernel_auto", lambda value: isinstance(value, bool)),
         "uncertainty_manner": ("uncertainty_manner", _one_of(UNCERTAINTY_MANNERS)),
         "fft_log": ("fft_log", lambda value: isinstance(value, bool)),
         "fft_padded": ("fft_padded", lambda value: isinstance(value, bool)),

@@ -23,6 +23,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "file_sha256": lambda value: isinstance(value, str),
     "method": METHODS.__contains__,
     "kernel_size": lambda value: type(value) is int,
+    "auto_window": lambda value: isinstance(value, bool),
     "simulation": lambda value: value is None or isinstance(value, dict),
     "refine_positions": lambda value: isinstance(value, bool),
     "noise_model": NOISE_MODELS.__contains__,

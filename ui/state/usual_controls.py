@@ -8,7 +8,9 @@ from typing import Any
 USUAL_KERNEL_SIZE = 64
 USUAL: dict[str, Any] = {
     "kernel_size": USUAL_KERNEL_SIZE,
+    "kernel_auto": True,
     "stack_kernel_size": USUAL_KERNEL_SIZE,
+    "stack_kernel_auto": True,
     "refine_clicked": True,
     "refine_listed": False,
     "model_noise": True,
@@ -33,6 +35,8 @@ USUAL: dict[str, Any] = {
     "q_cut_width": 1,
 }
 """Key of the widget -> value at first."""
+TIMES_PUT = "times_controls_put"
+"""Key that counts how often settings were put in place of others, so that these are not taken for choices of somebody."""
 _METHODS = ("method", "stack_method")
 _FOUND = ("q_ring", "q_ring_proposed")
 """Values without a widget of their own, which follow the result until somebody moves them."""
@@ -42,6 +46,7 @@ def put_usual_controls(state: MutableMapping[Any, Any]) -> None:
     """Set the settings of a map to what they are at first; those that nobody has seen yet come up so by themselves."""
     from ui.extract.kernel_panel import available_methods, default_method
 
+    count_put(state)
     for key, value in USUAL.items():
         if key in state:
             state[key] = value
@@ -51,6 +56,11 @@ def put_usual_controls(state: MutableMapping[Any, Any]) -> None:
     for key in _FOUND:
         if key in state:
             del state[key]
+
+
+def count_put(state: MutableMapping[Any, Any]) -> None:
+    """Note that settings are put in place of those before."""
+    state[TIMES_PUT] = state.get(TIMES_PUT, 0) + 1
 
 
 def saved_controls_of_a_map(state: Mapping[Any, Any]) -> dict[str, Any]:

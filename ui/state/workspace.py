@@ -121,6 +121,10 @@ class Workspace:
         methods, methods_problem: the same two for the methods side by side on the Extract page.
         comparison, comparison_problem: the same two for the Synthesize page.
         stack_outcome, stack_problem: the same two for the Stacks page.
+        stack_band, stack_band_problem: the band fitted to the maps of a stack (ui.jobs.band_fit.BandFit) or None, and why there is none.
+        stack_gap, stack_gap_problem: (view, GapSign) of the sign of a gap or None, and why there is none.
+        stack_load_problem: sentence about files of a stack that could not be read.
+        stack_at_once: compute the stack in the next run of its page without a press on the button (the example).
         qspace_view: how the kernel is looked at in q-space (qpi_core.qspace.view.QSpaceView), for the files, or None.
         ring_asked: the outcome whose noise was asked for last.
         ring_halves, ring_problem: the differences of half kernels that came of it, or why nothing did.
@@ -158,6 +162,12 @@ class Workspace:
     comparison_problem: str = ""
     stack_outcome: Any = None
     stack_problem: str = ""
+    stack_band: Any = None
+    stack_band_problem: str = ""
+    stack_gap: Any = None
+    stack_gap_problem: str = ""
+    stack_load_problem: str = ""
+    stack_at_once: bool = False
     qspace_view: Any = None
     ring_asked: Any = None
     ring_halves: Any = None

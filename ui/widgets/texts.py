@@ -45,7 +45,12 @@ LOOK_FOR = (
 SNAP = "Moves each mark to the strongest maximum or minimum within 3 px, for defects that look like spots. Undo brings your marks back."
 USE_WINDOW = "Takes this window; press Extract again. Every kernel says how far out its pattern is seen, on the map that it came from."
 KERNEL_SIZE = (
-    "Side of the kernel window, pixels: large enough that the pattern has died out at its edge, at most the shorter side of the map."
+    "Side of the kernel window, pixels: large enough that the pattern has died out at its edge, at most the shorter side of the map. "
+    "The dashed frame in the map has this size. A value set here switches Auto off."
+)
+KERNEL_AUTO = (
+    "The window ends where the pattern's amplitude falls under its uncertainty: the map is solved once more to find out. "
+    "The frame in the map shows what came of it."
 )
 EXTRACT_NEEDS_DEFECTS = "Mark at least one defect first: click on the map, or load a list."
 REFINE_POSITIONS = (
@@ -159,8 +164,35 @@ STACK_METHOD = (
     "Every other method solves layer by layer."
 )
 STACK_READY = "Computes the kernel of every layer, from the same defects, with the preparation of the Extract page."
+FIT_BAND = (
+    "Band edge, mass, lifetime and mean free path from all maps together, not from the rings; on the command line: stack --band. "
+    "It also says whether the maps show such a band at all."
+)
+GAP_RING = "Ring of q-space, 2π included, that connects the states whose gaps are compared."
+GAP_SIGN = (
+    "For stacks of a superconductor with energies of both signs about the Fermi level: whether the gap changes its sign between the states "
+    "that the ring connects, from the energy-odd part of the phase-resolved signal. The same as stack --gap-sign on the command line."
+)
+STACK_FILES = (
+    "A .3ds grid, an .npz with several layers, or one scan of the same place for every energy: several scans are moved onto the first "
+    "one (in the order of their names), as the maps themselves say, to parts of a pixel."
+)
+STACK_EXAMPLE = "Seven simulated maps of a surface state with twelve defects; their kernels are computed at once."
+STACK_RANGE = "Only these energies are computed; kernels that are there already stay."
+STACK_PLAY = "Shows one energy after the other."
+STACK_SCALE = (
+    "Linear: as measured. Logarithmic: weak rings beside strong ones. Each energy alike: every row in units of its own maximum away from "
+    "q = 0, so that the band is seen where the signal grows or fades with energy."
+)
+STACK_RESIDUAL = (
+    "The layer as it went into the extraction; the kernels, as far as their window goes, at all defects; and what is left, "
+    "over the same span of values."
+)
 STACK_CLASS = "The kernels of all classes are solved together at every energy; choose whose are shown."
-STACK_LAYER = "Bias V of the layer, mV. Only layers that are computed are offered. The dotted line in E(q) is this layer."
+STACK_LAYER = (
+    "Bias V of the layer, mV. Only layers that are computed are offered. The dotted line in E(q) is this layer; a click "
+    "into E(q) goes there."
+)
 STACK_FIT = (
     "E(q) of a band with q = 2k. Parabola: E = E0 + ħ²k²/2m*, a surface state. Line: E = E(0) + ħvk, a Dirac-like state. "
     "Layers without a ring take no part. Offered only where the rings decide that there is a band."

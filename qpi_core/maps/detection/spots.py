@@ -62,6 +62,14 @@ def find_defects(
 
     Raises:
         InputError: an argument outside its range, or an observation that is not a 2-D layer.
+
+    Example:
+        >>> import numpy as np
+        >>> import qpi_core
+        >>> y, x = np.mgrid[:40, :40]
+        >>> spots = sum(np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 8) for cx, cy in ((10, 8), (29, 31)))
+        >>> np.sort(qpi_core.find_defects(spots, polarity="bright").round(), axis=0).tolist()
+        [[10.0, 8.0], [29.0, 31.0]]
     """
     if not 0 <= sensitivity <= 1:
         raise InputError(f"sensitivity must be between 0 and 1, but it is {sensitivity!r}.")

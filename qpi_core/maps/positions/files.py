@@ -67,6 +67,12 @@ def load_positions(
 
     Raises:
         InputError: one plain sentence on what is wrong with the list and what would be right.
+
+    Example:
+        >>> import qpi_core
+        >>> listed = qpi_core.load_positions(b"x_px,y_px,class\\n3.5,7,A\\n10,2,B\\n", "defects.csv")
+        >>> listed.positions_px.tolist(), listed.labels
+        ([[3.5, 7.0], [10.0, 2.0]], ('A', 'B'))
     """
     if units is not None and units not in UNITS:
         raise InputError(f"units must be 'px', 'nm' or 'scanner_nm', but it is {units!r}.")

@@ -32,6 +32,14 @@ def snap_to_extremum(observation: ArrayLike, positions: ArrayLike, radius_px: fl
 
     Raises:
         InputError: bad observation or positions, or a radius outside its range.
+
+    Example:
+        >>> import numpy as np
+        >>> import qpi_core
+        >>> y, x = np.mgrid[:30, :30]
+        >>> spot = np.exp(-((x - 12) ** 2 + (y - 17) ** 2) / 8)
+        >>> qpi_core.snap_to_extremum(spot, [[11.0, 18.0]]).round(6).tolist()
+        [[12.0, 17.0]]
     """
     if not 1 <= radius_px <= MAX_RADIUS_PX:
         raise InputError(f"radius_px must be between 1 and {MAX_RADIUS_PX}, but it is {radius_px!r}.")

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from qpi_core.estimates.caution import NO_PATTERN, Caution, CautionKind
 from qpi_core.estimates.solution import KernelSolution
-from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, superpose
+from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate, superpose
 from qpi_core.solvers.harmonic.equations.basis import take_samples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate
-from qpi_core.solvers.harmonic.equations.normal_equations import accumulate_equations
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import Selection
 from qpi_core.solvers.harmonic.posterior import (
@@ -110,7 +109,7 @@ def kernel_without(
     """
     samples = take_samples(np.where(held, np.float32(np.nan), values), positions, weights, model.aspect, stretch=model.frame.stretch)
     point = model.fit.hyperparameters
-    equations = accumulate_equations(samples, model.splines, point.orders, model.equations.subspace)
+    equations = accumulate([ClassBasis(samples, model.splines, point.orders, model.equations.subspace)]).alone()
     evidence = evaluate(equations, model.splines.nodes, point.radial, point.mixing(), model.floor)
     return _wide_kernel(model, evidence.profiles, size).astype(np.float32)
 

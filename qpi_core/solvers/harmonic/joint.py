@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.estimates.solution import KernelSolution
+from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic.answer import harmonic_solution, superposition
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, MapEquations, accumulate
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, take_samples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate, low_rank_factor
 from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
+from qpi_core.solvers.harmonic.equations.whitened_equations import accumulate_whitened
+from qpi_core.solvers.harmonic.frame import SolverFrame
 from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.radial_prior import shape_profiles
 from qpi_core.solvers.harmonic.orders.selection import select_orders
@@ -58,27 +61,28 @@ class JointModel:
         background: the constant b.
         variance: noise variance, the floor included.
         widening: how much wider a class's error bars are for not knowing the other kernels, as a ratio, one a class.
+        log_evidence: of the map, all kernels integrated out, with the price of their hyperparameters taken off.
     """
 
     models: tuple[HarmonicModel, ...]
     background: float
     variance: float
     widening: tuple[float, ...]
+    log_evidence: float
 
 
-def solve_joint_harmonic(
-    values: NDArray[np.float32], classes: Sequence[DefectClass], kernel_size: int, pixel_size_nm: tuple[float, float] | None = None
-) -> tuple[JointModel, list[KernelSolution]]:
-    """Return the joint model and one solution a class; the arguments are checked already, the map is not constant."""
-    joint = fit_jointly(values, classes, kernel_size, pixel_size_nm)
+def joint_solutions(
+    joint: JointModel, classes: Sequence[DefectClass], shape: tuple[int, int], kernel_size: int, pixel_size_nm: tuple[float, float] | None
+) -> list[KernelSolution]:
+    """Return one solution a class of a joint model of a map of this shape."""
     noise = float(np.sqrt(max(joint.variance - joint.models[0].floor, 0.0)))
     solutions = []
     for model, one, widening in zip(joint.models, classes, joint.widening, strict=True):
         solution = harmonic_solution(model, kernel_size, pixel_size_nm, len(one.positions))
-        image = superposition(model, (values.shape[0], values.shape[1]))
         details = {**solution.details, "widening_by_other_classes": widening}
+        image = superposition(model, shape)
         solutions.append(replace(solution, background=joint.background, noise_sigma=noise, superposition=image, details=details))
-    return joint, solutions
+    return solutions
 
 
 def fit_jointly(
@@ -89,11 +93,20 @@ def fit_jointly(
     symmetry_orders: tuple[int, ...] = SYMMETRY_ORDERS,
 ) -> JointModel:
     """Return the models of all classes at a maximum of the joint evidence; it does not depend on the order of the classes."""
-    ranks = sorted(range(len(classes)), key=lambda k: _rank(classes[k]))
+    ranks = ranked_classes(classes)
     ordered = [classes[k] for k in ranks]
-    starts = _open(values, ordered, kernel_size, pixel_size_nm, symmetry_orders)
-    chosen = _choose(starts, symmetry_orders)
-    joint = _finish(values, ordered, starts, chosen, kernel_size)
+    starts = open_classes(values, ordered, kernel_size, pixel_size_nm, symmetry_orders)
+    chosen = choose_jointly(starts, symmetry_orders)
+    return in_their_order(finish_jointly(values, ordered, starts, chosen, kernel_size), ranks)
+
+
+def ranked_classes(classes: Sequence[DefectClass]) -> list[int]:
+    """Return the places of the classes in the order in which they are solved: nothing depends on the order that they are given in."""
+    return sorted(range(len(classes)), key=lambda k: _rank(classes[k]))
+
+
+def in_their_order(joint: JointModel, ranks: Sequence[int]) -> JointModel:
+    """Return the model of ranked classes in the order in which these were given."""
     back = np.argsort(ranks)
     return replace(joint, models=tuple(joint.models[k] for k in back), widening=tuple(joint.widening[k] for k in back))
 
@@ -104,8 +117,16 @@ def _rank(one: DefectClass) -> tuple[float, list[list[float]]]:
 
 
 @dataclass(frozen=True)
-class _Start:
-    """The design of one class on the pixels that choose the orders."""
+class ClassStart:
+    """The design of one class on the pixels that choose the orders.
+
+    Attributes:
+        samples: the pixels, with the defects of this class.
+        splines: radial basis.
+        design: of all candidate orders; whitened where the noise is not white.
+        aspect: (dy, dx) of a pixel in solver units.
+        floor: least noise variance.
+    """
 
     samples: MapSamples
     splines: RadialSplines
@@ -118,52 +139,76 @@ def _samples_of(samples: MapSamples, one: DefectClass, aspect: tuple[float, floa
     return replace(samples, positions=one.positions * [aspect[1], aspect[0]], weights=one.weights)
 
 
-def _open(
+def open_classes(
     values: NDArray[np.float32],
     classes: Sequence[DefectClass],
     kernel_size: int,
     pixel_size_nm: tuple[float, float] | None,
-    symmetry_orders: tuple[int, ...],
-) -> list[_Start]:
+    symmetry_orders: tuple[int, ...] = SYMMETRY_ORDERS,
+    most: int | None = SELECTION_PIXELS,
+) -> list[ClassStart]:
+    """Return the designs of all classes on at most so many pixels, the same for all; None is all that were measured."""
     aspect, floor = solver_aspect(pixel_size_nm), noise_floor(values)
     everywhere, weights = (np.concatenate([getattr(one, name) for one in classes]) for name in ("positions", "weights"))
-    common = take_samples(values, everywhere, weights, aspect, most=SELECTION_PIXELS)
+    common = take_samples(values, everywhere, weights, aspect, most=most)
     starts = []
     for one in classes:
         samples = _samples_of(common, one, aspect)
         splines = splines_for(samples, kernel_size, aspect)
-        starts.append(_Start(samples, splines, StoredDesign(samples, splines, tuple(sorted({0, *symmetry_orders}))), aspect, floor))
+        starts.append(ClassStart(samples, splines, StoredDesign(samples, splines, tuple(sorted({0, *symmetry_orders}))), aspect, floor))
     return starts
 
 
-def _choose(starts: list[_Start], symmetry_orders: tuple[int, ...]) -> list[ChosenOrders]:
-    """Return the angular orders of every class, each chosen with the others marginalised, over and over."""
-    found: dict[int, ChosenOrders] = {}
-    noise = np.inf
-    for sweep in range(_QUICK_SWEEPS + 1):
+def choose_jointly(
+    starts: Sequence[ClassStart],
+    symmetry_orders: tuple[int, ...] = SYMMETRY_ORDERS,
+    known: Sequence[ChosenOrders] = (),
+    sweeps: int = _QUICK_SWEEPS + 1,
+    extended: bool = True,
+) -> list[ChosenOrders]:
+    """Return the angular orders of every class, each chosen with the others marginalised, over and over.
+
+    Args:
+        starts: one a class.
+        symmetry_orders: candidates.
+        known: a choice to begin with, one a class.
+        sweeps: number of rounds.
+        extended: whether more orders than those of one symmetry may join in the last round.
+    """
+    found = dict(enumerate(known))
+    noise = known[-1].fit.evidence.variance if known else np.inf
+    for sweep in range(sweeps):
         for index, start in enumerate(starts):
-            others = [_columns(starts[k], one, noise) for k, one in found.items() if k != index]
+            others = [class_columns(starts[k], one, noise) for k, one in found.items() if k != index]
             design = start.design.past(np.concatenate(others, axis=1)) if others else start.design
             selection = select_orders(design, start.splines.nodes, symmetry_orders, start.floor)
             begun = HarmonicStart(start.samples, start.splines, design, selection, start.aspect, start.floor)
-            found[index] = choose_orders(begun, symmetry_orders, None if sweep == _QUICK_SWEEPS else False)
+            found[index] = choose_orders(begun, symmetry_orders, None if extended and sweep == sweeps - 1 else False)
             noise = found[index].fit.evidence.variance
     return [found[index] for index in range(len(starts))]
 
 
-def _columns(start: _Start, one: ChosenOrders, noise: float) -> Array:
-    """Return a class's patterns with its prior, (pixels, m), in units of the noise variance that is known by now."""
+def class_columns(start: ClassStart, one: ChosenOrders, noise: float, tolerance: float = 1e-8) -> Array:
+    """Return a class's patterns with its prior, (pixels, m), in units of the noise variance that is known by now.
+
+    What the prior has below a tolerance, relative to its largest variance, is left out.
+    """
     point = one.fit.hyperparameters.rescaled(one.fit.evidence.variance / noise)
-    factor = low_rank_factor(point.radial.covariance(start.splines.nodes))
+    factor = low_rank_factor(point.radial.covariance(start.splines.nodes), tolerance)
     if one.equations is not None and one.equations.subspace is not None:
         factor = one.equations.subspace @ (one.equations.subspace.T @ factor)
     return start.design.prior_columns(point.orders, point.mixing(), factor)
 
 
-def _finish(
-    values: NDArray[np.float32], classes: Sequence[DefectClass], starts: list[_Start], chosen: list[ChosenOrders], kernel_size: int
+def finish_jointly(
+    values: NDArray[np.float32],
+    classes: Sequence[DefectClass],
+    starts: Sequence[ClassStart],
+    chosen: Sequence[ChosenOrders],
+    kernel_size: int,
+    whitener: Whitener | None = None,
 ) -> JointModel:
-    """Refine all hyperparameters on all pixels and return the models at the joint optimum."""
+    """Refine all hyperparameters on all pixels and return the models at the joint optimum; the noise is white without a whitener."""
     aspect, floor = starts[0].aspect, starts[0].floor
     everywhere, weights = (np.concatenate([getattr(one, name) for one in classes]) for name in ("positions", "weights"))
     common = take_samples(values, everywhere, weights, aspect)
@@ -176,7 +221,8 @@ def _finish(
         )
         for one, start, choice in zip(classes, starts, chosen, strict=True)
     ]
-    equations = accumulate(bases)
+    places = SolverFrame(aspect).indices(common)
+    equations = accumulate(bases) if whitener is None else accumulate_whitened(bases, *places, whitener)
     fits = _sweep(equations, [choice.fit for choice in chosen], floor)
     points = [fit.hyperparameters for fit in fits]
     models, widening = [], []
@@ -184,11 +230,15 @@ def _finish(
         own, nodes, point = equations.marginalised(index, points), basis.splines.nodes, points[index]
         evidence = evaluate(own, nodes, point.radial, point.mixing(), floor)
         fit = Fit(point, evidence, fits[index].cost, fits[index].evaluations)
-        model = HarmonicModel(basis.samples, basis.splines, own, fit, choice.selection, aspect, floor, choice.excess)
+        known = (own, fit, choice.selection, aspect, floor, choice.excess)
+        model = HarmonicModel(basis.samples, basis.splines, *known, whitener=whitener)
         models.append(model)
         widening.append(_widening(model, equations, index, kernel_size))
     background = equations.background([model.fit.evidence.profiles for model in models])
-    return JointModel(tuple(models), background, models[0].fit.evidence.variance, tuple(widening))
+    penalty = sum(fit.cost - fit.evidence.cost for fit in fits)
+    price = 0.5 * sum(point.searched for point in points) * float(np.log(equations.pixels))
+    log_evidence = -equations.joint_cost(points, floor) - penalty - price
+    return JointModel(tuple(models), background, models[0].fit.evidence.variance, tuple(widening), log_evidence)
 
 
 def _sweep(equations: MapEquations, fits: list[Fit], floor: float) -> list[Fit]:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.noise.whitening import Whitener
+from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, take_samples
-from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations, accumulate_equations
+from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations
 from qpi_core.solvers.harmonic.equations.whitened_equations import whitened_equations
 from qpi_core.solvers.harmonic.frame import SolverFrame, stretch_matrix
 from qpi_core.solvers.harmonic.orders.radial_prior import shape_profiles
@@ -109,7 +110,7 @@ def fit_harmonics(
     if samples.values.size != begun.samples.values.size:
         subspace, orders = None if equations is None else equations.subspace, fit.hyperparameters.orders
         if begun.whitener is None:
-            equations = accumulate_equations(samples, splines, orders, subspace)
+            equations = accumulate([ClassBasis(samples, splines, orders, subspace)]).alone()
         else:
             rows, columns = SolverFrame(aspect).indices(samples)
             equations = whitened_equations(samples, rows, columns, splines, orders, begun.whitener, subspace)

@@ -16,7 +16,7 @@ from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, furthest_offset, take_samples
 from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
 from qpi_core.solvers.harmonic.frame import SolverFrame, stretch_matrix
-from qpi_core.solvers.harmonic.orders.selection import Selection, select_orders
+from qpi_core.solvers.harmonic.orders.selection import Selection, log_evidence, select_orders
 from qpi_core.solvers.harmonic.posterior import Renderer
 
 Array = NDArray[np.float64]
@@ -70,6 +70,15 @@ class HarmonicStart:
     def frame(self) -> SolverFrame:
         """The coordinates of samples and kernel."""
         return SolverFrame(self.aspect, _matrix(self.stretch))
+
+    @property
+    def variance(self) -> float:
+        """Noise variance of the best fit."""
+        return self.selection.best.evidence.variance
+
+    def log_evidence(self, pixels: int) -> float:
+        """Return the log evidence of the best fit with the price of its hyperparameters taken off."""
+        return log_evidence(self.selection.best, pixels)
 
     def kernel(self, size: int) -> NDArray[np.float32]:
         """Return the most probable kernel of this stage, (size, size), in the units of the map."""

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
+from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, defects_near, take_samples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate, posterior_factor
-from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign, accumulate_equations
+from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
 from qpi_core.solvers.harmonic.equations.slopes import kernel_with_slopes
 from qpi_core.solvers.harmonic.frame import stretch_matrix
 from qpi_core.solvers.harmonic.orders.residual_test import DOUBTFUL, widened
@@ -197,7 +198,7 @@ def _promising(values: NDArray[np.float32], positions: Array, weights: Array, be
     grid = [np.array([a, b]) for a in steps for b in steps if np.hypot(a, b) <= _GRID_RADIUS + 1e-9]
     costs = []
     for numbers in grid:
-        equations = accumulate_equations(samples.stretched(stretch_matrix(numbers)), begun.splines, (0,))
+        equations = accumulate([ClassBasis(samples.stretched(stretch_matrix(numbers)), begun.splines, (0,))]).alone()
         try:
             costs.append(evaluate(equations, nodes, wide, strength, begun.floor).cost)
         except LinAlgError:

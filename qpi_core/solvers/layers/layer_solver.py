@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
 from qpi_core.base.grid import central_crop
-from qpi_core.solvers.harmonic.equations.accumulation import MapEquations, superpose
+from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, MapEquations, superpose
 from qpi_core.solvers.harmonic.equations.basis import MapSamples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate
 from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations, in_subspace
@@ -65,8 +65,13 @@ class HarmonicLayer:
 
 
 @dataclass(frozen=True, eq=False)
-class _ClassFit:
-    """What is known of one class in a layer: its equations with the others marginalised, and the fit to them."""
+class ClassFit:
+    """What is known of one class in a layer.
+
+    Attributes:
+        equations: with the other classes marginalised.
+        fit: to them.
+    """
 
     equations: NormalEquations
     fit: Fit
@@ -75,7 +80,14 @@ class _ClassFit:
 class LayerSolver:
     """Solves the layers of one group (the same measured pixels)."""
 
-    def __init__(self, shared: MapEquations, kinds: Sequence[tuple[ModelKind, ...]], kernel_size: int, aspect: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        shared: MapEquations,
+        kinds: Sequence[tuple[ModelKind, ...]],
+        kernel_size: int,
+        aspect: tuple[float, float],
+        floor: float | None = None,
+    ) -> None:
         """Prepare what all layers share.
 
         Args:
@@ -83,8 +95,9 @@ class LayerSolver:
             kinds: of model, one tuple a class.
             kernel_size: side of the kernels in px.
             aspect: (dy, dx) of a pixel in solver units.
+            floor: least noise variance; None follows from the values of each layer.
         """
-        self._shared, self._kinds, self._size = shared, kinds, kernel_size
+        self._shared, self._kinds, self._size, self._least = shared, kinds, kernel_size, floor
         self._narrowed: dict[tuple[tuple[int, ...], ...], MapEquations] = {}
         self._renderers: list[dict[tuple[int, ...], tuple[Renderer, Renderer]]] = []
         for basis, own in zip(shared.bases, kinds, strict=True):
@@ -98,6 +111,11 @@ class LayerSolver:
         """The pixels of the equations, with the defects of the first class."""
         return self._shared.bases[0].samples
 
+    @property
+    def bases(self) -> tuple[ClassBasis, ...]:
+        """The bases of the equations, one a class."""
+        return self._shared.bases
+
     def solve(self, place: int, layer: int, excess: Sequence[float] | None = None) -> list[HarmonicLayer]:
         """Return what was found of every class.
 
@@ -106,7 +124,11 @@ class LayerSolver:
             layer: its index in the stack, which the pilots know it by.
             excess: power of a residual that is not white noise, one a class; the deviation is widened by its root. None is 1.
         """
-        fits, floor = self._fits(place, layer), self._floor(place)
+        return self.answers(self.fits(place, layer), place, excess)
+
+    def answers(self, fits: Sequence[ClassFit], place: int, excess: Sequence[float] | None = None) -> list[HarmonicLayer]:
+        """Return what fits() found of every class; place and excess as for solve()."""
+        floor = self._floor(place)
         background, widened = self._background(fits, place), excess or [1.0] * len(fits)
         return [self._answer(index, one, background, floor, widened[index]) for index, one in enumerate(fits)]
 
@@ -116,16 +138,32 @@ class LayerSolver:
 
     def exact(self, solved: Sequence[HarmonicLayer]) -> Array:
         """Return sum_c A_c*M_c at the samples, (pixels,), with every profile evaluated at the true offsets."""
-        bases = [replace(basis, orders=one.orders) for basis, one in zip(self._shared.bases, solved, strict=True)]
-        return superpose(bases, [one.profiles for one in solved])
+        return self._superposed([one.orders for one in solved], [one.profiles for one in solved])
 
-    def _fits(self, place: int, layer: int) -> list[_ClassFit]:
+    def fitted(self, fits: Sequence[ClassFit]) -> Array:
+        """Return the same of what fits() found."""
+        return self._superposed([one.fit.hyperparameters.orders for one in fits], [one.fit.evidence.profiles for one in fits])
+
+    def _superposed(self, orders: Sequence[tuple[int, ...]], profiles: Sequence[Array]) -> Array:
+        bases = [replace(basis, orders=own) for basis, own in zip(self._shared.bases, orders, strict=True)]
+        return superpose(bases, profiles)
+
+    def log_evidence(self, fits: Sequence[ClassFit], place: int) -> float:
+        """Return the log evidence of a layer, all kernels integrated out, with the price of their hyperparameters taken off."""
+        points = [one.fit.hyperparameters for one in fits]
+        joint = self._restricted([point.orders for point in points], [one.equations.subspace for one in fits])
+        penalty = sum(one.fit.cost - one.fit.evidence.cost for one in fits)
+        price = 0.5 * sum(point.searched for point in points) * float(np.log(self._shared.pixels))
+        return -joint.joint_cost(points, self._floor(place), place) - penalty - price
+
+    def fits(self, place: int, layer: int) -> list[ClassFit]:
+        """Return the best of the kinds of model for every class; place and layer as for solve()."""
         pixels = self._shared.pixels
         floor = self._floor(place)
         points = [_nearest(own, layer) for own in self._kinds]
         spans: list[Array | None] = [None] * len(points)
         kinds = list(self._kinds)
-        fits: dict[int, _ClassFit] = {}
+        fits: dict[int, ClassFit] = {}
         several = len(points) > 1
         for _ in range(_SWEEPS if several else 1):
             for index, own in enumerate(kinds):
@@ -155,10 +193,11 @@ class LayerSolver:
         ends = [joint.marginalised(index, points, place) for index in range(len(points))]
         return [self._at(equations, index, points[index], fits[index], floor) for index, equations in enumerate(ends)]
 
-    def _at(self, equations: NormalEquations, index: int, point: Hyperparameters, before: _ClassFit, floor: float) -> _ClassFit:
+    def _at(self, equations: NormalEquations, index: int, point: Hyperparameters, before: ClassFit, floor: float) -> ClassFit:
         """Return the fit of a class where the hyperparameters of all have ended."""
         evidence = evaluate(equations, self._shared.bases[index].splines.nodes, point.radial, point.mixing(), floor)
-        return _ClassFit(equations, replace(before.fit, hyperparameters=point, evidence=evidence))
+        cost = before.fit.cost - before.fit.evidence.cost + evidence.cost
+        return ClassFit(equations, replace(before.fit, hyperparameters=point, evidence=evidence, cost=cost))
 
     def _restricted(self, orders: Sequence[tuple[int, ...]], spans: Sequence[Array | None]) -> MapEquations:
         key = tuple(orders)
@@ -166,15 +205,15 @@ class LayerSolver:
             self._narrowed[key] = self._shared.narrowed(orders)
         return self._narrowed[key].narrowed(orders, spans)
 
-    def _background(self, fits: Sequence[_ClassFit], place: int) -> float:
+    def _background(self, fits: Sequence[ClassFit], place: int) -> float:
         orders = [one.fit.hyperparameters.orders for one in fits]
         spans = [one.equations.subspace for one in fits]
         return self._restricted(orders, spans).background([one.fit.evidence.profiles for one in fits], place)
 
     def _floor(self, place: int) -> float:
-        return float(RELATIVE_FLOOR**2 * self._shared.totals[place] / self._shared.pixels)
+        return self._least if self._least is not None else float(RELATIVE_FLOOR**2 * self._shared.totals[place] / self._shared.pixels)
 
-    def _answer(self, index: int, one: _ClassFit, background: float, floor: float, excess: float) -> HarmonicLayer:
+    def _answer(self, index: int, one: ClassFit, background: float, floor: float, excess: float) -> HarmonicLayer:
         pixels, fit = self._shared.pixels, one.fit
         orders = fit.hyperparameters.orders
         wide, window = self._renderers[index][orders]
@@ -206,9 +245,9 @@ class LayerSolver:
         kept = np.where(values < 1.0, np.maximum(values, 0.0), 0.0)
         return replace(spread, covariance=(vectors * kept) @ vectors.T * np.outer(scales, scales))
 
-    def _fit(self, full: NormalEquations, index: int, starts: list[Hyperparameters], floor: float) -> _ClassFit:
+    def _fit(self, full: NormalEquations, index: int, starts: list[Hyperparameters], floor: float) -> ClassFit:
         nodes = self._shared.bases[index].splines.nodes
-        best: _ClassFit | None = None
+        best: ClassFit | None = None
         for start in starts:
             equations = full
             if start.mixing_kind == INDEPENDENT:
@@ -217,7 +256,7 @@ class LayerSolver:
                 equations = in_subspace(full, profile_subspace(room, nodes))
             fit = refine(equations, nodes, start, floor)
             if best is None or fit.cost < best.fit.cost:
-                best = _ClassFit(equations, fit)
+                best = ClassFit(equations, fit)
         assert best is not None, "a kind of model has at least one start"
         return best
 

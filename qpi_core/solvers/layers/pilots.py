@@ -9,12 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from qpi_core.solvers.harmonic.joint import fit_jointly
+import numpy as np
+
+from qpi_core.diagnostics.identifiability import may_be_modelled
+from qpi_core.solvers.harmonic.answer import superposition
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, fit_harmonics, pattern_gain
+from qpi_core.solvers.harmonic.orders.selection import log_evidence
+from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import Hyperparameters
 from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
 from qpi_core.solvers.layers.problem import StackProblem
+from qpi_core.solvers.measured.class_map import explain_classes
+from qpi_core.solvers.measured.noise_search import find_noise
+from qpi_core.solvers.measured.noisy_start import NoisyStage, NoisyStart
+from qpi_core.solvers.measured.whiteness import leaves_white_noise
 
 PILOTS, FEWER_PILOTS = 5, 3
 """Layers for one class of defects, and for several, whose joint solve takes as many times longer."""
@@ -75,16 +85,42 @@ def choose_pilots(layers: Iterable[int], count: int = PILOTS) -> tuple[int, ...]
     return tuple(every[int((2 * k + 1) * len(every) / (2 * wanted))] for k in range(wanted))
 
 
-def solve_pilot(layer: int, problem: StackProblem) -> tuple[Pilot, ...]:
-    """Solve one layer, which is not constant, in full: one pilot a class, all classes solved together."""
-    values, size, pitch = problem.layer(layer), problem.kernel_size, problem.pixel_size_nm
+def solve_pilot(layer: int, problem: StackProblem) -> tuple[tuple[Pilot, ...], NoisyStage[Any] | None]:
+    """Solve one layer, which is not constant, in full: one pilot a class, all classes solved together.
+
+    Returns:
+        The pilots, and the noise model that the layer asked for, None where white noise explains it.
+    """
+    harmonic = HarmonicProblem(problem.layer(layer), problem.kernel_size, problem.pixel_size_nm)
     models: tuple[HarmonicModel, ...]
+    noisy: NoisyStage[Any] | None
     if len(problem.classes) == 1:
-        [one] = problem.classes
-        models = (fit_harmonics(values, one.positions, size, one.weights, pitch, SYMMETRY_ORDERS),)
+        model, noisy = _one_class(harmonic, problem)
+        models = (model,)
     else:
-        models = fit_jointly(values, problem.classes, size, pitch).models
-    return tuple(Pilot(layer, model.fit.hyperparameters, pattern_gain(model), model.excess) for model in models)
+        found = explain_classes(harmonic, problem.classes, problem.noise_model)
+        models, noisy = found.joint.models, found.stage
+    return tuple(Pilot(layer, model.fit.hyperparameters, pattern_gain(model), model.excess) for model in models), noisy
+
+
+def _one_class(harmonic: HarmonicProblem, problem: StackProblem) -> tuple[HarmonicModel, NoisyStart | None]:
+    """Return the model of the only class, under the noise model that goes with it."""
+    [one] = problem.classes
+    values, shape = harmonic.values, (harmonic.values.shape[0], harmonic.values.shape[1])
+    given = (one.positions, problem.kernel_size, one.weights, problem.pixel_size_nm, SYMMETRY_ORDERS)
+    begun = harmonic.start(one.positions, one.weights)
+    model = fit_harmonics(values, *given, start=begun)
+    if problem.noise_model == "white" or not may_be_modelled(np.isfinite(values)):
+        return model, None
+    if leaves_white_noise(values - superposition(model, shape), problem.aspect, one.positions):
+        return model, None
+    noisy = find_noise(harmonic, one.positions, one.weights, begun, unequal=False)
+    if noisy is None:
+        return model, None
+    under = fit_harmonics(noisy.values, *given, start=noisy.start)
+    pixels = under.equations.pixels
+    evidence = noisy.evidence + log_evidence(under.fit, pixels) - noisy.start.log_evidence(pixels)
+    return (under, noisy) if evidence > log_evidence(model.fit, model.equations.pixels) else (model, None)
 
 
 def kinds_of_model(pilots: Sequence[Pilot]) -> tuple[ModelKind, ...]:

@@ -23,12 +23,14 @@ class StackProblem:
         classes: positions and weights of the defects of each class; one class is the usual case.
         kernel_size: side of the kernels in px.
         pixel_size_nm: (dy, dx), or None.
+        noise_model: "auto": background and coloured noise as each layer asks for them; "white": a constant and white noise.
     """
 
     stack: NDArray[np.floating]
     classes: tuple[DefectClass, ...]
     kernel_size: int
     pixel_size_nm: tuple[float, float] | None
+    noise_model: str = "auto"
 
     @property
     def positions(self) -> NDArray[np.float64]:

@@ -7,13 +7,15 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.base.grid import central_crop
 from qpi_core.base.validation import is_constant
-from qpi_core.diagnostics.identifiability import warn_about_fit
+from qpi_core.diagnostics.identifiability import may_be_modelled, warn_about_fit
+from qpi_core.estimates.caution import NO_NOISE_MODEL, Caution, CautionKind
 from qpi_core.estimates.stack_estimate import LayerKernel
 from qpi_core.operators.reconstruction import reconstruct
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
@@ -21,9 +23,12 @@ from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines,
 from qpi_core.solvers.harmonic.frame import SolverFrame
 from qpi_core.solvers.harmonic.model import LEAST_GAIN
 from qpi_core.solvers.layers.layer_solver import NO_PATTERN, HarmonicLayer, LayerSolver
+from qpi_core.solvers.layers.noisy_layers import LayerNoise
 from qpi_core.solvers.layers.pilots import FEWER_PILOTS, PILOTS, ModelKind, Pilot, choose_pilots, kinds_of_model, solve_pilot
 from qpi_core.solvers.layers.problem import AT_ONCE, StackProblem
 from qpi_core.solvers.layers.shared_correction import PilotResidual, SharedCorrection, plan_correction
+from qpi_core.solvers.measured.noisy_start import NoisyStage
+from qpi_core.solvers.measured.whiteness import leaves_white_noise
 from qpi_core.solvers.refined import NO_LONGER_SYMMETRIC, SYMMETRY_LOST
 
 Say = Callable[[str], None]
@@ -33,6 +38,11 @@ _STEP_PX, _LEAST_RADIUS_PX = 0.8, 72.0
 _VALUESAT_ONCE = 2**26
 """Layers x pixels that go through the design matrix together: 256 MiB."""
 NOTHING_MEASURED = "Nothing of this layer was measured."
+TOO_LARGE_OR_EMPTY = Caution(
+    "This layer holds more than kernels and white noise, but is too large, or has too many gaps, for a noise model of its own; it was "
+    "taken with a constant background and white noise. Crop it, or level it first.",
+    CautionKind.NOISE_NOT_MODELLED,
+)
 CONSTANT = "This layer is constant: it holds no information about a kernel."
 
 
@@ -58,6 +68,7 @@ class SharedSolver:
         """Sort the layers into those without any information and groups of equal measured pixels."""
         self._answers: dict[int, tuple[LayerKernel, ...]] = {}
         self.pilots = [[] for _ in self.problem.classes]
+        self._noise_models: dict[int, NoisyStage[Any]] = {}
         self._groups: dict[bytes, list[int]] = {}
         size, count = self.problem.kernel_size, len(self.problem.classes)
         for index in range(len(self.problem.stack)):
@@ -81,7 +92,7 @@ class SharedSolver:
         waiting = [index for index in layers if index not in self._answers]
         if not waiting or not self._solve_pilots(stop):
             return
-        kinds = [kinds_of_model(own) for own in self.pilots]
+        kinds = self._kinds = [kinds_of_model(own) for own in self.pilots]
         wanted = set(waiting)
         # The largest group holds most pilots, so it decides on the correction for all.
         for members in sorted(self._groups.values(), key=lambda group: (-len(group), group[0])):
@@ -93,13 +104,23 @@ class SharedSolver:
 
     def _solve_pilots(self, stop: Stop) -> bool:
         every = sorted(index for group in self._groups.values() for index in group)
-        chosen = choose_pilots(every, PILOTS if len(self.problem.classes) == 1 else FEWER_PILOTS)
-        problem = self.problem
-        for number, index in enumerate(chosen):
+        chosen = list(choose_pilots(every, PILOTS if len(self.problem.classes) == 1 else FEWER_PILOTS))
+        found: dict[int, tuple[Pilot, ...]] = {}
+        # The one in the middle is a pilot whatever their number; a layer with a noise model takes as long as several without.
+        middle = chosen[len(chosen) // 2]
+        waiting = [middle, *(index for index in chosen if index != middle)]
+        while waiting:
             if stop():
                 return False
-            self.say(f"Comparing symmetries on layer {number + 1} of {len(chosen)}")
-            for own, pilot in zip(self.pilots, solve_pilot(index, problem), strict=True):
+            index = waiting.pop(0)
+            self.say(f"Comparing symmetries on layer {len(found) + 1} of {len(found) + 1 + len(waiting)}")
+            found[index], noisy = solve_pilot(index, self.problem)
+            if noisy is not None:
+                self._noise_models[index] = noisy
+                if index == middle:
+                    waiting = [other for other in choose_pilots(every, FEWER_PILOTS) if other != middle]
+        for index in sorted(found):
+            for own, pilot in zip(self.pilots, found[index], strict=True):
                 own.append(pilot)
         return not stop()
 
@@ -155,7 +176,11 @@ class SharedSolver:
     def _plan(self, solver: LayerSolver, chunk: list[int]) -> SharedCorrection | None:
         problem = self.problem
         telling = {pilot.layer for own in self.pilots for pilot in own if pilot.gain > LEAST_GAIN}
+        telling -= set(self._noise_models)
         asked = [index for index in chunk if index in telling] or list(choose_pilots(chunk, 1))
+        if self._noise_models and telling.isdisjoint(asked):
+            # Held-out pixels know white noise only; where there is more, the evidence has chosen.
+            return None
         pilots = []
         for index in asked:
             solved = solver.solve(chunk.index(index), index)
@@ -170,6 +195,16 @@ class SharedSolver:
         for one, found in zip(self.problem.classes, solved, strict=True):
             fitted += reconstruct(found.wide_kernel, 0.0, one.positions, one.weights, values.shape)
         return np.asarray(values - (fitted + np.float32(background)), dtype=np.float32)
+
+    def _is_white(self, index: int, residual: NDArray[np.float32], solver: LayerSolver, solved: list[HarmonicLayer] | None) -> bool:
+        """Say whether a residual is white noise; with solved the exact one is looked at where that of sampled kernels is not."""
+        aspect, positions = self.problem.aspect, self.problem.positions
+        if leaves_white_noise(residual, aspect, positions):
+            return True
+        if solved is None:
+            return False
+        exact = np.where(np.isfinite(residual), self._exact_residual(index, solver, solved), np.nan)
+        return leaves_white_noise(exact, aspect, positions)
 
     def _exact_residual(self, index: int, solver: LayerSolver, solved: list[HarmonicLayer]) -> NDArray[np.float32]:
         """Return what the model leaves of a layer, 0 where not measured.
@@ -195,6 +230,16 @@ class SharedSolver:
             relative = zip(correction.classes, correction.relative_deviations, strict=True)
             deviations = {k: central_crop(one, size) * np.float32(noise) for k, one in relative}
         said = warn_about_fit(values, residual, noise)
+        if self.problem.noise_model == "auto" and not self._is_white(index, residual, solver, None if correction else solved):
+            if not may_be_modelled(np.isfinite(values)):
+                said = [*said, TOO_LARGE_OR_EMPTY]
+            else:
+                try:
+                    noisy = LayerNoise(self.problem, self._kinds, self._noise_models).find(index, solver.bases, excess)
+                except np.linalg.LinAlgError:
+                    noisy, said = None, [*said, NO_NOISE_MODEL]
+                if noisy is not None:
+                    return noisy.answers(values)
         answers = []
         for k, found in enumerate(solved):
             kernel, deviation, symmetry = solver.crop(found), found.uncertainty, found.symmetry_order

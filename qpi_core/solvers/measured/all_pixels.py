@@ -27,6 +27,10 @@ def on_all_pixels(problem: HarmonicProblem, positions: Array, weights: Array, be
     """Return the first stage on every measured pixel: the evidence of a part of them is no measure for that of all."""
     if begun.samples.values.size == int(np.isfinite(problem.values).sum()):
         return begun
+    return begun.remembered("all pixels", lambda: _on_all_pixels(problem, positions, weights, begun))
+
+
+def _on_all_pixels(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart) -> HarmonicStart:
     samples = take_samples(problem.values, positions, weights, begun.aspect)
     design = StoredDesign(samples, begun.splines, tuple(sorted({0, *problem.symmetry_orders})))
     selection = select_orders(design, begun.splines.nodes, problem.symmetry_orders, begun.floor)

@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 CORE_RADII_PX = (0.9, 1.8)
 """Standard deviations of the two spots that stand for a core."""
 _MOST_COLUMNS = 400
+_LEAST_MEAN = 0.2
+"""Mean strength, in units of the mean size, below which the sign of a kernel is a matter of taste and the size is kept."""
 
 
 def strength_columns(samples: MapSamples, splines: RadialSplines, fit: Fit) -> Array:
@@ -45,3 +47,10 @@ def core_columns(samples: MapSamples) -> Array:
 def may_be_unequal(count: int) -> bool:
     """Say whether there are enough defects to tell their spread, and not more than the algebra has room for."""
     return count >= 3 and 3 * count <= _MOST_COLUMNS
+
+
+def on_the_scale_of(weights: Array, given: Array) -> Array:
+    """Return weights times the factor that keeps their mean, weighted with the given ones; their size where the signs cancel."""
+    projection, size = float(weights @ given), float(np.abs(weights) @ np.abs(given))
+    kept = projection if projection > _LEAST_MEAN * size else size
+    return weights * (float(given @ given) / max(kept, 1e-300))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +16,11 @@ from qpi_core.noise.stationary import StationaryCovariance, StationaryParameters
 from qpi_core.noise.tiles import PART_PX, Tile, fullest_part
 from qpi_core.noise.unlisted_patterns import unlisted_patterns
 from qpi_core.noise.whitening import Whitener
+from qpi_core.solvers.harmonic.answer import superposition
 from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.measured import noisy_start
-from qpi_core.solvers.measured.noisy_start import NoisyStart
+from qpi_core.solvers.measured.noisy_start import NoisyStage
 
 Array = NDArray[np.float64]
 
@@ -29,32 +32,73 @@ _SQUARE_PX = 64
 """Side of the square of a large map that the errors of its noise parameters are computed on."""
 
 
-def described_noise(problem: HarmonicProblem, noisy: NoisyStart, model: HarmonicModel, kernel_part: Array) -> MapNoise:
-    """Return the posterior means of all parts for the kernel as it was found, and the parameters with their errors."""
+@dataclass(frozen=True, eq=False)
+class FoundKernels:
+    """What the parts of a map depend on, of its kernels under a noise model.
+
+    Attributes:
+        part: (height, width) what they make of the map.
+        variance: of the white noise, units of the map squared.
+        floor: least noise variance.
+        aspect: (dy, dx) of a pixel in the unit of the covariance's lengths.
+        whitener: of the noise model.
+        positions: (n, 2) the defects, columns (x, y) in px.
+        weights: (n,) their strengths in use.
+    """
+
+    part: Array
+    variance: float
+    floor: float
+    aspect: tuple[float, float]
+    whitener: Whitener | None
+    positions: Array
+    weights: Array
+
+    @classmethod
+    def of_models(cls, models: Sequence[HarmonicModel], shape: tuple[int, int]) -> FoundKernels:
+        """Return those of harmonic models, one a class, on a map of this shape."""
+        one = models[0]
+        part = np.sum([superposition(model, shape) for model in models], axis=0, dtype=np.float64)
+        positions = np.concatenate([model.frame.pixels(model.samples.positions) for model in models])
+        weights = np.concatenate([model.samples.weights for model in models])
+        return cls(np.asarray(part), one.fit.evidence.variance, one.floor, one.aspect, one.whitener, positions, weights)
+
+
+def described_noise(problem: HarmonicProblem, noisy: NoisyStage[Any], kernels: FoundKernels) -> MapNoise:
+    """Return the posterior means of all parts for the kernels as they were found, and the parameters with their errors.
+
+    Args:
+        problem: the map.
+        noisy: the search's result.
+        kernels: under the noise model.
+    """
     names, columns, strengths = noisy.effects.names, noisy.effects.columns, noisy.noise.strengths[1:]
     measured = np.isfinite(noisy.values)
-    left = np.where(measured, noisy.values - kernel_part, np.nan)
+    left = np.where(measured, noisy.values - kernels.part, np.nan)
     # The strengths are in the weights already.
     kept = [k for k, name in enumerate(names) if name != noisy_start.STRENGTHS and strengths[k] > 0]
-    mixed = MixedModel(left, tuple(columns[k] for k in kept), model.aspect, model.floor)
+    mixed = MixedModel(left, tuple(columns[k] for k in kept), kernels.aspect, kernels.floor)
     parameters = noisy.noise.parameters
     own = tuple(strengths[k] for k in kept)
-    tiled = model.whitener is not None and len(model.whitener.tiles) > 1
-    found = _tiled_means(mixed, own, model.whitener) if tiled and model.whitener is not None else _means(mixed, parameters, own)
-    tiles = model.whitener.tiles if tiled and model.whitener is not None else ((slice(None), slice(None)),)
-    parts = _parts(found.scaled_residual, parameters, tiles, model.aspect)
+    whitener = kernels.whitener
+    tiled = whitener is not None and len(whitener.tiles) > 1
+    found = _tiled_means(mixed, own, whitener) if tiled and whitener is not None else _means(mixed, parameters, own)
+    tiles = whitener.tiles if tiled and whitener is not None else ((slice(None), slice(None)),)
+    parts = _parts(found.scaled_residual, parameters, tiles, kernels.aspect)
     for k, effects in zip(kept, found.effects, strict=True):
         parts[_NAMES[names[k]]] = columns[k] @ effects
-    variance = model.fit.evidence.variance
+    variance = kernels.variance
     pitch = problem.pixel_size_nm
     unit = None if pitch is None else float(np.sqrt(pitch[0] * pitch[1]))
     errors = _log_covariance(mixed, parameters, own) if not tiled else _part_covariance(mixed, parameters, own)
     numbers = stationary_parameters(parameters, errors, variance, unit)
     numbers["white_noise_sigma"] = (float(np.sqrt(variance)), float(np.sqrt(variance / (2 * mixed.pixels))))
-    unequal, used = noisy.strength(noisy_start.STRENGTHS) > 0, model.samples.weights
+    unequal, used = noisy.strength(noisy_start.STRENGTHS) > 0, kernels.weights
     spread = float(np.std(used) / np.mean(np.abs(used))) if unequal else 0.0
-    relative = used * np.sign(noisy.given) / np.mean(np.abs(used))
-    opposite = model.frame.pixels(model.samples.positions)[relative < _OPPOSITE] if unequal else np.empty((0, 2))
+    opposite = np.empty((0, 2))
+    if unequal:
+        relative = used * np.sign(noisy.given) / np.mean(np.abs(used))
+        opposite = kernels.positions[relative < _OPPOSITE]
     lengths = {"background": (SMOOTH, parameters.background_length), "streak": (STREAKS, parameters.streak_length)}
     short = [f"{name}_length" for name, (part, _) in lengths.items() if part not in parts and f"{name}_sigma" in numbers]
     return MapNoise(
@@ -64,7 +108,7 @@ def described_noise(problem: HarmonicProblem, noisy: NoisyStart, model: Harmonic
         outliers=np.isfinite(problem.values) & ~measured,
         whitened_residual=found.scaled_residual / np.sqrt(found.variance),
         log_evidence_gain=noisy.evidence - noisy.white,
-        signal=float(kernel_part[measured].std()),
+        signal=float(kernels.part[measured].std()),
         constant=found.background,
         waves=noisy.waves,
         pixel_size_nm=pitch,

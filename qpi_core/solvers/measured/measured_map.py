@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from qpi_core.diagnostics.identifiability import may_be_modelled
 from qpi_core.noise.components import MixedModel
+from qpi_core.noise.lattice_waves import find_lattice_waves
 from qpi_core.noise.model import MapNoise
 from qpi_core.noise.selection import SelectionOptions, score_white_noise
 from qpi_core.runtime.progress import no_progress
@@ -24,14 +25,15 @@ from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.harmonic.start import HarmonicStart
-from qpi_core.solvers.measured.kernel_or_noise import kernel_is_decisive
+from qpi_core.solvers.measured.kernel_or_noise import DECISIVE_SHARE, kernel_is_decisive, predicts_unseen_parts, stationary_gain
 from qpi_core.solvers.measured.large_map import find_noise_of_large_map
-from qpi_core.solvers.measured.map_parts import described_noise
+from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
 from qpi_core.solvers.measured.noise_search import chances_of_white_noise, find_noise
 from qpi_core.solvers.measured.noisy_start import LATTICE, NoisyStart
 from qpi_core.solvers.positions.catalogue_check import Suspicion, is_taken_as_given, suspect_list
 from qpi_core.solvers.positions.catalogue_repair import DECISIVE, repair_list
 from qpi_core.solvers.positions.selection import ListedFit, fit_with_list
+from qpi_core.solvers.positions.shape_score import shape_evidence
 
 Array = NDArray[np.float64]
 
@@ -40,6 +42,9 @@ _NO_FAULT_OF_KERNEL_OR_LIST = {"background 16": 1e-25, "rows": 1e-100, LATTICE: 
 of 11 kinds: 1e-20 or more and 1e-60 or more where clicks are off or kernels one-sided; below 1e-80 with a background, 1e-270 with rows)."""
 _CLEAN = 1e-3
 """Share of the map's variance below which what a kernel leaves is the kernel's own affair: no background of a measured map is that weak."""
+_PROMISING = 0.2
+"""Evidence of a kernel of any shape, in units of what stationary noise could gain, below which it is not tried against a strong background
+(measured, seed 72000: 0.24 to 1.7 for kernels without symmetry; below 0.1 for streaks, blurred noise, lattices and unlisted defects)."""
 STRONG, WEAK = 0.5, 0.05
 """Standard deviation of a background, in units of the signal's, from which on a list can only be repaired without it, and below which it
 does no harm."""
@@ -96,6 +101,8 @@ def explain_map(
     tell(0.5, "Solving for the kernel under the noise model")
     found = _explained(problem, positions, noisy)
     doubtful = mend_list and not is_taken_as_given(problem.values, positions)
+    if doubtful and small and found.may_be_the_kernel(STRONG) and _kernel_clears_the_list(problem, positions, weights, begun, found):
+        return None
     if doubtful and small:
         tell(0.7, "Comparing the list of defects with the map")
         mended = _with_a_right_list(problem, ListedFit(positions, weights, begun, found.listed.model, None), found, noisy)
@@ -111,6 +118,14 @@ def explain_map(
     return found
 
 
+def _kernel_clears_the_list(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, found: ExplainedMap) -> bool:
+    """Say whether a kernel of any shape under white noise beats the noise model, and leaves nothing that speaks against the list."""
+    model = problem.fit(positions, weights, begun)
+    if ListedFit(positions, weights, begun, model, None).worth() < found.evidence + DECISIVE:
+        return False
+    return suspect_list(problem.values, model, positions, weights)[0] is Suspicion.NONE
+
+
 def explained_by_white_noise(
     problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart
 ) -> tuple[ListedFit, ...] | None:
@@ -122,21 +137,20 @@ def explained_by_white_noise(
     """
     chances = chances_of_white_noise(problem, positions, weights, begun)
     limit = SelectionOptions().probability
-    if _is_no_fault_of_kernel_or_list(chances) or not any(chance < limit for chance in chances.values()):
+    if not any(chance < limit for chance in chances.values()):
         return None
+    if _is_no_fault_of_kernel_or_list(chances):
+        return _explained_by_the_kernel(problem, positions, weights, begun)
     fits = fit_with_list(problem.values, positions, problem.kernel_size, weights, problem.pixel_size_nm, begun)
     model = fits[-1].model
-    mixed = MixedModel(problem.values.astype(np.float64), (), model.aspect, model.floor)
-    variance = model.fit.evidence.variance
-    after = score_white_noise(mixed, _left(problem.values, model), variance, SelectionOptions())
-    white = model.excess == 1.0 and min(after.values()) > limit
+    white = model.excess == 1.0 and _leaves_white_noise(problem.values, model)
     if white and model.fit.hyperparameters.mixing_kind == SHARED:
         return fits
     # Independent profiles of many orders follow almost anything around the defects: where they gain no more than a noise model could,
     # the evidence has to decide (explain_map).
     first = problem.simple_fit(positions, weights, begun)
     gain = fits[-1].worth() - log_evidence(first.fit, first.equations.pixels)
-    settled = white or variance < _CLEAN * float(np.nanvar(problem.values))
+    settled = white or model.fit.evidence.variance < _CLEAN * float(np.nanvar(problem.values))
     return fits if settled and kernel_is_decisive(gain, _left(problem.values, first)) else None
 
 
@@ -147,6 +161,34 @@ def holds_more_than_patterns(problem: HarmonicProblem, positions: Array, weights
 
 def _is_no_fault_of_kernel_or_list(chances: Mapping[str, float]) -> bool:
     return any(chances.get(name, 1.0) < least for name, least in _NO_FAULT_OF_KERNEL_OR_LIST.items())
+
+
+def _explained_by_the_kernel(
+    problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart
+) -> tuple[ListedFit, ...] | None:
+    """Return the fit of a kernel of any shape where it explains even what looks like long waves, offset rows or a lattice, for certain.
+
+    It has to leave white noise, to clear the list, to gain more than any noise model could, and to predict parts of the map that it has
+    not seen, which a kernel that follows a background does not.
+    """
+    first = problem.simple_fit(positions, weights, begun)
+    stationary = stationary_gain(_left(problem.values, first))
+    if is_taken_as_given(problem.values, positions) or shape_evidence(begun) < _PROMISING * stationary:
+        return None
+    given = ListedFit(positions, weights, begun, problem.fit(positions, weights, begun), None)
+    gain = given.worth() - log_evidence(first.fit, first.equations.pixels)
+    certain = given.model.excess == 1.0 and gain > DECISIVE_SHARE * stationary and _leaves_white_noise(problem.values, given.model)
+    if not certain or not predicts_unseen_parts(begun, given.model):
+        return None
+    return (given,) if suspect_list(problem.values, given.model, positions, weights)[0] is Suspicion.NONE else None
+
+
+def _leaves_white_noise(values: NDArray[np.float32], model: HarmonicModel) -> bool:
+    """Say whether no test finds anything but white noise in what a model leaves of a map."""
+    mixed, left = MixedModel(values.astype(np.float64), (), model.aspect, model.floor), _left(values, model)
+    options = SelectionOptions()
+    chances = score_white_noise(mixed, left, model.fit.evidence.variance, options)
+    return min(chances.values()) > options.probability and not find_lattice_waves(left)
 
 
 def _left(values: NDArray[np.float32], model: HarmonicModel) -> Array:
@@ -196,8 +238,7 @@ def _explained(problem: HarmonicProblem, positions: Array, noisy: NoisyStart) ->
     weights = noisy.start.samples.weights
     model = replace(problem, values=noisy.values).fit(positions, weights, noisy.start)
     shape = (problem.values.shape[0], problem.values.shape[1])
-    kernel_part = superposition(model, shape).astype(np.float64)
-    noise = described_noise(problem, noisy, model, kernel_part)
+    noise = described_noise(problem, noisy, FoundKernels.of_models([model], shape))
     cleaned = np.asarray(noisy.values - noise.removable(), dtype=np.float32)
     # The first stage's fit was refined since, under the same noise.
     evidence = (

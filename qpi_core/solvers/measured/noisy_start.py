@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,14 @@ from qpi_core.noise.lattice_waves import LatticeWave
 from qpi_core.noise.selection import NoiseFit
 from qpi_core.noise.step_line import StepLine
 from qpi_core.solvers.harmonic.start import HarmonicStart
+from qpi_core.solvers.measured.kernel_part import Stage
 
 Array = NDArray[np.float64]
 
 LATTICE, STRENGTHS, CORES, STEP = "lattice", "strengths", "cores", "step"
 """Groups of random effects beside the kernel."""
+WAVES = "waves"
+"""Name of the test for lattice waves of any strength."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,12 @@ class Effects:
 
 
 @dataclass(frozen=True)
-class NoisyStart:
-    """The first stage of the harmonic solver under a noise model.
+class NoisyStage(Generic[Stage]):
+    """The kernels of a map under a noise model.
 
     Attributes:
         values: (height, width) the map without the outliers (NaN there).
-        start: its design is whitened, its samples hold the weights that were found.
+        start: the kernels; of one kernel the design is whitened, and the samples hold the weights that were found.
         noise: the strengths; the first group is the kernel.
         effects: the other groups.
         waves: of the lattice group.
@@ -48,7 +52,7 @@ class NoisyStart:
     """
 
     values: NDArray[np.float32]
-    start: HarmonicStart
+    start: Stage
     noise: NoiseFit
     effects: Effects
     waves: tuple[LatticeWave, ...]
@@ -60,3 +64,7 @@ class NoisyStart:
     def strength(self, name: str) -> float:
         """Return v_g of a group, 0 where there is none."""
         return self.noise.strengths[1 + self.effects.names.index(name)] if name in self.effects.names else 0.0
+
+
+NoisyStart: TypeAlias = NoisyStage[HarmonicStart]
+"""One kernel: the first stage of the harmonic solver."""

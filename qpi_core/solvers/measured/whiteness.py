@@ -8,7 +8,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.diagnostics.identifiability import neighbour_correlation
+from qpi_core.diagnostics.identifiability import may_be_modelled, neighbour_correlation
+from qpi_core.noise.components import MixedModel
+from qpi_core.noise.lattice_waves import find_lattice_waves
+from qpi_core.noise.selection import SelectionOptions, score_white_noise
+from qpi_core.noise.tiles import PART_PX, fullest_part
 from qpi_core.solvers.harmonic.answer import superposition
 from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.start import HarmonicStart
@@ -30,6 +34,24 @@ def start_leaves_white_noise(start: HarmonicStart, values: NDArray[np.float32]) 
 def model_leaves_white_noise(model: HarmonicModel, values: NDArray[np.float32]) -> bool:
     """Say the same of what a model leaves of its map."""
     return _is_white(np.asarray(values - superposition(model, (values.shape[0], values.shape[1])), dtype=np.float32))
+
+
+def leaves_white_noise(left: NDArray[np.floating], aspect: tuple[float, float], positions: NDArray[np.float64]) -> bool:
+    """Say whether what kernels leave of a layer, (height, width) with NaN where not measured, is white noise.
+
+    Of a large layer the square with the most defects is looked at.
+    """
+    options = SelectionOptions()
+    if not may_be_modelled(np.isfinite(left)):
+        left = left[fullest_part(np.isfinite(left), positions, PART_PX)]
+    if not np.isfinite(left).any():
+        return True
+    centred = np.asarray(left - np.nanmean(left), dtype=np.float64)
+    variance = float(np.nanmean(centred**2))
+    if variance == 0:
+        return True
+    chances = score_white_noise(MixedModel(centred, (), aspect, 0.0), centred, variance, options)
+    return min(chances.values()) >= options.probability and not find_lattice_waves(centred)
 
 
 def _is_white(left: NDArray[np.float32]) -> bool:

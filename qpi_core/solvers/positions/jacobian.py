@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, defects_near, take_samples
-from qpi_core.solvers.harmonic.equations.normal_equations import accumulate_equations
 from qpi_core.solvers.harmonic.equations.slopes import kernel_with_slopes
 from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.search import refine as refine_hyperparameters
@@ -24,7 +24,7 @@ def solve_again(
 ) -> HarmonicModel:
     """Return the model for changed defects, the hyperparameters close to where they were, from at most so many pixels (None: all)."""
     samples = take_samples(values, points, weights, model.aspect, most=most, stretch=model.frame.stretch)
-    equations = accumulate_equations(samples, model.splines, model.fit.hyperparameters.orders)
+    equations = accumulate([ClassBasis(samples, model.splines, model.fit.hyperparameters.orders)]).alone()
     fit = refine_hyperparameters(equations, model.splines.nodes, model.fit.hyperparameters, model.floor, rounds=1)
     return replace(model, samples=samples, equations=equations, fit=fit)
 

@@ -118,6 +118,12 @@ def phenomenological_kernel(
 
     Raises:
         InputError: a parameter outside its range.
+
+    Example:
+        >>> import qpi_core
+        >>> kernel = qpi_core.phenomenological_kernel(symmetry_order=6, wavenumber=2.5, size=32)
+        >>> kernel.shape, kernel.dtype.name
+        ((32, 32), 'float32')
     """
     if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or not 1 <= size <= MAX_KERNEL_SIZE:
         raise InputError(f"size must be a whole number of pixels from 1 to {MAX_KERNEL_SIZE}, but it is {size!r}.")

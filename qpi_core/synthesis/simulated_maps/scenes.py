@@ -131,6 +131,12 @@ def simulate_observation(
 
     Raises:
         InputError: parameters, positions, shape, pitch or noise outside their range.
+
+    Example:
+        >>> import qpi_core
+        >>> pattern = {"symmetry_order": 4, "orientation": 0.3, "wavenumber": 3.0, "phase": 0.5, "decay": 0.2}
+        >>> qpi_core.simulate_observation(pattern, [[10.0, 12.5], [30.0, 20.0]], (40, 48), noise_sigma=0.1, rng=1).shape
+        (40, 48)
     """
     size = _require_shape(shape)
     points = require_positions(positions, size)

@@ -9,9 +9,10 @@ import pytest
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.optimiser import minimise
+from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines, design_tiles, take_samples
 from qpi_core.solvers.harmonic.equations.evidence import RadialPrior, evaluate, low_rank_factor, posterior_factor
-from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign, accumulate_equations
+from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
 from qpi_core.solvers.harmonic.fit import solve_harmonic
 from qpi_core.solvers.harmonic.model import fit_harmonics
 
@@ -136,11 +137,11 @@ def test_gradient_of_the_evidence(small_problem, columns):
 
 def test_normal_equations_by_chunks_and_in_a_subspace(small_problem):
     samples, splines, design = small_problem
-    stored, chunked = design.equations((0, 4)), accumulate_equations(samples, splines, (0, 4))
+    stored, chunked = design.equations((0, 4)), accumulate([ClassBasis(samples, splines, (0, 4))]).alone()
     np.testing.assert_allclose(chunked.gram, stored.gram, atol=1e-9 * np.abs(stored.gram).max())
     np.testing.assert_allclose(chunked.projection, stored.projection, atol=1e-9 * np.abs(stored.projection).max())
     subspace = np.linalg.qr(np.random.default_rng(0).normal(size=(splines.nodes.size, 7)))[0]
-    for reduced in (design.equations_in((0, 4), subspace), accumulate_equations(samples, splines, (0, 4), subspace)):
+    for reduced in (design.equations_in((0, 4), subspace), accumulate([ClassBasis(samples, splines, (0, 4), subspace)]).alone()):
         np.testing.assert_allclose(reduced.gram, subspace.T @ stored.gram @ subspace, atol=1e-9 * np.abs(stored.gram).max())
         profiles = np.random.default_rng(1).normal(size=(3, 7)) @ subspace.T
         assert reduced.squared_residual(profiles) == pytest.approx(stored.squared_residual(profiles))

@@ -12,7 +12,7 @@ from qpi_core.solvers.harmonic.equations.basis import RadialSplines, take_sample
 from qpi_core.solvers.harmonic.equations.evidence import evaluate, posterior_factor
 from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
 from qpi_core.solvers.harmonic.fit import solve_harmonic
-from qpi_core.solvers.harmonic.joint import DefectClass, solve_joint_harmonic
+from qpi_core.solvers.harmonic.joint import DefectClass, fit_jointly, joint_solutions
 from qpi_core.solvers.harmonic.search import SHARED, Hyperparameters
 from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters
 from qpi_core.synthesis.kernel_families.equation_7 import evaluate as equation_7
@@ -104,12 +104,17 @@ def test_the_design_past_other_patterns_gives_the_marginalised_equations():
     assert found.total == pytest.approx(expected.total, rel=1e-5)
 
 
+def solved_jointly(image, classes):
+    joint = fit_jointly(image, classes, SIZE, (PITCH, PITCH))
+    return joint, joint_solutions(joint, classes, image.shape, SIZE, (PITCH, PITCH))
+
+
 @pytest.fixture(scope="module")
 def solved():
     found = []
     for seed in range(2):
         image, classes, parts, sigma = two_classes(seed, noise=(0.05, 0.3)[seed])
-        found.append((image, classes, parts, sigma, *solve_joint_harmonic(image, classes, SIZE, (PITCH, PITCH))))
+        found.append((image, classes, parts, sigma, *solved_jointly(image, classes)))
     return found
 
 
@@ -144,7 +149,7 @@ def test_error_bars_cover_the_truth(solved):
 
 def test_the_order_of_the_classes_does_not_matter(solved):
     image, classes, _, _, _, solutions = solved[1]
-    _, turned = solve_joint_harmonic(image, classes[::-1], SIZE, (PITCH, PITCH))
+    _, turned = solved_jointly(image, classes[::-1])
     for one, other in zip(solutions, turned[::-1], strict=True):
         np.testing.assert_array_equal(one.kernel, other.kernel)
         np.testing.assert_array_equal(one.uncertainty, other.uncertainty)

@@ -5,8 +5,9 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
+from qpi_core.solvers.measured import measured_map
 from qpi_core.solvers.measured.kernel_or_noise import kernel_is_decisive, stationary_gain
-from qpi_core.solvers.measured.measured_map import explained_by_white_noise
+from qpi_core.solvers.measured.measured_map import explain_map, explained_by_white_noise
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 
 SHAPE = (48, 56)
@@ -50,3 +51,20 @@ def test_a_kernel_of_many_orders_explains_its_map_and_a_background_is_left_to_th
     assert answers[0] is not None and answers[0][-1].repair is None
     assert answers[0][-1].model.fit.hyperparameters.mixing_kind == "independent"
     assert answers[1] is None
+
+
+@pytest.mark.slow
+def test_a_kernel_like_a_wave_is_neither_noise_nor_a_wrong_list(monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("the kernel explains all of the map")
+
+    def kernel(dx, dy):
+        wave = np.exp(-(dx**2 + dy**2) / 60) * np.cos(0.8 * dx + 0.2 * dy)
+        return wave + 0.3 * np.exp(-((dx - 4) ** 2 + (dy - 1) ** 2) / 6)
+
+    monkeypatch.setattr(measured_map, "repair_list", refuse)
+    shape, rng = (72, 90), np.random.default_rng(73)
+    positions = rng.uniform(0, 71, (30, 2))
+    clean = superpose(kernel, positions, shape, 1.0)
+    problem = HarmonicProblem((clean + 0.2 * clean.std() * rng.standard_normal(shape)).astype(np.float32), 48, None)
+    assert explain_map(problem, positions, np.ones(30)) is None

@@ -8,8 +8,8 @@ import pytest
 
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.solvers.harmonic.answer import harmonic_solution
+from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.evidence import evaluate
-from qpi_core.solvers.harmonic.equations.normal_equations import accumulate_equations
 from qpi_core.solvers.harmonic.equations.slopes import kernel_with_slopes
 from qpi_core.solvers.harmonic.model import fit_harmonics
 from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
@@ -96,7 +96,7 @@ def test_what_a_defect_gains_while_the_kernel_gives_way():
     pattern, _, _ = kernel_with_slopes(
         model.splines, point.orders, model.fit.evidence.profiles, samples.x[:, None] - place[:, 0], samples.y[:, None] - place[:, 1]
     )
-    alone = accumulate_equations(replace(samples, values=pattern[:, 0]), model.splines, point.orders)
+    alone = accumulate([ClassBasis(replace(samples, values=pattern[:, 0]), model.splines, point.orders)]).alone()
     misfit = evaluate(alone, model.splines.nodes, point.radial, point.mixing(), 0.0).variance * (alone.pixels - 1)
     views = _views(model, place, kernel_gives_way=True)
     np.testing.assert_allclose(views.overlap, [[misfit]], rtol=1e-6)

@@ -8,9 +8,9 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
+from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import design_tiles, take_samples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate
-from qpi_core.solvers.harmonic.equations.normal_equations import accumulate_equations
 from qpi_core.solvers.harmonic.model import HarmonicModel, fit_harmonics
 from qpi_core.solvers.harmonic.start import start_harmonics
 from qpi_core.solvers.positions.jacobian import solve_again
@@ -88,7 +88,7 @@ def test_profiles_follow_the_positions():
 
     def profiles(points: np.ndarray) -> np.ndarray:
         samples = take_samples(values, points, np.ones(5), model.aspect)
-        equations = accumulate_equations(samples, model.splines, point.orders)
+        equations = accumulate([ClassBasis(samples, model.splines, point.orders)]).alone()
         return evaluate(equations, model.splines.nodes, point.radial, point.mixing(), model.floor).profiles
 
     step = np.zeros_like(PLACES)

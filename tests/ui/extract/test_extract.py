@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.ui.app_driver import POSITIONS, ROOT, SECONDS, noiseless_map, npy, start, wait_for_job
+from ui.state.usual_controls import USUAL
 
 OBJECTS = b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (4, 4), }" + b" " * 56 + b"\n" + b"\0" * 128
 
@@ -81,7 +82,6 @@ def test_main_job_gives_the_kernel_of_the_backend(app: AppTest):
 def test_the_window_that_the_pattern_asks_for_is_proposed_and_taken(app: AppTest):
     upload(app, "map.npy", npy(noiseless_map()))
     put_defects(app, POSITIONS)
-    app.slider(key="kernel_size").set_value(64).run()
     app.toggle(key="refine_clicked").set_value(False).run()
     app.toggle(key="model_noise").set_value(False).run()
     extract(app, "harmonic")
@@ -95,13 +95,20 @@ def test_the_window_that_the_pattern_asks_for_is_proposed_and_taken(app: AppTest
     assert "use_window" not in [button.key for button in app.button], "out of date until the next extraction"
 
 
-def test_example_needs_one_click(app: AppTest):
+def test_example_needs_one_click_and_the_pattern_says_how_large_its_window_is(app: AppTest, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(USUAL, "kernel_auto", True)
     example = next(button for button in app.button if button.label == "Try the example")
     wait_for_job(example.click().run())
     assert not app.exception and not app.error
     space = app.session_state["workspace"]
     assert space.outcome is not None and len(space.defects.points) == 30
-    assert space.outcome.estimate.kernel.shape == (64, 64)
+    side = space.outcome.estimate.kernel_size
+    assert side != 64 and app.slider(key="kernel_size").value == side, "the pattern says how large its window is, and the slider shows it"
+    assert any(f"kernel {side} × {side} px" in text.value and "as far as the pattern is seen" in text.value for text in app.caption)
+    app.slider(key="kernel_size").set_value(40).run()
+    assert not app.toggle(key="kernel_auto").value and space.stale, "a side set by hand counts"
+    app.toggle(key="kernel_auto").set_value(True).run()
+    assert app.slider(key="kernel_size").value == side and not space.stale
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import threading
+import zipfile
 
 import numpy as np
 import pytest
@@ -16,9 +17,15 @@ from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.stacks import extract_stack
 from qpi_core.qspace.dispersion import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.qspace.energy_map import energy_map
+from qpi_core.results.stack_bundle import stack_zip
+from qpi_core.results.stack_files import energy_map_csv
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 from tests.ui.app_driver import npy, start, wait_for_job
+from ui.charts.stack import scaled
 from ui.jobs.queues import long_queue
+from ui.stacks.energies import clicked_layer
+from ui.stacks.layer_view import explained, layer_values
+from ui.state.example_stack import EDGE_MEV
 
 PITCH, SIZE, SHAPE = 0.3, 24, (34, 36)
 ENERGIES = np.array([60.0, 105.0, 150.0, 195.0, 240.0])
@@ -101,7 +108,7 @@ def test_layers_energy_map_and_band_are_those_of_the_backend(ready: AppTest):
     np.testing.assert_allclose(outcome.views[""].spectra.magnitude, energy_map(expected.kernels, ENERGIES, PITCH).magnitude)
     app.select_slider(key=next(one.key for one in app.select_slider if "stack_layer" in one.key)).set_value(3).run()
     assert chart(app, "energies")["layout"]["shapes"][0]["y0"] == ENERGIES[3]
-    rings, parabola = (trace for trace in chart(app, "energies")["data"] if trace["type"] == "scatter")
+    rings, parabola = (trace for trace in chart(app, "energies")["data"] if trace.get("name") in ("rings", "fit"))
     assert rings["y"] == ENERGIES.tolist() and len(parabola["x"]) == 200
     # The band passes close to its own rings.
     assert np.abs(np.interp(rings["x"], parabola["x"], parabola["y"]) - ENERGIES).max() < 15
@@ -177,5 +184,123 @@ def test_classes_are_solved_together_and_shown_one_at_a_time(ready: AppTest):
         assert not app.exception
         shown.append(chart(app, "energies")["data"][0]["z"])
     assert shown[0] != shown[1]
+    outcome = app.session_state["workspace"].stack_outcome
+    np.testing.assert_array_equal(outcome.result.positions, expected.positions)
+    assert outcome.result.classes == expected.classes and outcome.question.record()["sha256"] == outcome.question.file_sha256
+    files = zipfile.ZipFile(io.BytesIO(stack_zip(outcome.result, outcome.findings, outcome.question.record())))
+    assert {"class_vacancy/kernels.npy", "class_dopant/kernels.npy", "report.html", "stack.json"} <= set(files.namelist())
+    assert "load_map('grid.npz'" in files.read("reproduce.py").decode()
     app.selectbox(key="stack_method").set_value("parametric").run()
     assert app.button(key="extract_stack").disabled
+
+
+def test_the_model_of_a_layer_is_the_sum_of_its_kernels_at_the_defects(ready: AppTest):
+    places = np.rint(POSITIONS)
+    ready.session_state["workspace"].defects.replace(places, "list", ["A", "B"] * 5)
+    outcome = compute(ready.run()).session_state["workspace"].stack_outcome
+    np.testing.assert_array_equal(layer_values(outcome, 2), STACK[2].astype(np.float32))
+    padded = np.zeros((SHAPE[0] + 2 * SIZE, SHAPE[1] + 2 * SIZE))
+    for number, (x, y) in enumerate(places.astype(int)):
+        kernel = outcome.views["AB"[number % 2]].estimate.kernels[2]
+        top, left = y + SIZE - SIZE // 2, x + SIZE - SIZE // 2
+        padded[top : top + SIZE, left : left + SIZE] += kernel
+    expected = padded[SIZE:-SIZE, SIZE:-SIZE] + outcome.estimate.background[2]
+    np.testing.assert_allclose(explained(outcome, 2, SHAPE), expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_only_the_energies_that_are_asked_for_are_computed_and_others_can_follow(ready: AppTest):
+    key = next(one.key for one in ready.select_slider if one.key.startswith("stack_range"))
+    ready.select_slider(key=key).set_value((1, 3)).run()
+    app = compute(ready)
+    estimate = app.session_state["workspace"].stack_outcome.estimate
+    assert estimate.done.tolist() == [False, True, True, True, False] and not app.exception and not app.warning
+    assert "3 Kernels of every layer: ready" in "\n".join(text.value for text in app.markdown)
+    app.select_slider(key=key).set_value((0, 3)).run()
+    assert app.button(key="extract_stack").label == "Go on" and any("after 3 of 4 layers" in text.value for text in app.warning)
+    compute(app)
+    whole = app.session_state["workspace"].stack_outcome.estimate
+    assert whole.done.tolist() == [True, True, True, True, False]
+    np.testing.assert_array_equal(whole.kernels[1:4], estimate.kernels[1:4])
+
+
+def test_play_goes_from_one_energy_to_the_next(ready: AppTest, monkeypatch: pytest.MonkeyPatch):
+    app = compute(ready)
+    key = next(one.key for one in app.select_slider if one.key.startswith("stack_layer"))
+    app.select_slider(key=key).set_value(4).run()
+    monkeypatch.setattr("ui.stacks.result._PLAY_SECONDS", 0.0)
+    app.toggle(key="stack_play").set_value(True).run()
+    assert app.select_slider(key=key).value == 0, "after the last one comes the first"
+    app.run()
+    assert app.select_slider(key=key).value == 1 and not app.exception
+
+
+def test_a_click_on_an_energy_goes_there(ready: AppTest):
+    view = compute(ready).session_state["workspace"].stack_outcome.views[""]
+    state = {"stack_energies": {"selection": {"points": [{"x": 1.0, "y": 151.0}]}}}
+    assert clicked_layer(state, view) == 2
+    assert clicked_layer({"stack_energies": {"selection": {"points": []}}}, view) is None
+    assert clicked_layer({"stack_energies": {"selection": {"points": [{"y": "x"}, 3]}}}, view) is None
+
+
+def test_colours_of_each_energy_reach_the_same_maximum_and_logarithms_keep_the_order():
+    rows = np.array([[9.0, 9.0, 1.0, 4.0], [90.0, 9.0, 10.0, 2.0], [np.nan] * 4])
+    alike, logarithms = scaled(rows, "each"), scaled(rows, "log")
+    np.testing.assert_allclose(np.nanmax(alike[:2, 2:], axis=1), 1.0)
+    np.testing.assert_allclose(alike[0], rows[0] / 4.0)
+    np.testing.assert_allclose(logarithms[:2], np.log10(rows[:2]), rtol=1e-6)
+    assert np.isnan(alike[2]).all() and np.isnan(logarithms[2]).all()
+    np.testing.assert_array_equal(scaled(rows[:2], "linear"), rows[:2])
+
+
+def test_energy_map_as_numbers_says_what_its_rows_and_columns_are():
+    spectra = energy_map(np.stack([np.eye(16), np.full((16, 16), np.nan), np.ones((16, 16))]), [10.0, 20.0, 30.0], PITCH)
+    head, *lines = energy_map_csv(spectra, True).decode().splitlines()
+    assert head.startswith("bias_mv,q=0_rad_per_nm") and len(head.split(",")) == 1 + len(spectra.q)
+    assert lines[1].split(",")[0] == "20" and set(lines[1].split(",")[1:]) == {""}
+    np.testing.assert_allclose(np.array(lines[2].split(","), dtype=float), [30.0, *spectra.magnitude[2]], rtol=1e-8)
+
+
+def test_several_scans_become_one_stack_in_the_order_of_energies(app: AppTest):
+    app.switch_page("pages/stacks.py").run()
+
+    def scan(index: int) -> bytes:
+        buffer = io.BytesIO()
+        np.savez(buffer, didv=STACK[index], bias_mv=ENERGIES[index], pixel_size_nm=PITCH)
+        return buffer.getvalue()
+
+    app.file_uploader(key="stack_upload").set_value([(f"{index}.npz", scan(index), "application/zip") for index in (2, 0, 1)]).run()
+    space = app.session_state["workspace"]
+    assert not app.exception and not space.stack_load_problem, space.stack_load_problem
+    np.testing.assert_array_equal(space.loaded.scan.bias_mv, ENERGIES[:3])
+    assert space.loaded.scan.stack().shape == (3, *SHAPE)
+    app.file_uploader(key="stack_upload").set_value([("a.npz", scan(0), "application/zip"), ("b.npy", b"nothing", "")]).run()
+    assert "b.npy" in space.stack_load_problem and space.loaded.scan.stack().shape == (3, *SHAPE) and app.error
+
+
+@pytest.mark.slow
+def test_the_example_stack_is_solved_by_one_press_and_its_band_fitted(app: AppTest):
+    app.switch_page("pages/stacks.py").run()
+    app.button(key="example_stack").click().run()
+    app = wait_for_job(app, "stack")
+    space = app.session_state["workspace"]
+    assert not app.exception and space.stack_outcome.estimate.complete
+    app = wait_for_job(app.button(key="fit_band").click().run(), "band")
+    assert not app.exception and not app.error
+    edge, spread = space.stack_band.model.parameters["band_edge_mev"]
+    assert abs(edge - EDGE_MEV) < max(3 * spread, 1.5)
+    app.button(key="judge_gap").click().run()
+    assert not app.exception and app.error, "a gap needs energies of both signs"
+
+
+def test_layers_come_in_while_others_are_computed(ready: AppTest, monkeypatch: pytest.MonkeyPatch):
+    extract, seen = Extractor.extract, []
+    monkeypatch.setattr("ui.jobs.stack._SHOW_AGAIN_SECONDS", 0.0)
+
+    def watch(self, *arguments, **more):
+        job = ready.session_state["workspace"].jobs.get("stack")
+        seen.append(None if job is None or job.best is None else int(job.best.estimate.done.sum()))
+        return extract(self, *arguments, **more)
+
+    monkeypatch.setattr(Extractor, "extract", watch)
+    app = compute(ready)
+    assert not app.exception and seen[-1] == len(ENERGIES) - 1, seen

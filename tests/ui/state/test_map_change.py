@@ -59,6 +59,15 @@ def test_another_map_has_neither_kernel_nor_settings_of_the_one_before(app: AppT
     assert app.slider(key="kernel_size").value == 32 and app.selectbox(key="method").value == "defect_average"
 
 
+def test_another_map_lets_the_pattern_decide_again(app: AppTest, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(USUAL, "kernel_auto", True)
+    assert not app.toggle(key="kernel_auto").value
+    upload(app, "other.npy", OTHER)
+    assert app.toggle(key="kernel_auto").value
+    app.button(key="back_to_map").click().run()
+    assert not app.toggle(key="kernel_auto").value and app.slider(key="kernel_size").value == 32
+
+
 def test_the_example_begins_afresh_each_time(app: AppTest):
     for _ in range(2):
         example = next(button for button in app.button if button.label == "Try the example")

@@ -77,6 +77,7 @@ def defect_picker(
     pixel_size_nm: tuple[float, float] | None,
     unit: str,
     height: int,
+    frame: int | None,
     key: str,
     on_change: Callable[[], None],
 ) -> Any:
@@ -96,6 +97,7 @@ def defect_picker(
         pixel_size_nm: (dy, dx), or None where the scale is not known.
         unit: unit of the values, "" where not known.
         height: least height of the picture on the page in CSS pixels; a large window gives it more.
+        frame: side in px of the kernel window, drawn around one mark, or None.
         key: Streamlit key.
         on_change: called before the rerun that a change in the picture causes.
     """
@@ -125,5 +127,6 @@ def defect_picker(
         "proposal": proposal.round(2).tolist(),
         "moved": [places.round(4).tolist() for places in moved],
         "height": height,
+        "frame": frame,
     }
     return _COMPONENT(key=key, data=data, on_value_change=on_change, default={"value": None}, height="content")

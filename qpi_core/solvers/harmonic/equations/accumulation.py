@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, cholesky
+from scipy.linalg import cho_solve, cholesky, solve_triangular
 
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, angular_count, design_tiles
 from qpi_core.solvers.harmonic.equations.evidence import low_rank_factor
@@ -131,6 +131,25 @@ class MapEquations:
         projection = self.projections[layer, own] - crossed.T @ known[:, -1]
         return self._equations(index, layer, 0.5 * (gram + gram.T), projection, float(self.totals[layer] - seen @ known[:, -1]))
 
+    def joint_cost(self, points: Sequence[Hyperparameters], floor: float, layer: int = 0) -> float:
+        """Return minus the log marginal likelihood of a layer with the kernels of all classes integrated out, up to a constant.
+
+        Args:
+            points: hyperparameters of every class, in units of one noise variance.
+            floor: least noise variance.
+            layer: its place among the layers.
+        """
+        factors = [basis.prior_factor(point) for basis, point in zip(self.bases, points, strict=True)]
+        every = range(len(factors))
+        system = np.block([[factors[j].T @ self.gram[self.part(j), self.part(k)] @ factors[k] for k in every] for j in every])
+        system[np.diag_indices_from(system)] += 1.0
+        lower = cholesky(system, lower=True, check_finite=False)
+        seen = np.concatenate([factors[k].T @ self.projections[layer, self.part(k)] for k in every])
+        half = solve_triangular(lower, seen, lower=True, check_finite=False)
+        freedom = self.pixels - 1
+        misfit = max(float(self.totals[layer] - half @ half), 0.0) + freedom * floor
+        return 0.5 * freedom * float(np.log(misfit)) + float(np.log(lower.diagonal()).sum())
+
     def background(self, profiles: Sequence[Array], layer: int = 0) -> float:
         """Return the constant b that goes with the profiles, (a, nodes), of every class."""
         coordinates = np.concatenate([basis.coordinates(values).ravel() for basis, values in zip(self.bases, profiles, strict=True)])
@@ -150,8 +169,8 @@ class MapEquations:
         gram, means, projections = self.gram[np.ix_(place, place)], self.column_means[place], self.projections[:, place]
         if any(span is not None for span in spans):
             sizes = [columns.size for columns in kept]
-            gram = _in_spans(_in_spans(gram, sizes, spans).T, sizes, spans)
-            means, projections = _in_spans(means, sizes, spans), _in_spans(projections, sizes, spans)
+            gram = in_spans(in_spans(gram, sizes, spans).T, sizes, spans)
+            means, projections = in_spans(means, sizes, spans), in_spans(projections, sizes, spans)
         return replace(self, bases=tuple(bases), gram=gram, column_means=means, projections=projections)
 
     def _equations(self, index: int, layer: int, gram: Array, projection: Array, total: float) -> NormalEquations:
@@ -163,7 +182,7 @@ class MapEquations:
         return NormalEquations(basis.orders, blocks, projection.reshape(size, -1), means, value, total, self.pixels, basis.subspace)
 
 
-def _in_spans(values: Array, sizes: Sequence[int], spans: Sequence[Array | None]) -> Array:
+def in_spans(values: Array, sizes: Sequence[int], spans: Sequence[Array | None]) -> Array:
     """Return (..., W') with the last axis, (..., W), of classes with so many columns each turned into coordinates in their spans."""
     parts = np.split(values, np.cumsum(sizes)[:-1], axis=-1)
     turned = [
@@ -188,7 +207,8 @@ def accumulate(bases: Sequence[ClassBasis], values: NDArray[np.floating] | None 
     tiles = [design_tiles(basis.samples, basis.splines, basis.orders) for basis in bases]
     for several in zip(*tiles, strict=True):
         part = several[0][0]
-        rows = np.concatenate([basis.rows(block) for basis, (_, block) in zip(bases, several, strict=True)], axis=1)
+        seen = [basis.rows(block) for basis, (_, block) in zip(bases, several, strict=True)]
+        rows = seen[0] if len(seen) == 1 else np.concatenate(seen, axis=1)
         gram += rows.T @ rows
         projections += rows.T @ (layers[:, part].T - means)
         sums += rows.sum(axis=0)
@@ -197,8 +217,8 @@ def accumulate(bases: Sequence[ClassBasis], values: NDArray[np.floating] | None 
     gram -= pixels * np.outer(centre, centre)
     # Profiles are told by their values at the nodes; in a subspace the columns are its coordinates already.
     spans = [basis.splines.interpolation if basis.subspace is None else None for basis in bases]
-    gram = _in_spans(_in_spans(gram, sizes, spans).T, sizes, spans)
-    return MapEquations(tuple(bases), gram, _in_spans(centre, sizes, spans), _in_spans(projections.T, sizes, spans), means, totals, pixels)
+    gram = in_spans(in_spans(gram, sizes, spans).T, sizes, spans)
+    return MapEquations(tuple(bases), gram, in_spans(centre, sizes, spans), in_spans(projections.T, sizes, spans), means, totals, pixels)
 
 
 def superpose(bases: Sequence[ClassBasis], profiles: Sequence[Array]) -> Array:

@@ -97,6 +97,11 @@ class StoredDesign:
         """Variance of the values."""
         return float(np.mean(self._values**2))
 
+    @property
+    def values(self) -> Array:
+        """The values, (pixels,), about their mean; those of a design that is seen past other patterns are changed like its rows."""
+        return np.asarray(self._values)
+
     def add_orders(self, orders: tuple[int, ...]) -> None:
         """Make further orders available."""
         missing = tuple(order for order in orders if order not in self._design)
@@ -265,42 +270,6 @@ class StoredDesign:
             product = self._design[first].T @ self._design[second]
             self._blocks[first, second] = _to_nodes(product, self._splines)
         return self._blocks[first, second]
-
-
-def accumulate_equations(
-    samples: MapSamples, splines: RadialSplines, orders: tuple[int, ...], subspace: Array | None = None
-) -> NormalEquations:
-    """Return the normal equations of these orders without ever holding the design matrix of the whole map.
-
-    Args:
-        samples: pixels and defects.
-        splines: radial basis.
-        orders: angular orders.
-        subspace: (nodes, k) orthonormal, to allow only profiles in its span; None is all.
-    """
-    size = angular_count(orders)
-    to_splines = splines.interpolation if subspace is None else splines.interpolation @ subspace
-    count = splines.count if subspace is None else subspace.shape[1]
-    width = size * count
-    gram, projection, sums = np.zeros((width, width)), np.zeros(width), np.zeros(width)
-    mean_value = float(samples.values.mean())
-    for part, block in design_tiles(samples, splines, orders):
-        if subspace is not None:
-            block = block @ to_splines
-        rows = np.ascontiguousarray(block.transpose(1, 0, 2)).reshape(-1, width)
-        gram += rows.T @ rows
-        projection += rows.T @ (samples.values[part] - mean_value)
-        sums += rows.sum(axis=0)
-    pixels = samples.values.size
-    means = sums / pixels
-    gram -= pixels * np.outer(means, means)
-    blocks = gram.reshape(size, count, size, count).transpose(0, 2, 1, 3)
-    projections, mean_design = projection.reshape(size, -1), means.reshape(size, -1)
-    if subspace is None:
-        blocks = to_splines.T @ blocks @ to_splines
-        projections, mean_design = projections @ to_splines, mean_design @ to_splines
-    total = float(np.sum((samples.values - mean_value) ** 2))
-    return NormalEquations(orders, np.ascontiguousarray(blocks), projections, mean_design, mean_value, total, pixels, subspace)
 
 
 def _to_nodes(product: Array, splines: RadialSplines) -> Array:

@@ -1,16 +1,62 @@
-"""Normal equations of a map with coloured noise that is too large for its whitened design to be held in memory."""
+"""Normal equations of a map with coloured noise, one class of defects or several, without the whole whitened design in memory.
+
+With W^T W the inverse of the noise's covariance (see qpi_core.noise.whitening) the equations of W Y = W B g + white noise are those of
+accumulation with B^T W^T W B in place of B^T B: whatever works on them, such as marginalising the other classes, holds unchanged.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.noise.tiles import Tile
 from qpi_core.noise.whitening import Whitener
-from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, angular_count, design_tiles
+from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, MapEquations, in_spans
+from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, design_tiles
 from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations
 
 Array = NDArray[np.float64]
+
+
+def accumulate_whitened(bases: Sequence[ClassBasis], rows: NDArray[np.intp], columns: NDArray[np.intp], whitener: Whitener) -> MapEquations:
+    """Return the equations of the one layer that the samples hold, whitened.
+
+    Args:
+        bases: one a class; their samples have the same pixels, all that were measured.
+        rows, columns: (pixels,) where on the map the pixels lie.
+        whitener: of the map.
+    """
+    values = bases[0].samples.values
+    mean_value = float(values.mean())
+    image = np.zeros(whitener.shape)
+    image[rows, columns] = values - mean_value
+    sizes = [basis.columns_of_tiles for basis in bases]
+
+    def columns_of(tile: Tile) -> Array:
+        down, across = tile
+        inside = (rows >= down.start) & (rows < down.stop) & (columns >= across.start) & (columns < across.stop)
+        height, width = down.stop - down.start, across.stop - across.start
+        place = (rows[inside] - down.start) * width + columns[inside] - across.start
+        found = np.zeros((height * width, sum(sizes)))
+        edges = np.cumsum([0, *sizes])
+        for basis, first, end in zip(bases, edges[:-1], edges[1:], strict=True):
+            for piece, block in design_tiles(basis.samples.restricted(inside), basis.splines, basis.orders):
+                found[place[piece], first:end] = basis.rows(block)
+        return found
+
+    gram, projection, total, means = whitener.products(columns_of, image.ravel())
+    spans = [basis.splines.interpolation if basis.subspace is None else None for basis in bases]
+    return MapEquations(
+        bases=tuple(bases),
+        gram=in_spans(in_spans(gram, sizes, spans).T, sizes, spans),
+        column_means=in_spans(means[:-1], sizes, spans),
+        projections=in_spans(projection[None], sizes, spans),
+        mean_values=np.array([mean_value + float(means[-1])]),
+        totals=np.array([total]),
+        pixels=values.size,
+    )
 
 
 def whitened_equations(
@@ -32,37 +78,4 @@ def whitened_equations(
         whitener: of the map.
         subspace: (nodes, k) orthonormal, to allow only profiles in its span; None is all.
     """
-    size = angular_count(orders)
-    to_splines = splines.interpolation if subspace is None else splines.interpolation @ subspace
-    count = splines.count if subspace is None else subspace.shape[1]
-    image = np.zeros(whitener.shape)
-    mean_value = float(samples.values.mean())
-    image[rows, columns] = samples.values - mean_value
-
-    def columns_of(tile: Tile) -> Array:
-        down, across = tile
-        inside = (rows >= down.start) & (rows < down.stop) & (columns >= across.start) & (columns < across.stop)
-        part, height, width = samples.restricted(inside), down.stop - down.start, across.stop - across.start
-        place = (rows[inside] - down.start) * width + columns[inside] - across.start
-        found = np.zeros((height * width, size * count))
-        for piece, block in design_tiles(part, splines, orders):
-            seen = block if subspace is None else block @ to_splines
-            found[place[piece]] = seen.transpose(1, 0, 2).reshape(-1, size * count)
-        return found
-
-    gram, projection, total, means = whitener.products(columns_of, image.ravel())
-    blocks = gram.reshape(size, count, size, count).transpose(0, 2, 1, 3)
-    projections, mean_design = projection.reshape(size, -1), means[:-1].reshape(size, -1)
-    if subspace is None:
-        blocks = to_splines.T @ blocks @ to_splines
-        projections, mean_design = projections @ to_splines, mean_design @ to_splines
-    return NormalEquations(
-        orders,
-        np.ascontiguousarray(blocks),
-        projections,
-        mean_design,
-        mean_value + float(means[-1]),
-        total,
-        samples.values.size,
-        subspace,
-    )
+    return accumulate_whitened([ClassBasis(samples, splines, orders, subspace)], rows, columns, whitener).alone()

@@ -33,6 +33,19 @@ function guardWheel() {
   }, { capture: true, passive: true })
 }
 
+// A value set while the page is still being built can get lost on its way: it is sent again until the app knows the name.
+const AGAIN_MS = 2000
+const MOST_TIMES = 30
+let known = ""
+let timer = null
+
+function tell(setStateValue, value, times) {
+  clearTimeout(timer)
+  if (known === value.tab || times >= MOST_TIMES) return
+  setStateValue("value", { ...value, times })
+  timer = setTimeout(() => tell(setStateValue, value, times + 1), AGAIN_MS)
+}
+
 export default function ({ data, setStateValue }) {
   guardWheel()
   if (!data) return
@@ -42,5 +55,6 @@ export default function ({ data, setStateValue }) {
   if (!tab) return
   const latest = stored("localStorage", LATEST_KEY)
   if (data.saved) stored("localStorage", LATEST_KEY, tab)
-  if (data.known !== tab) setStateValue("value", { tab, latest, off: stored("localStorage", OFF_KEY) === "1" })
+  known = data.known
+  if (known !== tab) tell(setStateValue, { tab, latest, off: stored("localStorage", OFF_KEY) === "1" }, 0)
 }

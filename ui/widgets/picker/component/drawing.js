@@ -42,6 +42,7 @@ function draw(self) {
   context.rect(0, 0, g.panel, g.height)
   context.clip()
   drawMap(context, self, g)
+  drawFrame(context, self, g)
   drawProposal(context, self, g)
   drawMarkers(context, self, g)
   drawMoved(context, self, g)
@@ -66,6 +67,35 @@ function drawMap(context, self, g) {
   context.fillRect(g.left, g.top, w, h)
   context.imageSmoothingEnabled = g.sx < 1
   context.drawImage(picture, g.left, g.top, w, h)
+}
+
+// The kernel window around the mark under the pointer, or else around the one nearest to the middle of the map.
+function framedMark(self) {
+  const { map, entry } = self
+  const { points } = entry.defects
+  const marked = self.held ?? self.hover
+  if (marked >= 0 && marked < points.length) return points[marked]
+  const off = ([x, y]) => (x / map.width - 0.5) ** 2 + (y / map.height - 0.5) ** 2
+  return points.reduce((best, point) => (off(point) < off(best) ? point : best), points[0])
+}
+
+function drawFrame(context, self, g) {
+  const shown = self.frame && self.entry.defects.points.length
+  self.canvas.dataset.frame = String(shown ? self.frame : 0)
+  if (!shown) return
+  const [x, y] = framedMark(self)
+  const before = Math.floor(self.frame / 2) + 0.5 // pixel k // 2 of the kernel lies on the mark
+  const [left, top] = toScreen(g, [x - before, y - before])
+  const path = new Path2D()
+  path.rect(left, top, self.frame * g.sx, self.frame * g.sy)
+  context.setLineDash([6, 4])
+  context.lineWidth = 3
+  context.strokeStyle = "rgba(0,0,0,0.55)"
+  context.stroke(path)
+  context.lineWidth = 1.5
+  context.strokeStyle = "#ffffff"
+  context.stroke(path)
+  context.setLineDash([])
 }
 
 function drawProposal(context, self, g) {

@@ -1,0 +1,127 @@
+"""The kernels of one layer of a stack, to be found under one noise model after the other (see measured.kernel_part).
+
+Which kinds of model there are is known from the pilots, so no symmetry is compared: each stage is the layer solver on the whitened
+equations of this layer alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.noise.whitening import Whitener
+from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
+from qpi_core.solvers.harmonic.equations.evidence import low_rank_factor
+from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
+from qpi_core.solvers.harmonic.equations.whitened_equations import accumulate_whitened
+from qpi_core.solvers.harmonic.frame import SolverFrame
+from qpi_core.solvers.layers.layer_solver import ClassFit, LayerSolver
+from qpi_core.solvers.layers.pilots import ModelKind
+from qpi_core.solvers.measured.one_kernel import KERNEL_RANK
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerStage:
+    """The kernels of a layer under one noise model.
+
+    Attributes:
+        solver: of the layer's equations.
+        fits: one a class.
+        whitener: of the noise model; None for white noise.
+    """
+
+    solver: LayerSolver
+    fits: tuple[ClassFit, ...]
+    whitener: Whitener | None
+
+    @property
+    def variance(self) -> float:
+        """Variance of the white noise, units of the layer squared."""
+        return self.fits[-1].fit.evidence.variance
+
+    def log_evidence(self, pixels: int) -> float:
+        """Return the log evidence of the whitened layer, with the price of the kernels' hyperparameters taken off."""
+        return self.solver.log_evidence(self.fits, 0)
+
+
+class LayerKernels:
+    """The part of the kernels of one layer, or of a square of it; the defects have the strengths of the list."""
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        bases: Sequence[ClassBasis],
+        kinds: Sequence[tuple[ModelKind, ...]],
+        solver_options: tuple[int, int, tuple[float, float], float],
+    ) -> None:
+        """Begin with the kernels under white noise.
+
+        Args:
+            shape: (height, width).
+            bases: one a class, on all measured pixels with the values of the layer.
+            kinds: of model, one tuple a class.
+            solver_options: the layer's index in the stack, the side of the kernels in px, (dy, dx) of a pixel in solver units, and the
+                least noise variance.
+        """
+        self._shape, self._bases, self._kinds = shape, tuple(bases), kinds
+        self._layer, self._size, self.aspect, self.floor = solver_options
+        samples = bases[0].samples
+        self.given = self.weights = np.concatenate([basis.samples.weights for basis in bases])
+        self._rows, self._columns = SolverFrame(self.aspect).indices(samples)
+        self._designs: list[StoredDesign] | None = None
+        self.white = self._stage(None)
+
+    def solved(self, whitener: Whitener) -> LayerStage:
+        """Return the kernels of the whitened layer."""
+        return self._stage(whitener)
+
+    def left(self, stage: LayerStage) -> Array:
+        """Return what the kernels leave of the layer, (height, width), about the mean; zero where not measured."""
+        values = self._bases[0].samples.values - stage.solver.fitted(stage.fits)
+        return self._image((values - values.mean())[:, None])[..., 0]
+
+    def columns(self, stage: LayerStage) -> Array:
+        """Return the patterns that the kernels' priors allow, (height, width, k), in units of the noise."""
+        if self._designs is None:
+            self._designs = [StoredDesign(basis.samples, basis.splines, basis.orders) for basis in self._bases]
+        found = []
+        for design, basis, one in zip(self._designs, self._bases, stage.fits, strict=True):
+            point = one.fit.hyperparameters
+            factor = low_rank_factor(point.radial.covariance(basis.splines.nodes), KERNEL_RANK)
+            if one.equations.subspace is not None:
+                factor = one.equations.subspace @ (one.equations.subspace.T @ factor)
+            found.append(design.prior_columns(point.orders, point.mixing(), factor))
+        return self._image(np.concatenate(found, axis=1))
+
+    def defect_groups(self, stage: LayerStage) -> dict[str, Array]:
+        """Return nothing: the strengths of the list are taken as they are."""
+        return {}
+
+    def reweigh(self, weights: Array) -> None:
+        """Keep the strengths: no group asks for others."""
+
+    def take(self, values: Array) -> None:
+        """Keep the values: without groups of single defects they are those of the layer."""
+
+    def _stage(self, whitener: Whitener | None) -> LayerStage:
+        shared = accumulate(self._bases) if whitener is None else accumulate_whitened(self._bases, self._rows, self._columns, whitener)
+        solver = LayerSolver(shared, self._kinds, self._size, self.aspect, self.floor)
+        return LayerStage(solver, tuple(solver.fits(0, self._layer)), whitener)
+
+    def _image(self, rows: Array) -> Array:
+        image = np.zeros((*self._shape, rows.shape[1]))
+        image[self._rows, self._columns] = rows
+        return image
+
+
+def bases_of(bases: Sequence[ClassBasis], values: NDArray[np.float32], aspect: tuple[float, float]) -> list[ClassBasis]:
+    """Return bases with the values of a layer, (height, width), on those of their pixels where it was measured."""
+    samples = bases[0].samples
+    seen = values[SolverFrame(aspect).indices(samples)].astype(np.float64)
+    inside = np.isfinite(seen)
+    return [replace(basis, samples=replace(basis.samples, values=seen).restricted(inside)) for basis in bases]

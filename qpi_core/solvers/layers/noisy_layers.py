@@ -1,0 +1,122 @@
+"""Layers of a stack that hold more than kernels and white noise: each has a noise model of its own.
+
+What the kernels of a layer leave is tested first, so a stack of white noise is solved as if there were no noise models. Where a layer
+fails the test, kernels and noise model are found in turn as for one map (see measured.noise_search), beginning with the noise model of
+the nearest pilot, and the marginal likelihood of the layer decides whether it is believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.diagnostics.identifiability import may_be_modelled, warn_about_fit
+from qpi_core.estimates.stack_estimate import LayerKernel
+from qpi_core.noise.model import MapNoise
+from qpi_core.noise.outliers import find_outliers
+from qpi_core.noise.selection import SelectionOptions
+from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis
+from qpi_core.solvers.harmonic.frame import SolverFrame
+from qpi_core.solvers.harmonic.model import LEAST_GAIN
+from qpi_core.solvers.harmonic.problem import HarmonicProblem
+from qpi_core.solvers.harmonic.start import noise_floor
+from qpi_core.solvers.layers.layer_kernels import LayerKernels, LayerStage, bases_of
+from qpi_core.solvers.layers.layer_solver import NO_PATTERN, HarmonicLayer
+from qpi_core.solvers.layers.pilots import ModelKind
+from qpi_core.solvers.layers.problem import StackProblem
+from qpi_core.solvers.measured.all_pixels import away_from_defects
+from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
+from qpi_core.solvers.measured.noise_search import NoiseSearch
+from qpi_core.solvers.measured.noisy_start import NoisyStage
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class NoisyLayer:
+    """A layer under its noise model.
+
+    Attributes:
+        solved: the kernels, one a class.
+        noise: everything else.
+        kernels: the windows of the kernels, (k, k) each.
+        pattern: (height, width) what the kernels make of the layer.
+    """
+
+    solved: list[HarmonicLayer]
+    noise: MapNoise
+    kernels: list[NDArray[np.float32]]
+    pattern: Array
+
+    def answers(self, values: NDArray[np.float32]) -> tuple[LayerKernel, ...]:
+        """Return the answers of all classes of a layer with these values, (height, width)."""
+        noise, sigma = self.noise, self.solved[0].noise_sigma
+        background = noise.background.astype(np.float32)
+        residual = np.asarray(values - self.pattern - background, dtype=np.float32)
+        whitened = np.where(np.isfinite(values) & ~noise.outliers, noise.whitened_residual, np.nan)
+        said = (*noise.sentences(), *warn_about_fit(values - background, residual, sigma, whitened))
+        found = []
+        for one, kernel in zip(self.solved, self.kernels, strict=True):
+            warnings = said if one.gain > LEAST_GAIN else (NO_PATTERN, *said)
+            about = (one.background, sigma, one.symmetry_order, warnings)
+            found.append(LayerKernel(kernel, one.uncertainty, *about, background, dict(noise.parameters)))
+        return tuple(found)
+
+
+class LayerNoise:
+    """Finds the noise models of the layers of a stack."""
+
+    def __init__(self, problem: StackProblem, kinds: Sequence[tuple[ModelKind, ...]], known: Mapping[int, NoisyStage[Any]]) -> None:
+        """Remember what the pilots found.
+
+        Args:
+            problem: the stack.
+            kinds: of model, one tuple a class.
+            known: index of a pilot -> its noise model, of those that have one.
+        """
+        self.problem, self._kinds, self._known = problem, kinds, known
+
+    def find(self, index: int, bases: Sequence[ClassBasis], excess: Sequence[float]) -> NoisyLayer | None:
+        """Return the layer under the noise model that it asks for; None where white noise is as good, or it is too large.
+
+        Args:
+            index: of the layer.
+            bases: one a class, on the pixels that were measured.
+            excess: as for LayerSolver.solve.
+        """
+        values, aspect = self.problem.layer(index), self.problem.aspect
+        if not may_be_modelled(np.isfinite(values)):
+            return None
+        shape, positions = (values.shape[0], values.shape[1]), self.problem.positions
+        options = (index, self.problem.kernel_size, aspect, noise_floor(values))
+        kernels = LayerKernels(shape, bases_of(bases, values, aspect), self._kinds, options)
+        outliers = away_from_defects(find_outliers(np.where(np.isfinite(values), kernels.left(kernels.white), np.nan)), positions)
+        if outliers.any():
+            values = np.where(outliers, np.float32(np.nan), values)
+            kernels = LayerKernels(shape, bases_of(bases, values, aspect), self._kinds, options)
+        search = NoiseSearch(values, kernels, SelectionOptions())
+        search.look_for_waves()
+        found = search.run(self._nearest(index))
+        return None if found is None else self._described(found, index, excess)
+
+    def _nearest(self, index: int) -> NoisyStage[Any] | None:
+        if not self._known:
+            return None
+        return self._known[min(self._known, key=lambda pilot: abs(pilot - index))]
+
+    def _described(self, found: NoisyStage[LayerStage], index: int, excess: Sequence[float]) -> NoisyLayer:
+        problem, stage = self.problem, found.start
+        solver, aspect = stage.solver, problem.aspect
+        part = np.zeros(problem.stack.shape[1:])
+        part[SolverFrame(aspect).indices(solver.samples)] = solver.fitted(stage.fits)
+        kernels = FoundKernels(part, stage.variance, noise_floor(found.values), aspect, stage.whitener, problem.positions, problem.weights)
+        whole = HarmonicProblem(problem.layer(index), problem.kernel_size, problem.pixel_size_nm)
+        noise = described_noise(whole, found, kernels)
+        solved = solver.answers(stage.fits, 0, excess)
+        sigma = float(np.hypot(solved[0].noise_sigma, noise.coloured_sigma))
+        answers = [replace(one, background=noise.constant, noise_sigma=sigma) for one in solved]
+        return NoisyLayer(answers, noise, [solver.crop(one) for one in solved], part)

@@ -1,0 +1,141 @@
+"""A map with several classes of defects as it was measured: the kernels of all classes under the noise model that the map asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.diagnostics.identifiability import may_be_modelled
+from qpi_core.noise.model import MapNoise
+from qpi_core.noise.outliers import find_outliers
+from qpi_core.noise.selection import SelectionOptions
+from qpi_core.runtime.progress import no_progress
+from qpi_core.solvers.harmonic.joint import (
+    ClassStart,
+    DefectClass,
+    JointModel,
+    choose_jointly,
+    finish_jointly,
+    in_their_order,
+    open_classes,
+    ranked_classes,
+)
+from qpi_core.solvers.harmonic.orders.significant_orders import ChosenOrders, is_explained
+from qpi_core.solvers.harmonic.problem import HarmonicProblem
+from qpi_core.solvers.measured.all_pixels import away_from_defects
+from qpi_core.solvers.measured.joint_kernels import JointKernels, JointStage
+from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
+from qpi_core.solvers.measured.noise_search import NoiseSearch
+from qpi_core.solvers.measured.noisy_start import NoisyStage
+
+Array = NDArray[np.float64]
+
+_QUICK_SWEEPS = 2
+
+
+@dataclass(frozen=True)
+class ExplainedClasses:
+    """The kernels of all classes of a map, and everything else that it holds.
+
+    Attributes:
+        joint: the kernels, in the order of the classes.
+        noise: everything else; None where that is a constant and white noise.
+        stage: of the search for the noise model, to begin with on a like map; None where there is none.
+    """
+
+    joint: JointModel
+    noise: MapNoise | None
+    stage: NoisyStage[JointStage] | None = None
+
+
+def explain_classes(
+    problem: HarmonicProblem,
+    classes: Sequence[DefectClass],
+    noise_model: str = "auto",
+    known: NoisyStage[JointStage] | None = None,
+    report: Callable[[float, str], None] | None = None,
+) -> ExplainedClasses:
+    """Return the kernels of all classes, under a noise model where the map asks for one.
+
+    Args:
+        problem: the map, which is not constant.
+        classes: their defects; the answer does not depend on the order of the classes.
+        noise_model: "auto", or "white": a constant and white noise.
+        known: the stage of a like map with the same classes, to begin with.
+        report: progress, called between the steps; what it raises stops the work.
+    """
+    tell = report if report is not None else no_progress
+    values, size = problem.values, problem.kernel_size
+    ranks = ranked_classes(classes)
+    ordered = [classes[k] for k in ranks]
+    starts = open_classes(values, ordered, size, problem.pixel_size_nm, problem.symmetry_orders)
+    quick = choose_jointly(starts, problem.symmetry_orders, sweeps=_QUICK_SWEEPS, extended=False)
+    chosen = choose_jointly(starts, problem.symmetry_orders, quick, sweeps=1)
+    plain = finish_jointly(values, ordered, starts, chosen, size)
+    noisy = None
+    if noise_model != "white" and may_be_modelled(np.isfinite(values)):
+        tell(0.3, "Looking for background and coloured noise")
+        noisy = find_class_noise(problem, ordered, starts, quick, known)
+    if noisy is None:
+        return ExplainedClasses(in_their_order(plain, ranks), None)
+    tell(0.7, "Solving for the kernels under the noise model")
+    whitener = noisy.start.whitener
+    chosen = choose_jointly(noisy.start.starts, problem.symmetry_orders, noisy.start.chosen, sweeps=1)
+    joint = finish_jointly(noisy.values, ordered, noisy.start.starts, chosen, size, whitener)
+    pixels = joint.models[0].equations.pixels
+    gain = joint.log_evidence - noisy.start.log_evidence(pixels)
+    if whitener is not None and noisy.evidence + gain < plain.log_evidence:
+        return ExplainedClasses(in_their_order(plain, ranks), None)
+    shape = (values.shape[0], values.shape[1])
+    noise = described_noise(problem, noisy, FoundKernels.of_models(joint.models, shape))
+    return ExplainedClasses(in_their_order(joint, ranks), noise, noisy)
+
+
+def find_class_noise(
+    problem: HarmonicProblem,
+    classes: Sequence[DefectClass],
+    starts: Sequence[ClassStart],
+    quick: Sequence[ChosenOrders],
+    known: NoisyStage[JointStage] | None = None,
+) -> NoisyStage[JointStage] | None:
+    """Return the kernels under the noise model that a map asks for; None where white noise explains it.
+
+    Args:
+        problem: the map.
+        classes: their defects, in the order of starts.
+        starts, quick: the kernels of one symmetry each under white noise.
+        known: the answer for a like map, to begin with.
+    """
+    if is_explained(quick[-1].fit, starts[0].floor):
+        return None
+    kernels, values, options = _on_all_pixels(problem, classes, starts, quick), problem.values, SelectionOptions()
+    positions = np.concatenate([one.positions for one in classes])
+    left = np.where(np.isfinite(values), kernels.left(kernels.white), np.nan)
+    outliers = away_from_defects(find_outliers(left), positions)
+    if outliers.any():
+        values = np.where(outliers, np.float32(np.nan), values)
+        kernels = _opened(problem, values, classes, quick)
+    search = NoiseSearch(values, kernels, options)
+    asked = min(search.tested().values()) < options.probability
+    found = search.run(known) if asked else None
+    return search.white() if found is None and outliers.any() else found
+
+
+def _on_all_pixels(
+    problem: HarmonicProblem, classes: Sequence[DefectClass], starts: Sequence[ClassStart], quick: Sequence[ChosenOrders]
+) -> JointKernels:
+    """Return the kernels on every measured pixel: the evidence of a part of them is no measure for that of all."""
+    if starts[0].samples.values.size == int(np.isfinite(problem.values).sum()):
+        return JointKernels((problem.values.shape[0], problem.values.shape[1]), starts, quick)
+    return _opened(problem, problem.values, classes, quick)
+
+
+def _opened(
+    problem: HarmonicProblem, values: NDArray[np.float32], classes: Sequence[DefectClass], quick: Sequence[ChosenOrders]
+) -> JointKernels:
+    starts = open_classes(values, classes, problem.kernel_size, problem.pixel_size_nm, problem.symmetry_orders, None)
+    chosen = choose_jointly(starts, problem.symmetry_orders, quick, 1, extended=False)
+    return JointKernels((values.shape[0], values.shape[1]), starts, chosen)
