@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.base.errors import InputError
-from qpi_core.base.validation import MIN_KERNEL_SIZE, require_observation, require_pixel_size
+from qpi_core.base.validation import MIN_KERNEL_SIZE, require_observation, require_pixel_size, require_positions
 from qpi_core.diagnostics.search_limits import LEAST_SIDE, MOST_PIXELS, why_not_searched
 from qpi_core.estimates.blind_estimate import BlindCandidate, BlindEstimate, BlindStackEstimate
 from qpi_core.extraction.blind_answer import BlindOptions, BlindProblem, Report
@@ -19,6 +19,7 @@ from qpi_core.solvers.blind.finish import Finding
 from qpi_core.solvers.blind.lattice_check import repeats_itself
 from qpi_core.solvers.blind.layers import prepare_layers
 from qpi_core.solvers.blind.search import BlindSearch, SearchRule
+from qpi_core.solvers.blind.single_pattern import is_single_pattern
 
 if TYPE_CHECKING:
     from qpi_core.extraction.extractor import Extractor
@@ -72,6 +73,8 @@ def extract_blind(
     begun = options.clock()
     stack = _require_stack(observation)
     height, width = stack.shape[1:]
+    if options.marks is not None:
+        options = replace(options, marks=_require_marks(options.marks, (height, width)))
     size = min(options.kernel_size, height, width)
     usable = stack[~_constant(stack)]
     problem = BlindProblem(extractor, stack, np.asarray(observation), options, size)
@@ -80,11 +83,16 @@ def extract_blind(
     with one_blas_thread():
         if len(usable) and min(height, width) >= LEAST_SIDE:
             layers = prepare_layers(usable)
-            doubt = doubt or repeats_itself(layers)
+            doubt = doubt or repeats_itself(layers) or is_single_pattern(layers)
             radius = min(_LARGEST_RADIUS, _REACH * size)
             # Where nothing found can be trusted, the best of one round is enough to look at.
             rule = SearchRule(
-                radius, SEARCH_SHARE * options.time_limit_s, options.seed, most_rounds=None if doubt is None else 1, clock=options.clock
+                radius,
+                SEARCH_SHARE * options.time_limit_s,
+                options.seed,
+                most_rounds=None if doubt is None else 1,
+                clock=options.clock,
+                marks=None if options.marks is None else np.asarray(options.marks),
             )
             findings = BlindSearch(layers, rule, _Judge(problem, doubt, begun, on_best), report).run()
         if not findings:
@@ -136,6 +144,18 @@ def _require_stack(observation: ArrayLike) -> NDArray[np.float32]:
     if not np.isfinite(stack).all(axis=0).any():
         raise InputError("observation has no pixel that was measured at every energy.")
     return stack
+
+
+def _require_marks(marks: ArrayLike, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the marks as positions on the map.
+
+    Raises:
+        InputError: as require_positions.
+    """
+    try:
+        return require_positions(marks, shape)
+    except InputError as problem:
+        raise InputError(str(problem).replace("positions", "marks", 1)) from None
 
 
 def _constant(stack: NDArray[np.float32]) -> NDArray[np.bool_]:

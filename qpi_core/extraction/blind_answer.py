@@ -19,7 +19,7 @@ from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.methods import find_method, solve_refined_as_listed
 from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.solvers.blind.finish import Finding
-from qpi_core.solvers.blind.trust import TRUSTED, Evidence, doubt_about_residual, weigh
+from qpi_core.solvers.blind.trust import TRUSTED, Evidence, doubt_about_number, doubt_about_residual, weigh
 
 if TYPE_CHECKING:
     from qpi_core.extraction.extractor import Extractor
@@ -41,6 +41,7 @@ class BlindOptions:
         bias_mv: (energies,) of a stack, or None.
         time_limit_s: the search ends by then.
         seed: of the random starts.
+        marks: (n, 2) some of the defects, (x, y) in pixels, or None.
         clock: what the time is read from; measurements take the processor's own, which other work on the machine does not slow down.
     """
 
@@ -49,6 +50,7 @@ class BlindOptions:
     bias_mv: ArrayLike | None = None
     time_limit_s: float = DEFAULT_TIME_LIMIT_S
     seed: int = 0
+    marks: ArrayLike | None = None
     clock: Callable[[], float] = time.monotonic
 
 
@@ -79,9 +81,9 @@ class BlindProblem:
         evidence = weigh(finding)
         doubt = evidence.doubt()
         rest = evidence.doubt_about_rest()
-        if doubt is not None or rest is None or evidence.hopeless or self.original.ndim == 3:
-            return doubt or rest
-        return doubt_about_residual(self._single(finding).residual, finding.step.layers)
+        if doubt is None and rest is not None and not evidence.hopeless and self.original.ndim == 2:
+            rest = doubt_about_residual(self._single(finding).residual, finding.step.layers)
+        return doubt or rest or doubt_about_number(finding)
 
     def candidate(self, findings: Sequence[Finding], doubt: str | None, seconds: float) -> BlindCandidate:
         """Return the best finding so far, with the answer that a search which is stopped here gives; arguments as `answer`."""

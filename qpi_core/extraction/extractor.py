@@ -274,6 +274,7 @@ class Extractor:
         time_limit_s: float = 60.0,
         seed: int = 0,
         on_best: Callable[[BlindCandidate], None] | None = None,
+        marks: ArrayLike | None = None,
     ) -> BlindEstimate | BlindStackEstimate:
         """Find the defects and their kernel from the map alone, and say whether the answer is to be trusted.
 
@@ -291,6 +292,7 @@ class Extractor:
             time_limit_s: the search ends by then, with the best that it has.
             seed: of the random starts; the same seed gives the same answer where time is not what ends the search.
             on_best: called with every explanation that is better than those before it, to be looked at or kept while the search goes on.
+            marks: (n, 2) a few of the defects, (x, y) in pixels, where some are known: the search starts from them and finds the rest.
 
         Returns:
             A BlindEstimate for a map; for a stack a BlindStackEstimate, with one list for all energies.
@@ -301,6 +303,7 @@ class Extractor:
         from qpi_core.extraction.blind import blind_options, extract_blind
 
         options = blind_options(kernel_size, classes, bias_mv, pixel_size_nm, time_limit_s, seed)
+        options = replace(options, marks=marks)
         return extract_blind(self, observation, options, report if report is not None else no_progress, on_best)
 
     def request(

@@ -255,11 +255,18 @@ def solve_refined_as_listed(request: Request) -> Answer:
         request: checked; its map is not constant.
     """
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
+    from qpi_core.solvers.measured.measured_map import holds_more_than_patterns
     from qpi_core.solvers.positions.selection import ListedFit
 
     points, weights = request.positions, request.weights
     problem = HarmonicProblem(request.observation, request.kernel_size, request.pixel_size_nm)
     start = problem.start(points, weights)
+    # The map has chosen the list: what the noise model costs is paid only where the map holds what no list explains.
+    noisy = request.noise_model != "white" and holds_more_than_patterns(problem, points, weights, start)
+    explained = _explained(request, start) if noisy else None
+    if explained is not None:
+        cleaned = replace(request, observation=explained.cleaned, weights=explained.listed.weights)
+        return _under_noise(request, explained, _chosen_by_evidence(cleaned, explained.listed))
     return _refined_with(request, ListedFit(points, weights, start, problem.fit(points, weights, start), None))
 
 

@@ -133,6 +133,14 @@ def test_bad_options_are_refused(arguments, words):
 
 
 @pytest.mark.parametrize(
+    "marks, words", [([[60.0, 3.0]], "marks holds 1 outside"), ([1.0, 2.0], "marks must have"), ([], "marks is empty")]
+)
+def test_bad_marks_are_refused(marks, words):
+    with pytest.raises(InputError, match=words):
+        EXTRACTOR.extract_blind(NOISE, marks=marks)
+
+
+@pytest.mark.parametrize(
     "observation, words",
     [
         (np.zeros(5), "a map"),

@@ -15,6 +15,12 @@ from qpi_core.solvers.blind.polishing.score import Candidate
 
 Array = NDArray[np.float64]
 
+_FIRST_STEPS, NEARLY = 3, 0.05
+"""Steps between the pixels after which a list that is right leaves next to nothing, and the share of the variance above which it is wrong.
+
+Such a list would take seconds to be put right, and would not be (tuning seed: right ones left at most 0.013, wrong ones 0.01 to 0.32).
+"""
+
 
 @dataclass(frozen=True, eq=False)
 class Finding:
@@ -58,7 +64,11 @@ def finish(candidate: Candidate) -> Finding:
     step = candidate.step
     if not fits_in_memory(step, int(candidate.activation.sum())):
         return on_grid(candidate)
-    found = clean_points(candidate)
+    positions, weights = points_of(candidate)
+    begun = refine_points(step, positions, weights, own_weights=True, steps=_FIRST_STEPS)
+    if Finding(step, positions, weights, begun.deviations, begun.fit, begun.evidence).unexplained > NEARLY:
+        return on_grid(candidate)
+    found = clean_points(step, begun)
     rounded = on_pixels(step, found.positions)
     rounded = max(rounded, with_flips(with_moves(rounded, 4), 4), candidate, key=lambda one: one.score)
     choices = [

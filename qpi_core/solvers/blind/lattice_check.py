@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import fft
+from scipy.ndimage import maximum_filter
 
 from qpi_core.solvers.blind.layers import Layers
 
 _FAR, _FURTHEST = 0.25, 0.6
 """Translations that are looked at, as shares of the map's sides: nearer ones are the kernel's own waves, further ones hardly overlap."""
 _SAME = 0.8
-"""Correlation, the noise taken off, from which on the map is called periodic."""
+"""Correlation, the noise taken off, from which on the map is the same."""
+_LEAST_SIGNAL = 0.1
+"""Share of the variance beyond the noise below which there is too little to be repeated."""
+_FEWEST_TRANSLATIONS, _APART = 3, 5
+"""A lattice is the same after every one of its translations, a few defects after the one or two that take some onto others."""
 LATTICE = (
     "The map repeats itself as a lattice does, so any of its cells could be a defect; take the lattice out first, "
     "by a step of the preparation."
@@ -20,11 +26,19 @@ LATTICE = (
 def repeats_itself(layers: Layers) -> str | None:
     """Return the sentence where the layers are a lattice, else None."""
     signal = float(np.mean(1 - layers.noise))
-    return LATTICE if signal > 0 and far_correlation(layers) > _SAME * signal else None
+    if signal < _LEAST_SIGNAL:
+        return None
+    correlations, inside = far_correlations(layers)
+    peaks = inside & (correlations > _SAME * signal) & (correlations == maximum_filter(correlations, _APART, mode="wrap"))
+    # Every translation is there twice, forth and back.
+    return LATTICE if peaks.sum() >= 2 * _FEWEST_TRANSLATIONS else None
 
 
-def far_correlation(layers: Layers) -> float:
-    """Return the largest correlation of the layers with themselves at a far translation, each part of the overlap of variance 1."""
+def far_correlations(layers: Layers) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the correlation of the layers with themselves by translation (wrapped), each part of the overlap of variance 1.
+
+    And which of the translations are far, but leave enough of an overlap.
+    """
     height, width = layers.shape
     period = (fft.next_fast_len(2 * height, real=True), fft.next_fast_len(2 * width, real=True))
     seen = fft.rfft2(layers.measured.astype(np.float64), s=period)
@@ -40,4 +54,4 @@ def far_correlation(layers: Layers) -> float:
         # The power of the part that is left in place, and of the part that came from beyond the translation.
         others = np.roll(powers[::-1, ::-1], (1, 1), axis=(0, 1))
         total += products / np.sqrt(np.maximum(powers * others, 1e-12))
-    return float(np.max(total[inside] / len(layers.values))) if inside.any() else 0.0
+    return total / len(layers.values), inside

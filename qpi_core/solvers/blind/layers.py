@@ -7,25 +7,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.solvers.blind.long_waves import LongWaves
+
 _CORNERS = 0.5
 """Spatial frequency in cycles a pixel, beyond the Nyquist circle, where the patterns of defects have died out."""
 
 
 @dataclass(frozen=True, eq=False)
 class Layers:
-    """Layers in units of their own spread.
+    """Layers without their long waves, in units of their own spread.
 
     Attributes:
         values: (energies, height, width) float32, centred, of standard deviation 1, and 0 where not measured.
         measured: (height, width) true where every layer was measured.
         scales: (energies,) standard deviation of each layer, units of the observation.
         noise: (energies,) variance of white noise by the corners of each layer's spectrum, as a share of the layer's own.
+        long_waves: takes them out of whatever is fitted to the layers.
     """
 
     values: NDArray[np.float32]
     measured: NDArray[np.bool_]
     scales: NDArray[np.float64]
     noise: NDArray[np.float64]
+    long_waves: LongWaves
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -41,11 +45,11 @@ class Layers:
 def prepare_layers(stack: NDArray[np.float32]) -> Layers:
     """Return the layers of a stack, (energies, height, width) with NaN where not measured; no layer may be constant."""
     measured: NDArray[np.bool_] = np.asarray(np.isfinite(stack).all(axis=0))
-    inside = stack[:, measured].astype(np.float64)
-    means, scales = inside.mean(axis=1), inside.std(axis=1)
-    values = np.zeros(stack.shape, dtype=np.float32)
-    values[:, measured] = (inside - means[:, None]) / scales[:, None]
-    return Layers(values, measured, scales, np.array([noise_in_corners(layer, measured) for layer in values]))
+    long_waves = LongWaves(measured)
+    left = long_waves.removed(np.where(measured, stack, 0).astype(np.float64))
+    scales = left[:, measured].std(axis=1)
+    values = (left / scales[:, None, None]).astype(np.float32)
+    return Layers(values, measured, scales, np.array([noise_in_corners(layer, measured) for layer in values]), long_waves)
 
 
 def noise_in_corners(layer: NDArray[np.float32], measured: NDArray[np.bool_]) -> float:

@@ -9,14 +9,17 @@ from functools import cache
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
-from qpi_core.solvers.blind.finish import Finding, finish, with_richer_kernels
+from qpi_core.solvers.blind.finish import NEARLY, Finding, finish, with_richer_kernels
 from qpi_core.solvers.blind.layers import Layers
+from qpi_core.solvers.blind.points.point_cleaning import on_pixels
 from qpi_core.solvers.blind.polishing.kernel_step import WIDTHS, KernelStep
 from qpi_core.solvers.blind.polishing.polish import cut, with_amplitudes, with_flips
 from qpi_core.solvers.blind.polishing.score import Candidate, nothing_score
 from qpi_core.solvers.blind.start.filter_bank import BankShape, FilterBank
 from qpi_core.solvers.blind.start.formula_start import FormulaStarts
+from qpi_core.solvers.blind.start.marked_start import marked_starts
 from qpi_core.solvers.blind.start.spectral_start import SpectralStarts
 from qpi_core.solvers.blind.start.starts import Starts
 from qpi_core.solvers.blind.trust import LEAST_GAIN
@@ -24,12 +27,12 @@ from qpi_core.solvers.blind.trust import LEAST_GAIN
 ORDERS = (0, 2, 3, 4, 6)
 _TWINS = 0.8
 """Correlation of two activation maps from which on they are the same start."""
-_ONE_ORDER = 4
-_POLISHED, _FINISHED_AT_FIRST, _FINISHED = 8, 1, 3
-"""Starts that are polished in a round, and those of them that are followed to the end; the others wait beside the next round's."""
+_FINISHED_AT_FIRST, _FINISHED = 1, 3
+"""Starts of a round that are followed to the end; others wait beside the next round's."""
 _WAITING = 4
 _BEGINNINGS = 6
 _THRESHOLD = 3.0
+_OTHER_THRESHOLDS = (4.0, 2.0)
 _RICH = 3
 _SHARE = 0.7
 """Share of the whole work that the search is, for its reports."""
@@ -37,6 +40,20 @@ _GIVE_UP = 2
 """Rounds, one of each kind of start, after which a map that shows no pattern at all is left alone."""
 _DENSEST, _LEAST_MOST = 0.0366, 20
 """Largest share of the pixels that the starts take for defects, and the smallest number that is always allowed."""
+
+
+@dataclass(frozen=True, eq=False)
+class StartKind:
+    """One kind of rough starts.
+
+    Attributes:
+        draw: from a random stream to the candidates, in parts.
+        polished: so many of them are polished, and so many of one symmetry.
+    """
+
+    draw: Callable[[np.random.Generator], Iterable[Iterator[Candidate]]]
+    polished: int
+    of_one_order: int
 
 
 @dataclass(frozen=True)
@@ -50,6 +67,7 @@ class SearchRule:
         orders: of symmetry that are tried.
         most_rounds: of starts; None is as many as there is time for.
         clock: what the time is read from.
+        marks: (n, 2) some of the defects, (x, y) in px, to start from; None where none is known.
     """
 
     kernel_radius: float = 36.0
@@ -58,6 +76,7 @@ class SearchRule:
     orders: tuple[int, ...] = ORDERS
     most_rounds: int | None = None
     clock: Callable[[], float] = time.monotonic
+    marks: NDArray[np.float64] | None = None
 
 
 @dataclass
@@ -70,19 +89,21 @@ class BlindSearch:
     report: Callable[[float, str], None]
     finished: list[Finding] = field(default_factory=list)
     _richer: dict[int, KernelStep] = field(default_factory=dict)
-    _waiting: list[tuple[float, Candidate]] = field(default_factory=list)
+    _waiting: list[Candidate] = field(default_factory=list)
 
     def run(self) -> list[Finding]:
         """Return the findings: one that was accepted, then by their evidence."""
         self._begun = self.rule.clock()
         self._most = max(_LEAST_MOST, int(_DENSEST * self.layers.pixels))
-        sources = self._sources()
+        kinds = self._kinds()
         number = 0
         while number != self.rule.most_rounds and not (self.finished and self._late()):
             self._tell(f"Round {number + 1}: rough starts")
-            drawn = self._in_time(sources[number % len(sources)](np.random.default_rng([self.rule.seed, number])))
+            kind = kinds[number % len(kinds)]
+            drawn = self._in_time(kind.draw(np.random.default_rng([self.rule.seed, number])))
             self._tell(f"Round {number + 1}: polishing the best of {len(drawn)} starts")
-            accepted = self._round(drawn, _FINISHED if number else _FINISHED_AT_FIRST)
+            chosen = distinct_candidates(drawn, kind.of_one_order)[: kind.polished]
+            accepted = self._round(chosen, _FINISHED if number else _FINISHED_AT_FIRST)
             number += 1
             if accepted is not None:
                 return [accepted, *sorted((one for one in self.finished if one is not accepted), key=lambda one: -one.evidence)]
@@ -90,17 +111,20 @@ class BlindSearch:
                 break
         return sorted(self.finished, key=lambda one: -one.evidence)
 
-    def _sources(self) -> tuple[Callable[[np.random.Generator], Iterable[Iterator[Candidate]]], ...]:
+    def _kinds(self) -> tuple[StartKind, ...]:
         """Return the kinds of starts in the order of their rounds: what fails on one map for the first often is easy for another."""
-        steps = {order: self._step(order) for order in self.rule.orders}
+        self._steps = steps = {order: self._step(order) for order in self.rule.orders}
         skewed = [Starts(self.layers, order, step) for order, step in steps.items()]
         spectral = cache(lambda: [SpectralStarts(self.layers, order, step) for order, step in steps.items()])
         formula = cache(lambda: FormulaStarts(spectral()))
+        marks = self.rule.marks
+        marked = () if marks is None else (StartKind(lambda rng: iter([marked_starts(list(steps.values()), marks)]), 16, 4),)
         return (
-            lambda rng: (one.draw(rng, self._most) for one in skewed),
-            lambda rng: iter([formula().draw(False, self._densest)]),
-            lambda rng: iter([formula().draw(True, self._densest)]),
-            lambda rng: (one.draw(rng, self._densest, _BEGINNINGS) for one in spectral()),
+            *marked,
+            StartKind(lambda rng: (one.draw(rng, self._most) for one in skewed), 8, 4),
+            StartKind(lambda rng: iter([formula().draw(False, self._densest)]), 32, 12),
+            StartKind(lambda rng: iter([formula().draw(True, self._densest)]), 32, 12),
+            StartKind(lambda rng: (one.draw(rng, self._densest, _BEGINNINGS) for one in spectral()), 24, 8),
         )
 
     @property
@@ -134,28 +158,49 @@ class BlindSearch:
     def _late(self) -> bool:
         return self._seconds() > self.rule.time_limit_s
 
-    def _round(self, drawn: list[Candidate], most: int) -> Finding | None:
+    def _round(self, chosen: list[Candidate], most: int) -> Finding | None:
         """Follow the best of the starts, and of those that waited, until one is accepted; return that one, or None."""
         polished = self._waiting
-        for candidate in distinct_candidates(drawn)[:_POLISHED]:
+        for candidate in chosen:
             if polished and self._late():
                 break
-            amplitudes = with_amplitudes(candidate, 3, 25, _THRESHOLD)
-            again = cut(amplitudes, self._densest)
-            polished.append((max(candidate.score, -np.inf if again is None else again.score), amplitudes))
-        polished.sort(key=lambda pair: -pair[0])
+            polished.append(with_amplitudes(candidate, 3, 25, _THRESHOLD))
+        # Which kernel is right shows in what amplitudes can explain with it, long before a list of whole defects can.
+        polished.sort(key=lambda one: -one.fit.log_likelihood)
         self._waiting = polished[most : most + _WAITING]
-        for _, candidate in polished[:most]:
+        for candidate in polished[:most]:
             if self.finished and self._late():
                 break
             listed = cut(with_amplitudes(candidate, 8, 50, _THRESHOLD), self._densest)
             if listed is None:
                 continue
-            found = finish(with_flips(listed, 5))
-            found = with_richer_kernels(found, self._rich(found.symmetry_order))
-            self.finished.append(found)
+            found = self._finished(listed)
             if self.accepts(found):
                 return found
+            better = self._again(found)
+            if better is not None:
+                return better
+        return None
+
+    def _finished(self, listed: Candidate) -> Finding:
+        """Return the finding that a list leads to, and remember it."""
+        found = finish(with_flips(listed, 5))
+        self.finished.append(with_richer_kernels(found, self._rich(found.symmetry_order)))
+        return self.finished[-1]
+
+    def _again(self, found: Finding) -> Finding | None:
+        """Return an accepted finding that one with little left leads to: its kernel is right, and some defects are missing or too many."""
+        for threshold in _OTHER_THRESHOLDS:
+            if found.unexplained > NEARLY or self._late():
+                return None
+            begun = on_pixels(self._steps[found.symmetry_order], found.positions)
+            listed = cut(with_amplitudes(begun, 4, 60, threshold), self._densest)
+            if listed is None:
+                continue
+            other = self._finished(listed)
+            if self.accepts(other):
+                return other
+            found = max(found, other, key=lambda one: one.evidence)
         return None
 
     def _rich(self, order: int) -> KernelStep:
@@ -165,13 +210,13 @@ class BlindSearch:
         return self._richer[order]
 
 
-def distinct_candidates(candidates: list[Candidate]) -> list[Candidate]:
-    """Return the best candidates that differ in symmetry or in their activation maps, the best first; few of one symmetry."""
+def distinct_candidates(candidates: list[Candidate], of_one_order: int) -> list[Candidate]:
+    """Return the best candidates that differ in symmetry or in their activation maps, the best first; so many of one symmetry."""
     found: list[Candidate] = []
     for candidate in sorted(candidates, key=lambda one: -one.score):
         order = candidate.symmetry_order
         same = [other for other in found if other.symmetry_order == order]
-        if len(same) < _ONE_ORDER and all(_correlation(candidate, other) < _TWINS for other in same):
+        if len(same) < of_one_order and all(_correlation(candidate, other) < _TWINS for other in same):
             found.append(candidate)
     return found
 

@@ -13,7 +13,7 @@ from scipy import fft
 
 from qpi_core.solvers.blind.finish import Finding
 from qpi_core.solvers.blind.layers import Layers
-from qpi_core.solvers.blind.polishing.score import nothing_score
+from qpi_core.solvers.blind.polishing.score import list_cost, nothing_score
 
 Array = NDArray[np.float64]
 
@@ -29,6 +29,8 @@ MOST_CORRELATED = 2.0
 """Squared correlation between near pixels of what is left, as a multiple of that of white noise."""
 TRUSTED = "What the kernel at the defects found leaves of the map is the map's own noise."
 _LAGS = 4
+_MOST_TRIED_ALONE = 40
+"""Lists that are longer do not come from a single defect."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,23 @@ def weigh(finding: Finding) -> Evidence:
     return Evidence(gain, len(finding.positions), finding.unexplained, correlated, float(np.mean(layers.noise)))
 
 
+def doubt_about_number(finding: Finding) -> str | None:
+    """Return the doubt that a single one of the defects found explains the map as well as all of them; None where it does not."""
+    count = len(finding.positions)
+    if not FEWEST_DEFECTS <= count <= _MOST_TRIED_ALONE:
+        return None
+    alone = max(finding.step.solve_at(place[None], np.ones(1)).log_likelihood for place in finding.positions)
+    if alone - list_cost(1, finding.step.layers.pixels) < finding.evidence - LEAST_GAIN:
+        return None
+    return f"One defect explains the map as well as the {count} found do, and one is too few to tell the kernel from where the defects are."
+
+
 def residual_correlation(residuals: NDArray[np.float32], measured: NDArray[np.bool_]) -> float:
     """Return the mean squared correlation of residuals (energies, height, width), 0 where not measured, over lags of up to 4 px.
 
-    In units of what white noise has: 1 is white.
+    In units of what white noise has: 1 is white. Lags along the scan line are left out: what the tip adds is alike there.
     """
-    lags = [(down, across) for down in range(-_LAGS, _LAGS + 1) for across in range(-_LAGS, _LAGS + 1) if (down, across) > (0, 0)]
+    lags = [(down, across) for down in range(-_LAGS, _LAGS + 1) for across in range(-_LAGS, _LAGS + 1) if down > 0]
     period = tuple(side + _LAGS for side in measured.shape)
     pairs = fft.irfft2(np.abs(fft.rfft2(measured.astype(np.float64), s=period)) ** 2, s=period)
     found = []
@@ -94,7 +107,7 @@ def residual_correlation(residuals: NDArray[np.float32], measured: NDArray[np.bo
 
 def doubt_about_residual(residual: NDArray[np.float32], layers: Layers) -> str | None:
     """Return why the final residual of a single layer, in units of the observation, contradicts the finding; None where it does not."""
-    left = np.where(layers.measured, np.nan_to_num(residual), 0) / layers.scales[0]
+    left = layers.long_waves.removed(np.where(layers.measured, np.nan_to_num(residual), 0)[None])[0] / layers.scales[0]
     beyond = float(np.mean(left[layers.measured].astype(np.float64) ** 2)) - float(layers.noise[0])
     correlated = residual_correlation(left[None].astype(np.float32), layers.measured)
     return _doubt_about_rest(beyond, correlated, float(layers.noise[0]))

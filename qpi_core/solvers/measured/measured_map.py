@@ -7,7 +7,7 @@ model is made afresh for the repaired list, and the evidence of both decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -151,7 +151,7 @@ def explained_by_white_noise(
     limit = SelectionOptions().probability
     if not any(chance < limit for chance in chances.values()):
         return None
-    if any(chances.get(name, 1.0) < least for name, least in _NO_FAULT_OF_KERNEL_OR_LIST.items()):
+    if _is_no_fault_of_kernel_or_list(chances):
         return _explained_by_the_kernel(problem, positions, weights, begun)
     fits = fit_with_list(problem.values, positions, problem.kernel_size, weights, problem.pixel_size_nm, begun)
     model = fits[-1].model
@@ -166,6 +166,15 @@ def explained_by_white_noise(
     stationary = stationary_gain(_left(problem.values, first))
     decisive = gain > DECISIVE_SHARE * stationary or (gain > stationary and predicts_unseen_parts(fits[-1].start, model))
     return fits if settled and decisive else None
+
+
+def holds_more_than_patterns(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart) -> bool:
+    """Say whether the first stage leaves long waves, offset rows or a lattice, which no error of kernel or list can be."""
+    return _is_no_fault_of_kernel_or_list(chances_of_white_noise(problem, positions, weights, begun))
+
+
+def _is_no_fault_of_kernel_or_list(chances: Mapping[str, float]) -> bool:
+    return any(chances.get(name, 1.0) < least for name, least in _NO_FAULT_OF_KERNEL_OR_LIST.items())
 
 
 def _explained_by_the_kernel(

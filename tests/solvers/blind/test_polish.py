@@ -8,6 +8,7 @@ import pytest
 
 from qpi_core.solvers.blind.finish import finish
 from qpi_core.solvers.blind.layers import prepare_layers
+from qpi_core.solvers.blind.long_waves import LongWaves
 from qpi_core.solvers.blind.points.joint_refinement import refine_points
 from qpi_core.solvers.blind.points.point_patterns import point_patterns
 from qpi_core.solvers.blind.polishing.activation_flips import ActivationFlips
@@ -23,7 +24,6 @@ RNG = np.random.default_rng(0)
 FIT = KernelFit(
     RNG.standard_normal((2, 9, 9)).astype(np.float32),
     np.zeros((2, *SHAPE), np.float32),
-    np.zeros(2),
     np.array([0.5, 2.0]),
     0.0,
     np.zeros(2),
@@ -46,16 +46,16 @@ def simulated(positions, weights, noise, seed=0):
 
 
 def test_the_convolution_and_its_adjoint_belong_together():
-    convolution = Convolution(FIT, GAPS)
+    convolution = Convolution(FIT, LongWaves(GAPS))
     activation = RNG.random(SHAPE).astype(np.float32)
-    layers = (RNG.standard_normal((2, *SHAPE)) * GAPS).astype(np.float32)
+    layers = LongWaves(GAPS).removed(RNG.standard_normal((2, *SHAPE)) * GAPS).astype(np.float32)
     forward, backward = np.vdot(convolution(activation), layers), np.vdot(activation, convolution.adjoint(layers))
     assert forward == pytest.approx(backward, rel=1e-4)
 
 
 @pytest.mark.parametrize("place", [(0, 0), (15, 20), (29, 33)])
 def test_energy_and_overlap_are_scalar_products_of_shown_patterns(place):
-    convolution = Convolution(FIT, GAPS)
+    convolution = Convolution(FIT, LongWaves(GAPS))
 
     def shown(row, column):
         single = np.zeros(SHAPE, dtype=np.float32)
@@ -65,14 +65,16 @@ def test_energy_and_overlap_are_scalar_products_of_shown_patterns(place):
     other = (min(place[0] + 2, 29), max(place[1] - 3, 0))
     assert convolution.energy[place] == pytest.approx(np.sum(shown(*place) ** 2), rel=1e-4)
     assert convolution.overlap(*place)[other] == pytest.approx(np.sum(shown(*place) * shown(*other)), rel=1e-3, abs=1e-2)
-    assert convolution.strength**2 == pytest.approx(np.sum(FIT.kernels[0] ** 2) / 0.5 + np.sum(FIT.kernels[1] ** 2) / 2, rel=1e-5)
+    assert convolution.strength < convolution.whole
+    assert convolution.whole**2 == pytest.approx(np.sum(FIT.kernels[0] ** 2) / 0.5 + np.sum(FIT.kernels[1] ** 2) / 2, rel=1e-5)
 
 
 def test_the_sparse_map_is_the_minimum():
-    convolution = Convolution(FIT, np.ones(SHAPE, dtype=bool))
+    convolution = Convolution(FIT, LongWaves(np.ones(SHAPE, dtype=bool)))
     truth = np.zeros(SHAPE, dtype=np.float32)
     truth[5, 6], truth[20, 20], truth[22, 21] = 1, 1.5, 1
-    layers = convolution(truth) + RNG.standard_normal((2, *SHAPE)).astype(np.float32)
+    noise = RNG.standard_normal((2, *SHAPE)).astype(np.float32)
+    layers = convolution(truth) + convolution.long_waves.removed(noise)
     found = sparse_activation(convolution, layers, np.zeros(SHAPE, dtype=np.float32), 2.0, 600)
     slope = convolution.adjoint(convolution(found) - layers) + 2.0 * convolution.strength
     # Karush, Kuhn and Tucker: no slope where there is a defect, an upward one where there is none.
@@ -84,11 +86,12 @@ def test_the_sparse_map_is_the_minimum():
 @pytest.mark.parametrize("shape", [(30, 34), (48, 48)], ids=["overlaps by transforms", "overlaps of whole patterns"])
 def test_flips_find_the_defects_of_a_known_kernel(shape):
     fit = replace(FIT, residuals=np.zeros((2, *shape), np.float32))
-    convolution = Convolution(fit, np.ones(shape, dtype=bool))
+    convolution = Convolution(fit, LongWaves(np.ones(shape, dtype=bool)))
     rng = np.random.default_rng(3)
     truth = np.zeros(shape, dtype=np.float32)
     truth.ravel()[rng.choice(truth.size, 12, replace=False)] = 1
-    layers = convolution(truth) + 0.5 * rng.standard_normal((2, *shape)).astype(np.float32)
+    noise = rng.standard_normal((2, *shape)).astype(np.float32)
+    layers = convolution(truth) + 0.5 * convolution.long_waves.removed(noise)
     wrong = np.roll(truth, 1, axis=0)
     wrong[0, 0] = 1
     flips = ActivationFlips(convolution, layers, wrong)
@@ -138,13 +141,13 @@ def test_a_list_on_pixels_is_recognised_as_one():
     assert np.all(found.weights == 1)
 
 
-def test_the_constant_is_no_part_of_what_the_kernels_explain():
+def test_long_waves_are_no_part_of_what_the_kernels_explain():
     layers = simulated([(20.0, 20.0), (30.0, 11.0)], [1.0, 1.0], 0.01)
     step = KernelStep(FilterBank(BankShape(0, 20.0, 1.0, 1, spot=True), layers.shape), layers)
     activation = np.zeros(layers.shape, dtype=np.float32)
     activation[20, 20] = activation[11, 30] = 1
     fit = step.solve(activation)
-    explained = Convolution(fit, layers.measured)(activation)
+    explained = Convolution(fit, layers.long_waves)(activation)
     left = (in_noise(layers, fit) - explained) * np.sqrt(fit.variances).astype(np.float32)
     np.testing.assert_allclose(left, fit.residuals, atol=2e-3)
 

@@ -121,7 +121,6 @@ class _Step:
         layers, fit = self.step.layers, self.fit
         inside = layers.measured.ravel()
         design = self.step.design_at(self.positions, self.weights)
-        design = design - design.mean(axis=1, keepdims=True)
         gram = design @ design.T
         patterns = point_patterns(fit.kernels, self.positions, layers.shape)
         patterns[:, 1:] *= self.weights.astype(np.float32)[:, None, None]
@@ -129,8 +128,7 @@ class _Step:
         total: Array = np.zeros((len(chosen) * len(self.positions),) * 2)
         pull: Array = np.zeros(len(total))
         for number, variance in enumerate(fit.variances):
-            slopes = patterns[number][list(chosen)].reshape(len(total), -1)[:, inside].astype(np.float64)
-            slopes -= slopes.mean(axis=1, keepdims=True)
+            slopes = self.step.without_long_waves(patterns[number][list(chosen)].reshape(-1, *layers.shape))
             root = fit.roots[number]
             factor = cho_factor(root.T @ gram @ root + fit.precisions[number] * np.eye(len(root)))
             across = root.T @ (design @ slopes.T)

@@ -23,11 +23,9 @@ _BEYOND_CHANCE = 4.0
 """Log likelihood that a missing defect gains beyond the log of the number of pixels where chance could have put it."""
 
 
-def clean_points(candidate: Candidate) -> PointList:
-    """Return the best list between pixels that a candidate's activation map leads to."""
-    positions, weights = points_of(candidate)
-    step = candidate.step
-    best = current = refine_points(step, positions, weights, own_weights=True)
+def clean_points(step: KernelStep, begun: PointList) -> PointList:
+    """Return the best list between pixels that a refined one leads to."""
+    best = current = begun
     for _ in range(_ROUNDS):
         positions, weights = _with_missing(step, current, *_merged(*_without_faint(step, current)))
         if len(positions) == len(current.positions) and np.allclose(positions, current.positions):
@@ -78,7 +76,7 @@ def _without_faint(step: KernelStep, current: PointList) -> tuple[Array, Array]:
 
 def _with_missing(step: KernelStep, current: PointList, positions: Array, weights: Array) -> tuple[Array, Array]:
     """Return the list with the places where what is left of the map looks like the kernel, by more than chance."""
-    convolution = Convolution(current.fit, step.layers.measured)
+    convolution = Convolution(current.fit, step.layers.long_waves)
     left = current.fit.residuals / np.sqrt(current.fit.variances).astype(np.float32)[:, None, None]
     match = convolution.adjoint(left)
     amplitude = match / convolution.energy

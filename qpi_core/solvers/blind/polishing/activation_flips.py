@@ -34,7 +34,7 @@ class ActivationFlips:
         small = convolution.kernels.shape[-1] * _SMALL_KERNEL <= min(activation.shape)
         self._whole = convolution.autocorrelation() if small else None
         # A pattern that is cut by the border or by a gap overlaps with itself by less.
-        self._shown_whole = convolution.energy > _WHOLE * convolution.strength**2
+        self._shown_whole = convolution.shown > _WHOLE * convolution.whole**2
         self._refresh()
 
     def improve(self, sweeps: int) -> Image:
@@ -106,4 +106,7 @@ class ActivationFlips:
             slice(max(0, column - reach), min(width, column + reach + 1)),
         )
         part = self._whole[down.start - row + reach : down.stop - row + reach, across.start - column + reach : across.stop - column + reach]
+        waves = self.convolution.in_long_waves
+        if waves is not None:
+            part = part - np.tensordot(waves[:, row, column], waves[:, down, across], axes=1)
         return (down, across), part

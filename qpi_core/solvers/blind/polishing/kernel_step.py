@@ -2,9 +2,10 @@
 
 A ridge regression in a bank of filters: the coefficients have a Gaussian-process prior along the radius, under an envelope,
 
-    y = b + X c + noise,   c ~ N(0, a s^2 K),   noise ~ N(0, s^2),
+    y = X c + noise,   c ~ N(0, a s^2 K),   noise ~ N(0, s^2),
 
-with X the filters summed over the defects. Strength a, variance s^2 and the envelope's width follow from the marginal likelihood.
+with X the filters summed over the defects, without their long waves as y is.
+Strength a, variance s^2 and the envelope's width follow from the marginal likelihood.
 """
 
 from __future__ import annotations
@@ -35,7 +36,6 @@ class KernelFit:
     Attributes:
         kernels: (energies, side, side) float32, centre in the middle.
         residuals: (energies, height, width) float32, 0 where not measured.
-        offsets: (energies,) the constants b.
         variances: (energies,) of the residuals.
         log_likelihood: of the layers, the coefficients integrated out.
         precisions: (energies,) of the coefficients' prior K, in units of 1 / variance: 1 / a.
@@ -44,7 +44,6 @@ class KernelFit:
 
     kernels: NDArray[np.float32]
     residuals: NDArray[np.float32]
-    offsets: Array
     variances: Array
     log_likelihood: float
     precisions: Array
@@ -70,15 +69,18 @@ class KernelStep:
         return self._solve(self.design_at(positions, weights))
 
     def design_at(self, positions: Array, weights: Array) -> Array:
-        """Return X for defects between pixels, (filters, measured pixels)."""
+        """Return X for defects between pixels without its long waves, (filters, measured pixels)."""
         return self._design(self.bank.superpositions_at(positions, weights))
 
     def _design(self, superpositions: NDArray[np.float32]) -> Array:
-        return superpositions[:, self._inside].astype(np.float64)
+        return self.without_long_waves(superpositions.reshape(-1, *self.layers.shape))
+
+    def without_long_waves(self, images: NDArray[np.float32]) -> Array:
+        """Return images (k, height, width) without their long waves at the measured pixels, (k, measured pixels)."""
+        left: Array = np.asarray(self.layers.long_waves.removed(images.astype(np.float64)), dtype=np.float64).reshape(len(images), -1)
+        return left if len(self._inside) == left.shape[1] else left[:, self._inside]
 
     def _solve(self, design: Array) -> KernelFit:
-        means = design.mean(axis=1)
-        design -= means[:, None]
         gram, projected = design @ design.T, design @ self._data.T
         found = [
             _most_likely(gram, one, float(data @ data), data.size, self._roots) for one, data in zip(projected.T, self._data, strict=True)
@@ -90,7 +92,7 @@ class KernelStep:
         kernels = self.bank.kernel(coefficients).astype(np.float32)
         variances = np.mean(left**2, axis=1) + _ROUNDING
         likelihood, precisions = sum(one.likelihood for one in found), np.array([one.precision for one in found])
-        return KernelFit(kernels, residuals, -(coefficients @ means), variances, likelihood, precisions, tuple(one.root for one in found))
+        return KernelFit(kernels, residuals, variances, likelihood, precisions, tuple(one.root for one in found))
 
 
 def prior_root(bank: FilterBank, width: float) -> Array:

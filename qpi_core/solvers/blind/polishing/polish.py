@@ -32,7 +32,7 @@ def with_amplitudes(start: Candidate, rounds: int, steps: int, threshold: float)
     """
     step, activation, fit = start.step, start.activation, start.fit
     for _ in range(rounds):
-        convolution = Convolution(fit, step.layers.measured)
+        convolution = Convolution(fit, step.layers.long_waves)
         found = sparse_activation(convolution, in_noise(step.layers, fit), activation, threshold, steps)
         if not found.any():
             return start
@@ -43,9 +43,8 @@ def with_amplitudes(start: Candidate, rounds: int, steps: int, threshold: float)
 
 
 def in_noise(layers: Layers, fit: KernelFit) -> Image:
-    """Return what a fit's kernels are to explain, in units of the residual's standard deviation of each layer; 0 where not measured."""
-    left = (layers.values - fit.offsets[:, None, None]) * layers.measured
-    return np.asarray(left / np.sqrt(fit.variances)[:, None, None], dtype=np.float32)
+    """Return the layers in units of the residual's standard deviation of each; 0 where not measured."""
+    return np.asarray(layers.values / np.sqrt(fit.variances)[:, None, None], dtype=np.float32)
 
 
 def cut(candidate: Candidate, most: int) -> Candidate | None:
@@ -60,7 +59,7 @@ def with_flips(start: Candidate, rounds: int, sweeps: int = 1) -> Candidate:
     stalled = 0
     for _ in range(rounds):
         flips = ActivationFlips(
-            Convolution(current.fit, current.step.layers.measured), in_noise(current.step.layers, current.fit), current.activation
+            Convolution(current.fit, current.step.layers.long_waves), in_noise(current.step.layers, current.fit), current.activation
         )
         activation = flips.improve(sweeps)
         if not flips.changes or not activation.any():
@@ -80,7 +79,7 @@ def with_moves(start: Candidate, rounds: int) -> Candidate:
     current = start
     for _ in range(rounds):
         flips = ActivationFlips(
-            Convolution(current.fit, current.step.layers.measured), in_noise(current.step.layers, current.fit), current.activation
+            Convolution(current.fit, current.step.layers.long_waves), in_noise(current.step.layers, current.fit), current.activation
         )
         flips.move()
         if not flips.changes:

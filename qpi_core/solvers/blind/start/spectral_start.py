@@ -12,6 +12,7 @@ centred on its defect leaves few such choices open, and random beginnings end in
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
 
 from qpi_core.solvers.blind.layers import Layers
+from qpi_core.solvers.blind.long_waves import LONGEST_WAVE
 from qpi_core.solvers.blind.polishing.convolution import Convolution
 from qpi_core.solvers.blind.polishing.kernel_step import KernelFit, KernelStep, prior_root
 from qpi_core.solvers.blind.polishing.polish import cut, with_amplitudes
@@ -39,7 +41,13 @@ _ROUGH_VARIANCE, _ROUGH_THRESHOLD, _ROUGH_STEPS = 0.1, 2.0, 40
 
 
 class WhittleLikelihood:
-    """The likelihood of one layer's power for kernels of one bank."""
+    """The likelihood of one layer's power for kernels of one bank.
+
+    Attributes:
+        noise: variance of white noise.
+        kept: which of the frequencies, in the layout of rfft2, it counts.
+        power: of those.
+    """
 
     def __init__(self, bank: FilterBank, layer: NDArray[np.float32], measured: NDArray[np.bool_], noise: float) -> None:
         """Take a layer of variance 1 (0 where not measured) and the variance of its noise."""
@@ -49,7 +57,9 @@ class WhittleLikelihood:
         spectrum = fft.rfft2(layer.astype(np.float64) * taper)
         rows, columns = fft.fftfreq(layer.shape[0]), fft.rfftfreq(layer.shape[1])
         # One half of the plane holds all of a real map; of its own edge columns both halves are there, which only weighs them double.
-        kept = np.hypot(rows[:, None], columns) > 0
+        # Waves that were left out of the layer say nothing, nor do those that the taper mixes with them.
+        kept = (2 * np.pi * np.hypot(rows[:, None], columns) > LONGEST_WAVE) & (columns > 0)
+        self.kept = kept
         self.power = (np.abs(spectrum) ** 2 / np.sum(taper**2))[kept]
         places = np.arange(-bank.half, bank.half + 1)
         across = np.exp(-2j * np.pi * np.outer(places, columns))
@@ -124,10 +134,12 @@ class SpectralStarts:
         """Return the candidate that a rough kernel of the clearest layer leads to."""
         one = slice(self._clearest, self._clearest + 1)
         nothing = np.zeros(self.layers.shape, dtype=np.float32)
-        rough = KernelFit(kernel[None], nothing[None], np.zeros(1), np.array([_ROUGH_VARIANCE]), 0.0, np.zeros(1), ())
+        rough = KernelFit(kernel[None], nothing[None], np.array([_ROUGH_VARIANCE]), 0.0, np.zeros(1), ())
         values = self.layers.values[one] / np.float32(np.sqrt(_ROUGH_VARIANCE))
-        found = sparse_activation(Convolution(rough, self.layers.measured), values, nothing, _ROUGH_THRESHOLD, _ROUGH_STEPS)
+        found = sparse_activation(Convolution(rough, self.layers.long_waves), values, nothing, _ROUGH_THRESHOLD, _ROUGH_STEPS)
         if not found.any():
             return None
-        fit = self.step.solve(found)
-        return cut(with_amplitudes(Candidate(self.step, found, fit, -np.inf), 1, 25, 3.0), most)
+        rough_map = Candidate(self.step, found, self.step.solve(found), -np.inf)
+        amplitudes = with_amplitudes(rough_map, 1, 25, 3.0)
+        # The amplitudes are kept: a rough kernel's peaks, cut to 0 and 1, would be a worse list than they are.
+        return replace(amplitudes, score=amplitudes.fit.log_likelihood) if cut(amplitudes, most) else None
