@@ -17,6 +17,7 @@ import numpy as np
 
 from qpi_core.base.provenance import json_ready
 from qpi_core.diagnostics.search_limits import why_not_searched
+from qpi_core.diagnostics.window import LARGEST_WINDOW
 from qpi_core.estimates.caution import Caution, CautionKind, kind_of
 from qpi_core.estimates.estimate import KernelEstimate
 
@@ -182,7 +183,7 @@ def _remedy(sentence: str, estimate: KernelEstimate) -> tuple[Remedy | None, flo
     """Return what mends the reason, with its number; None where it cannot help here."""
     remedy = RULES[_kind(sentence)].remedy
     value = sentence.value if isinstance(sentence, Caution) else math.nan
-    largest = min(estimate.reconstruction.shape)
+    largest = min(*estimate.reconstruction.shape, LARGEST_WINDOW)
     if remedy is Remedy.ENLARGE_WINDOW:
         size = min(value, largest) if math.isfinite(value) else largest
         if size > estimate.kernel_size:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from qpi_core.base.grid import central_crop, kernel_offsets
 from qpi_core.estimates.caution import Caution, CautionKind
 
+LEAST_WINDOW, LARGEST_WINDOW = 16, 256
+"""Sides in px between which a window is proposed or chosen; a smaller map is taken whole."""
 CUT_SHARE = 0.05
 """Share of the pattern's power outside of the window, from which on the window is said to cut it."""
 _ENOUGH = 0.99

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.grid import kernel_polar
 from qpi_core.base.validation import require_observation, require_positions
+from qpi_core.diagnostics.window import LARGEST_WINDOW, LEAST_WINDOW
 from qpi_core.solvers.single_defect import is_one_place
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 AUTO = "auto"
-LEAST_WINDOW, LARGEST_WINDOW = 16, 256
-"""Sides in px between which a window is proposed; a smaller map is taken whole."""
 _FIRST_TRIAL = 64
 _NEGLIGIBLE_POWER = 1e-3
 _MAIN_PART = 0.9

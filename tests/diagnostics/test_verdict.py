@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from qpi_core import load_extractor
 from qpi_core.diagnostics.verdict import RULES, Remedy, Trust, verdict_of
+from qpi_core.diagnostics.window import LARGEST_WINDOW
 from qpi_core.estimates.caution import Caution, CautionKind, caution_records, cautions_again, kind_of
 from qpi_core.results.files import sidecar_bytes
 from qpi_core.synthesis.simulated_maps.scenes import draw_scene
@@ -55,6 +57,14 @@ def test_a_window_that_cuts_is_mended_by_the_window_that_it_names():
     verdict = verdict_of(extract(kernel_size=16))
     assert (verdict.trust, verdict.remedy) == (Trust.DOUBT, Remedy.ENLARGE_WINDOW) and 16 < verdict.value <= 64
     assert verdict_of(extract(kernel_size=int(verdict.value))).trust is Trust.TRUST
+
+
+def test_no_window_is_proposed_that_cannot_be_chosen():
+    estimate = extract(kernel_size=16)
+    cut = Caution("The kernel window cuts the pattern.", CautionKind.WINDOW_CUTS, 512)
+    large = np.zeros((600, 600), dtype=np.float32)
+    verdict = verdict_of(replace(estimate, warnings=(cut,), reconstruction=large, residual=large))
+    assert (verdict.remedy, verdict.value) == (Remedy.ENLARGE_WINDOW, LARGEST_WINDOW)
 
 
 @pytest.mark.slow

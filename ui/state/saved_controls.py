@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from qpi_core.diagnostics.window import LARGEST_WINDOW, LEAST_WINDOW
 from qpi_core.extraction.methods import METHODS
 from qpi_core.qspace.surface_lattice import LATTICE_CONSTANT_RANGE_NM
 from ui.charts.colours import COLOUR_MAPS
@@ -44,7 +45,7 @@ def remembered_controls(loaded: LoadedMap | None) -> dict[str, tuple[str, Check]
         "limits": ("limits", _is_range),
         "kernel_limits": ("kernel_limits", _is_range),
         "method": ("method", _one_of(METHODS)),
-        "kernel_size": ("kernel_size", lambda value: _is_count(value) and 16 <= value <= 256),
+        "kernel_size": ("kernel_size", lambda value: _is_count(value) and LEAST_WINDOW <= value <= LARGEST_WINDOW),
         "kernel_auto": ("kernel_auto", lambda value: isinstance(value, bool)),
         "uncertainty_manner": ("uncertainty_manner", _one_of(UNCERTAINTY_MANNERS)),
         "fft_log": ("fft_log", lambda value: isinstance(value, bool)),

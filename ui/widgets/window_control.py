@@ -6,12 +6,11 @@ from typing import Any
 
 import streamlit as st
 
+from qpi_core.diagnostics.window import LARGEST_WINDOW, LEAST_WINDOW
 from ui.state.usual_controls import TIMES_PUT, USUAL, USUAL_KERNEL_SIZE
 from ui.widgets import texts
 from ui.widgets.bounded_controls import bounded_slider
 
-_LARGEST_KERNEL = 256
-_SMALLEST_KERNEL = 16
 SIZE_KEYS = {"kernel_size": "kernel_auto", "stack_kernel_size": "stack_kernel_auto"}
 """Key of the side in px -> key of the switch that lets the pattern decide."""
 
@@ -29,8 +28,8 @@ def choose_window(
         place: where to show them.
     """
     state, switch = st.session_state, SIZE_KEYS[key]
-    largest = min(shorter, _LARGEST_KERNEL)
-    fixed = largest <= _SMALLEST_KERNEL
+    largest = min(shorter, LARGEST_WINDOW)
+    fixed = largest <= LEAST_WINDOW
     state.setdefault(switch, USUAL[switch])
     left, right = place.columns([1.3, 1.7], gap="small", vertical_alignment="bottom")
     automatic = left.toggle("Auto", key=switch, help=texts.KERNEL_AUTO, persist_state="session")
@@ -39,7 +38,7 @@ def choose_window(
     side = min(int(state.get(key) or USUAL_KERNEL_SIZE), largest)
     size = bounded_slider(
         f"Kernel: {side * max(pixel_size_nm):.3g} nm, in px" if pixel_size_nm else "Kernel size (px)",
-        largest if fixed else _SMALLEST_KERNEL,
+        largest if fixed else LEAST_WINDOW,
         largest,
         key=key,
         usual=USUAL_KERNEL_SIZE,
