@@ -26,10 +26,9 @@ import psutil
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, sync_playwright
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from qpi_core import KernelEstimate, load_extractor, simulate_observation
 
-from qpi_core import KernelEstimate, load_extractor, simulate_observation  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
 
 EMPTY_PAGE, RESULT, EXAMPLE = "From an STM map to the pattern of a single defect", "How well it explains the map", "Try the example"
 PATIENCE_MS = 300_000

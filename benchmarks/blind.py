@@ -17,19 +17,17 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import numpy as np
+from blind_scenes import ROWS, UNKNOWABLE, draw_blind_scene
+from results_tables import filled
 
-import numpy as np  # noqa: E402
-from blind_scenes import ROWS, UNKNOWABLE, draw_blind_scene  # noqa: E402
-from results_tables import filled  # noqa: E402
-
-from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM  # noqa: E402
-from qpi_core.base.validation import require_pixel_size  # noqa: E402
-from qpi_core.evaluation.metrics import cosine  # noqa: E402
-from qpi_core.extraction.blind import extract_blind  # noqa: E402
-from qpi_core.extraction.blind_answer import BlindOptions  # noqa: E402
-from qpi_core.extraction.extractor import load_extractor  # noqa: E402
-from qpi_core.runtime.progress import no_progress  # noqa: E402
+from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM
+from qpi_core.base.validation import require_pixel_size
+from qpi_core.evaluation.metrics import cosine
+from qpi_core.extraction.blind import extract_blind
+from qpi_core.extraction.blind_answer import BlindOptions
+from qpi_core.extraction.extractor import load_extractor
+from qpi_core.runtime.progress import no_progress
 
 TUNING_SEED, REPORTED_SEED = 77, 6203
 GOOD, VERY_GOOD = 0.98, 0.99

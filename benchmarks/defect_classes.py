@@ -13,14 +13,12 @@ import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import numpy as np
 
-import numpy as np  # noqa: E402
-
-from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM, kernel_coordinates  # noqa: E402
-from qpi_core.extraction.extractor import load_extractor  # noqa: E402
-from qpi_core.synthesis.kernel_families.equation_7 import SYMMETRY_ORDERS, draw_kernel_parameters, evaluate  # noqa: E402
-from qpi_core.synthesis.simulated_maps.scenes import draw_positions, superpose  # noqa: E402
+from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM, kernel_coordinates
+from qpi_core.extraction.extractor import load_extractor
+from qpi_core.synthesis.kernel_families.equation_7 import SYMMETRY_ORDERS, draw_kernel_parameters, evaluate
+from qpi_core.synthesis.simulated_maps.scenes import draw_positions, superpose
 
 SHAPE, SIZE = (64, 64), 64
 NOISE_LEVELS = (0.05, 0.1, 0.2, 0.5)

@@ -23,19 +23,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import numpy as np
 
-import numpy as np  # noqa: E402
-
-from qpi_core.base.errors import InputError  # noqa: E402
-from qpi_core.evaluation.results_file import read_results  # noqa: E402
-from qpi_core.maps import load_map, load_positions  # noqa: E402
-from qpi_core.maps.preparation import load_preparation  # noqa: E402
-from qpi_core.results.files import load_sidecar, sidecar_bytes  # noqa: E402
-from qpi_core.results.session_archive import TEXT_NAME  # noqa: E402
-from qpi_core.results.session_file import SavedResult, Session, load_session, session_bytes  # noqa: E402
-from tests.maps.readers.test_damaged_files import LISTS, MAPS  # noqa: E402
-from tests.results.test_files import make_estimate  # noqa: E402
+from qpi_core.base.errors import InputError
+from qpi_core.evaluation.results_file import read_results
+from qpi_core.maps import load_map, load_positions
+from qpi_core.maps.preparation import load_preparation
+from qpi_core.results.files import load_sidecar, sidecar_bytes
+from qpi_core.results.session_archive import TEXT_NAME
+from qpi_core.results.session_file import SavedResult, Session, load_session, session_bytes
+from tests.maps.readers.test_damaged_files import LISTS, MAPS
+from tests.results.test_files import make_estimate
 
 SECONDS, MEMORY = 5, 2**30
 HOSTILE = (

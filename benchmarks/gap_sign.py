@@ -10,13 +10,9 @@ weak to strong, noise of half of each map's own standard deviation. Without gaps
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import qpi_core
 from qpi_core.extraction.extractor import Extractor

@@ -21,23 +21,20 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM  # noqa: E402
-from qpi_core.evaluation.measure import measure, warm_up  # noqa: E402
-from qpi_core.evaluation.metrics import bootstrap_interval  # noqa: E402
-from qpi_core.evaluation.records import Record, append_records, read_records  # noqa: E402
-from qpi_core.evaluation.tables import markdown, number  # noqa: E402
-from qpi_core.extraction.extractor import Extractor, load_extractor  # noqa: E402
-from qpi_core.synthesis.bands.band_families import draw_band_pattern  # noqa: E402
-from qpi_core.synthesis.kernel_families.equation_7 import draw_kernel_parameters, evaluate  # noqa: E402
-from qpi_core.synthesis.kernel_families.harmonic_patterns import draw_harmonic_pattern  # noqa: E402
-from qpi_core.synthesis.kernel_families.spline_patterns import draw_spline_pattern  # noqa: E402
-from qpi_core.synthesis.kernel_families.uneven_patterns import draw_uneven_pattern  # noqa: E402
-from qpi_core.synthesis.nuisances.smooth_background import SmoothBackground, draw_background  # noqa: E402
-from qpi_core.synthesis.simulated_maps.scenes import Pattern, draw_positions, superpose  # noqa: E402
-from qpi_core.training.data.streams import sample_on_window  # noqa: E402
+from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM
+from qpi_core.evaluation.measure import measure, warm_up
+from qpi_core.evaluation.metrics import bootstrap_interval
+from qpi_core.evaluation.records import Record, append_records, read_records
+from qpi_core.evaluation.tables import markdown, number
+from qpi_core.extraction.extractor import Extractor, load_extractor
+from qpi_core.synthesis.bands.band_families import draw_band_pattern
+from qpi_core.synthesis.kernel_families.equation_7 import draw_kernel_parameters, evaluate
+from qpi_core.synthesis.kernel_families.harmonic_patterns import draw_harmonic_pattern
+from qpi_core.synthesis.kernel_families.spline_patterns import draw_spline_pattern
+from qpi_core.synthesis.kernel_families.uneven_patterns import draw_uneven_pattern
+from qpi_core.synthesis.nuisances.smooth_background import SmoothBackground, draw_background
+from qpi_core.synthesis.simulated_maps.scenes import Pattern, draw_positions, superpose
+from qpi_core.training.data.streams import sample_on_window
 
 SEED = 770_014
 """Of the table. Nothing is trained or tuned on it."""

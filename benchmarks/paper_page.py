@@ -13,15 +13,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from benchmarks.results_tables import filled
+from qpi_core.evaluation.paper.paper_experiment import PHOTOGRAPHS, PaperExperiment, loss_curves
+from qpi_core.evaluation.paper.paper_results import curves
+from qpi_core.evaluation.tables import markdown, number
+from qpi_core.training.loop import LOSS_NAME
+from qpi_core.training.recipes import get_preset
 
-from benchmarks.results_tables import filled  # noqa: E402
-from qpi_core.evaluation.paper.paper_experiment import PHOTOGRAPHS, PaperExperiment, loss_curves  # noqa: E402
-from qpi_core.evaluation.paper.paper_results import curves  # noqa: E402
-from qpi_core.evaluation.tables import markdown, number  # noqa: E402
-from qpi_core.training.loop import LOSS_NAME  # noqa: E402
-from qpi_core.training.recipes import get_preset  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 PRESET = "paper-long"
 PAGE, STORE = ROOT / "docs" / "paper.md", ROOT / "benchmarks" / "paper_experiment.json"

@@ -15,16 +15,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from qpi_core.evaluation.benchmark import RECORDS, REFERENCES
+from qpi_core.evaluation.measure import LIMIT
+from qpi_core.evaluation.records import read_records
+from qpi_core.evaluation.scenes import VARIANTS
+from qpi_core.evaluation.summary import as_json
+from qpi_core.extraction.methods import DEFAULT_METHOD, METHODS
+from qpi_core.synthesis.simulated_maps.measured_variants import MEASURED_VARIANTS, PLAIN, T_MATRIX_ENDING
 
-from qpi_core.evaluation.benchmark import RECORDS, REFERENCES  # noqa: E402
-from qpi_core.evaluation.measure import LIMIT  # noqa: E402
-from qpi_core.evaluation.records import read_records  # noqa: E402
-from qpi_core.evaluation.scenes import VARIANTS  # noqa: E402
-from qpi_core.evaluation.summary import as_json  # noqa: E402
-from qpi_core.extraction.methods import DEFAULT_METHOD, METHODS  # noqa: E402
-from qpi_core.synthesis.simulated_maps.measured_variants import MEASURED_VARIANTS, PLAIN, T_MATRIX_ENDING  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 ALL = "1-100"
 OTHER_METHODS = ("tikhonov", "harmonic", "two_step", "refined", *REFERENCES)

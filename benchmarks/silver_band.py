@@ -10,15 +10,11 @@ Stacks: 256 x 256 pixels over 50 nm, 60 defects at random known places, 25 energ
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.special import hankel1
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from qpi_core.extraction.band_model import fit_band_model
 from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2

@@ -9,14 +9,10 @@ Maps: 80 x 80 pixels of 0.3 nm, 25 defects at random places, seven energies from
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 from scipy.special import hankel1
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import qpi_core
 from qpi_core.base.errors import InputError

@@ -13,24 +13,21 @@ import json
 import os
 import resource
 import statistics
-import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import numpy as np
+import torch
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-
-from qpi_core.base.provenance import versions  # noqa: E402
-from qpi_core.evaluation.measure import warm_up  # noqa: E402
-from qpi_core.evaluation.scenes import TUNING_SEED, draw_benchmark_scene  # noqa: E402
-from qpi_core.extraction.extractor import load_extractor  # noqa: E402
-from qpi_core.extraction.methods import DEFAULT_METHOD, METHODS  # noqa: E402
+from qpi_core.base.provenance import versions
+from qpi_core.evaluation.measure import warm_up
+from qpi_core.evaluation.scenes import TUNING_SEED, draw_benchmark_scene
+from qpi_core.extraction.extractor import load_extractor
+from qpi_core.extraction.methods import DEFAULT_METHOD, METHODS
 from qpi_core.extraction.stacks import extract_stack
-from qpi_core.qspace.dispersion import HBAR2_OVER_2M_MEV_NM2  # noqa: E402
-from qpi_core.synthesis.kernel_families.equation_7 import draw_kernel_parameters  # noqa: E402
-from qpi_core.synthesis.simulated_maps.scenes import draw_positions, simulate_observation  # noqa: E402
+from qpi_core.qspace.dispersion import HBAR2_OVER_2M_MEV_NM2
+from qpi_core.synthesis.kernel_families.equation_7 import draw_kernel_parameters
+from qpi_core.synthesis.simulated_maps.scenes import draw_positions, simulate_observation
 
 LARGE_MAPS, NOISE_LEVEL = (((512, 512), 500), ((1024, 1024), 1000)), 0.2
 CLICK_ERROR_PX, CLICK_NOISE, CLICKED = 0.7, 0.1, (10, 40)

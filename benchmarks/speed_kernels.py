@@ -14,20 +14,18 @@ import json
 import pstats
 import resource
 import statistics
-import sys
 import time
 from pathlib import Path
 
+import numpy as np
+from results_tables import filled, markdown
+from speed_scenes import KERNEL_SIZE, SpeedRow, SpeedScene, draw_scene, rows
+
+from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM
+from qpi_core.base.provenance import versions
+from qpi_core.extraction.extractor import Extractor, load_extractor
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-import numpy as np  # noqa: E402
-from results_tables import filled, markdown  # noqa: E402
-from speed_scenes import KERNEL_SIZE, SpeedRow, SpeedScene, draw_scene, rows  # noqa: E402
-
-from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM  # noqa: E402
-from qpi_core.base.provenance import versions  # noqa: E402
-from qpi_core.extraction.extractor import Extractor, load_extractor  # noqa: E402
 
 BASE, MEASURED = "tikhonov", ("refined",)
 SEED = 73_000

@@ -11,21 +11,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from qpi_core.networks.kernel_vae import KernelVAE  # noqa: E402
-from qpi_core.networks.observation_encoder import ObservationEncoder  # noqa: E402
-from qpi_core.networks.one_step import OneStepNetwork  # noqa: E402
-from qpi_core.runtime.devices import training_precision  # noqa: E402
-from qpi_core.synthesis.datasets.dataset import DatasetPlan, write_dataset  # noqa: E402
-from qpi_core.synthesis.datasets.dataset_reader import KernelDataset  # noqa: E402
-from qpi_core.training.data.dataset_source import DatasetPairs  # noqa: E402
-from qpi_core.training.recipes import get_preset  # noqa: E402
+from qpi_core.networks.kernel_vae import KernelVAE
+from qpi_core.networks.observation_encoder import ObservationEncoder
+from qpi_core.networks.one_step import OneStepNetwork
+from qpi_core.runtime.devices import training_precision
+from qpi_core.synthesis.datasets.dataset import DatasetPlan, write_dataset
+from qpi_core.synthesis.datasets.dataset_reader import KernelDataset
+from qpi_core.training.data.dataset_source import DatasetPairs
+from qpi_core.training.recipes import get_preset
 
 REPEATS = 6
 
