@@ -19,9 +19,15 @@ def show_autosave(space: Workspace) -> None:
     mine = space.autosave
     if not mine.tab:
         return
-    if st.session_state.get(_KEY) != (not mine.off):  # a value that is written again is sent again, and the switch would flash
-        st.session_state[_KEY] = not mine.off
-    st.toggle("Keep for a reload", key=_KEY, on_change=lambda: switch(space, bool(st.session_state[_KEY])), help=texts.AUTOSAVE)
+    # The state is the switch's own first value and is never written to it: the browser answers a written value with the one that it had
+    # before, where something else happens at that moment, and that would count as switched off by the user and delete what was kept.
+    st.toggle(
+        "Keep for a reload",
+        value=not mine.off,
+        key=_KEY,
+        on_change=lambda: switch(space, bool(st.session_state[_KEY])),
+        help=texts.AUTOSAVE,
+    )
     if mine.too_large and not mine.off:
         st.caption("This work is too large to be kept for a reload; Save session keeps it.")
     if mine.note:
