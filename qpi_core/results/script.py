@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.maps.preparation import Preparation
@@ -46,11 +48,7 @@ def python_snippet(estimate: KernelEstimate) -> str:
         "",
         *_observation_lines(source),
         *([_BROKEN_OFF[search.get("ended_by", "")]] if search.get("ended_by", "") in _BROKEN_OFF else []),
-        "positions = np.array(  # (x, y) in pixels",
-        "    [",
-        *(f"        [{float(x)!r}, {float(y)!r}]," for x, y in positions),
-        "    ]",
-        ")",
+        *positions_lines(positions),
         f"extractor = qpi_core.load_extractor({_arguments({'name': model['name']} if model else {})})",
         f"{'estimates' if classes else 'estimate'} = extractor.{'extract_classes' if classes else 'extract'}(",
         "    observation,",
@@ -111,13 +109,20 @@ def _observation_lines(source: dict[str, Any]) -> list[str]:
     size = f", pixel_size_nm={tuple(pitch)!r}" if pitch else ""
     return [
         f"scan = qpi_core.load_map({name}{size})",
-        "preparation = qpi_core.Preparation.from_json(",
-        "    [",
-        *(f"        {step!r}," for step in steps),
-        "    ]",
-        ")",
+        *preparation_lines(steps),
         f"observation = preparation.apply_to_scan(scan{', ' if layer else ''}{layer}).values",
     ]
+
+
+def preparation_lines(steps: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the code that makes a preparation of steps, as JSON values."""
+    return ["preparation = qpi_core.Preparation.from_json(", "    [", *(f"        {step!r}," for step in steps), "    ]", ")"]
+
+
+def positions_lines(positions: NDArray[np.float64]) -> list[str]:
+    """Return the code that holds positions, (n, 2) px, to the last bit."""
+    rows = (f"        [{float(x)!r}, {float(y)!r}]," for x, y in positions)
+    return ["positions = np.array(  # (x, y) in pixels", "    [", *rows, "    ]", ")"]
 
 
 def _arguments(values: dict[str, Any]) -> str:

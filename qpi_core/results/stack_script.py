@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from qpi_core.estimates.class_stack import StackResult, stacks_of
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.maps.preparation import Preparation
+from qpi_core.results.script import preparation_lines
 
 
 def stack_snippet(result: StackResult) -> str:
@@ -92,10 +93,6 @@ def _stack_lines(source: Mapping[str, Any]) -> list[str]:
     steps = Preparation.from_json(source.get("steps") or []).to_json()
     return [
         read,
-        "preparation = qpi_core.Preparation.from_json(",
-        "    [",
-        *(f"        {step!r}," for step in steps),
-        "    ]",
-        ")",
+        *preparation_lines(steps),
         f"stack = prepare_stack(scan, {source.get('channel')!r}, preparation)",
     ]

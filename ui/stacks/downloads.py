@@ -11,7 +11,7 @@ from qpi_core.results.stack_bundle import stack_zip
 from qpi_core.results.stack_files import dispersion_csv, energy_map_csv, energy_map_picture, stack_npz
 from qpi_core.results.stack_report import stack_report_html
 from ui.jobs.stack import StackOutcome, StackView
-from ui.widgets.downloads import FORMATS, choose_format
+from ui.widgets.downloads import FORMATS, Download, choose_format, show_button
 
 
 def file_part(name: str) -> str:
@@ -22,69 +22,53 @@ def file_part(name: str) -> str:
 def show_downloads(outcome: StackOutcome, view: StackView, stem: str) -> None:
     """Show the files of the stack and of the class in view; each is made when it is asked for."""
     whole = stem if len(outcome.views) == 1 else stem.removesuffix(f"_{file_part(view.name)}")
-    missing = "" if view.band.track is not None else view.band.problem or "The stack is not finished."
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         file_format = choose_format()
-        st.download_button(
-            "Everything (ZIP)",
-            lambda: stack_zip(outcome.result, outcome.findings, outcome.question.record(), (file_format,)),
-            f"{whole}.zip",
-            "application/zip",
-            on_click="ignore",
-            key="download_stack_zip",
-            icon=":material/download:",
-            help="All files of all classes: kernels, uncertainties, pictures in the format beside this, report, side-car and Python code.",
-        )
-        st.download_button(
-            "Report (HTML)",
-            lambda: stack_report_html(outcome.result, outcome.findings),
-            f"{whole}_report.html",
-            "text/html",
-            on_click="ignore",
-            key="download_stack_report",
-            icon=":material/download:",
-            help="One page with what the stack says, kernels, E(q), a table of the layers, and Python code that makes it again.",
-        )
-        flat = "" if view.estimate.usable.sum() > 1 else "A picture of E(q) needs two layers with a kernel."
-        st.download_button(
-            f"E(q) {FORMATS[file_format]}",
-            lambda: energy_map_picture(view.estimate, file_format) or b"",
-            f"{stem}_energy_map.{file_format}",
-            MEDIA_TYPES[file_format],
-            on_click="ignore",
-            key=f"download_stack_{file_format}",
-            icon=":material/download:",
-            disabled=bool(flat),
-            help=flat or "Ring average of |FFT| over wave vector and energy.",
-        )
-        st.download_button(
-            "E(q) as numbers (CSV)",
-            lambda: energy_map_csv(view.spectra, view.estimate.pixel_size_nm is not None),
-            f"{stem}_energy_map.csv",
-            "text/csv",
-            on_click="ignore",
-            key="download_stack_energy_csv",
-            icon=":material/download:",
-            help="One line an energy, one column a wave vector; empty where a layer has no kernel.",
-        )
-        st.download_button(
-            "All kernels (NPZ)",
-            lambda: stack_npz(view.estimate, view.band),
-            f"{stem}.npz",
-            "application/octet-stream",
-            on_click="ignore",
-            key="download_stack_npz",
-            icon=":material/download:",
-            help="Kernels, uncertainties, energies, noise, rings and positions.",
-        )
-        st.download_button(
-            "Dispersion (CSV)",
-            lambda: dispersion_csv(view.band),
-            f"{stem}_dispersion.csv",
-            "text/csv",
-            on_click="ignore",
-            key="download_stack_csv",
-            icon=":material/download:",
-            disabled=bool(missing),
-            help=missing or "Energy, wave vector of the ring and its standard deviation, one line a layer.",
-        )
+        for file in (*_whole_stack(outcome, whole, file_format), *_one_class(view, stem, file_format)):
+            show_button(file)
+
+
+def _whole_stack(outcome: StackOutcome, stem: str, file_format: str) -> list[Download]:
+    """Return the files that hold all classes."""
+    everything = "All files of all classes: kernels, uncertainties, pictures in the format beside this, report, side-car and Python code."
+    report = "One page with what the stack says, kernels, E(q), a table of the layers, and Python code that makes it again."
+
+    def packed() -> bytes:
+        return stack_zip(outcome.result, outcome.findings, outcome.question.record(), (file_format,))
+
+    def page() -> bytes:
+        return stack_report_html(outcome.result, outcome.findings)
+
+    return [
+        Download("stack_zip", "Everything (ZIP)", f"{stem}.zip", "application/zip", packed, everything),
+        Download("stack_report", "Report (HTML)", f"{stem}_report.html", "text/html", page, report),
+    ]
+
+
+def _one_class(view: StackView, stem: str, file_format: str) -> list[Download]:
+    """Return the files of one class of defects."""
+    estimate, known = view.estimate, view.estimate.pixel_size_nm is not None
+    flat = "" if estimate.usable.sum() > 1 else "A picture of E(q) needs two layers with a kernel."
+    missing = "" if view.band.track is not None else view.band.problem or "The stack is not finished."
+    picture = "Ring average of |FFT| over wave vector and energy."
+    ring = "Energy, wave vector of the ring and its standard deviation, one line a layer."
+    numbers = "One line an energy, one column a wave vector; empty where a layer has no kernel."
+    arrays = "Kernels, uncertainties, energies, noise, rings and positions."
+    drawn = Download(
+        f"stack_{file_format}",
+        f"E(q) {FORMATS[file_format]}",
+        f"{stem}_energy_map.{file_format}",
+        MEDIA_TYPES[file_format],
+        lambda: energy_map_picture(estimate, file_format) or b"",
+        picture,
+        flat,
+    )
+    table = f"{stem}_energy_map.csv", "text/csv", lambda: energy_map_csv(view.spectra, known)
+    return [
+        drawn,
+        Download("stack_energy_csv", "E(q) as numbers (CSV)", *table, numbers),
+        Download(
+            "stack_npz", "All kernels (NPZ)", f"{stem}.npz", "application/octet-stream", lambda: stack_npz(estimate, view.band), arrays
+        ),
+        Download("stack_csv", "Dispersion (CSV)", f"{stem}_dispersion.csv", "text/csv", lambda: dispersion_csv(view.band), ring, missing),
+    ]

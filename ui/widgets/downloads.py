@@ -49,7 +49,7 @@ def show_downloads(outcome: Outcome) -> None:
     space = workspace()
     with st.container(horizontal=True, gap="small"):
         for file in whole_results(outcome, lambda: space.qspace_view):
-            _show_button(file)
+            show_button(file)
         with st.popover("Copy as Python", icon=":material/code:", width="content", help=texts.SNIPPET):
             st.code(python_snippet(outcome.estimate), language="python", height=360)
             if outcome.question.name == EXAMPLE_NAME:
@@ -57,13 +57,14 @@ def show_downloads(outcome: Outcome) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         file_format = choose_format()
         for file in picture_files(outcome, file_format, picture_styles(outcome, st.session_state)):
-            _show_button(file)
+            show_button(file)
     with st.container(horizontal=True, gap="small"):
         for file in single_files(outcome):
-            _show_button(file)
+            show_button(file)
 
 
-def _show_button(file: Download) -> None:
+def show_button(file: Download) -> None:
+    """Show the button of a file, switched off with the reason where it cannot be had."""
     st.download_button(
         file.label,
         file.make,
