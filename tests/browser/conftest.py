@@ -20,14 +20,36 @@ from ui.autosave.store import FOLDER_VARIABLE
 ROOT = Path(__file__).resolve().parent.parent.parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TIMEOUT_MS = 120_000
+_PAGES: list[Any] = []  # the open pages of the running test
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test here as a browser test, and as slow: server and browser alone take longer than most tests."""
+    """Mark every test here as a browser test, and as slow: server and browser alone take longer than most tests.
+
+    One that fails is tried once more in a fresh browser: on a busy machine two programs that talk over a socket are not always in
+    step. The first failure is still listed at the end of the run, with what the page showed.
+    """
     for item in items:
         if Path(item.path).is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Add to a failure what stood on its pages: the assertion alone does not say why something never came."""
+    outcome = yield
+    report = outcome.get_result()
+    if call.excinfo is None or report.skipped:
+        return
+    for number, page in enumerate(_PAGES, 1):
+        try:
+            shown = page.locator("body").inner_text(timeout=5_000)
+            tags = page.evaluate("[...document.querySelectorAll('[class*=st-key-]')].map(part => part.className.match(/st-key-[^ ]*/)[0]).join(' ')")
+        except Exception as error:  # noqa: BLE001 - a page that cannot be asked must not hide the failure itself
+            shown, tags = f"cannot be read: {error}", ""
+        report.sections.append((f"page {number}", f"{shown[:3000]}\n{tags[:2000]}"))
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +114,7 @@ def new_page(chromium, address: str):
         context = chromium.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True, **options)
         contexts.append(context)
         page = context.new_page()
+        _PAGES.append(page)
         page.set_default_timeout(TIMEOUT_MS)
         page.on("console", lambda said: complaints.append(f"{said.text} {said.location}") if is_complaint(said) else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -100,6 +123,7 @@ def new_page(chromium, address: str):
         return page
 
     yield open_page
+    _PAGES.clear()
     for context in contexts:
         context.close()
     assert not complaints, complaints
