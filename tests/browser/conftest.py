@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -46,7 +47,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     for number, page in enumerate(_PAGES, 1):
         try:
             shown = page.locator("body").inner_text(timeout=5_000)
-            tags = page.evaluate("[...document.querySelectorAll('[class*=st-key-]')].map(part => part.className.match(/st-key-[^ ]*/)[0]).join(' ')")
+            tags = page.evaluate("[...document.querySelectorAll('[class*=st-key-]')].map(part => part.className).join(' ')")
+            tags = " ".join(re.findall(r"st-key-\S+", tags))
         except Exception as error:  # noqa: BLE001 - a page that cannot be asked must not hide the failure itself
             shown, tags = f"cannot be read: {error}", ""
         report.sections.append((f"page {number}", f"{shown[:3000]}\n{tags[:2000]}"))
