@@ -169,6 +169,7 @@ def _sidecar(estimate: StackEstimate, findings: StackFindings, name: str, settin
         "dispersion": {**_evidence(band), **({**fits, "about_the_deviations": SYSTEMATIC_PART} if fits else {"problem": band.problem})},
         **({} if model is None else {"band_model": model.record()}),
         **({} if gap is None else {"gap_sign": gap.record()}),
+        **({"stability": findings.stability[name].record()} if name in findings.stability else {}),
         "positions_px": estimate.positions,
         "weights": estimate.weights,
         "provenance": provenance,
