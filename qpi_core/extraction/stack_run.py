@@ -114,7 +114,8 @@ def _layer_of(estimate: KernelEstimate) -> LayerKernel:
     order, warnings = estimate.symmetry_order, estimate.warnings
     coloured = estimate.noise_model if estimate.provenance.get("noise_model") else {}
     background = estimate.background_map if estimate.has_background else None
-    return LayerKernel(estimate.kernel, deviation, estimate.background, estimate.noise_sigma, order, warnings, background, coloured)
+    numbers = (estimate.background, estimate.noise_sigma, order, warnings, background, coloured)
+    return LayerKernel(estimate.kernel, deviation, *numbers, estimate.parameters)
 
 
 def input_notes(array: NDArray[np.floating], listed: ListedDefects, kernel_size: int) -> list[str]:
@@ -172,6 +173,7 @@ def assemble(
         weights=one.weights,
         background_maps={index: one.background_map for index, one in enumerate(every) if one.background_map is not None},
         noise_models=tuple(one.noise_model for one in every),
+        parameters=tuple(one.parameters for one in every),
         pixel_size_nm=problem.pixel_size_nm,
         method=run.method.name,
         notes=notes,

@@ -164,6 +164,7 @@ def _sidecar(estimate: StackEstimate, findings: StackFindings, name: str, settin
         "background": estimate.background,
         **({"noise_model": estimate.noise_models} if any(estimate.noise_models) else {}),
         "symmetry_order": estimate.symmetry_order,
+        **({"parameters": estimate.parameters} if any(estimate.parameters) else {}),
         "warnings": estimate.warnings,
         "notes": estimate.notes,
         "dispersion": {**_evidence(band), **({**fits, "about_the_deviations": SYSTEMATIC_PART} if fits else {"problem": band.problem})},

@@ -45,6 +45,9 @@ def test_every_layer_has_its_own_kernel_noise_and_symmetry(estimate):
         assert np.sqrt(np.mean(error**2)) < 0.02
         assert np.mean(np.abs(error) < 3 * estimate.uncertainties[index] + 1e-3) > 0.9
         assert estimate.noise_sigma[index] == pytest.approx(0.1, rel=0.15)
+        # The pattern of Eq. 7 repeats with twice its wavenumber.
+        q, deviation = estimate.parameters[index]["wave_vector_rad_per_nm"]
+        assert abs(q - 2 * wavenumber) < 4 * deviation < 0.2 and estimate.layer(index).parameters == estimate.parameters[index]
     assert estimate.symmetry_order[:4] == (4, 4, 4, 4)
     assert estimate.complete and estimate.method == "refined"
 
@@ -53,6 +56,7 @@ def test_layers_that_hold_nothing_say_so(estimate):
     assert np.isnan(estimate.kernels[NAN_LAYER]).all() and "Nothing" in estimate.warnings[NAN_LAYER][0]
     assert not estimate.kernels[CONSTANT_LAYER].any() and "constant" in estimate.warnings[CONSTANT_LAYER][0]
     assert estimate.background[CONSTANT_LAYER] == 2.5
+    assert estimate.parameters[NAN_LAYER] == estimate.parameters[CONSTANT_LAYER] == {}
     assert estimate.usable.tolist() == [True, True, True, True, False, True]
 
 
