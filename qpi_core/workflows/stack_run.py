@@ -23,7 +23,7 @@ from qpi_core.extraction.methods import find_method
 from qpi_core.extraction.stack_findings import StackFindings, find_gap_sign, require_gap_input
 from qpi_core.extraction.stack_stability import assess_stack
 from qpi_core.extraction.stacks import extract_stack
-from qpi_core.extraction.window_proposal import find_stack_window, resolve_window
+from qpi_core.extraction.window_search import find_stack_window, resolve_window
 from qpi_core.maps import ScanMap, load_map, load_positions
 from qpi_core.maps.preparation import Preparation, inside
 from qpi_core.maps.readers.shared.source import read_source

@@ -22,10 +22,9 @@ from qpi_core.solvers.harmonic.posterior import (
     local_amplitude,
     representation_error,
 )
+from qpi_core.solvers.harmonic.remainder import Remainder
 from qpi_core.solvers.harmonic.search import SHARED
-from qpi_core.solvers.harmonic.stretch import (
-    stretch_deviation,
-)
+from qpi_core.solvers.harmonic.stretch import stretch_deviation
 
 Array = NDArray[np.float64]
 
@@ -34,22 +33,31 @@ _PULL = 0.08
 
 
 def harmonic_solution(
-    model: HarmonicModel, size: int, pitch: tuple[float, float] | None, count: int, position_variance: Array | None = None
+    model: HarmonicModel,
+    size: int,
+    pitch: tuple[float, float] | None,
+    count: int,
+    position_variance: Array | None = None,
+    remainder: Remainder | None = None,
 ) -> KernelSolution:
     """Return the answer of a model: a kernel of `size` px, parameters in nm where the pitch (dy, dx) is known; count defects.
 
     position_variance, (size, size), is what every pixel owes to positions that are not known (joint_positions); None: all are.
+    remainder is what the kernel may hold beyond the model.
     """
     nodes, fit = model.splines.nodes, model.fit
-    orders = fit.hyperparameters.orders
-    wide = _wide_kernel(model, fit.evidence.profiles, size)
+    orders, profiles = _whole(model, remainder)
+    wide = _wide_kernel(model, orders, profiles, size)
     start = len(wide) // 2 - size // 2
     kernel = wide[start : start + size, start : start + size]
     spread = laplace(model.equations, nodes, fit, model.floor)
-    window = Renderer(model.frame.grid(size), model.splines, orders)
+    window = Renderer(model.frame.grid(size), model.splines, fit.hyperparameters.orders)
     own = kernel_deviation(model.equations, nodes, fit, spread, window)
     if model.stretch is not None:
         own = np.hypot(own, stretch_deviation(model.stretch, model.frame.grid(size), model.splines, fit))
+    if remainder is not None:
+        more = Renderer(model.frame.grid(size), model.splines, remainder.orders)(remainder.factor)
+        own = np.sqrt(own**2 + np.sum(more**2, axis=-1))
     if position_variance is not None:
         own = np.sqrt(own**2 + position_variance)
     deviation = _honest_deviation(model, own, wide)
@@ -63,7 +71,8 @@ def harmonic_solution(
     }
     details: dict[str, float | int | str] = {
         "profiles": fit.hyperparameters.mixing_kind,
-        "angular_orders": ",".join(str(order) for order in orders),
+        "angular_orders": ",".join(str(order) for order in fit.hyperparameters.orders),
+        "strength_beyond_model": 0.0 if remainder is None else remainder.strength,
         "residual_excess": model.excess,
         "radius_px": model.splines.radius,
         "log_evidence_over_noise": gain,
@@ -72,7 +81,7 @@ def harmonic_solution(
     return KernelSolution(
         kernel=kernel.astype(np.float32),
         wide_kernel=wide.astype(np.float32),
-        background=model.equations.background(fit.evidence.profiles),
+        background=model.equations.background(fit.evidence.profiles) + (0.0 if remainder is None else remainder.offset),
         noise_sigma=float(np.sqrt(max(fit.evidence.variance - model.floor, 0.0))),
         uncertainty=deviation.astype(np.float32),
         symmetry_order=symmetry if told else None,
@@ -115,27 +124,35 @@ def kernel_without(
     point = model.fit.hyperparameters
     equations = accumulate([ClassBasis(samples, model.splines, point.orders, model.equations.subspace)]).alone()
     evidence = evaluate(equations, model.splines.nodes, point.radial, point.mixing(), model.floor)
-    return _wide_kernel(model, evidence.profiles, size).astype(np.float32)
+    return _wide_kernel(model, point.orders, evidence.profiles, size).astype(np.float32)
 
 
-def _wide_kernel(model: HarmonicModel, profiles: Array, size: int) -> Array:
+def _whole(model: HarmonicModel, remainder: Remainder | None) -> tuple[tuple[int, ...], Array]:
+    """Return the angular orders and the profiles, (a, nodes), of a model with what the kernel holds beyond it."""
+    orders, profiles = model.fit.hyperparameters.orders, model.fit.evidence.profiles
+    return (orders, profiles) if remainder is None else (remainder.orders, remainder.total(orders, profiles))
+
+
+def _wide_kernel(model: HarmonicModel, orders: tuple[int, ...], profiles: Array, size: int) -> Array:
     """Return the kernel on a window that holds all of the splines, and size px."""
     half = max(model.frame.reach(model.splines.radius), size // 2)
-    return Renderer(model.frame.grid(2 * half + 1), model.splines, model.fit.hyperparameters.orders)(profiles)
+    return Renderer(model.frame.grid(2 * half + 1), model.splines, orders)(profiles)
 
 
-def with_superposition(solution: KernelSolution, model: HarmonicModel, positions: Array, values: NDArray[np.float32]) -> KernelSolution:
+def with_superposition(
+    solution: KernelSolution, model: HarmonicModel, positions: Array, values: NDArray[np.float32], remainder: Remainder | None = None
+) -> KernelSolution:
     """Return the solution with the exact A*M where a defect lies between the pixels."""
     if not np.any(positions != np.round(positions)):
         return solution
-    return replace(solution, superposition=superposition(model, (values.shape[0], values.shape[1])))
+    return replace(solution, superposition=superposition(model, (values.shape[0], values.shape[1]), remainder))
 
 
-def superposition(model: HarmonicModel, shape: tuple[int, int]) -> NDArray[np.float32]:
+def superposition(model: HarmonicModel, shape: tuple[int, int], remainder: Remainder | None = None) -> NDArray[np.float32]:
     """Return A*M at the measured pixels with every profile evaluated at the true offsets, (height, width); zero elsewhere."""
     image = np.zeros(shape, dtype=np.float32)
-    basis = ClassBasis(model.samples, model.splines, model.fit.hyperparameters.orders)
-    image[model.frame.indices(model.samples)] = superpose([basis], [model.fit.evidence.profiles])
+    orders, profiles = _whole(model, remainder)
+    image[model.frame.indices(model.samples)] = superpose([ClassBasis(model.samples, model.splines, orders)], [profiles])
     return image
 
 
