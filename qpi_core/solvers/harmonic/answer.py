@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +27,7 @@ from qpi_core.solvers.harmonic.posterior import (
 from qpi_core.solvers.harmonic.remainder import Remainder
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.harmonic.stretch import stretch_deviation
+from qpi_core.solvers.harmonic.wave_evidence import wave_evidence
 
 Array = NDArray[np.float64]
 
@@ -66,7 +68,8 @@ def harmonic_solution(
     gain = pattern_gain(model)
     # A kernel that cannot be told from nothing has no symmetry to tell of.
     told = gain > LEAST_GAIN and float(np.mean(deviation**2)) < float(np.mean(kernel**2))
-    parameters = {"symmetry_probability": (probability, 0.0), **_parameters(model, spread, pitch)}
+    waves = wave_evidence(model.equations, nodes, fit, model.floor) if gain > LEAST_GAIN else ()
+    parameters = {"symmetry_probability": (probability, 0.0), **_parameters(model, spread, pitch, [wave.decisive for wave in waves])}
     details: dict[str, float | int | str] = {
         "profiles": fit.hyperparameters.mixing_kind,
         "angular_orders": ",".join(str(order) for order in fit.hyperparameters.orders),
@@ -75,6 +78,7 @@ def harmonic_solution(
         "radius_px": model.splines.radius,
         "log_evidence_over_noise": gain,
         **{f"log_evidence_symmetry_{order}": score for order, score in model.selection.scores.items()},
+        **{f"log_evidence_wave_{number}": wave.gain for number, wave in enumerate(waves, start=1) if np.isfinite(wave.gain)},
     }
     return KernelSolution(
         kernel=kernel.astype(np.float32),
@@ -84,7 +88,10 @@ def harmonic_solution(
         uncertainty=deviation.astype(np.float32),
         symmetry_order=symmetry if told else None,
         parameters=parameters,
-        warnings=_warnings(model, gain, symmetry, probability, count),
+        warnings=(
+            *_warnings(model, gain, symmetry, probability, count),
+            *(wave.sentence(None if pitch is None else _unit(pitch)) for wave in waves if not wave.decisive),
+        ),
         details=details,
     )
 
@@ -168,17 +175,27 @@ def _symmetry(selection: Selection, stretched: bool) -> tuple[int | None, float]
     return (None if order == 1 or probability < 0.5 else order), probability
 
 
-def _parameters(model: HarmonicModel, spread: Laplace, pitch: tuple[float, float] | None) -> dict[str, tuple[float, float]]:
-    """Return wave vector (2 B of Eq. 7), decay (c of Eq. 7), coherence length, orientation and contrast with deviations."""
+def _unit(pitch: tuple[float, float]) -> float:
+    """Return the length of a solver's pixel in nm."""
+    return float(np.sqrt(pitch[0] * pitch[1]))
+
+
+def _parameters(
+    model: HarmonicModel, spread: Laplace, pitch: tuple[float, float] | None, decisive: Sequence[bool]
+) -> dict[str, tuple[float, float]]:
+    """Return wave vectors (2 B of Eq. 7), decay (c of Eq. 7), coherence length, orientation and contrast with deviations.
+
+    A wave vector stands there only where the evidence for its wave is decisive.
+    """
     point = model.fit.hyperparameters
-    unit = 1.0 if pitch is None else float(np.sqrt(pitch[0] * pitch[1]))
+    unit = 1.0 if pitch is None else _unit(pitch)
     length = "px" if pitch is None else "nm"
     found = {}
     if model.stretch is not None:
         found["stretch_ratio"], found["stretch_direction_rad"] = model.stretch.ratio, model.stretch.direction
-    for wave in range(point.waves):
-        name = f"wave_vector_rad_per_{length}" if wave == 0 else f"wave_vector_{wave + 1}_rad_per_{length}"
-        found[name] = with_deviation(lambda v, k=2 + wave: float(v[k]) / unit, point, spread.covariance)  # type: ignore[misc]
+    for number, wave in enumerate(np.flatnonzero(decisive)):
+        name = f"wave_vector_rad_per_{length}" if number == 0 else f"wave_vector_{number + 1}_rad_per_{length}"
+        found[name] = with_deviation(lambda v, k=2 + int(wave): float(v[k]) / unit, point, spread.covariance)  # type: ignore[misc]
     found[f"decay_per_{length}2"] = with_deviation(lambda v: float(np.exp(v[0])) / unit**2, point, spread.covariance)
     if not point.periodic:
         found[f"coherence_length_{length}"] = with_deviation(lambda v: float(np.exp(v[1])) * unit, point, spread.covariance)
