@@ -14,7 +14,7 @@ from qpi_core.solvers.harmonic.equations.basis import take_samples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import Selection
-from qpi_core.solvers.harmonic.parameters import kernel_parameters
+from qpi_core.solvers.harmonic.parameters import kernel_parameters, solver_pixel
 from qpi_core.solvers.harmonic.posterior import (
     Renderer,
     kernel_deviation,
@@ -25,6 +25,7 @@ from qpi_core.solvers.harmonic.posterior import (
 from qpi_core.solvers.harmonic.remainder import Remainder
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.harmonic.stretch import stretch_deviation
+from qpi_core.solvers.harmonic.wave_evidence import wave_evidence
 
 Array = NDArray[np.float64]
 
@@ -65,9 +66,11 @@ def harmonic_solution(
     gain = pattern_gain(model)
     # A kernel that cannot be told from nothing has no symmetry to tell of.
     told = gain > LEAST_GAIN and float(np.mean(deviation**2)) < float(np.mean(kernel**2))
+    waves = wave_evidence(model.equations, nodes, fit, model.floor) if gain > LEAST_GAIN else ()
+    decisive = [wave.decisive for wave in waves]
     parameters = {
         "symmetry_probability": (probability, 0.0),
-        **kernel_parameters(fit.hyperparameters, spread.covariance, pitch, model.stretch),
+        **kernel_parameters(fit.hyperparameters, spread.covariance, pitch, model.stretch, decisive),
     }
     details: dict[str, float | int | str] = {
         "profiles": fit.hyperparameters.mixing_kind,
@@ -77,6 +80,7 @@ def harmonic_solution(
         "radius_px": model.splines.radius,
         "log_evidence_over_noise": gain,
         **{f"log_evidence_symmetry_{order}": score for order, score in model.selection.scores.items()},
+        **{f"log_evidence_wave_{number}": wave.gain for number, wave in enumerate(waves, start=1) if np.isfinite(wave.gain)},
     }
     return KernelSolution(
         kernel=kernel.astype(np.float32),
@@ -86,7 +90,10 @@ def harmonic_solution(
         uncertainty=deviation.astype(np.float32),
         symmetry_order=symmetry if told else None,
         parameters=parameters,
-        warnings=_warnings(model, gain, symmetry, probability, count),
+        warnings=(
+            *_warnings(model, gain, symmetry, probability, count),
+            *(wave.sentence(None if pitch is None else solver_pixel(pitch)) for wave in waves if not wave.decisive),
+        ),
         details=details,
     )
 

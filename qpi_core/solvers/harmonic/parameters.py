@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,8 +15,17 @@ from qpi_core.solvers.harmonic.stretch import Stretch
 Array = NDArray[np.float64]
 
 
+def solver_pixel(pitch: tuple[float, float]) -> float:
+    """Return the side in nm of a solver's pixel, a square of the same area as one of (dy, dx) nm."""
+    return float(np.sqrt(pitch[0] * pitch[1]))
+
+
 def kernel_parameters(
-    point: Hyperparameters, covariance: Array, pitch: tuple[float, float] | None, stretch: Stretch | None = None
+    point: Hyperparameters,
+    covariance: Array,
+    pitch: tuple[float, float] | None,
+    stretch: Stretch | None = None,
+    decisive: Sequence[bool] | None = None,
 ) -> dict[str, tuple[float, float]]:
     """Return wave vector (2 B of Eq. 7), decay (c of Eq. 7), coherence length, orientation and contrast with deviations.
 
@@ -24,14 +34,16 @@ def kernel_parameters(
         covariance: of their vector (Laplace approximation).
         pitch: (dy, dx) in nm, None for values in pixels of a square of the same area.
         stretch: of the kernel, where it has one; the angles of a stretched pattern are not those on the map.
+        decisive: of each wave, whether its wave vector may be stated (see wave_evidence); None: all of them.
     """
-    unit = 1.0 if pitch is None else float(np.sqrt(pitch[0] * pitch[1]))
+    unit = 1.0 if pitch is None else solver_pixel(pitch)
     length = "px" if pitch is None else "nm"
     found = {}
     if stretch is not None:
         found["stretch_ratio"], found["stretch_direction_rad"] = stretch.ratio, stretch.direction
-    for wave in range(point.waves):
-        name = f"wave_vector_rad_per_{length}" if wave == 0 else f"wave_vector_{wave + 1}_rad_per_{length}"
+    stated = range(point.waves) if decisive is None else map(int, np.flatnonzero(decisive))
+    for number, wave in enumerate(stated):
+        name = f"wave_vector_rad_per_{length}" if number == 0 else f"wave_vector_{number + 1}_rad_per_{length}"
         found[name] = with_deviation(lambda v, k=2 + wave: float(v[k]) / unit, point, covariance)  # type: ignore[misc]
     found[f"decay_per_{length}2"] = with_deviation(lambda v: float(np.exp(v[0])) / unit**2, point, covariance)
     if not point.periodic:
