@@ -17,6 +17,8 @@ Objective = Callable[[Array], tuple[float, Array]]
 
 _DIFFERENCE = 1e-3
 _MOST_HALVINGS = 12
+_STEPS = 8
+"""Quasi-Newton steps a round."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,6 @@ def minimise(
     upper: Array,
     tolerance: float = 0.01,
     rounds: int = 6,
-    steps: int = 8,
     curvature: Callable[[Array], Array] | None = None,
 ) -> Minimum:
     """Return a local minimum.
@@ -62,7 +63,6 @@ def minimise(
         lower, upper: (k,) bounds; points are clipped to them.
         tolerance: stop when the quadratic model promises less than this.
         rounds: how often the Hessian is formed afresh.
-        steps: quasi-Newton steps a round.
         curvature: point -> Hessian or an approximation of it, (k, k); None is differences of the gradient.
     """
     point = np.clip(start, lower, upper)
@@ -75,7 +75,7 @@ def minimise(
         else:
             hessian = curvature(point) * np.outer(scales, scales)
         before = cost
-        for _ in range(steps):
+        for _ in range(_STEPS):
             free = ((point > lower) | (gradient < 0)) & ((point < upper) | (gradient > 0))
             step, promised = _newton_step(hessian, gradient * scales * free, free)
             if promised < tolerance:

@@ -136,7 +136,8 @@ def _extract_one(args: argparse.Namespace, options: ExtractionOptions) -> int:
     from qpi_core.results.files import prepare_folder, require_replaceable
     from qpi_core.workflows.blind_map import BlindMap, describe_blind, extract_blind_map, read_blind_map
     from qpi_core.workflows.inputs import list_maps
-    from qpi_core.workflows.one_map import MapFiles, describe, extract_inputs, read_inputs
+    from qpi_core.workflows.map_sentences import describe
+    from qpi_core.workflows.one_map import MapFiles, extract_inputs, read_inputs
 
     if args.workers is not None or args.scheduler is not None:
         raise InputError("--workers and --scheduler are for many maps: give several files, a folder or --list.")

@@ -17,8 +17,8 @@ from qpi_core.estimates.class_estimate import ClassEstimates
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.class_methods import leftovers, require_class_method, solve_classes
 from qpi_core.extraction.defect_refinement import Refinement, refine_defects
-from qpi_core.extraction.extractor import constant_answer
-from qpi_core.extraction.methods import METHODS, Answer, Method, Request
+from qpi_core.extraction.methods import METHODS, Method
+from qpi_core.extraction.request import Answer, Request, constant_answer
 from qpi_core.operators.reconstruction import superposition_of
 from qpi_core.runtime.blas_threads import one_blas_thread
 

@@ -13,7 +13,7 @@ from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.estimates.estimate import KernelEstimate
 
 if TYPE_CHECKING:
-    from qpi_core.extraction.methods import Request
+    from qpi_core.extraction.request import Request
     from qpi_core.solvers.positions.refinement import RefinedDefects
 
 
@@ -89,19 +89,11 @@ def _refined(
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
     from qpi_core.solvers.measured.measured_map import WEAK, ExplainedMap, explain_map
     from qpi_core.solvers.positions.refinement import MOST_JOINT_PIXELS, refine
+    from qpi_core.solvers.positions.refinement_options import RefinementOptions
 
     def refined(values: NDArray[np.float32]) -> RefinedDefects:
-        return refine(
-            values,
-            request.positions,
-            request.kernel_size,
-            request.weights,
-            positions,
-            weights,
-            position_sigma_px=sigma_px,
-            pixel_size_nm=request.pixel_size_nm,
-            report=report,
-        )
+        options = RefinementOptions(positions, weights, sigma_px)
+        return refine(values, request.positions, request.kernel_size, request.weights, request.pixel_size_nm, options, report)
 
     def explained(defects: RefinedDefects) -> ExplainedMap | None:
         problem = HarmonicProblem(request.observation, request.kernel_size, request.pixel_size_nm)

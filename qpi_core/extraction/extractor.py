@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,29 +11,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.base.errors import InputError
-from qpi_core.base.validation import (
-    is_constant,
-    require_kernel_size,
-    require_noise_model,
-    require_observation,
-    require_pixel_size,
-    require_positions,
-    require_weights,
-)
-from qpi_core.estimates.caution import Caution, CautionKind
+from qpi_core.base.validation import is_constant, require_noise_model
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.assembly import describe_models, estimate_of
 from qpi_core.extraction.defect_refinement import refine_defects
-from qpi_core.extraction.methods import METHODS, Answer, Method, Request, find_method, run_two_step, solve
+from qpi_core.extraction.methods import Method, find_method, solve
+from qpi_core.extraction.model_holder import ModelHolder
+from qpi_core.extraction.network_methods import run_two_step
+from qpi_core.extraction.request import Answer, Request, checked_request, constant_answer
 from qpi_core.extraction.window_search import find_window, resolve_window, with_proposal
 from qpi_core.runtime.blas_threads import one_blas_thread
-from qpi_core.runtime.devices import require_device, resolve_device
 from qpi_core.runtime.progress import no_progress
 
 if TYPE_CHECKING:
     from qpi_core.estimates.blind_estimate import BlindCandidate, BlindEstimate, BlindStackEstimate
     from qpi_core.estimates.class_estimate import ClassEstimates
-    from qpi_core.networks.checkpoints import LoadedModels
     from qpi_core.networks.inference import NetworkKernel
 
 
@@ -42,61 +33,13 @@ _MOVING, _SOLVED = 0.6, 0.9
 """Shares of the time of an extraction, roughly: after the defects were moved, and after the solve."""
 
 
-class Extractor:
+class Extractor(ModelHolder):
     """Runs the methods; loads the networks when a method first needs them, once, also from several threads.
 
     Attributes:
         model_name: name or path of the model, None for the default one.
         device: where the networks run; the solvers run on the CPU.
     """
-
-    def __init__(self, model_name: str | Path | None = None, device: str = "auto", models: LoadedModels | None = None) -> None:
-        """Remember which model to use; `models` hands over networks that are loaded already.
-
-        Raises:
-            InputError: an unknown or missing device.
-        """
-        self.model_name = model_name
-        self.device = require_device(device)
-        self._models = models
-        self._lock = threading.Lock()
-
-    def models(self) -> LoadedModels:
-        """Return the networks.
-
-        Raises:
-            InputError: no such model, a damaged one, or a device that is not there.
-        """
-        from qpi_core.networks.checkpoints import load_models
-
-        with self._lock:
-            if self._models is None:
-                if not self.has_model:
-                    raise InputError(self._say_what_works_without_a_model())
-                self._models = load_models(self.model_name, device=resolve_device(self.device))
-            return self._models
-
-    def _say_what_works_without_a_model(self) -> str:
-        from qpi_core.networks.checkpoints import DEFAULT_MODEL
-
-        without = ", ".join(method.name for method in METHODS.values() if not method.needs_model)
-        return (
-            f"the model {str(self.model_name or DEFAULT_MODEL)!r} was not found: train one (python -m qpi_core train --help), restore the "
-            f"models folder, or choose a method that needs none: {without}."
-        )
-
-    @property
-    def has_model(self) -> bool:
-        """Say whether a model is there to load, without loading it."""
-        from qpi_core.networks.checkpoints import resolve_model
-
-        if self._models is not None:
-            return True
-        try:
-            resolve_model(self.model_name)
-        except InputError:
-            return False
-        return True
 
     def extract(
         self,
@@ -319,18 +262,8 @@ class Extractor:
         Raises:
             InputError: as `extract`.
         """
-        image = require_observation(observation)
-        shape = (image.shape[0], image.shape[1])
-        points = require_positions(positions, shape)
-        return Request(
-            observation=image,
-            positions=points,
-            weights=require_weights(weights, len(points)),
-            kernel_size=require_kernel_size(kernel_size, shape),
-            pixel_size_nm=None if pixel_size_nm is None else require_pixel_size(pixel_size_nm),
-            models=self.models,
-            has_model=lambda: self.has_model,
-        )
+        networks = (self.models, lambda: self.has_model)
+        return checked_request(observation, positions, kernel_size, pixel_size_nm, weights, networks)
 
     def assemble(
         self, method: Method, request: Request, answer: Answer, original: NDArray[Any], fitted: NDArray[np.float32] | None = None
@@ -363,13 +296,3 @@ def load_extractor(name: str | Path | None = None, device: str = "auto") -> Extr
 
         resolve_model(name)
     return Extractor(name, device)
-
-
-def constant_answer(request: Request) -> Answer:
-    """Return the empty answer for a map that is constant to rounding."""
-    from qpi_core.estimates.solution import KernelSolution
-
-    value = float(np.nanmedian(request.observation))
-    zeros = np.zeros((request.kernel_size, request.kernel_size), dtype=np.float32)
-    sentence = f"The map is constant (every measured pixel is {value:.6g}): there is no pattern in it, so the kernel is zero."
-    return Answer(KernelSolution(zeros, zeros, value, 0.0, warnings=(Caution(sentence, CautionKind.CONSTANT_MAP),)))

@@ -15,75 +15,20 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.validation import is_constant
 from qpi_core.estimates.caution import NO_NOISE_MODEL
+from qpi_core.extraction.network_methods import network_solution, run_two_step, solve_one_step, solve_two_step
+from qpi_core.extraction.request import Answer, Request
 
 if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution
-    from qpi_core.networks.checkpoints import LoadedModels
     from qpi_core.networks.inference import NetworkKernel
-    from qpi_core.noise.model import MapNoise
     from qpi_core.solvers.harmonic.start import HarmonicStart
     from qpi_core.solvers.measured.measured_map import ExplainedMap
     from qpi_core.solvers.measured.two_kinds import TwoKinds
-    from qpi_core.solvers.positions.repaired_positions import RepairedList
     from qpi_core.solvers.positions.selection import ListedFit
 
 DEFAULT_METHOD = "refined"
 HARMONIC_FREEDOM, NETWORK_FREEDOM = 60.0, 2.0
 """Unknowns that the methods fit to the map, for comparing them on the same pixels: radial profiles; amplitude and background."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a method is given; every value has been checked.
-
-    Attributes:
-        observation: (height, width) float32, NaN where not measured, not constant.
-        positions: (n, 2) columns (x, y) in pixels.
-        weights: (n,) amplitude of each defect.
-        kernel_size: side of the kernel in pixels.
-        pixel_size_nm: (dy, dx), or None where it is not known.
-        models: loads the networks, or raises InputError where there are none.
-        has_model: says whether there are networks to load.
-        position_sigma: (n,) prior deviation in px of positions that the map itself has moved, None where they are as they were given.
-        latent_wanted: whether a method that tries the networks only where it needs them runs them in any case.
-        noise_model: "auto": background, coloured noise and unequal defects as the map asks for them; "white": a constant and white noise.
-        report: progress; called with the share of the solve that is done and a few words.
-    """
-
-    observation: NDArray[np.float32]
-    positions: NDArray[np.float64]
-    weights: NDArray[np.float64]
-    kernel_size: int
-    pixel_size_nm: tuple[float, float] | None
-    models: Callable[[], LoadedModels]
-    has_model: Callable[[], bool]
-    position_sigma: NDArray[np.float64] | None = None
-    latent_wanted: bool = True
-    noise_model: str = "auto"
-    report: Callable[[float, str], None] | None = None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a method gives.
-
-    Attributes:
-        solution: the kernel.
-        network: the networks' own kernel where it ran Encoder_Y.
-        repair: the list where it had to be repaired.
-        noise: what else the map holds, where that is more than a constant and white noise.
-        weights: (n,) of the given defects where the map gave each its own; None: as they were given.
-        kinds: the two kinds that a list of one holds, where the map shows them; they are offered, the solution is that of the list.
-        notes: further sentences for the user.
-    """
-
-    solution: KernelSolution
-    network: NetworkKernel | None = None
-    repair: RepairedList | None = None
-    noise: MapNoise | None = None
-    weights: NDArray[np.float64] | None = None
-    kinds: TwoKinds | None = None
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -178,41 +123,6 @@ def _under_noise(request: Request, explained: ExplainedMap, solution: KernelSolu
     sigma = float(np.hypot(solution.noise_sigma, noise.coloured_sigma))
     weights = listed.weights if listed.repair is None and noise.strength_spread > 0 else None
     return Answer(replace(solution, background=noise.constant, noise_sigma=sigma), None, listed.repair, noise, weights)
-
-
-def _one_step(request: Request) -> Answer:
-    from qpi_core.networks.inference import one_step_kernel
-
-    return Answer(
-        _as_solution(
-            request, one_step_kernel(request.models(), request.observation, request.positions, request.kernel_size, request.weights)
-        )
-    )
-
-
-def _two_step(request: Request) -> Answer:
-    network = run_two_step(request)
-    return Answer(_as_solution(request, network), network)
-
-
-def run_two_step(request: Request, start: HarmonicStart | None = None) -> NetworkKernel:
-    """Return Decoder_K(Encoder_Y(.)) for a request; start is the harmonic solver's first stage where it was made already."""
-    from qpi_core.networks.inference import two_step_kernel
-
-    # The networks know square pixels only, and were shown round kernels.
-    shared = start if start is not None and start.aspect == (1.0, 1.0) and start.stretch is None else None
-    return two_step_kernel(request.models(), request.observation, request.positions, request.kernel_size, request.weights, shared)
-
-
-def _as_solution(request: Request, network: NetworkKernel) -> KernelSolution:
-    """Return a network's kernel as a solution; the spread of what it leaves counts as noise, so it is an upper limit."""
-    from qpi_core.estimates.solution import KernelSolution
-    from qpi_core.operators.reconstruction import reconstruct
-
-    fitted = reconstruct(network.wide_kernel, network.background, request.positions, request.weights, request.observation.shape)
-    noise = float(np.nanstd(request.observation - fitted, dtype=np.float64))
-    kernel, wide, warnings = network.kernel, network.wide_kernel, network.warnings
-    return KernelSolution(kernel, wide, network.background, noise, uncertainty=network.deviation, warnings=warnings)
 
 
 def _refined(request: Request) -> Answer:
@@ -315,7 +225,7 @@ def _refined_with(request: Request, listed: ListedFit) -> Answer:
         if not request.has_model():
             return []
         network = run_two_step(request, listed.start)
-        solution = _as_solution(request, network)
+        solution = network_solution(request, network)
         return [Prior("two_step", solution, NETWORK_FREEDOM, lambda held: run_two_step(_without(request, held)).wide_kernel)]
 
     solution = solve_refined(image, points, size, priors, weights=weights, rivals=rivals)
@@ -367,8 +277,8 @@ METHODS: dict[str, Method] = {
         Method("tikhonov", "boundary-correct least squares with a decay prior, by conjugate gradients", False, _tikhonov),
         Method("harmonic", "circular harmonics; symmetry, wave vector and smoothness by the marginal likelihood", False, _harmonic),
         Method("parametric", "fit of Eq. 7 from the harmonic estimate; knows the formula", False, _parametric),
-        Method("one_step", "one network straight from map and defects to the kernel (the paper's baseline)", True, _one_step),
-        Method("two_step", "Decoder_K(Encoder_Y(.)): the latent of the map, decoded into a kernel", True, _two_step),
+        Method("one_step", "one network straight from map and defects to the kernel (the paper's baseline)", True, solve_one_step),
+        Method("two_step", "Decoder_K(Encoder_Y(.)): the latent of the map, decoded into a kernel", True, solve_two_step),
         Method("refined", "harmonic or network kernel, corrected wherever held-out pixels show more; mends wrong lists", False, _refined),
     )
 }

@@ -16,8 +16,8 @@ from qpi_core.estimates.class_stack import ClassStackEstimates
 from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
 from qpi_core.extraction.class_methods import require_class_method
 from qpi_core.extraction.methods import find_method
+from qpi_core.extraction.stack_extraction import Progress, StackRun, assemble, input_notes
 from qpi_core.extraction.stack_input import require_bias, require_layers, require_list, require_stack
-from qpi_core.extraction.stack_run import Progress, StackRun, assemble, input_notes
 from qpi_core.extraction.window_proposal import WindowProposal
 from qpi_core.extraction.window_search import AUTO, find_stack_window, resolve_window
 from qpi_core.runtime.blas_threads import one_blas_thread

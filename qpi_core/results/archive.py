@@ -14,7 +14,7 @@ from qpi_core.estimates.blind_estimate import BlindEstimate
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.qspace.view import QSpaceView
 from qpi_core.results.class_files import class_folders, class_sidecar_bytes, classes_again
-from qpi_core.results.figures.pictures import PictureStyle
+from qpi_core.results.figures.picture_style import PictureStyle
 from qpi_core.results.figures.qspace import qspace_picture
 from qpi_core.results.files import SIDECAR_NAME, ZIP_TIME, estimate_files, npy_bytes, on_one_line, picture_bytes
 from qpi_core.results.interchange import estimate_gwy, estimate_npz, kernel_csv, positions_csv

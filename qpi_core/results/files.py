@@ -20,7 +20,8 @@ from qpi_core.base.errors import InputError
 from qpi_core.diagnostics.verdict import verdict_of
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.qspace.spectra import kernel_fft
-from qpi_core.results.figures.pictures import MEDIA_TYPES, PictureStyle, fft_picture, fit_picture, kernel_picture, map_picture
+from qpi_core.results.figures.picture_style import MEDIA_TYPES, PictureStyle
+from qpi_core.results.figures.pictures import fft_picture, fit_picture, kernel_picture, map_picture
 from qpi_core.runtime.atomic_files import write_atomically
 
 SIDECAR_NAME = "estimate.json"

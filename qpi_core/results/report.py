@@ -16,7 +16,7 @@ from qpi_core.diagnostics.verdict import verdict_of
 from qpi_core.estimates.blind_estimate import BlindEstimate
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.qspace.view import QSpaceView
-from qpi_core.results.figures.pictures import PictureStyle
+from qpi_core.results.figures.picture_style import PictureStyle
 from qpi_core.results.figures.qspace import qspace_picture, view_metadata
 from qpi_core.results.files import picture_bytes
 from qpi_core.results.html_page import html_list, html_page, html_picture, html_table

@@ -20,7 +20,7 @@ from qpi_core.extraction.band import SYSTEMATIC_PART, Band
 from qpi_core.extraction.stack_findings import StackFindings
 from qpi_core.qspace.energy_map import EnergyMap, energy_map
 from qpi_core.results.class_files import class_folders
-from qpi_core.results.figures.pictures import MEDIA_TYPES, PictureStyle
+from qpi_core.results.figures.picture_style import MEDIA_TYPES, PictureStyle
 from qpi_core.results.files import ZIP_TIME, npy_bytes
 
 STACK_SIDECAR = "stack.json"

@@ -13,7 +13,7 @@ from qpi_core.estimates.class_stack import StackResult, stacks_of
 from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
 from qpi_core.extraction.stack_findings import StackFindings
 from qpi_core.results.figures.kernel_rows import kernel_rows_figure, shown_layers
-from qpi_core.results.figures.pictures import PictureStyle
+from qpi_core.results.figures.picture_style import PictureStyle
 from qpi_core.results.html_page import html_list, html_page, html_picture, html_table
 from qpi_core.results.report import amount, plain_value, symmetry_in_words
 from qpi_core.results.stack_files import energy_map_picture

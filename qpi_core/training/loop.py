@@ -29,7 +29,7 @@ COOL_DOWN = 0.2
 """Share of a run with the schedule "hold" in which the learning rate falls."""
 FIRST_TIMED, LAST_TIMED = 5, 20
 """Steps by which a stage with limited time judges how many it can make; the first ones of a process are slower."""
-SAVE_SECONDS = 300.0
+SAVE_STEPS, SAVE_SECONDS = 300, 300.0
 """Longest time between two saved states, however slow the machine is."""
 LOSS_NAME, HELD_OUT_NAME = "loss.jsonl", "held-out.jsonl"
 
@@ -103,9 +103,7 @@ def train(
     folder: Path,
     *,
     accelerator: Accelerator,
-    resume: bool = True,
     stop_after: int | None = None,
-    save_every: int = 300,
     log_every: int = 50,
     held_out: HeldOut | None = None,
     cancelled: Callable[[], bool] = lambda: False,
@@ -115,11 +113,11 @@ def train(
     Args:
         task: network, batches and loss.
         recipe: numbers of this stage.
-        folder: receives state.safetensors, written atomically, and the logs loss.jsonl and held-out.jsonl.
+        folder: a state in it is gone on from; receives state.safetensors, written atomically, and the logs loss.jsonl and
+            held-out.jsonl.
         accelerator: device, precision and processes.
-        resume: continue from the folder's state where there is one.
         stop_after: stop (with the state saved) when this many steps are done in all; None runs to the end.
-        save_every, log_every: in steps; the state is saved at least every SAVE_SECONDS. A stage with limited time is saved at its end only.
+        log_every: in steps. The state is saved every SAVE_STEPS and SAVE_SECONDS; a stage with limited time is saved at its end only.
         held_out: measured on the network to keep and logged.
         cancelled: asked once a step; true saves the state and stops.
     """
@@ -130,7 +128,7 @@ def train(
     task.model.to(accelerator.device)
     averaged = _averaged(task.model, recipe.ema_decay)
     kept = task.model if averaged is None else averaged.module
-    step = load_state(folder, task.model, kept, optimiser) if resume else 0
+    step = load_state(folder, task.model, kept, optimiser)
     if accelerator.is_main_process:
         for name in (LOSS_NAME, HELD_OUT_NAME):
             _forget_after(folder / name, step)
@@ -174,7 +172,7 @@ def train(
             sums, counted = {}, 0
         if held_out is not None and (step % held_out.every == 0 or step == last) and accelerator.is_main_process:
             _append(folder / HELD_OUT_NAME, {"step": step, **held_out.measure(kept)})
-        due = step % save_every == 0 or time.perf_counter() - saved > SAVE_SECONDS
+        due = step % SAVE_STEPS == 0 or time.perf_counter() - saved > SAVE_SECONDS
         if due and step < last and not recipe.seconds and accelerator.is_main_process:
             save_state(folder, accelerator.unwrap_model(model), kept, optimiser, step)
             saved = time.perf_counter()

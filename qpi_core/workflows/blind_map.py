@@ -9,15 +9,8 @@ from qpi_core.estimates.blind_estimate import BlindEstimate, BlindStackEstimate
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.maps import ScanMap, load_map
 from qpi_core.maps.preparation import Prepared
-from qpi_core.workflows.one_map import (
-    DEFAULT_KERNEL_SIZE,
-    ExtractionOptions,
-    MapFiles,
-    layer_sentence,
-    layer_source,
-    preparation_sentences,
-    verdict_sentences,
-)
+from qpi_core.workflows.map_sentences import layer_sentence, preparation_sentences, verdict_sentences
+from qpi_core.workflows.one_map import DEFAULT_KERNEL_SIZE, ExtractionOptions, MapFiles, layer_source
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,8 @@ from qpi_core.runtime.atomic_files import write_atomically
 from qpi_core.runtime.executor import Executor, Outcome
 from qpi_core.workflows.blind_map import describe_blind, extract_blind_map, read_blind_map
 from qpi_core.workflows.inputs import ListedMap
-from qpi_core.workflows.one_map import ExtractionOptions, MapFiles, describe, extract_inputs, read_inputs
+from qpi_core.workflows.map_sentences import describe
+from qpi_core.workflows.one_map import ExtractionOptions, MapFiles, extract_inputs, read_inputs
 
 SETTINGS_NAME = "batch.json"
 SETTINGS_FORMAT = "qpi-extraction-batch"

@@ -15,7 +15,7 @@ from qpi_core.diagnostics.window import LARGEST_WINDOW
 from qpi_core.estimates.caution import Caution, CautionKind, caution_records, cautions_again, kind_of
 from qpi_core.results.files import sidecar_bytes
 from qpi_core.synthesis.simulated_maps.scenes import draw_scene
-from qpi_core.workflows.one_map import verdict_sentences
+from qpi_core.workflows.map_sentences import verdict_sentences
 
 EXTRACTOR = load_extractor(device="cpu")
 SCENE = draw_scene(5000, 5, 0.2)

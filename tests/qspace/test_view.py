@@ -12,7 +12,7 @@ from qpi_core.qspace.spectra import kernel_fft, kernel_window, line_cut, radial_
 from qpi_core.qspace.surface_lattice import surface_lattice
 from qpi_core.qspace.symmetrising import symmetrise
 from qpi_core.qspace.view import Q_UNITS, QSpaceView, kernel_spectrum, qspace_pictures
-from qpi_core.results.figures.pictures import PictureStyle
+from qpi_core.results.figures.picture_style import PictureStyle
 from qpi_core.results.figures.qspace import qspace_picture
 from tests.results.test_files import make_estimate
 

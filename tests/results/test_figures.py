@@ -8,10 +8,8 @@ import pytest
 from PIL import Image
 
 from qpi_core.base.errors import InputError
+from qpi_core.results.figures.picture_style import DIVERGING_MAP, PictureStyle, colour_scale
 from qpi_core.results.figures.pictures import (
-    DIVERGING_MAP,
-    PictureStyle,
-    colour_scale,
     fft_picture,
     fit_picture,
     kernel_picture,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from qpi_core.solvers.equation_seven import EquationSeven
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines
-from qpi_core.solvers.parametric import EquationSeven, solve_parametric
+from qpi_core.solvers.parametric import solve_parametric
 
 PITCH_NM = 10 / 64
 TRUTH = {"order": 3, "vector": np.array([-4.0, 0.5, 1.1, 0.5, 0.006])}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from qpi_core.results.figures.pictures import MEDIA_TYPES, PictureStyle
+from qpi_core.results.figures.picture_style import MEDIA_TYPES, PictureStyle
 from qpi_core.results.figures.qspace import qspace_picture
 from ui.jobs.extraction import Outcome
 from ui.qspace.panel import show_qspace

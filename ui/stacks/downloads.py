@@ -6,7 +6,7 @@ import re
 
 import streamlit as st
 
-from qpi_core.results.figures.pictures import MEDIA_TYPES
+from qpi_core.results.figures.picture_style import MEDIA_TYPES
 from qpi_core.results.stack_bundle import stack_zip
 from qpi_core.results.stack_files import dispersion_csv, energy_map_csv, energy_map_picture, stack_npz
 from qpi_core.results.stack_report import stack_report_html

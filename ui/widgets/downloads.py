@@ -14,7 +14,7 @@ import streamlit as st
 from qpi_core.qspace.spectra import kernel_fft
 from qpi_core.qspace.view import QSpaceView
 from qpi_core.results.archive import classes_zip, estimate_zip
-from qpi_core.results.figures.pictures import MEDIA_TYPES, PictureStyle
+from qpi_core.results.figures.picture_style import MEDIA_TYPES, PictureStyle
 from qpi_core.results.files import npy_bytes, picture_bytes, sidecar_bytes
 from qpi_core.results.interchange import estimate_gwy, estimate_npz, kernel_csv
 from qpi_core.results.interchange_igor import fft_ibw, kernel_ibw

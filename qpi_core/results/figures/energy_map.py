@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.qspace.energy_map import EnergyMap
-from qpi_core.results.figures.pictures import UNMEASURED_COLOUR, PictureStyle, colour_scale, picture_of
+from qpi_core.results.figures.picture_style import PictureStyle, colour_scale
+from qpi_core.results.figures.pictures import UNMEASURED_COLOUR, picture_of
 
 _SIZE_INCHES = (5.6, 4.4)
 _BRIGHT_RINGS = 2

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.qspace.spectra import fft_magnitude
-from qpi_core.results.figures.pictures import PictureStyle, colour_scale, picture_of
+from qpi_core.results.figures.picture_style import PictureStyle, colour_scale
+from qpi_core.results.figures.pictures import picture_of
 
 MOST_COLUMNS = 8
 _PANEL_INCHES = 1.5

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
@@ -22,15 +21,8 @@ from qpi_core.base.errors import InputError
 from qpi_core.base.units import unit_scale
 from qpi_core.base.validation import require_pixel_size
 from qpi_core.qspace.spectra import q_axes
+from qpi_core.results.figures.picture_style import DEFAULT_STYLE, DIVERGING_MAP, ColourScale, PictureStyle, colour_scale
 
-SEQUENTIAL_MAPS = ("viridis", "magma", "cividis", "gray")
-DIVERGING_MAP = "RdBu_r"
-DIVERGING_MAPS = (DIVERGING_MAP, "PuOr_r")
-COLOUR_MAPS = ("auto", *SEQUENTIAL_MAPS, *DIVERGING_MAPS)
-MEDIA_TYPES = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
-"""Format of a picture -> its media type."""
-SIGNED_FRACTION = 0.2
-"""`auto` calls data signed when the weaker sign reaches this fraction of the stronger one."""
 UNMEASURED_COLOUR = "0.75"
 PANEL_HEIGHT_INCHES = 4.4
 PANEL_WIDTH_INCHES = (2.8, 9.0)
@@ -38,79 +30,8 @@ _DECADES = 4
 # For all figures of the process and never changed: text stays text, so that it can be edited, and the same picture gives the same bytes.
 matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "qpi", "pdf.fonttype": 42})
 
-
-@dataclass(frozen=True)
-class PictureStyle:
-    """How a picture is drawn.
-
-    Attributes:
-        colour_map: one of COLOUR_MAPS; `auto` is diverging for signed data and viridis otherwise.
-        percentiles: (low, high) of the finite values, between which the colours run, 0 to 100.
-        limits: values between which the colours run, or None where the percentiles say it.
-        logarithmic: draw a spectrum's log10, over four decades.
-        scale_bar: draw one, where the axes are in nm.
-        colour_bar: draw one.
-        dots_per_inch: resolution, 20 to 600; of the pixels within a picture too where the file holds lines and text.
-        file_format: one of MEDIA_TYPES.
-    """
-
-    colour_map: str = "auto"
-    percentiles: tuple[float, float] = (0.5, 99.5)
-    limits: tuple[float, float] | None = None
-    logarithmic: bool = False
-    scale_bar: bool = True
-    colour_bar: bool = True
-    dots_per_inch: int = 150
-    file_format: str = "png"
-
-    def __post_init__(self) -> None:
-        if self.colour_map not in COLOUR_MAPS:
-            raise InputError(f"colour_map must be one of {', '.join(COLOUR_MAPS)}, but it is {self.colour_map!r}.")
-        low, high = self.percentiles
-        if not 0 <= low < high <= 100:
-            raise InputError(f"percentiles must rise within 0 to 100, but they are {self.percentiles!r}.")
-        if not 20 <= self.dots_per_inch <= 600:
-            raise InputError(f"dots_per_inch must lie in 20 to 600, but it is {self.dots_per_inch!r}.")
-        if self.limits is not None and not self.limits[0] < self.limits[1]:
-            raise InputError(f"limits must be two rising values, but they are {self.limits!r}.")
-        if self.file_format not in MEDIA_TYPES:
-            raise InputError(f"file_format must be one of {', '.join(MEDIA_TYPES)}, but it is {self.file_format!r}.")
-
-
-DEFAULT_STYLE = PictureStyle()
 UNIT_LENGTHS = (1.0, 2.0, 5.0)
 """A scale bar is one of these times a power of ten."""
-
-
-@dataclass(frozen=True)
-class ColourScale:
-    """A colour map's matplotlib name and the values at its ends."""
-
-    name: str
-    low: float
-    high: float
-
-
-def colour_scale(image: ArrayLike, style: PictureStyle = DEFAULT_STYLE) -> ColourScale:
-    """Return the colours for an image: percentile limits, symmetric about 0 with a diverging map; NaN takes no part.
-
-    A constant image gets limits of its value -+ 1 (or a thousandth), so that it is drawn in one colour.
-    """
-    values = np.asarray(image, dtype=np.float64)
-    finite = values[np.isfinite(values)]
-    low, high = (float(v) for v in np.percentile(finite, style.percentiles)) if finite.size else (0.0, 1.0)
-    name = style.colour_map
-    if name == "auto":
-        signed = low < 0 < high and min(-low, high) >= SIGNED_FRACTION * max(-low, high)
-        name = DIVERGING_MAP if signed else "viridis"
-    if style.limits is not None:
-        return ColourScale(name, *style.limits)
-    if name in DIVERGING_MAPS:
-        low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
-    if not high > low:
-        margin = max(1.0, abs(low) * 1e-3) if finite.size else 1.0
-        low, high = low - margin, high + margin
-    return ColourScale(name, low, high)
 
 
 def kernel_picture(
@@ -125,7 +46,7 @@ def kernel_picture(
     image = _require_picture(kernel)
     figure, (axes,) = _figure(1, image.shape, pixel_size_nm, style)
     origin = (image.shape[1] // 2, image.shape[0] // 2)
-    _draw_real_space(figure, axes, image, pixel_size_nm, origin, title, unit, style)
+    _draw_real_space(axes, image, pixel_size_nm, origin, title, unit, style)
     return picture_of(figure, style, metadata)
 
 
@@ -146,7 +67,7 @@ def fft_picture(
     half_y, half_x = (q_y[1] - q_y[0]) / 2, (q_x[1] - q_x[0]) / 2
     extent = (q_x[0] - half_x, q_x[-1] + half_x, q_y[-1] + half_y, q_y[0] - half_y)
     q_unit = "rad/px" if pixel_size_nm is None else "rad/nm"
-    _draw(figure, axes, image, extent, title, unit, style)
+    _draw(axes, image, extent, title, unit, style)
     axes.set_xlabel(f"$q_x$ ({q_unit}, 2π included)")
     axes.set_ylabel(f"$q_y$ ({q_unit}, 2π included)")
     return picture_of(figure, style, metadata)
@@ -164,7 +85,7 @@ def map_picture(
     """Draw a map, x to the right and y downwards as stored, with the defects (n, 2) in pixels as rings; NaN is grey."""
     image = _require_picture(observation)
     figure, (axes,) = _figure(1, image.shape, pixel_size_nm, style)
-    _draw_real_space(figure, axes, image, pixel_size_nm, (0, 0), title, unit, style)
+    _draw_real_space(axes, image, pixel_size_nm, (0, 0), title, unit, style)
     _mark(axes, positions, pixel_size_nm)
     return picture_of(figure, style, metadata)
 
@@ -195,7 +116,7 @@ def fit_picture(
         ("Residual", measured - modelled, ColourScale(DIVERGING_MAP, -half, half)),
     )
     for axes, (title, image, scale) in zip(panels, pictures, strict=True):
-        _draw_real_space(figure, axes, image, pixel_size_nm, (0, 0), title, unit, style, scale)
+        _draw_real_space(axes, image, pixel_size_nm, (0, 0), title, unit, style, scale)
     _mark(panels[0], positions, pixel_size_nm)
     return picture_of(figure, style, metadata)
 
@@ -226,7 +147,6 @@ def _figure(
 
 
 def _draw_real_space(
-    figure: Figure,
     axes: Axes,
     image: NDArray[np.float64],
     pixel_size_nm: float | tuple[float, float] | None,
@@ -240,7 +160,7 @@ def _draw_real_space(
     dy, dx = (1.0, 1.0) if pixel_size_nm is None else require_pixel_size(pixel_size_nm)
     height, width = image.shape
     left, top = (-0.5 - origin[0]) * dx, (-0.5 - origin[1]) * dy
-    _draw(figure, axes, image, (left, left + width * dx, top + height * dy, top), title, unit, style, scale)
+    _draw(axes, image, (left, left + width * dx, top + height * dy, top), title, unit, style, scale)
     label = "px" if pixel_size_nm is None else "nm"
     axes.set_xlabel(f"x ({label})")
     axes.set_ylabel(f"y ({label})")
@@ -249,7 +169,6 @@ def _draw_real_space(
 
 
 def _draw(
-    figure: Figure,
     axes: Axes,
     image: NDArray[np.float64],
     extent: tuple[float, float, float, float],
@@ -267,7 +186,7 @@ def _draw(
     # A dollar sign in a channel's name must not start mathematics.
     axes.set_title(title.replace("$", r"\$"))
     if style.colour_bar:
-        figure.colorbar(picture, ax=axes, fraction=0.046, pad=0.03, label=written.replace("$", r"\$"))
+        axes.figure.colorbar(picture, ax=axes, fraction=0.046, pad=0.03, label=written.replace("$", r"\$"))
 
 
 def _draw_scale_bar(axes: Axes, width_nm: float) -> None:

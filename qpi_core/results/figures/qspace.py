@@ -15,7 +15,8 @@ from qpi_core.base.units import unit_scale
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.qspace.surface_lattice import SurfaceLattice
 from qpi_core.qspace.view import Q_UNITS, QSpacePicture, QSpaceView, kernel_spectrum, qspace_pictures
-from qpi_core.results.figures.pictures import DIVERGING_MAP, UNMEASURED_COLOUR, PictureStyle, picture_of
+from qpi_core.results.figures.picture_style import DIVERGING_MAP, PictureStyle
+from qpi_core.results.figures.pictures import UNMEASURED_COLOUR, picture_of
 
 COLOUR_MAPS = {"magnitude": "magma", "real": DIVERGING_MAP, "phase": "twilight"}
 MOST_PEAKS = 60

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qpi_core.base.errors import InputError
 from qpi_core.base.validation import (
     is_constant,
     require_kernel_size,
@@ -27,9 +26,9 @@ from qpi_core.base.validation import (
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
-from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
 from qpi_core.solvers.positions.jacobian import Sensitivities, sensitivities, solve_again
 from qpi_core.solvers.positions.local_minima import Misfit, ValleySearch
+from qpi_core.solvers.positions.refinement_options import RefinementOptions
 from qpi_core.solvers.positions.variable_projection import converged, joint_system, position_covariance
 
 Array = NDArray[np.float64]
@@ -75,13 +74,9 @@ def refine(
     positions: ArrayLike,
     kernel_size: int,
     weights: ArrayLike | None = None,
-    refine_positions: bool = True,
-    refine_weights: bool = False,
-    position_sigma_px: float = 0.7,
     pixel_size_nm: float | tuple[float, float] | None = None,
-    symmetry_orders: tuple[int, ...] = SYMMETRY_ORDERS,
+    options: RefinementOptions | None = None,
     report: Callable[[float, str], None] | None = None,
-    stretch: Array | None = None,
 ) -> RefinedDefects:
     """Return the defects' positions and amplitudes that the map supports best.
 
@@ -90,32 +85,27 @@ def refine(
         positions: (n, 2) columns (x, y) in px, as clicked.
         kernel_size: side of the kernel window in px.
         weights: amplitude of each defect; None is 1 for each.
-        refine_positions: move the defects.
-        refine_weights: change the amplitudes.
-        position_sigma_px: standard deviation of the clicks in each direction.
         pixel_size_nm: (dy, dx) or one number.
-        symmetry_orders: candidates, as in solve_harmonic.
+        options: what may change, and how far; None is as RefinementOptions is at first.
         report: called before each round with the share of the work that is done and a few words; what it raises stops the work.
-        stretch: (2,) numbers of a stretch of the kernel that is known (see harmonic_stretch), zeros for none; None looks for one.
 
     Raises:
         InputError: an argument is not usable; the sentence says which.
     """
+    asked = options or RefinementOptions()
     values = require_observation(observation)
     shape = (values.shape[0], values.shape[1])
     clicked = require_positions(positions, shape)
     size = require_kernel_size(kernel_size, shape)
     amplitudes = require_weights(weights, len(clicked))
     pitch = None if pixel_size_nm is None else require_pixel_size(pixel_size_nm)
-    if not (np.isfinite(position_sigma_px) and position_sigma_px > 0):
-        raise InputError(f"position_sigma_px must be a positive number of pixels, but it is {position_sigma_px!r}.")
-    points, sizes, deviation = clicked, amplitudes, np.full(len(clicked), float(position_sigma_px))
+    points, sizes, deviation = clicked, amplitudes, np.full(len(clicked), float(asked.sigma_px))
     unsupported = np.zeros(len(clicked), dtype=bool)
     if not is_constant(values):
-        problem = HarmonicProblem(values, size, pitch, stretch, symmetry_orders)
-        rounds = _Rounds(problem, clicked, amplitudes, position_sigma_px, refine_positions, refine_weights)
+        problem = HarmonicProblem(values, size, pitch, asked.stretch, asked.symmetry_orders)
+        rounds = _Rounds(problem, clicked, amplitudes, asked.sigma_px, asked.positions, asked.weights)
         points, sizes, model = rounds.run(_part_of(report, 0.0, _FIRST_SHARE))
-        stretched = rounds.stretched(points, sizes) if refine_positions and stretch is None else problem
+        stretched = rounds.stretched(points, sizes) if asked.positions and asked.stretch is None else problem
         if stretched is not problem:
             # A round kernel for a stretched one has drawn the defects towards where the two differ least.
             other = replace(rounds, problem=stretched)
@@ -125,7 +115,7 @@ def refine(
         if pattern_gain(model) >= LEAST_GAIN:
             deviation, unsupported = rounds.judge(model, points, sizes)
     moved = np.hypot(*(points - clicked).T)
-    return RefinedDefects(points, sizes, moved, deviation, unsupported, tuple(_sentences(moved, unsupported, position_sigma_px)))
+    return RefinedDefects(points, sizes, moved, deviation, unsupported, tuple(_sentences(moved, unsupported, asked.sigma_px)))
 
 
 def _part_of(report: Callable[[float, str], None] | None, first: float, last: float) -> Callable[[float, str], None] | None:

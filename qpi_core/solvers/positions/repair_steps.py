@@ -14,6 +14,7 @@ from qpi_core.solvers.positions.candidates import absent_defects, missing_defect
 from qpi_core.solvers.positions.catalogue_check import ABSENT_GAIN, LEAST_DEFECTS, PEAK_GAIN
 from qpi_core.solvers.positions.jacobian import solve_again
 from qpi_core.solvers.positions.refinement import refine
+from qpi_core.solvers.positions.refinement_options import RefinementOptions
 from qpi_core.solvers.positions.score_test import POSITION_SIGMA_PX, MovesScore, score_moves
 from qpi_core.solvers.positions.variable_projection import converged, joint_system, occam
 
@@ -144,9 +145,8 @@ class RepairSteps:
             state.points,
             self.problem.kernel_size,
             state.weights,
-            position_sigma_px=POSITION_SIGMA_PX,
-            pixel_size_nm=self.problem.pixel_size_nm,
-            stretch=np.zeros(2) if self.problem.stretch is None else self.problem.stretch,
+            self.problem.pixel_size_nm,
+            RefinementOptions(sigma_px=POSITION_SIGMA_PX, stretch=np.zeros(2) if self.problem.stretch is None else self.problem.stretch),
         )
         return replace(state, points=found.positions, model=self.problem.simple_fit(found.positions, state.weights))
 

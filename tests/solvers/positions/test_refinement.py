@@ -17,6 +17,7 @@ from qpi_core.solvers.harmonic.start import start_harmonics
 from qpi_core.solvers.positions.jacobian import sensitivities
 from qpi_core.solvers.positions.local_minima import Misfit, ValleySearch
 from qpi_core.solvers.positions.refinement import _Rounds, refine
+from qpi_core.solvers.positions.refinement_options import RefinementOptions
 
 ORDERS = (0, 4)
 
@@ -87,7 +88,7 @@ def test_clicks_are_repaired():
     rng, positions, _, clean, sigma = scene(seed=1)
     observation = clean + sigma * rng.standard_normal(clean.shape)
     clicked = positions + 0.7 * rng.standard_normal(positions.shape)
-    found = refine(observation, clicked, 24, symmetry_orders=(0, 2, 4))
+    found = refine(observation, clicked, 24, options=RefinementOptions(symmetry_orders=(0, 2, 4)))
     assert np.median(np.hypot(*(found.positions - positions).T)) < 0.06
     np.testing.assert_allclose(found.moved_px, np.hypot(*(found.positions - clicked).T))
     off = (found.positions - positions) / found.deviation_px[:, None]
@@ -121,7 +122,7 @@ def test_amplitudes_are_found():
     rng, positions, weights, _, sigma = scene(seed=2)
     weights /= weights.mean()
     observation = superpose(positions, weights) + sigma * rng.standard_normal((40, 44))
-    found = refine(observation, positions, 24, refine_positions=False, refine_weights=True, symmetry_orders=(0, 4))
+    found = refine(observation, positions, 24, options=RefinementOptions(False, True, symmetry_orders=(0, 4)))
     np.testing.assert_array_equal(found.positions, positions)
     assert np.abs(found.weights - weights).max() < 0.05
     assert found.weights.sum() == pytest.approx(len(weights))
@@ -131,14 +132,14 @@ def test_a_click_without_a_defect_is_flagged():
     rng, positions, _, clean, sigma = scene(seed=3)
     observation = clean + sigma * rng.standard_normal(clean.shape)
     gap = np.array([[40.0, 2.0]])
-    found = refine(observation, np.concatenate([positions, gap]), 24, symmetry_orders=(0, 4), position_sigma_px=0.3)
+    found = refine(observation, np.concatenate([positions, gap]), 24, options=RefinementOptions(sigma_px=0.3, symmetry_orders=(0, 4)))
     assert found.unsupported.tolist() == [False] * 10 + [True]
     assert any("may not be defects" in sentence for sentence in found.warnings)
 
 
 def test_bad_spread_gets_a_sentence():
-    with pytest.raises(InputError, match="position_sigma_px"):
-        refine(np.random.default_rng(0).normal(size=(16, 16)), [[3, 4]], 8, position_sigma_px=0)
+    with pytest.raises(InputError, match="sigma_px"):
+        refine(np.random.default_rng(0).normal(size=(16, 16)), [[3, 4]], 8, options=RefinementOptions(sigma_px=0))
 
 
 def test_a_stretch_is_judged_alike_in_every_unit():
