@@ -41,6 +41,7 @@ class Remedy(StrEnum):
     ENLARGE_WINDOW = "enlarge the window"
     SHRINK_WINDOW = "shrink the window"
     ADOPT_LIST = "adopt the corrected list"
+    SPLIT_KINDS = "solve the two kinds as classes"
     DROP_UNSUPPORTED = "take away the marks that the map does not support"
     MERGE_DUPLICATES = "merge marks at the same place"
     MODEL_NOISE = "model background and noise"
@@ -76,6 +77,7 @@ RULES: dict[CautionKind, Rule] = {
     CautionKind.WRONG_FORMULA: Rule(_BAD, Remedy.USE_REFINED),
     CautionKind.PERIOD_BEYOND_WINDOW: Rule(_BAD, Remedy.ENLARGE_WINDOW),
     CautionKind.LIST_CONTRADICTED: Rule(_DOUBTFUL, Remedy.ADOPT_LIST),
+    CautionKind.TWO_KINDS: Rule(_DOUBTFUL, Remedy.SPLIT_KINDS),
     CautionKind.SAME_PLACE: Rule(_DOUBTFUL, Remedy.MERGE_DUPLICATES),
     CautionKind.UNSUPPORTED_DEFECTS: Rule(_DOUBTFUL, Remedy.DROP_UNSUPPORTED),
     CautionKind.WINDOW_CUTS: Rule(_DOUBTFUL, Remedy.ENLARGE_WINDOW),
@@ -94,6 +96,7 @@ RULES: dict[CautionKind, Rule] = {
     CautionKind.NOT_MEASURED: Rule(_FINE),
     CautionKind.DEFECTS_NOT_MEASURED: Rule(_FINE),
     CautionKind.SYMMETRY: Rule(_FINE),
+    CautionKind.WAVE_VECTOR: Rule(_FINE),
     CautionKind.FORMULA: Rule(_FINE),
     CautionKind.MODELLED: Rule(_FINE),
     CautionKind.MOVED: Rule(_FINE),

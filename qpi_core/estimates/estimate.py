@@ -68,6 +68,12 @@ class KernelEstimate:
         """Whether more than a constant was found beside the kernel."""
         return self.background_map is not None and bool(np.ptp(self.background_map) > 0)
 
+    @property
+    def proposed_classes(self) -> tuple[str, ...] | None:
+        """The class of each defect, "A" or "B", where the map shows that the list holds two kinds; for `Extractor.extract_classes`."""
+        found = self.provenance.get("two_kinds")
+        return None if found is None else tuple(found["classes"])
+
     def with_source(self, source: Mapping[str, Any]) -> KernelEstimate:
         """Return a copy whose provenance says where the observation came from.
 

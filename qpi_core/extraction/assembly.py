@@ -51,6 +51,7 @@ def estimate_of(
     warnings = [
         *warn_about_input(image, request.positions, request.kernel_size),
         *(answer.repair.sentences() if answer.repair is not None else []),
+        *([] if answer.kinds is None else [answer.kinds.sentence()]),
         *answer.notes,
         *solution.warnings,
         *([] if noise is None else noise.sentences()),
@@ -67,6 +68,7 @@ def estimate_of(
         "options": {"kernel_size": request.kernel_size, "pixel_size_nm": request.pixel_size_nm, "noise_model": request.noise_model},
         "solver": solution.details,
         **({} if answer.repair is None else {"list_repair": answer.repair.record()}),
+        **({} if answer.kinds is None else {"two_kinds": answer.kinds.record()}),
         **({} if noise is None else {"noise_model": _noise_record(noise, request, answer)}),
     }
     return KernelEstimate(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from qpi_core.noise.model import MapNoise
     from qpi_core.solvers.harmonic.start import HarmonicStart
     from qpi_core.solvers.measured.measured_map import ExplainedMap
+    from qpi_core.solvers.measured.two_kinds import TwoKinds
     from qpi_core.solvers.positions.repaired_positions import RepairedList
     from qpi_core.solvers.positions.selection import ListedFit
 
@@ -72,6 +73,7 @@ class Answer:
         repair: the list where it had to be repaired.
         noise: what else the map holds, where that is more than a constant and white noise.
         weights: (n,) of the given defects where the map gave each its own; None: as they were given.
+        kinds: the two kinds that a list of one holds, where the map shows them; they are offered, the solution is that of the list.
         notes: further sentences for the user.
     """
 
@@ -80,6 +82,7 @@ class Answer:
     repair: RepairedList | None = None
     noise: MapNoise | None = None
     weights: NDArray[np.float64] | None = None
+    kinds: TwoKinds | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -216,14 +219,22 @@ def _refined(request: Request) -> Answer:
     """Correct the harmonic posterior, the network's kernel or nothing, whichever the data prefer; repair the list where it is wrong."""
     from qpi_core.solvers.harmonic.fit import nothing_to_see
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
+    from qpi_core.solvers.measured.kinds_of_list import two_kinds_alone, two_kinds_under_noise
     from qpi_core.solvers.measured.measured_map import explained_by_white_noise
-    from qpi_core.solvers.positions.selection import fit_with_list, prefer_repaired
+    from qpi_core.solvers.positions.selection import ListedFit, fit_with_list, prefer_repaired
 
     image, size = request.observation, request.kernel_size
     if is_constant(image):
         return Answer(nothing_to_see(image, size))
     problem = HarmonicProblem(image, size, request.pixel_size_nm)
     start = problem.start(request.positions, request.weights)
+    kinds = two_kinds_alone(problem, request.positions, request.weights, start) if request.noise_model == "auto" else None
+    if kinds is not None:
+        # Nothing but the kinds was wrong: no other list, no correction and no noise model is looked for.
+        one = problem.simple_fit(request.positions, request.weights, start)
+        mixture = ListedFit(request.positions, request.weights, start, one, None)
+        network = run_two_step(request, start) if request.latent_wanted and request.has_model() else None
+        return _offering(Answer(_chosen_by_evidence(request, mixture), network), kinds)
     plain = explained_by_white_noise(problem, request.positions, request.weights, start) if request.noise_model == "auto" else None
     explained = _explained(request, start, mend_list=True) if plain is None else None
     if explained is not None:
@@ -232,7 +243,8 @@ def _refined(request: Request) -> Answer:
         # Held-out tiles and corrections know white noise only; here the evidence under the noise model has chosen.
         wanted = (request.latent_wanted or listed.repair is not None) and request.has_model()
         network = run_two_step(cleaned, listed.start) if wanted else None
-        return replace(_under_noise(request, explained, _chosen_by_evidence(cleaned, listed)), network=network)
+        kinds = two_kinds_under_noise(problem, request.positions, request.weights, explained)
+        return _offering(replace(_under_noise(request, explained, _chosen_by_evidence(cleaned, listed)), network=network), kinds)
     fits = plain or fit_with_list(image, request.positions, size, request.weights, request.pixel_size_nm, start)
     answers = [_refined_with(replace(request, positions=listed.positions, weights=listed.weights), listed) for listed in fits]
     given, last = answers[0], answers[-1]
@@ -240,6 +252,19 @@ def _refined(request: Request) -> Answer:
         return last
     pixels = int(np.isfinite(image).sum())
     return last if prefer_repaired(given.solution, last.solution, last.repair.price, pixels) else given
+
+
+def _offering(answer: Answer, kinds: TwoKinds | None) -> Answer:
+    """Return an answer for a list as it is with the kinds that it holds: how far it is from the first kind's kernel is not known to it."""
+    from qpi_core.solvers.refined import disagreement
+
+    if kinds is None:
+        return answer
+    own, apart = answer.solution.uncertainty, disagreement(answer.solution.kernel, kinds.kernel)
+    deviation = apart if own is None else np.hypot(own, apart).astype(np.float32)
+    # A mixture of two shapes has no symmetry of its own.
+    solution = replace(answer.solution, uncertainty=deviation, symmetry_order=None)
+    return replace(answer, solution=solution, kinds=kinds)
 
 
 def _chosen_by_evidence(request: Request, listed: ListedFit) -> KernelSolution:

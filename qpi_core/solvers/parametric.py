@@ -25,6 +25,7 @@ from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, fit_harmo
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.posterior import KernelGrid
 from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
+from qpi_core.solvers.harmonic.wave_evidence import wave_evidence
 
 Array = NDArray[np.float64]
 
@@ -270,6 +271,12 @@ def _solution(model: HarmonicModel, fit: EquationFit, size: int, pitch: tuple[fl
     unseen = pattern_gain(model) < LEAST_GAIN
     if unseen:
         warnings.append(Caution(NO_PATTERN, CautionKind.NO_PATTERN))
+    parameters = _parameters(fit, pitch)
+    waves = () if unseen else wave_evidence(model.equations, model.splines.nodes, model.fit, model.floor)
+    if waves and not any(wave.decisive for wave in waves):
+        # What a kernel without a formula does not show, the formula only assumes.
+        parameters = {name: pair for name, pair in parameters.items() if not name.startswith("wave")}
+        warnings.append(waves[0].sentence(None if pitch is None else float(np.sqrt(pitch[0] * pitch[1]))))
     return KernelSolution(
         kernel=wide[crop, crop].astype(np.float32),
         wide_kernel=wide.astype(np.float32),
@@ -277,7 +284,7 @@ def _solution(model: HarmonicModel, fit: EquationFit, size: int, pitch: tuple[fl
         noise_sigma=float(np.sqrt(variance)),
         uncertainty=deviation.astype(np.float32),
         symmetry_order=None if unseen else fit.kernel.order,
-        parameters=_parameters(fit, pitch),
+        parameters=parameters,
         warnings=tuple(warnings),
         details={"knows_formula": True, "log_evidence_of_harmonic_over_formula": advantage},
     )

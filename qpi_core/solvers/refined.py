@@ -174,11 +174,11 @@ def _finished(
         solution = replace(solution, details={**solution.details, **known, "correction": "none"})
     if solution.uncertainty is None:
         # Where a kernel comes without error bars, how far the candidates are apart is the least that is not known.
-        solution = replace(solution, uncertainty=_disagreement(solution.kernel, priors[0].solution.kernel))
+        solution = replace(solution, uncertainty=disagreement(solution.kernel, priors[0].solution.kernel))
     return solution
 
 
-def _disagreement(kernel: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+def disagreement(kernel: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the local root mean square of the difference of two kernels."""
     return np.asarray(np.sqrt(gaussian_filter((kernel - other).astype(np.float64) ** 2, 2.0)), dtype=np.float32)
 
@@ -246,7 +246,7 @@ def _corrected(
         exact = np.where(prepared.mask > 0, exact + added.numpy() * np.float32(prepared.scale), np.float32(0))
     # A change this large is no detail: what the prior said about the symmetry no longer describes the kernel.
     kernel = central_crop(wide, size).copy()
-    own = prior.uncertainty if prior.uncertainty is not None else _disagreement(kernel, reference.kernel)
+    own = prior.uncertainty if prior.uncertainty is not None else disagreement(kernel, reference.kernel)
     # A posterior that predicts unseen tiles worse than it says is widened until it says so.
     widening = float(np.clip(judgement.error / correction.predicted, 1.0, MOST_WIDENING)) if np.isfinite(correction.predicted) else 1.0
     variance = widening * (central_crop(correction.deviation, size) * prepared.scale) ** 2

@@ -59,6 +59,10 @@ def _button(space: Workspace, outcome: Outcome, verdict: Verdict) -> tuple[str, 
     def adopt() -> None:
         _extract_at(space, np.array(provenance["list_repair"]["positions_px"]), "repaired")
 
+    def split() -> None:
+        space.defects.replace(outcome.question.positions, "kinds", outcome.estimate.proposed_classes)
+        space.start_at_once = True
+
     def drop() -> None:
         listed = provenance["refinement"]
         given = np.array(listed["given_positions_px"])
@@ -78,6 +82,7 @@ def _button(space: Workspace, outcome: Outcome, verdict: Verdict) -> tuple[str, 
         Remedy.ENLARGE_WINDOW: (f"Enlarge the kernel to {size} and extract again", window),
         Remedy.SHRINK_WINDOW: (f"Take a kernel of {size} and extract again", window),
         Remedy.ADOPT_LIST: ("Adopt the corrected list and extract again", adopt),
+        Remedy.SPLIT_KINDS: ("Mark the two kinds as classes and extract again", split),
         Remedy.DROP_UNSUPPORTED: (f"Take {verdict.value:.0f} unsupported away and extract again", drop),
         Remedy.MERGE_DUPLICATES: ("Merge them and extract again", merge),
         Remedy.MODEL_NOISE: ("Model background and noise", lambda: _extract_with(space, state, "model_noise", True)),

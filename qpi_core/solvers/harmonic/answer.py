@@ -14,18 +14,18 @@ from qpi_core.solvers.harmonic.equations.basis import take_samples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import Selection
+from qpi_core.solvers.harmonic.parameters import kernel_parameters, solver_pixel
 from qpi_core.solvers.harmonic.posterior import (
-    Laplace,
     Renderer,
     kernel_deviation,
     laplace,
     local_amplitude,
     representation_error,
-    with_deviation,
 )
 from qpi_core.solvers.harmonic.remainder import Remainder
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.harmonic.stretch import stretch_deviation
+from qpi_core.solvers.harmonic.wave_evidence import wave_evidence
 
 Array = NDArray[np.float64]
 
@@ -66,7 +66,12 @@ def harmonic_solution(
     gain = pattern_gain(model)
     # A kernel that cannot be told from nothing has no symmetry to tell of.
     told = gain > LEAST_GAIN and float(np.mean(deviation**2)) < float(np.mean(kernel**2))
-    parameters = {"symmetry_probability": (probability, 0.0), **_parameters(model, spread, pitch)}
+    waves = wave_evidence(model.equations, nodes, fit, model.floor) if gain > LEAST_GAIN else ()
+    decisive = [wave.decisive for wave in waves]
+    parameters = {
+        "symmetry_probability": (probability, 0.0),
+        **kernel_parameters(fit.hyperparameters, spread.covariance, pitch, model.stretch, decisive),
+    }
     details: dict[str, float | int | str] = {
         "profiles": fit.hyperparameters.mixing_kind,
         "angular_orders": ",".join(str(order) for order in fit.hyperparameters.orders),
@@ -75,6 +80,7 @@ def harmonic_solution(
         "radius_px": model.splines.radius,
         "log_evidence_over_noise": gain,
         **{f"log_evidence_symmetry_{order}": score for order, score in model.selection.scores.items()},
+        **{f"log_evidence_wave_{number}": wave.gain for number, wave in enumerate(waves, start=1) if np.isfinite(wave.gain)},
     }
     return KernelSolution(
         kernel=kernel.astype(np.float32),
@@ -84,7 +90,10 @@ def harmonic_solution(
         uncertainty=deviation.astype(np.float32),
         symmetry_order=symmetry if told else None,
         parameters=parameters,
-        warnings=_warnings(model, gain, symmetry, probability, count),
+        warnings=(
+            *_warnings(model, gain, symmetry, probability, count),
+            *(wave.sentence(None if pitch is None else solver_pixel(pitch)) for wave in waves if not wave.decisive),
+        ),
         details=details,
     )
 
@@ -166,46 +175,6 @@ def _symmetry(selection: Selection, stretched: bool) -> tuple[int | None, float]
     order = next(iter(selection.scores))
     probability = probabilities[order]
     return (None if order == 1 or probability < 0.5 else order), probability
-
-
-def _parameters(model: HarmonicModel, spread: Laplace, pitch: tuple[float, float] | None) -> dict[str, tuple[float, float]]:
-    """Return wave vector (2 B of Eq. 7), decay (c of Eq. 7), coherence length, orientation and contrast with deviations."""
-    point = model.fit.hyperparameters
-    unit = 1.0 if pitch is None else float(np.sqrt(pitch[0] * pitch[1]))
-    length = "px" if pitch is None else "nm"
-    found = {}
-    if model.stretch is not None:
-        found["stretch_ratio"], found["stretch_direction_rad"] = model.stretch.ratio, model.stretch.direction
-    for wave in range(point.waves):
-        name = f"wave_vector_rad_per_{length}" if wave == 0 else f"wave_vector_{wave + 1}_rad_per_{length}"
-        found[name] = with_deviation(lambda v, k=2 + wave: float(v[k]) / unit, point, spread.covariance)  # type: ignore[misc]
-    found[f"decay_per_{length}2"] = with_deviation(lambda v: float(np.exp(v[0])) / unit**2, point, spread.covariance)
-    if not point.periodic:
-        found[f"coherence_length_{length}"] = with_deviation(lambda v: float(np.exp(v[1])) * unit, point, spread.covariance)
-    # Angles of a stretched pattern are not those on the map.
-    if len(point.orders) > 1 and point.mixing_kind == SHARED and model.stretch is None:
-        order = point.orders[1]
-        reference = _angle(point.mixing()[:, 0])
-
-        def orientation(vector: Array) -> float:
-            turn = _angle(replace(point, vector=vector).mixing()[:, 0]) - reference
-            return float(reference + np.angle(np.exp(1j * turn))) / order
-
-        value, deviation = with_deviation(orientation, point, spread.covariance)
-        found["orientation_rad"] = (value % (2 * np.pi / order), deviation)
-
-        def contrast(vector: Array) -> float:
-            mixing = replace(point, vector=vector).mixing()[:, 0]
-            return float(np.hypot(mixing[1], mixing[2]) / abs(mixing[0]))
-
-        found["angular_contrast"] = with_deviation(contrast, point, spread.covariance)
-    return found
-
-
-def _angle(mixing: Array) -> float:
-    """Return the phase of the first anisotropic order relative to the isotropic part."""
-    sign = -1.0 if mixing[0] < 0 else 1.0
-    return float(np.arctan2(sign * mixing[2], sign * mixing[1]))
 
 
 def _warnings(model: HarmonicModel, gain: float, symmetry: int | None, probability: float, count: int) -> tuple[str, ...]:

@@ -53,6 +53,15 @@ class ExplainedClasses:
     noise: MapNoise | None
     stage: NoisyStage[JointStage] | None = None
 
+    @property
+    def log_evidence(self) -> float:
+        """Log marginal likelihood of the map with the price of all parameters, comparable with that of an explained map."""
+        if self.stage is None:
+            return self.joint.log_evidence
+        pixels = self.joint.models[0].equations.pixels
+        # The kernels were refined since, under the same noise.
+        return self.stage.evidence + self.joint.log_evidence - self.stage.start.log_evidence(pixels)
+
     def leaves_more(self, values: NDArray[np.float32]) -> bool:
         """Say whether the kernels leave more of the map, (height, width), than white noise, and there is no noise model."""
         if self.noise is not None:
