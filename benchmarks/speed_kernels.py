@@ -52,12 +52,13 @@ def measure(extractor: Extractor, scene: SpeedScene, method: str) -> dict[str, o
     )
     cpu, wall = time.process_time() - cpu, time.perf_counter() - started
     error, scale = estimate.kernel - scene.kernel, float(np.ptp(scene.kernel))
-    inside = None if estimate.uncertainty is None else float(np.mean(np.abs(error) <= estimate.uncertainty))
+    errors = () if estimate.uncertainty is None else np.abs(error) / estimate.uncertainty
     return {
         "cpu_s": round(cpu, 3),
         "wall_s": round(wall, 3),
         "rmse": float(np.sqrt(np.mean(error**2))) / scale,
-        "inside_68": inside,
+        "inside_68": float(np.mean(errors <= 1)) if len(errors) else None,
+        "inside_95": float(np.mean(errors <= 2)) if len(errors) else None,
         "symmetry_order": estimate.symmetry_order,
         "defects": len(estimate.positions),
         # Linux counts in KiB.
@@ -100,10 +101,22 @@ def table(content: dict) -> str:
                 f"{statistics.median(seconds):.2f} / {max(seconds):.2f}",
                 f"{statistics.median(seconds) / base:.1f}",
                 f"{statistics.fmean(one['rmse'] for one in own):.5f}",
+                " / ".join(f"{100 * statistics.fmean(one[name] for one in own):.0f}" for name in ("inside_68", "inside_95")),
                 ", ".join(f"{name} {100 * share:.0f} %" for name, share in most) or "-",
             ]
         )
-    header = ["kernel", "map, defects", "list", "noise", "scenes", "`tikhonov` CPU s", "`refined` CPU s, median / most", "ratio", "RMSE"]
+    header = [
+        "kernel",
+        "map, defects",
+        "list",
+        "noise",
+        "scenes",
+        "`tikhonov` CPU s",
+        "`refined` CPU s, median / most",
+        "ratio",
+        "RMSE",
+        "% within 1 / 2 s.d.",
+    ]
     return markdown([*header, "where most of it goes"], written)
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from qpi_core.extraction.extractor import load_extractor as load_extractor
     from qpi_core.extraction.stability import Assessment as Assessment
     from qpi_core.extraction.stability import assess as assess
+    from qpi_core.extraction.stability import assess_classes as assess_classes
+    from qpi_core.extraction.stack_stability import assess_stack as assess_stack
     from qpi_core.extraction.stacks import extract_stack as extract_stack
     from qpi_core.maps import ScanMap as ScanMap
     from qpi_core.maps import find_defects as find_defects
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 _HOME_OF_NAME = {
     "Assessment": "qpi_core.extraction.stability",
     "assess": "qpi_core.extraction.stability",
+    "assess_classes": "qpi_core.extraction.stability",
+    "assess_stack": "qpi_core.extraction.stack_stability",
     "ClassEstimates": "qpi_core.estimates.class_estimate",
     "InputError": "qpi_core.base.errors",
     "KernelEstimate": "qpi_core.estimates.estimate",
@@ -68,6 +72,8 @@ __all__ = [
     "ScanMap",
     "StackEstimate",
     "assess",
+    "assess_classes",
+    "assess_stack",
     "extract_stack",
     "find_defects",
     "load_extractor",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from qpi_core.base.validation import NOISE_MODELS
 from qpi_core.extraction.methods import DEFAULT_METHOD, METHODS
-from qpi_core.extraction.window_proposal import kernel_size_argument
+from qpi_core.extraction.window_search import kernel_size_argument
 
 if TYPE_CHECKING:
     from qpi_core.workflows.one_map import ExtractionOptions
@@ -96,7 +96,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--stability",
         action="store_true",
-        help="also extract from halves of the defects and say how far they agree (five times as long; at least 4 defects)",
+        help="also extract from halves of the defects and say how far they agree (five times as long; at least 4 defects of each class)",
     )
     parser.add_argument(
         "--pictures",
@@ -210,7 +210,7 @@ def _options(args: argparse.Namespace) -> ExtractionOptions:
         layer=args.layer,
         level=args.level,
         prepare=load_preparation(args.prepare) if args.prepare is not None else Preparation(),
-        pixel_size_nm=_pixel_size(args.pixel_size_nm),
+        pixel_size_nm=pixel_size(args.pixel_size_nm),
         refine_positions=args.refine_positions,
         refine_weights=args.refine_weights,
         model=args.model,
@@ -223,7 +223,12 @@ def _options(args: argparse.Namespace) -> ExtractionOptions:
     )
 
 
-def _pixel_size(numbers: list[float] | None) -> float | tuple[float, float] | None:
+def pixel_size(numbers: list[float] | None) -> float | tuple[float, float] | None:
+    """Return what --pixel-size-nm says: one number, (dy, dx), or None where it was not given.
+
+    Raises:
+        InputError: more than two numbers.
+    """
     from qpi_core.base.errors import InputError
 
     if numbers is None:

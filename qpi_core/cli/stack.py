@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qpi_core.base.validation import NOISE_MODELS
 from qpi_core.extraction.methods import DEFAULT_METHOD
-from qpi_core.extraction.window_proposal import kernel_size_argument
+from qpi_core.extraction.window_search import kernel_size_argument
 
 if TYPE_CHECKING:
     from qpi_core.estimates.class_stack import StackResult
@@ -61,7 +61,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--noise-model", choices=NOISE_MODELS, default="auto", help="as in `extract`, each layer by itself")
     parser.add_argument("--level", default="none", metavar="KIND", help="what to take out of every layer first, as in `extract`")
     parser.add_argument("--prepare", metavar="FILE", help="preparation steps for every layer, as in `extract`")
-    parser.add_argument("--pixel-size-nm", type=float, metavar="NM", help="pixel size; overrides what the file says")
+    parser.add_argument(
+        "--pixel-size-nm", type=float, nargs="+", metavar="NM", help="pixel size, one number or dy dx; overrides what the file says"
+    )
+    parser.add_argument(
+        "--stability",
+        action="store_true",
+        help="also solve the stack from halves of the defects and say how far they agree, layer by layer (three times as long; at least 4 "
+        "defects of each class)",
+    )
     parser.add_argument(
         "--band",
         metavar="MODEL",
@@ -79,6 +87,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--pictures", nargs="+", choices=("png", "svg", "pdf"), default=["png"], metavar="FORMAT", help="formats of E(q), as in `extract`"
     )
+    parser.add_argument("--model", metavar="NAME", help="released model or a model's folder, for the methods that have one")
+    parser.add_argument("--device", default="auto", help="where the networks run, as in `extract`")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=run)
 
@@ -92,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
     from qpi_core.workflows.one_map import MapFiles
     from qpi_core.workflows.stack_run import read_stack_inputs, solve_into
 
+    extractor = load_extractor(args.model, args.device)
     inputs = read_stack_inputs(MapFiles.at(args.map[0], args.positions), _options(args))
     # Before the work, not after it.
     prepare_folder(args.out)
@@ -104,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
             bar.update(done - bar.n)
 
         try:
-            found = solve_into(args.out, inputs, load_extractor(), show)
+            found = solve_into(args.out, inputs, extractor, show)
         except KeyboardInterrupt:
             tqdm.write(f"The layers that are solved are kept in {args.out}; the same command goes on from there.")
             raise
@@ -118,6 +129,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace) -> StackOptions:
+    from qpi_core.cli.extract import pixel_size
     from qpi_core.maps.preparation import Preparation, load_preparation
     from qpi_core.workflows.one_map import ExtractionOptions
     from qpi_core.workflows.stack_run import StackOptions
@@ -130,10 +142,12 @@ def _options(args: argparse.Namespace) -> StackOptions:
         kernel_size=args.kernel_size,
         channel=args.channel,
         preparation=preparation,
-        pixel_size_nm=args.pixel_size_nm,
+        pixel_size_nm=pixel_size(args.pixel_size_nm),
         refine_positions=args.refine_positions,
         refine_weights=args.refine_weights,
         noise_model=args.noise_model,
+        stability=args.stability,
+        model=args.model,
         band_model=args.band,
         gap_ring=None if args.gap_sign is None else (args.gap_sign[0], args.gap_sign[1]),
         more_scans=tuple(args.map[1:]),

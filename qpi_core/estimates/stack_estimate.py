@@ -23,6 +23,7 @@ class LayerKernel:
         warnings: plain sentences.
         background_map: (height, width) float32, all that is neither a kernel nor noise; None where that is the constant.
         noise_model: name with its unit -> (value, standard deviation) of every term that the layer asked for; empty where it is white.
+        parameters: name with its unit -> (value, standard deviation): wave vectors, decay, orientation; empty where the method gives none.
     """
 
     kernel: NDArray[np.float32]
@@ -33,6 +34,7 @@ class LayerKernel:
     warnings: tuple[str, ...] = ()
     background_map: NDArray[np.float32] | None = None
     noise_model: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    parameters: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, size: int, *warnings: str) -> LayerKernel:
@@ -64,6 +66,7 @@ class StackEstimate:
             than a constant.
         noise_models: for each layer name with its unit -> (value, standard deviation) of every term of its noise that it asked for;
             empty where the noise is white.
+        parameters: for each layer name with its unit -> (value, standard deviation): wave vectors, decay, orientation, as of one map.
     """
 
     kernels: NDArray[np.float32]
@@ -82,6 +85,7 @@ class StackEstimate:
     provenance: dict[str, Any] = field(default_factory=dict)
     background_maps: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
     noise_models: tuple[Mapping[str, tuple[float, float]], ...] = ()
+    parameters: tuple[Mapping[str, tuple[float, float]], ...] = ()
 
     def background_stack(self) -> NDArray[np.float32]:
         """Return all that is neither a kernel nor noise, (energies, height, width); NaN where a layer was not computed.
@@ -116,6 +120,7 @@ class StackEstimate:
             self.warnings[index],
             self.background_maps.get(index),
             self.noise_models[index] if self.noise_models else {},
+            self.parameters[index] if self.parameters else {},
         )
 
     def with_layers(self, layers: Mapping[int, LayerKernel]) -> StackEstimate:
@@ -124,10 +129,12 @@ class StackEstimate:
         noise, background = self.noise_sigma.copy(), self.background.copy()
         orders, warnings = list(self.symmetry_order), list(self.warnings)
         maps, models = dict(self.background_maps), list(self.noise_models) or [{}] * len(kernels)
+        parameters = list(self.parameters) or [{}] * len(kernels)
         for index, layer in layers.items():
             kernels[index], uncertainties[index], done[index] = layer.kernel, layer.uncertainty, True
             noise[index], background[index] = layer.noise_sigma, layer.background
             orders[index], warnings[index], models[index] = layer.symmetry_order, layer.warnings, layer.noise_model
+            parameters[index] = layer.parameters
             maps.pop(index, None)
             if layer.background_map is not None:
                 maps[index] = layer.background_map
@@ -142,4 +149,5 @@ class StackEstimate:
             warnings=tuple(warnings),
             background_maps=maps,
             noise_models=tuple(models),
+            parameters=tuple(parameters),
         )

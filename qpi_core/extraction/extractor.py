@@ -26,7 +26,7 @@ from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.assembly import describe_models, estimate_of
 from qpi_core.extraction.defect_refinement import refine_defects
 from qpi_core.extraction.methods import METHODS, Answer, Method, Request, find_method, run_two_step, solve
-from qpi_core.extraction.window_proposal import find_window, resolve_window, with_proposal
+from qpi_core.extraction.window_search import find_window, resolve_window, with_proposal
 from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.runtime.devices import require_device, resolve_device
 from qpi_core.runtime.progress import no_progress

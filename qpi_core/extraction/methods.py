@@ -330,9 +330,9 @@ def _harmonic_prior(request: Request, listed: ListedFit) -> KernelSolution:
     """Return the harmonic posterior of a list, with what its error bars owe to positions that the map itself has given."""
     from qpi_core.solvers.harmonic.answer import harmonic_solution, with_superposition
 
-    points, doubt = listed.positions, _position_variance(request, listed)
-    solution = harmonic_solution(listed.model, request.kernel_size, request.pixel_size_nm, len(points), doubt)
-    return with_superposition(solution, listed.model, points, request.observation)
+    points, model, doubt = listed.positions, listed.model, _position_variance(request, listed)
+    solution = harmonic_solution(model, request.kernel_size, request.pixel_size_nm, len(points), doubt, model.remainder)
+    return with_superposition(solution, model, points, request.observation, model.remainder)
 
 
 def _position_variance(request: Request, listed: ListedFit) -> NDArray[np.float64] | None:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import cKDTree
 
-from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import json_ready
 from qpi_core.base.validation import require_kernel_size, require_observation, require_positions, require_weights
 from qpi_core.diagnostics.defects import warn_about_defects
 from qpi_core.diagnostics.identifiability import NEGLIGIBLE_RESIDUAL, STRUCTURED_CORRELATION, neighbour_correlation
+from qpi_core.extraction.halves import full_list_correlation, half_kernels, kernel_correlation, require_enough_defects
+from qpi_core.runtime.progress import no_progress
 
 if TYPE_CHECKING:
+    from qpi_core.estimates.class_estimate import ClassEstimates
     from qpi_core.estimates.estimate import KernelEstimate
     from qpi_core.extraction.extractor import Extractor
 
-MIN_DEFECTS = 4
-"""Two a half: with one, a half's kernel is whatever surrounds that defect."""
-MAX_SPLITS = 100
 REPRODUCIBLE, ROUGH = 0.9, 0.5
 """Correlations of the full list from which on the halves are said to agree, and to agree roughly."""
 
@@ -106,111 +104,80 @@ def assess(
     image = require_observation(observation)
     shape = (image.shape[0], image.shape[1])
     points = require_positions(positions, shape)
-    size = require_kernel_size(kernel_size, shape)
-    amplitudes = require_weights(weights, len(points))
+    size, amplitudes = require_kernel_size(kernel_size, shape), require_weights(weights, len(points))
     require_enough_defects(len(points))
-    tell = report or (lambda fraction, message: None)
+    tell = report or no_progress
 
-    def kernel_estimate(values: NDArray[np.float32]) -> KernelEstimate:
+    def solved(values: NDArray[np.float32]) -> KernelEstimate:
         return extractor.extract(values, points, method, size, pixel_size_nm=pixel_size_nm, weights=amplitudes)
 
-    halves = half_kernels(lambda values: kernel_estimate(values).kernel, image, points, splits=splits, seed=seed, report=tell)
+    halves = half_kernels(lambda values: solved(values).kernel, image, points, splits=splits, seed=seed, report=tell)
     if estimate is None:
         tell(0.0, "All defects")
-        estimate = kernel_estimate(image)
-    correlations = tuple(_correlation(first, second) for first, second in halves)
-    return _judge(correlations, image, estimate, seed)
+        estimate = solved(image)
+    return _judge(tuple(kernel_correlation(first, second) for first, second in halves), image, estimate, seed)
 
 
-def half_kernels(
-    kernel_of: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-    image: NDArray[np.float32],
-    points: NDArray[np.float64],
+def assess_classes(
+    extractor: Extractor,
+    observation: ArrayLike,
+    estimate: ClassEstimates,
     *,
     splits: int = 2,
     seed: int = 0,
     report: Callable[[float, str], None] | None = None,
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Return the kernels of two halves of the defects, one pair a random division, each computed when it is asked for.
+) -> dict[str, Assessment]:
+    """Return, class by class, how stable the kernels are when half of every class is left out; all classes are solved together.
 
     Args:
-        kernel_of: from a map, NaN where not measured, to the kernel (k, k) with all defects in the model.
-        image: (height, width), NaN where not measured.
-        points: (n, 2) columns (x, y) in pixels.
-        splits: number of divisions, 1 to MAX_SPLITS.
-        seed: of the divisions.
-        report: called with a fraction and a sentence before every extraction; may raise to stop.
+        extractor: runs the method.
+        observation: (height, width) that the estimate was made from, NaN where not measured.
+        estimate: of all classes, at least MIN_DEFECTS of each; positions, amplitudes, method and noise model are taken from it.
+        splits, seed, report: as for `assess`.
 
     Raises:
-        InputError: splits outside its range, fewer defects than MIN_DEFECTS, or a half without measured pixels.
+        InputError: as `assess` and `Extractor.extract_classes`.
     """
-    require_enough_defects(len(points))
-    if isinstance(splits, bool) or not isinstance(splits, (int, np.integer)) or not 1 <= splits <= MAX_SPLITS:
-        raise InputError(f"splits must be a whole number from 1 to {MAX_SPLITS}, but it is {splits!r}.")
-    tell = report or (lambda fraction, message: None)
+    image = require_observation(observation)
+    first = next(iter(estimate.estimates.values()))
 
-    def pairs() -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        nearest = _nearest_defect(points, (image.shape[0], image.shape[1]))
-        rng = np.random.default_rng(seed)
-        for split in range(splits):
-            in_first = np.zeros(len(points), dtype=bool)
-            in_first[rng.permutation(len(points))[: len(points) // 2]] = True
-            kernels = []
-            for number, half in enumerate((in_first, ~in_first)):
-                tell((2 * split + number + 1) / (2 * splits + 1), f"Half {number + 1} of division {split + 1} of {splits}")
-                kernels.append(kernel_of(_seen_by(image, half[nearest])))
-            yield kernels[0], kernels[1]
+    def kernels(values: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
+        found = extractor.extract_classes(
+            values,
+            estimate.positions,
+            estimate.classes,
+            estimate.method,
+            first.kernel_size,
+            pixel_size_nm=first.pixel_size_nm,
+            weights=estimate.weights,
+            noise_model=first.provenance.get("options", {}).get("noise_model", "auto"),
+        )
+        return {name: one.kernel for name, one in found.estimates.items()}
 
-    return pairs()
-
-
-def require_enough_defects(count: int) -> None:
-    """Check that there are two defects a half.
-
-    Raises:
-        InputError: there are fewer.
-    """
-    if count < MIN_DEFECTS:
-        raise InputError(f"positions holds {count} defects; stability compares two halves of them, so at least {MIN_DEFECTS} are needed.")
-
-
-def _nearest_defect(points: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.intp]:
-    """Return the index of the closest defect of every pixel, (height, width)."""
-    y, x = np.indices(shape)
-    return np.asarray(cKDTree(points).query(np.stack([x.ravel(), y.ravel()], axis=1))[1], dtype=np.intp).reshape(shape)
-
-
-def _seen_by(image: NDArray[np.float32], own: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return the image with the pixels of the other half unmeasured."""
-    seen = np.where(own, image, np.float32(np.nan))
-    if not np.isfinite(seen).any():
-        raise InputError("observation has no measured pixel close to one half of the defects; leave out those on unmeasured regions.")
-    return seen
-
-
-def _correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    first, second = one.astype(np.float64) - one.mean(dtype=np.float64), other.astype(np.float64) - other.mean(dtype=np.float64)
-    norm = float(np.linalg.norm(first) * np.linalg.norm(second))
-    return float(np.clip((first * second).sum() / norm, -1, 1)) if norm > 0 else 0.0
+    pairs = list(half_kernels(kernels, image, estimate.positions, labels=estimate.classes, splits=splits, seed=seed, report=report))
+    return {
+        name: _judge(tuple(kernel_correlation(first[name], second[name]) for first, second in pairs), image, one, seed)
+        for name, one in estimate.estimates.items()
+    }
 
 
 def _judge(correlations: tuple[float, ...], image: NDArray[np.float32], estimate: KernelEstimate, seed: int) -> Assessment:
     mean = float(np.mean(correlations))
-    full = 2 * mean / (1 + mean) if mean > 0 else 0.0
+    full = full_list_correlation(mean)
     spread, left = (float(np.nanstd(values, dtype=np.float64)) for values in (image, estimate.residual))
     neighbours = neighbour_correlation(estimate.residual)
     white = left <= NEGLIGIBLE_RESIDUAL * spread or neighbours <= STRUCTURED_CORRELATION
     at_defects = warn_about_defects(image, estimate.residual, estimate.positions, estimate.noise_sigma)
     said = _residual_sentence(neighbours, white) if not (white and at_defects) else f"{_AWAY} {at_defects[0]}"
     white = white and not at_defects
-    verdict = f"{_stability_sentence(mean, full)} {said}"
+    verdict = f"{stability_sentence(mean, full)} {said}"
     return Assessment(correlations, mean, full, neighbours, white, verdict, estimate.method, seed)
 
 
 _AWAY = "Away from the defects nothing structured is left in the residual."
 
 
-def _stability_sentence(mean: float, full: float) -> str:
+def stability_sentence(mean: float, full: float) -> str:
     numbers = f"(correlation {mean:.2f}; {full:.2f} for the full list)"
     if full >= REPRODUCIBLE:
         return f"Stable: two halves of the defects give the same kernel {numbers}."

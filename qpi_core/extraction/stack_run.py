@@ -16,6 +16,7 @@ from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
 from qpi_core.extraction.methods import Method
 from qpi_core.extraction.stack_input import ListedDefects
+from qpi_core.solvers.layers.catalogue import LayersRepair, repair_over_layers
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.layers.refinement import RefinedList, refine_over_layers
 from qpi_core.solvers.layers.shared_solver import NOTHING_MEASURED, SharedSolver, Stop
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from qpi_core.extraction.extractor import Extractor
 
 SHARED_METHODS = ("refined", "harmonic")
+MENDING_METHOD = "refined"
+"""The method that repairs a list, as it does for one map."""
 Progress = Callable[[int, int, str], None]
 Layers = Iterator[tuple[int, tuple[LayerKernel, ...]]]
 
@@ -45,6 +48,7 @@ class StackRun:
     given: ListedDefects | None = None
     asked: dict[str, bool] = field(default_factory=dict)
     finished: dict[int, tuple[LayerKernel, ...]] | None = None
+    repair: LayersRepair | None = None
 
     def say(self, message: str) -> None:
         """Tell how many layers are done, and what is going on."""
@@ -53,14 +57,34 @@ class StackRun:
 
     def refine(self, positions: bool, weights: bool) -> None:
         """Let some layers together move and weight the defects; without a layer that holds anything they stay."""
-        values = ((k, self.problem.layer(k)) for k in range(len(self.problem.stack)))
-        layers = [k for k, layer in values if np.isfinite(layer).any() and not is_constant(layer)]
+        layers = self._telling_layers()
         if not layers:
             return
         self.refined = refine_over_layers(self.problem, layers, POSITION_SIGMA_PX, positions, weights, self.say, self.stop)
         self.problem = replace(self.problem, classes=self.refined.classes)
         self.given, self.asked = self.listed, {"refine_positions": positions, "refine_weights": weights}
         self.listed = self.listed.moved(self.refined.classes)
+
+    def mend_list(self) -> None:
+        """Where `refined` solves and the layers together contradict the list, solve with the one that they prefer."""
+        if self.method.name != MENDING_METHOD or self.stop():
+            return
+        self.say("Asking the layers whether the list of defects is whole")
+        self.repair = repair_over_layers(self.problem, self._telling_layers())
+        if self.repair is not None and any(self.repair.repairs):
+            self.problem = replace(self.problem, classes=self.repair.classes)
+
+    def repair_notes(self, place: int) -> tuple[str, ...]:
+        """Return what was changed in the list of a class, or is offered, in words."""
+        if self.repair is None:
+            return ()
+        found, offer = self.repair.repairs[place], self.repair.offer()
+        return (*(() if found is None else found.sentences()), *(() if offer is None else (offer,)))
+
+    def _telling_layers(self) -> list[int]:
+        """Return the layers that hold something."""
+        values = ((k, self.problem.layer(k)) for k in range(len(self.problem.stack)))
+        return [k for k, layer in values if np.isfinite(layer).any() and not is_constant(layer)]
 
     def refinement_notes(self) -> tuple[str, ...]:
         """Return a sentence on how the defects moved."""
@@ -114,7 +138,8 @@ def _layer_of(estimate: KernelEstimate) -> LayerKernel:
     order, warnings = estimate.symmetry_order, estimate.warnings
     coloured = estimate.noise_model if estimate.provenance.get("noise_model") else {}
     background = estimate.background_map if estimate.has_background else None
-    return LayerKernel(estimate.kernel, deviation, estimate.background, estimate.noise_sigma, order, warnings, background, coloured)
+    numbers = (estimate.background, estimate.noise_sigma, order, warnings, background, coloured)
+    return LayerKernel(estimate.kernel, deviation, *numbers, estimate.parameters)
 
 
 def input_notes(array: NDArray[np.floating], listed: ListedDefects, kernel_size: int) -> list[str]:
@@ -132,7 +157,8 @@ def assemble(
     notes: tuple[str, ...],
     window: dict[str, object],
 ) -> StackEstimate:
-    problem, one, name = run.problem, run.problem.classes[place], run.listed.names[place]
+    # A repaired list makes the kernels; positions are those of the list, as for one map.
+    problem, one, name = run.problem, run.listed.by_class()[place], run.listed.names[place]
     count = len(problem.stack)
     blank = LayerKernel.empty(problem.kernel_size)
     every = [finished.get(index, blank) for index in range(count)]
@@ -152,10 +178,13 @@ def assemble(
     if run.refined is not None and run.given is not None:
         given = {"positions_px": run.given.positions, "weights": run.given.weights}
         members = run.listed.members(name)
-        starts = np.cumsum([0, *(len(one.positions) for one in problem.classes)])
+        starts = np.cumsum([0, *(len(one.positions) for one in run.listed.by_class())])
         own = slice(int(starts[place]), int(starts[place + 1]))
         record = {"moved_px": run.refined.moved_px[own], "deviation_px": run.refined.deviation_px[own], "layers": run.refined.layers}
         provenance["refinement"] = {"defects": members, "given": given, **record}
+    repair = None if run.repair is None else run.repair.repairs[place]
+    if repair is not None and run.repair is not None:
+        provenance["list_repair"] = {**repair.record(), "layers": run.repair.layers}
     if name:
         everyone = {"positions_px": run.listed.positions, "weights": run.listed.weights, "classes": run.listed.labels}
         provenance["classes"] = {"class": name, **everyone}
@@ -172,8 +201,9 @@ def assemble(
         weights=one.weights,
         background_maps={index: one.background_map for index, one in enumerate(every) if one.background_map is not None},
         noise_models=tuple(one.noise_model for one in every),
+        parameters=tuple(one.parameters for one in every),
         pixel_size_nm=problem.pixel_size_nm,
         method=run.method.name,
-        notes=notes,
+        notes=(*notes, *run.repair_notes(place)),
         provenance=json_ready(provenance),
     )

@@ -18,7 +18,8 @@ from qpi_core.extraction.class_methods import require_class_method
 from qpi_core.extraction.methods import find_method
 from qpi_core.extraction.stack_input import require_bias, require_layers, require_list, require_stack
 from qpi_core.extraction.stack_run import Progress, StackRun, assemble, input_notes
-from qpi_core.extraction.window_proposal import AUTO, WindowProposal, find_stack_window, resolve_window
+from qpi_core.extraction.window_proposal import WindowProposal
+from qpi_core.extraction.window_search import AUTO, find_stack_window, resolve_window
 from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.layers.shared_solver import Stop
@@ -88,7 +89,8 @@ def extract_stack(
     `refined` and `harmonic` share between the layers all that depends on positions and measured pixels only. Some pilot layers,
     spread over the energies, choose the kinds of symmetry that occur; each layer then finds its own kernel, noise and radial
     behaviour. Several classes are solved together, each with the kernels of the others marginalised. `refined` adds a free correction
-    where the pilots' held-out pixels ask for one (its strength is theirs); networks take no part. Every other method runs layer by
+    where the pilots' held-out pixels ask for one (its strength is theirs), and solves with the list that a few layers together prefer
+    where they contradict the given one; networks take no part. Every other method runs layer by
     layer. The answer to a layer does not depend on `layers`.
 
     Args:
@@ -152,6 +154,8 @@ def extract_stack(
     if refine_positions or refine_weights:
         with one_blas_thread():
             run.refine(refine_positions, refine_weights)
+    with one_blas_thread():
+        run.mend_list()
     window: dict[str, object] = {} if proposal is None else {"window": {"chosen": AUTO, **asdict(proposal)}}
     notes = (*input_notes(array, listed, problem.kernel_size), *(() if proposal is None else (proposal.reason,)))
     finished: dict[int, tuple[LayerKernel, ...]] = {}

@@ -30,6 +30,7 @@ from numpy.typing import ArrayLike, NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.validation import require_pixel_size
 from qpi_core.estimates.estimate import KernelEstimate
+from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.qspace.map_spectrum import map_spectrum, structure_factor
 from qpi_core.qspace.spectra import fft_magnitude, kernel_window, q_axes
 
@@ -63,8 +64,52 @@ class RingSignal:
     speckle: float
 
 
+@dataclass(frozen=True, eq=False)
+class RingSource:
+    """What a ring is read from: a kernel with its defects, and the map that they lie on.
+
+    Attributes:
+        kernel: (k, k).
+        observation: (height, width), NaN where not measured.
+        positions: (n, 2) px, of the defects with this kernel.
+        weights: (n,).
+        noise_sigma: standard deviation of the map's noise.
+        pixel_size_nm: (dy, dx), or None where it is not known.
+    """
+
+    kernel: NDArray[np.float32]
+    observation: NDArray[np.floating]
+    positions: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    noise_sigma: float
+    pixel_size_nm: tuple[float, float] | None
+
+    @classmethod
+    def of_estimate(cls, estimate: KernelEstimate) -> RingSource:
+        """Return the source of one map's kernel; the map of an estimate is reconstruction + residual."""
+        map_ = estimate.reconstruction + estimate.residual
+        return cls(estimate.kernel, map_, estimate.positions, estimate.weights, estimate.noise_sigma, estimate.pixel_size_nm)
+
+    @classmethod
+    def of_layer(cls, estimate: StackEstimate, index: int, values: NDArray[np.floating]) -> RingSource:
+        """Return the source of one layer of a stack.
+
+        Args:
+            estimate: the stack, or a class of one.
+            index: of the layer.
+            values: (height, width) the layer as it was solved.
+
+        Raises:
+            InputError: the layer has no kernel.
+        """
+        if not estimate.usable[index]:
+            raise InputError(f"layer {index} has no kernel, so there is no ring in it; choose one that was solved.")
+        noise = float(estimate.noise_sigma[index])
+        return cls(estimate.kernels[index], values, estimate.positions, estimate.weights, noise, estimate.pixel_size_nm)
+
+
 def ring_signal(
-    estimate: KernelEstimate,
+    estimate: KernelEstimate | RingSource,
     q_range: tuple[float, float],
     window: str = "none",
     half_differences: Sequence[ArrayLike] | None = None,
@@ -74,10 +119,10 @@ def ring_signal(
     Without measured halves S still holds the kernel's own noise, so that one_defect and law are then upper limits.
 
     Args:
-        estimate: with positions, weights, noise_sigma and the map (reconstruction + residual).
+        estimate: one map's kernel, or of a class of defects, whose map is that of all classes; a RingSource for a layer of a stack.
         q_range: the ring, rad/nm; rad/px where the estimate has no pixel size.
         window: one of qpi_core.qspace.spectra.WINDOWS, for kernel and map alike.
-        half_differences: (k, k) each, A_1 - A_2 of divisions of the defects (see qpi_core.extraction.stability.half_kernels), or None.
+        half_differences: (k, k) each, A_1 - A_2 of divisions of the defects (see qpi_core.extraction.halves), or None.
 
     Raises:
         InputError: a ring that is not ascending or holds no pixel of both spectra, an unknown window, or halves of another shape.
@@ -85,36 +130,37 @@ def ring_signal(
     low, high = q_range
     if not (math.isfinite(low) and math.isfinite(high) and 0 <= low < high):
         raise InputError(f"q_range must be two wave vectors that ascend from 0 or above, but it is {q_range!r}.")
-    dy, dx = require_pixel_size(estimate.pixel_size_nm or (1.0, 1.0))
-    shape = (estimate.kernel_size, estimate.kernel_size)
+    source = estimate if isinstance(estimate, RingSource) else RingSource.of_estimate(estimate)
+    dy, dx = require_pixel_size(source.pixel_size_nm or (1.0, 1.0))
+    shape = (source.kernel.shape[0], source.kernel.shape[1])
     on_ring = _on_ring(shape, (dy, dx), (low, high))
-    noise_variance = estimate.noise_sigma**2
-    defects = float((estimate.weights**2).sum())
-    kernel_power = float((fft_magnitude(estimate.kernel, window) ** 2)[on_ring].mean())
+    noise_variance = source.noise_sigma**2
+    defects = float((source.weights**2).sum())
+    kernel_power = float((fft_magnitude(source.kernel, window) ** 2)[on_ring].mean())
     kernel_noise = None if half_differences is None else _half_noise(half_differences, shape, window, on_ring)
     signal = max(kernel_power - (kernel_noise or 0.0), 0.0)
     crop_noise = noise_variance * float((kernel_window(shape, window) ** 2).sum())
     one = _ratio(signal, crop_noise)
     of_kernel = None if kernel_noise is None else _ratio(signal, kernel_noise)
-    whole_map, speckle = _of_map(estimate, (dy, dx), (low, high), window, noise_variance)
+    whole_map, speckle = _of_map(source, (dy, dx), (low, high), window, noise_variance)
     gain = None if kernel_noise is None else _ratio(crop_noise, kernel_noise)
     law = math.sqrt(defects)
     return RingSignal((low, high), int(on_ring.sum()), one, law * one, whole_map, of_kernel, law, gain, speckle)
 
 
 def _of_map(
-    estimate: KernelEstimate, pitch: tuple[float, float], q_range: tuple[float, float], window: str, noise_variance: float
+    source: RingSource, pitch: tuple[float, float], q_range: tuple[float, float], window: str, noise_variance: float
 ) -> tuple[float, float]:
     """Return the map's signal to noise on the ring and the relative spread of the structure factor there."""
-    observation = estimate.reconstruction + estimate.residual
-    spectrum = map_spectrum(observation, estimate.weights, pitch, window)
+    observation = source.observation
+    spectrum = map_spectrum(observation, source.weights, pitch, window)
     on_ring = _on_ring((observation.shape[0], observation.shape[1]), pitch, q_range)
     noise = noise_variance * spectrum.noise_power_per_variance
     q_y, q_x = q_axes((observation.shape[0], observation.shape[1]), pitch)
     rows, columns = np.nonzero(on_ring)
     some = np.linspace(0, len(rows) - 1, min(len(rows), _MOST_WAVES)).astype(np.intp)
     waves = np.stack([q_x[columns[some]], q_y[rows[some]]], axis=1)
-    factor = structure_factor(estimate.positions * np.array([pitch[1], pitch[0]]), estimate.weights, waves)
+    factor = structure_factor(source.positions * np.array([pitch[1], pitch[0]]), source.weights, waves)
     return _ratio(max(float(spectrum.power[on_ring].mean()) - noise, 0.0), noise), float(factor.std() / factor.mean())
 
 

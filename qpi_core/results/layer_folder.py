@@ -66,6 +66,7 @@ class LayerFolder:
         arrays = {"about": np.array(about)}
         for number, one in enumerate(found.values()):
             arrays |= {f"kernel_{number}": one.kernel, f"uncertainty_{number}": one.uncertainty}
+            arrays[f"parameters_{number}"] = np.array(json.dumps(dict(one.parameters)))
             arrays[f"numbers_{number}"] = np.array([one.background, one.noise_sigma])
         # Background and noise are those of the layer, whatever the class.
         one = next(iter(found.values()))
@@ -102,7 +103,6 @@ class LayerFolder:
 
 def _one_kernel(file: Mapping[str, Any], number: int, order: int | None, warnings: list[str], kinds: list[Any]) -> LayerKernel:
     background, noise = (float(value) for value in file[f"numbers_{number}"])
-    terms = {name: (float(value), float(error)) for name, (value, error) in json.loads(str(file["noise_model"])).items()}
     return LayerKernel(
         file[f"kernel_{number}"],
         file[f"uncertainty_{number}"],
@@ -111,5 +111,11 @@ def _one_kernel(file: Mapping[str, Any], number: int, order: int | None, warning
         order,
         cautions_again(warnings, kinds),
         file.get("background_map"),
-        terms,
+        _numbers(file["noise_model"]),
+        _numbers(file[f"parameters_{number}"]),
     )
+
+
+def _numbers(text: Any) -> dict[str, tuple[float, float]]:
+    """Return name -> (value, standard deviation) from JSON."""
+    return {name: (float(value), float(error)) for name, (value, error) in json.loads(str(text)).items()}

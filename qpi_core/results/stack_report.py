@@ -10,7 +10,7 @@ import numpy as np
 
 from qpi_core.base.errors import InputError
 from qpi_core.estimates.class_stack import StackResult, stacks_of
-from qpi_core.estimates.stack_estimate import StackEstimate
+from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
 from qpi_core.extraction.stack_findings import StackFindings
 from qpi_core.results.figures.kernel_rows import kernel_rows_figure, shown_layers
 from qpi_core.results.figures.pictures import PictureStyle
@@ -62,20 +62,29 @@ def _one_class(name: str, estimate: StackEstimate, unit: str) -> list[str]:
     picture = energy_map_picture(estimate)
     if picture is not None:
         parts.append(html_picture(picture, "E(q)", "Ring average of |FFT| over wave vector and energy; wave vectors with 2π included."))
-    head = ("Energy", "Symmetry", "Noise", "Kernel, rms", "Uncertainty, rms", "What to keep in mind")
+    head = ("Energy", "Symmetry", "Wave vector", "Noise", "Kernel, rms", "Uncertainty, rms", "What to keep in mind")
     return [*parts, html_table(head, [_layer_row(estimate, layer, unit) for layer in range(len(estimate.done))])]
 
 
 def _layer_row(estimate: StackEstimate, index: int, unit: str) -> tuple[str, ...]:
     energy = f"{estimate.bias_mv[index]:.6g} mV" if np.isfinite(estimate.bias_mv[index]) else f"Layer {index}"
     if not estimate.done[index]:
-        return energy, "", "", "", "", "Not solved"
+        return energy, "", "", "", "", "", "Not solved"
     layer, words = estimate.layer(index), " ".join(estimate.warnings[index])
     if not np.isfinite(layer.kernel).all():
-        return energy, "", "", "", "", words
+        return energy, "", "", "", "", "", words
     sizes = [float(np.sqrt(np.mean(np.square(values, dtype=np.float64)))) for values in (layer.kernel, layer.uncertainty)]
     told = [amount(size, unit) if np.isfinite(size) else "" for size in sizes]
-    return energy, symmetry_in_words(layer.symmetry_order), amount(layer.noise_sigma, unit), *told, words
+    return energy, symmetry_in_words(layer.symmetry_order), _wave_vector(layer), amount(layer.noise_sigma, unit), *told, words
+
+
+def _wave_vector(layer: LayerKernel) -> str:
+    """Return the first wave vector with one standard deviation; nothing where the method gives none."""
+    for length in ("nm", "px"):
+        if (name := f"wave_vector_rad_per_{length}") in layer.parameters:
+            value, deviation = layer.parameters[name]
+            return f"{value:.4g} ± {deviation:.2g} rad/{length}"
+    return ""
 
 
 def _origin(estimate: StackEstimate, source: Mapping[str, Any]) -> list[tuple[str, str]]:

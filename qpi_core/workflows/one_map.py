@@ -17,7 +17,8 @@ from qpi_core.estimates.class_estimate import ClassEstimates
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.blind_answer import DEFAULT_TIME_LIMIT_S
 from qpi_core.extraction.extractor import Extractor
-from qpi_core.extraction.stability import assess, require_enough_defects
+from qpi_core.extraction.halves import require_enough_defects
+from qpi_core.extraction.stability import assess, assess_classes
 from qpi_core.maps import ScanMap, load_map, load_positions
 from qpi_core.maps.positions.files import LoadedPositions
 from qpi_core.maps.preparation import Level, Preparation, Prepared, inside
@@ -159,9 +160,7 @@ def read_inputs(files: MapFiles, options: ExtractionOptions) -> MapInputs:
         raise InputError(f"None of the {len(positions.positions_px)} positions lies on the prepared layer; crop less, or mark others.")
     labels = _several_classes(positions.labels, there)
     if options.stability:
-        if labels is not None:
-            raise InputError("stability compares two halves of the defects of one class; leave it out, or give a list of one class.")
-        require_enough_defects(len(moved))
+        require_enough_defects(len(moved), labels)
     size = min(DEFAULT_KERNEL_SIZE, height, width) if options.kernel_size is None else options.kernel_size
     return MapInputs(scan, prepared, positions, moved, labels, bytes_sha256(listed), size)
 
@@ -190,6 +189,8 @@ def extract_inputs(inputs: MapInputs, options: ExtractionOptions, extractor: Ext
             inputs.pixel_size_nm,
             noise_model=options.noise_model,
         )
+        if options.stability:
+            classes = _classes_with_stability(classes, inputs, extractor)
         return classes.with_source({**_source(inputs, options), **_in_the_scanner(inputs, classes.positions)})
     estimate = extractor.extract(
         inputs.prepared.values,
@@ -229,6 +230,13 @@ def _with_stability(estimate: KernelEstimate, inputs: MapInputs, extractor: Extr
     return replace(estimate, provenance={**estimate.provenance, "stability": assessment.record()})
 
 
+def _classes_with_stability(classes: ClassEstimates, inputs: MapInputs, extractor: Extractor) -> ClassEstimates:
+    """Return the estimates, each with the assessment of its class in the provenance."""
+    found = assess_classes(extractor, inputs.prepared.values, classes)
+    records = {name: {**one.provenance, "stability": found[name].record()} for name, one in classes.estimates.items()}
+    return replace(classes, estimates={name: replace(one, provenance=records[name]) for name, one in classes.estimates.items()})
+
+
 def describe(inputs: MapInputs, options: ExtractionOptions, estimate: KernelEstimate | ClassEstimates) -> list[str]:
     """Return plain sentences on what was read, which layer was taken, what to beware of, and what was found."""
     return [
@@ -259,9 +267,9 @@ def verdict_sentences(estimate: KernelEstimate | ClassEstimates) -> list[str]:
 
 def _stability(estimate: KernelEstimate | ClassEstimates) -> list[str]:
     """Return the sentence on the stability, where it was asked for."""
-    if isinstance(estimate, ClassEstimates) or "stability" not in estimate.provenance:
-        return []
-    return [estimate.provenance["stability"]["verdict"]]
+    if isinstance(estimate, ClassEstimates):
+        return [f"Class {name}: {said}" for name, one in estimate.estimates.items() for said in _stability(one)]
+    return [estimate.provenance["stability"]["verdict"]] if "stability" in estimate.provenance else []
 
 
 def _window_sentences(estimate: KernelEstimate | ClassEstimates) -> list[str]:

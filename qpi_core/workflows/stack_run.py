@@ -18,10 +18,12 @@ from qpi_core.extraction.band import find_band
 from qpi_core.extraction.band_model import BAND_MODELS, fit_band_model
 from qpi_core.extraction.class_methods import require_class_method
 from qpi_core.extraction.extractor import Extractor
+from qpi_core.extraction.halves import require_enough_defects
 from qpi_core.extraction.methods import find_method
 from qpi_core.extraction.stack_findings import StackFindings, find_gap_sign, require_gap_input
+from qpi_core.extraction.stack_stability import assess_stack
 from qpi_core.extraction.stacks import extract_stack
-from qpi_core.extraction.window_proposal import find_stack_window, resolve_window
+from qpi_core.extraction.window_search import find_stack_window, resolve_window
 from qpi_core.maps import ScanMap, load_map, load_positions
 from qpi_core.maps.preparation import Preparation, inside
 from qpi_core.maps.readers.shared.source import read_source
@@ -36,16 +38,28 @@ from qpi_core.workflows.prepared_stack import PreparedStack, prepare_stack
 
 @dataclass(frozen=True)
 class StackOptions:
-    """What is asked of every layer alike; None is the default that stands beside each option of the command line."""
+    """What is asked of every layer alike; None is the default that stands beside each option of the command line.
+
+    Attributes:
+        method, kernel_size, channel, preparation, refine_positions, refine_weights, noise_model, pictures: as ExtractionOptions.
+        pixel_size_nm: (dy, dx) or one number; overrides what the file says.
+        stability: compare the kernels of two halves of the defects, layer by layer, and say in the side-car how far they agree.
+        model: the networks that take part, None for the default ones.
+        band_model: a band to be fitted to the maps, or None.
+        gap_ring: (low, high) rad/nm, the ring of q-space whose gap sign is judged, or None.
+        more_scans, scan_bias_mv: the files of a stack after the first one, and the energies of all.
+    """
 
     method: str | None = None
     kernel_size: int | str | None = None
     channel: str | None = None
     preparation: Preparation = Preparation()
-    pixel_size_nm: float | None = None
+    pixel_size_nm: float | tuple[float, float] | None = None
     refine_positions: bool = False
     refine_weights: bool = False
     noise_model: str = "auto"
+    stability: bool = False
+    model: str | None = None
     band_model: str | None = None
     gap_ring: tuple[float, float] | None = None
     more_scans: tuple[str, ...] = ()
@@ -101,6 +115,8 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
     labels = labels if labels is not None and len(set(labels)) > 1 else None
     if labels is not None:
         require_class_method(find_method(options.method))
+    if options.stability:
+        require_enough_defects(len(moved), labels)
     wanted = options.kernel_size if options.kernel_size is not None else min(DEFAULT_KERNEL_SIZE, height, width)
     size, proposal = resolve_window(wanted, lambda: find_stack_window(Extractor(), stack.values, moved, pixel_size_nm=stack.pixel_size_nm))
     settings = {
@@ -122,6 +138,10 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
         sentences.append(f"{lost} of the positions lie outside of the prepared layers and were left out.")
     if proposal is not None:
         sentences.append(proposal.reason)
+    if options.model is not None:
+        settings["model"] = options.model
+    if options.stability:
+        settings["stability"] = True
     if options.band_model is not None:
         settings["band_model"] = require_band_input(options.band_model, stack, labels)
     if options.gap_ring is not None:
@@ -227,7 +247,9 @@ def solve_into(
     ring = inputs.settings.get("gap_ring_rad_per_nm")
     bands = {name: find_band(estimate) for name, estimate in stacks_of(result).items()}
     gaps = {} if ring is None else {name: find_gap_sign(estimate, Ring(*ring)) for name, estimate in stacks_of(result).items()}
-    findings = StackFindings(bands, model, gaps)
+    tell = None if progress is None else lambda _, words: progress(total, total, words)  # the layers themselves are done
+    halves = assess_stack(extractor, inputs.stack.values, result, report=tell) if inputs.settings.get("stability") else {}
+    findings = StackFindings(bands, model, gaps, halves)
     files = stack_files(result, findings, inputs.settings, inputs.pictures)
     folder.finish(stack_documents(result, findings) | files)
     return result, findings

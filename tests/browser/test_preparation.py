@@ -29,3 +29,25 @@ def test_a_crop_moves_defects_and_an_undo_brings_them_back(new_page):
     app.wait_for_count(3)
     page.locator(".st-key-prepare_undo button").first.click()
     app.wait_for_count(4)
+
+
+def test_crop_and_mask_are_drawn_on_the_map(new_page):
+    app = AppPage(new_page())
+    app.upload_map("map.npy", npy(noiseless_map()))
+    app.wait_for_map()
+    page = app.page
+    app.click(50, 30)
+    app.wait_for_count(1)
+    page.get_by_role("button", name="Mask").click()
+    app.drag((4.6, 10.6), (12.4, 20.4))
+    page.get_by_text("Leave out a rectangle: left 5, top 11, width 7, height 9").locator("visible=true").first.wait_for()
+    app.wait_for_count(1)
+    page.get_by_role("button", name="Crop", exact=True).click()
+    page.keyboard.press("Escape")
+    app.click(56, 12)
+    app.wait_for_count(2)
+    page.get_by_role("button", name="Crop", exact=True).click()
+    app.drag((30.6, 20.6), (63, 63))
+    page.get_by_text("Crop: 33 × 43 px from x = 31, y = 21").locator("visible=true").first.wait_for()
+    app.wait_for_count(1)
+    eventually(lambda: page.get_by_text("1 defect outside set aside").count() == 1, "the second defect is said to be set aside")

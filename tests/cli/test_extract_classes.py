@@ -81,7 +81,7 @@ def test_many_maps_with_classes_are_written_once(inputs, capsys):
     assert main([*command, *options]) == 0 and "1 done" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("options", "word"), [(["--method", "parametric"], "one class"), (["--stability"], "one class")])
+@pytest.mark.parametrize(("options", "word"), [(["--method", "parametric"], "one class"), (["--stability"], "of the class")])
 def test_what_knows_one_class_only_says_so(inputs, capsys, options, word):
     assert extract(inputs, *options) == 2
     assert word in capsys.readouterr().err and not list(inputs.glob("out/class_*"))

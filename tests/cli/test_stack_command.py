@@ -154,7 +154,22 @@ def test_a_list_of_several_classes_is_never_read_as_one(inputs, capsys):
     assert stack(inputs, "--method", "parametric", out="formula") == 2 and not (inputs / "formula").exists()
     (inputs / "p.csv").write_text("x_px,y_px,class\n" + "".join(f"{a},{b},A\n" for a, b in zip(x, y, strict=True)))
     assert stack(inputs, "--method", "defect_average", out="alike") == 0
+    (inputs / "p.csv").write_text(
+        "x_px,y_px,class\n" + "".join(f"{a},{b},{'AB'[k < 2]}\n" for k, (a, b) in enumerate(zip(x, y, strict=True)))
+    )
+    assert stack(inputs, "--stability", out="few") == 2 and "2 defects of the class 'B'" in capsys.readouterr().err
     assert (inputs / "alike" / "kernels.npy").is_file()
+
+
+def test_stability_is_said_and_kept_for_every_layer(inputs, capsys):
+    assert stack(inputs, "--method", "defect_average", "--stability", "--pixel-size-nm", "0.3", "0.25") == 0
+    about = json.loads((inputs / "out" / "stack.json").read_text(encoding="utf-8"))
+    found = about["stability"]
+    assert found["verdict"] in capsys.readouterr().out and found["verdict"] in (inputs / "out" / "report.html").read_text(encoding="utf-8")
+    assert [value is None for value in found["correlations"][0]] == [False] * 4 + [True]
+    assert about["pixel_size_nm"] == [0.3, 0.25]
+    assert stack(inputs, "--pixel-size-nm", "1", "2", "3") == 2 and "one number or two" in capsys.readouterr().err
+    assert stack(inputs, "--model", "nobody", out="other") == 2 and "nobody" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -3,7 +3,18 @@
 import numpy as np
 import pytest
 
-from qpi_core import Assessment, InputError, KernelParameters, assess, load_extractor, simulate_observation
+from qpi_core import (
+    Assessment,
+    InputError,
+    KernelParameters,
+    assess,
+    assess_classes,
+    assess_stack,
+    extract_stack,
+    load_extractor,
+    simulate_observation,
+)
+from qpi_core.extraction.halves import half_kernels
 
 SHAPE, SIZE = (48, 56), 21
 PARAMETERS = KernelParameters(symmetry_order=4, orientation=0.3, wavenumber=3.0, phase=0.7, decay=0.8)
@@ -73,3 +84,62 @@ def test_what_cannot_be_judged_gets_a_sentence():
         judge(image, POSITIONS[:3])
     with pytest.raises(InputError, match="splits"):
         judge(image, splits=0)
+
+
+LABELS = ["A", "B"] * 8
+OTHER = KernelParameters(symmetry_order=2, orientation=1.1, wavenumber=4.5, phase=0.2, decay=0.8)
+
+
+def several_kinds() -> np.ndarray:
+    return sum(simulate_observation(kind, POSITIONS[start::2], SHAPE) for start, kind in ((0, PARAMETERS), (1, OTHER)))
+
+
+def halves_agree(stacked: bool, several: bool, layers: np.ndarray) -> list[float]:
+    """Return the correlation of every class (and layer) for layers (energies, height, width), of which a map is the first."""
+    if stacked:
+        result = extract_stack(TOOL, layers, POSITIONS, classes=LABELS if several else None, kernel_size=SIZE, method="tikhonov")
+        return [value for one in assess_stack(TOOL, layers, result).values() for value in one.correlations.mean(axis=0)]
+    if several:
+        result = TOOL.extract_classes(layers[0], POSITIONS, LABELS, "tikhonov", SIZE)
+        return [one.correlation for one in assess_classes(TOOL, layers[0], result, splits=1).values()]
+    return [judge(layers[0], splits=1).correlation]
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one class", "two classes"])
+@pytest.mark.parametrize("stacked", [False, True], ids=["map", "stack"])
+def test_patterns_are_stable_and_noise_is_not_in_every_case(stacked, several):
+    clean, rng = several_kinds() if several else signal(), np.random.default_rng(1)
+    noise = rng.normal(size=(2, *SHAPE))
+    good = halves_agree(stacked, several, np.stack([clean, 2 * clean]) + 0.02 * clean.std() * noise)
+    bad = halves_agree(stacked, several, noise)
+    assert len(good) == len(bad) == (1 + stacked) * (1 + several)
+    assert min(good) > 0.85 and max(np.abs(bad)) < 0.35
+
+
+def test_a_stack_says_which_layers_are_stable():
+    clean, noise = signal(), np.random.default_rng(1).normal(size=(3, *SHAPE))
+    layers = np.stack([clean, clean, 0 * clean]) + np.array([0.02, 0.02, 1.0])[:, None, None] * clean.std() * noise
+    layers = np.concatenate([layers, np.full((1, *SHAPE), np.nan)])
+    result = extract_stack(TOOL, layers, POSITIONS, kernel_size=SIZE, method="tikhonov")
+    found = assess_stack(TOOL, layers, result)[""]
+    assert found.verdict.startswith("Stable") and found.verdict.endswith("2 of 3 layers are stable, 1 are not.")
+    r = found.correlations[0]
+    assert np.isnan(r[3]) and np.isnan(found.full_list_correlation[3])
+    assert found.full_list_correlation[:2] == pytest.approx(2 * r[:2] / (1 + r[:2]))
+
+
+def test_every_class_is_halved_and_needs_enough_defects():
+    few = ["A"] * 13 + ["B"] * 3
+    result = TOOL.extract_classes(signal(), POSITIONS, few, "defect_average", SIZE)
+    with pytest.raises(InputError, match="3 defects of the class 'B'"):
+        assess_classes(TOOL, signal(), result)
+    owned = []
+
+    def look(values: np.ndarray) -> None:
+        x, y = np.round(POSITIONS).astype(int).T
+        owned.append(np.isfinite(values[y, x]))
+
+    list(half_kernels(look, signal(), POSITIONS, labels=LABELS, splits=2))
+    for half in owned:
+        # A defect whose rounded place is nearer to a neighbour may be counted for the other half.
+        assert all(abs(half[start::2].sum() - 4) <= 1 for start in (0, 1))

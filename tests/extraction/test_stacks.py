@@ -5,6 +5,7 @@ import pytest
 
 import qpi_core
 from qpi_core.base.errors import InputError
+from qpi_core.estimates.caution import CautionKind
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines, take_samples
@@ -45,6 +46,9 @@ def test_every_layer_has_its_own_kernel_noise_and_symmetry(estimate):
         assert np.sqrt(np.mean(error**2)) < 0.02
         assert np.mean(np.abs(error) < 3 * estimate.uncertainties[index] + 1e-3) > 0.9
         assert estimate.noise_sigma[index] == pytest.approx(0.1, rel=0.15)
+        # The pattern of Eq. 7 repeats with twice its wavenumber.
+        q, deviation = estimate.parameters[index]["wave_vector_rad_per_nm"]
+        assert abs(q - 2 * wavenumber) < 4 * deviation < 0.2 and estimate.layer(index).parameters == estimate.parameters[index]
     assert estimate.symmetry_order[:4] == (4, 4, 4, 4)
     assert estimate.complete and estimate.method == "refined"
 
@@ -53,6 +57,7 @@ def test_layers_that_hold_nothing_say_so(estimate):
     assert np.isnan(estimate.kernels[NAN_LAYER]).all() and "Nothing" in estimate.warnings[NAN_LAYER][0]
     assert not estimate.kernels[CONSTANT_LAYER].any() and "constant" in estimate.warnings[CONSTANT_LAYER][0]
     assert estimate.background[CONSTANT_LAYER] == 2.5
+    assert estimate.parameters[NAN_LAYER] == estimate.parameters[CONSTANT_LAYER] == {}
     assert estimate.usable.tolist() == [True, True, True, True, False, True]
 
 
@@ -194,6 +199,47 @@ def test_every_combination_of_classes_and_positions_finds_its_kernels(noisy_ring
         assert any("moved the defects" in note for note in found.notes)
     else:
         assert not off.any()
+
+
+def only_one_class(noisy_rings):
+    """The stack, the positions and the clicks of the first class, the pattern of the other one taken off."""
+    stack, positions, _, clicks = noisy_rings
+    y, x = np.mgrid[:64, :72]
+    other = np.stack([sum(rings(x - px, y - py, WAVES["B"] + 0.08 * e) for px, py in positions[1::2]) for e in range(ENERGY_STEPS)])
+    return stack - other, positions[::2], clicks[::2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("several", [False, True], ids=["one class", "two classes"])
+def test_a_list_that_the_layers_contradict_is_repaired_by_all_of_them(noisy_rings, several):
+    stack, positions, labels, _ = noisy_rings
+    if not several:
+        (stack, positions, _), labels = only_one_class(noisy_rings), ["A"] * 12
+    # Two defects are missing, and one is not there.
+    listed, kinds = np.vstack([positions[2:], [[40.0, 30.0]]]), [*labels[2:], "A"]
+    options = {"classes": kinds if several else None, "kernel_size": SIZE, "noise_model": "white", "layers": [0]}
+    found = qpi_core.extract_stack(Extractor(device="cpu"), stack[: 2 if several else 3], listed, **options)
+    for label, missing in {"A": positions[:1], "B": positions[1:2]}.items() if several else {"A": positions[:2]}.items():
+        one = found[label] if several else found
+        record = one.provenance["list_repair"]
+        assert record["added"] == len(missing) and len(record["absent"]) == (label == "A") and record["log_evidence_gain"] > 10
+        added = np.array(record["positions_px"])[-len(missing) :]
+        assert np.hypot(*(added[:, None] - missing[None]).transpose(2, 0, 1)).min(axis=1).max() < 0.2
+        # Positions are those of the list, as for one map, and kernels those of the repaired one.
+        assert len(one.positions) == kinds.count(label)
+        truth = rings(*np.meshgrid(*[np.arange(SIZE) - SIZE // 2] * 2), WAVES[label])
+        assert np.sqrt(np.mean((one.kernels[0] - truth) ** 2)) < 0.03
+    assert any("contradicts the list" in note and note.kind is CautionKind.LIST_CONTRADICTED for note in found.notes)
+
+
+@pytest.mark.slow
+def test_a_right_list_is_left_alone_and_clicks_that_are_off_are_told(noisy_rings):
+    stack, positions, clicks = only_one_class(noisy_rings)
+    for given, off in ((positions, False), (clicks, True)):
+        options = {"kernel_size": SIZE, "noise_model": "white", "layers": [0]}
+        found = qpi_core.extract_stack(Extractor(device="cpu"), stack, given, **options)
+        assert any("contradict the positions" in note for note in found.notes) == off
+        assert "list_repair" not in found.provenance
 
 
 def test_classes_without_a_defect_that_shows_are_named(scene):

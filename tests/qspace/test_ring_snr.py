@@ -1,12 +1,15 @@
 """Signal to noise of a ring on simulated maps with known kernel and noise, beside the square-root law."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from qpi_core.base.errors import InputError
 from qpi_core.estimates.estimate import KernelEstimate
-from qpi_core.extraction.stability import half_kernels
-from qpi_core.qspace.ring_snr import ring_signal
+from qpi_core.estimates.stack_estimate import StackEstimate
+from qpi_core.extraction.halves import half_kernels
+from qpi_core.qspace.ring_snr import RingSource, ring_signal
 from qpi_core.qspace.spectra import fft_magnitude, kernel_window
 
 SIZE, PITCH, SIGMA = 20, 0.2, 0.4
@@ -152,3 +155,29 @@ def test_bad_input_gets_a_sentence(call):
     image, positions = crops(2, seed=0)
     with pytest.raises(InputError, match=r"\w+ .*\."):
         call(estimate_of(image, positions, TRUTH))
+
+
+def test_a_layer_of_a_stack_has_the_ring_of_the_same_map():
+    image, positions = crops(4, seed=1)
+    kernel = mean_of_crops(image, positions)
+    alone = ring_signal(estimate_of(image, positions, kernel), RING)
+    layers, blank = np.stack([kernel, 3 * kernel]).astype(np.float32), np.full(2, 0.0)
+    stack = StackEstimate(
+        kernels=layers,
+        uncertainties=0 * layers,
+        noise_sigma=np.array([SIGMA, 3 * SIGMA]),
+        background=blank,
+        bias_mv=np.array([10.0, 20.0]),
+        done=np.array([True, True]),
+        symmetry_order=(None, None),
+        warnings=((), ()),
+        positions=positions,
+        weights=np.ones(len(positions)),
+        pixel_size_nm=(PITCH, PITCH),
+        method="defect_average",
+    )
+    assert ring_signal(RingSource.of_layer(stack, 0, image.astype(np.float32)), RING) == alone
+    scaled = ring_signal(RingSource.of_layer(stack, 1, (3 * image).astype(np.float32)), RING)
+    assert scaled.one_defect == pytest.approx(alone.one_defect) and scaled.whole_map == pytest.approx(alone.whole_map, rel=1e-5)
+    with pytest.raises(InputError, match="layer 1 has no kernel"):
+        RingSource.of_layer(replace(stack, done=np.array([True, False])), 1, image)

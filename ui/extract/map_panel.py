@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -19,6 +19,7 @@ from ui.widgets import texts
 from ui.widgets.bounded_controls import bounded_number
 from ui.widgets.limits_control import Percentiles, show_limits
 from ui.widgets.progress_steps import plain
+from ui.widgets.upload import take_upload
 
 if TYPE_CHECKING:
     from qpi_core.maps.preparation import Preparation
@@ -70,16 +71,13 @@ def take_file(space: Workspace, name: str, content: bytes) -> None:
 def show_source(space: Workspace) -> None:
     """Show upload and example; a file that cannot be read leaves everything as it was."""
 
-    def take_upload() -> None:
-        upload = st.session_state.get("map_upload")
-        if upload is None:
-            return
+    def take(files: list[Any]) -> None:
         try:
-            take_file(workspace(), upload.name, upload.getvalue())
+            take_file(workspace(), files[0].name, files[0].getvalue())
         except InputError as error:
             workspace().problem = str(error)
 
-    st.file_uploader("Map", type=None, key="map_upload", on_change=take_upload, help=texts.MAP_FILE)
+    take_upload("Map", "map_upload", take, type=None, help=texts.MAP_FILE)
     st.button(
         "Try the example",
         icon=":material/play_arrow:",

@@ -12,6 +12,7 @@ from ui.autosave.panel import show_autosave, show_offer
 from ui.extract.before_after import show_before_after
 from ui.extract.blind_panel import show_blind_button
 from ui.extract.defect_panel import DEFECT_PANEL_HEIGHT, show_defect_panel
+from ui.extract.drawn_area import adopt_area
 from ui.extract.kernel_panel import choose_question, framed_window, show_extract_button, show_size_sentence
 from ui.extract.landing import show_first_page
 from ui.extract.map_captions import show_map_captions
@@ -58,6 +59,7 @@ def _bench(steps: Any) -> None:
     space = workspace()
     space.jobs.collect()  # before the map is drawn, so that it shows what was found
     _adopt_picture(space)
+    _adopt_area(space)
     show_tour(space)
     left, middle_and_right = st.columns([1, 3.4], gap="medium")
     view, question = None, None
@@ -153,6 +155,12 @@ def _adopt_picture(space: Workspace) -> None:
     state = st.session_state.get(_PICKER_KEY)
     if state and space.loaded is not None:
         space.defects.adopt(state.get("value"), _map_id(space))
+
+
+def _adopt_area(space: Workspace) -> None:
+    state = st.session_state.get(_PICKER_KEY)
+    if state and space.loaded is not None:
+        adopt_area(space, state.get("area"), _map_id(space))
 
 
 def _map_id(space: Workspace) -> str:

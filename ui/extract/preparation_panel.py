@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -15,6 +15,7 @@ from ui.state.loaders import PreparedLayer, prepare_layer, prepared_layer
 from ui.state.preparation_state import PreparationState, place_of, preparation_of
 from ui.state.workspace import Workspace, workspace
 from ui.widgets.progress_steps import plain
+from ui.widgets.upload import take_upload
 
 if TYPE_CHECKING:
     from qpi_core.maps import ScanMap
@@ -52,6 +53,8 @@ def show_preparation(space: Workspace, scan: ScanMap, channel: str, index: int) 
             _choose_shown(state, layer.prepared.results)
         _show_file(state)
     st.caption(_summary(state))
+    if state.problem:  # beside the panel, which may be closed when a rectangle is drawn on the map
+        st.error(plain(state.problem))
     if problem:
         raise InputError(f"{problem} Remove the step under Preparation, or undo it.")
     if layer is None:
@@ -128,8 +131,6 @@ def _show_steps(state: PreparationState) -> None:
         on_click=state.undo,
         help="Takes back the last change of the steps." if state.history else "Nothing to undo yet.",
     )
-    if state.problem:
-        st.error(plain(state.problem))
 
 
 def _show_new_step(state: PreparationState, layer: FormLayer) -> None:
@@ -192,16 +193,13 @@ def _show_file(state: PreparationState) -> None:
         help="For other maps, here or with extract --prepare." if state.steps else "There are no steps to save yet.",
     )
 
-    def take_file() -> None:
+    def take(files: list[Any]) -> None:
         from qpi_core.maps.preparation import load_preparation
 
-        upload = st.session_state.get("prepare_upload")
-        if upload is None:
-            return
         current = preparation_of(workspace())
         try:
-            current.change(load_preparation(upload.getvalue(), upload.name).to_json())
+            current.change(load_preparation(files[0].getvalue(), files[0].name).to_json())
         except InputError as error:
             current.problem = str(error)
 
-    st.file_uploader("Load steps", key="prepare_upload", on_change=take_file, help="preparation.json, or the estimate.json of a result.")
+    take_upload("Load steps", "prepare_upload", take, help="preparation.json, or the estimate.json of a result.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.extraction.window_proposal import AUTO
+from qpi_core.extraction.window_search import AUTO
 from qpi_core.qspace.energy_map import EnergyMap, energy_map
 from ui.jobs.queues import Cancelled, Job, remaining
 from ui.state.loaders import array_hash, extractor

@@ -6,8 +6,9 @@ from typing import Any
 
 import streamlit as st
 
+from qpi_core.extraction.halves import MIN_DEFECTS
 from qpi_core.extraction.methods import METHODS
-from qpi_core.extraction.stability import MIN_DEFECTS, Assessment
+from qpi_core.extraction.stability import Assessment
 from ui.jobs.extraction import Outcome
 from ui.jobs.queues import Job
 from ui.jobs.stability import assess_outcome

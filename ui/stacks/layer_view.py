@@ -13,7 +13,7 @@ from ui.charts.kernels import kernel_and_spectrum, single_kernel
 from ui.charts.maps import fit_panels
 from ui.charts.subplots import PLOTLY_CONFIG
 from ui.jobs.stack import StackOutcome, StackView
-from ui.result.numbers import with_unit
+from ui.result.numbers import parameter_line, with_unit
 from ui.state.loaders import prepared_layer_of
 from ui.widgets import texts
 from ui.widgets.progress_steps import plain
@@ -38,6 +38,9 @@ def show_kernel_of_layer(view: StackView, index: int) -> None:
             with_unit(*in_handy_unit(float(found[index]), view.unit)) for found in (estimate.noise_sigma, estimate.background)
         )
         st.caption(plain(f"Noise σ = {noise}, background {background}."))
+        found = estimate.layer(index).parameters
+        if found:
+            st.caption(plain("; ".join(parameter_line(name, *pair) for name, pair in found.items()) + "."))
     for warning in estimate.warnings[index]:
         st.caption(plain(warning))
 

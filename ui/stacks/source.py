@@ -16,20 +16,22 @@ from ui.state.map_change import use_map
 from ui.state.workspace import Workspace, workspace
 from ui.widgets import texts
 from ui.widgets.progress_steps import plain
+from ui.widgets.upload import take_upload
 
 
 def show_stack_source(space: Workspace) -> None:
     """Show upload and example, folded once there is a stack; files that cannot be read leave everything as it was."""
     with st.expander("Open a stack", expanded=space.loaded is None, icon=":material/folder_open:"):
         left, right = st.columns([2.4, 1], gap="medium", vertical_alignment="center")
-        left.file_uploader(
-            "One file with all energies, or one scan for every energy",
-            type=None,
-            accept_multiple_files=True,
-            key="stack_upload",
-            on_change=_take_upload,
-            help=texts.STACK_FILES,
-        )
+        with left:
+            take_upload(
+                "One file with all energies, or one scan for every energy",
+                "stack_upload",
+                _take,
+                type=None,
+                accept_multiple_files=True,
+                help=texts.STACK_FILES,
+            )
         right.button(
             "Try the example stack",
             key="example_stack",
@@ -48,10 +50,7 @@ def _take_example() -> None:
     workspace().stack_at_once = True
 
 
-def _take_upload() -> None:
-    uploads: list[Any] = st.session_state.get("stack_upload") or []
-    if not uploads:
-        return
+def _take(uploads: list[Any]) -> None:
     space = workspace()
     space.stack_load_problem = ""
     try:

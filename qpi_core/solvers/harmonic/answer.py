@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,15 +14,15 @@ from qpi_core.solvers.harmonic.equations.basis import take_samples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import Selection
+from qpi_core.solvers.harmonic.parameters import kernel_parameters, solver_pixel
 from qpi_core.solvers.harmonic.posterior import (
-    Laplace,
     Renderer,
     kernel_deviation,
     laplace,
     local_amplitude,
     representation_error,
-    with_deviation,
 )
+from qpi_core.solvers.harmonic.remainder import Remainder
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.harmonic.stretch import stretch_deviation
 from qpi_core.solvers.harmonic.wave_evidence import wave_evidence
@@ -35,22 +34,31 @@ _PULL = 0.08
 
 
 def harmonic_solution(
-    model: HarmonicModel, size: int, pitch: tuple[float, float] | None, count: int, position_variance: Array | None = None
+    model: HarmonicModel,
+    size: int,
+    pitch: tuple[float, float] | None,
+    count: int,
+    position_variance: Array | None = None,
+    remainder: Remainder | None = None,
 ) -> KernelSolution:
     """Return the answer of a model: a kernel of `size` px, parameters in nm where the pitch (dy, dx) is known; count defects.
 
     position_variance, (size, size), is what every pixel owes to positions that are not known (joint_positions); None: all are.
+    remainder is what the kernel may hold beyond the model.
     """
     nodes, fit = model.splines.nodes, model.fit
-    orders = fit.hyperparameters.orders
-    wide = _wide_kernel(model, fit.evidence.profiles, size)
+    orders, profiles = _whole(model, remainder)
+    wide = _wide_kernel(model, orders, profiles, size)
     start = len(wide) // 2 - size // 2
     kernel = wide[start : start + size, start : start + size]
     spread = laplace(model.equations, nodes, fit, model.floor)
-    window = Renderer(model.frame.grid(size), model.splines, orders)
+    window = Renderer(model.frame.grid(size), model.splines, fit.hyperparameters.orders)
     own = kernel_deviation(model.equations, nodes, fit, spread, window)
     if model.stretch is not None:
         own = np.hypot(own, stretch_deviation(model.stretch, model.frame.grid(size), model.splines, fit))
+    if remainder is not None:
+        more = Renderer(model.frame.grid(size), model.splines, remainder.orders)(remainder.factor)
+        own = np.sqrt(own**2 + np.sum(more**2, axis=-1))
     if position_variance is not None:
         own = np.sqrt(own**2 + position_variance)
     deviation = _honest_deviation(model, own, wide)
@@ -59,10 +67,15 @@ def harmonic_solution(
     # A kernel that cannot be told from nothing has no symmetry to tell of.
     told = gain > LEAST_GAIN and float(np.mean(deviation**2)) < float(np.mean(kernel**2))
     waves = wave_evidence(model.equations, nodes, fit, model.floor) if gain > LEAST_GAIN else ()
-    parameters = {"symmetry_probability": (probability, 0.0), **_parameters(model, spread, pitch, [wave.decisive for wave in waves])}
+    decisive = [wave.decisive for wave in waves]
+    parameters = {
+        "symmetry_probability": (probability, 0.0),
+        **kernel_parameters(fit.hyperparameters, spread.covariance, pitch, model.stretch, decisive),
+    }
     details: dict[str, float | int | str] = {
         "profiles": fit.hyperparameters.mixing_kind,
-        "angular_orders": ",".join(str(order) for order in orders),
+        "angular_orders": ",".join(str(order) for order in fit.hyperparameters.orders),
+        "strength_beyond_model": 0.0 if remainder is None else remainder.strength,
         "residual_excess": model.excess,
         "radius_px": model.splines.radius,
         "log_evidence_over_noise": gain,
@@ -72,14 +85,14 @@ def harmonic_solution(
     return KernelSolution(
         kernel=kernel.astype(np.float32),
         wide_kernel=wide.astype(np.float32),
-        background=model.equations.background(fit.evidence.profiles),
+        background=model.equations.background(fit.evidence.profiles) + (0.0 if remainder is None else remainder.offset),
         noise_sigma=float(np.sqrt(max(fit.evidence.variance - model.floor, 0.0))),
         uncertainty=deviation.astype(np.float32),
         symmetry_order=symmetry if told else None,
         parameters=parameters,
         warnings=(
             *_warnings(model, gain, symmetry, probability, count),
-            *(wave.sentence(None if pitch is None else _unit(pitch)) for wave in waves if not wave.decisive),
+            *(wave.sentence(None if pitch is None else solver_pixel(pitch)) for wave in waves if not wave.decisive),
         ),
         details=details,
     )
@@ -118,27 +131,35 @@ def kernel_without(
     point = model.fit.hyperparameters
     equations = accumulate([ClassBasis(samples, model.splines, point.orders, model.equations.subspace)]).alone()
     evidence = evaluate(equations, model.splines.nodes, point.radial, point.mixing(), model.floor)
-    return _wide_kernel(model, evidence.profiles, size).astype(np.float32)
+    return _wide_kernel(model, point.orders, evidence.profiles, size).astype(np.float32)
 
 
-def _wide_kernel(model: HarmonicModel, profiles: Array, size: int) -> Array:
+def _whole(model: HarmonicModel, remainder: Remainder | None) -> tuple[tuple[int, ...], Array]:
+    """Return the angular orders and the profiles, (a, nodes), of a model with what the kernel holds beyond it."""
+    orders, profiles = model.fit.hyperparameters.orders, model.fit.evidence.profiles
+    return (orders, profiles) if remainder is None else (remainder.orders, remainder.total(orders, profiles))
+
+
+def _wide_kernel(model: HarmonicModel, orders: tuple[int, ...], profiles: Array, size: int) -> Array:
     """Return the kernel on a window that holds all of the splines, and size px."""
     half = max(model.frame.reach(model.splines.radius), size // 2)
-    return Renderer(model.frame.grid(2 * half + 1), model.splines, model.fit.hyperparameters.orders)(profiles)
+    return Renderer(model.frame.grid(2 * half + 1), model.splines, orders)(profiles)
 
 
-def with_superposition(solution: KernelSolution, model: HarmonicModel, positions: Array, values: NDArray[np.float32]) -> KernelSolution:
+def with_superposition(
+    solution: KernelSolution, model: HarmonicModel, positions: Array, values: NDArray[np.float32], remainder: Remainder | None = None
+) -> KernelSolution:
     """Return the solution with the exact A*M where a defect lies between the pixels."""
     if not np.any(positions != np.round(positions)):
         return solution
-    return replace(solution, superposition=superposition(model, (values.shape[0], values.shape[1])))
+    return replace(solution, superposition=superposition(model, (values.shape[0], values.shape[1]), remainder))
 
 
-def superposition(model: HarmonicModel, shape: tuple[int, int]) -> NDArray[np.float32]:
+def superposition(model: HarmonicModel, shape: tuple[int, int], remainder: Remainder | None = None) -> NDArray[np.float32]:
     """Return A*M at the measured pixels with every profile evaluated at the true offsets, (height, width); zero elsewhere."""
     image = np.zeros(shape, dtype=np.float32)
-    basis = ClassBasis(model.samples, model.splines, model.fit.hyperparameters.orders)
-    image[model.frame.indices(model.samples)] = superpose([basis], [model.fit.evidence.profiles])
+    orders, profiles = _whole(model, remainder)
+    image[model.frame.indices(model.samples)] = superpose([ClassBasis(model.samples, model.splines, orders)], [profiles])
     return image
 
 
@@ -154,56 +175,6 @@ def _symmetry(selection: Selection, stretched: bool) -> tuple[int | None, float]
     order = next(iter(selection.scores))
     probability = probabilities[order]
     return (None if order == 1 or probability < 0.5 else order), probability
-
-
-def _unit(pitch: tuple[float, float]) -> float:
-    """Return the length of a solver's pixel in nm."""
-    return float(np.sqrt(pitch[0] * pitch[1]))
-
-
-def _parameters(
-    model: HarmonicModel, spread: Laplace, pitch: tuple[float, float] | None, decisive: Sequence[bool]
-) -> dict[str, tuple[float, float]]:
-    """Return wave vectors (2 B of Eq. 7), decay (c of Eq. 7), coherence length, orientation and contrast with deviations.
-
-    A wave vector stands there only where the evidence for its wave is decisive.
-    """
-    point = model.fit.hyperparameters
-    unit = 1.0 if pitch is None else _unit(pitch)
-    length = "px" if pitch is None else "nm"
-    found = {}
-    if model.stretch is not None:
-        found["stretch_ratio"], found["stretch_direction_rad"] = model.stretch.ratio, model.stretch.direction
-    for number, wave in enumerate(np.flatnonzero(decisive)):
-        name = f"wave_vector_rad_per_{length}" if number == 0 else f"wave_vector_{number + 1}_rad_per_{length}"
-        found[name] = with_deviation(lambda v, k=2 + int(wave): float(v[k]) / unit, point, spread.covariance)  # type: ignore[misc]
-    found[f"decay_per_{length}2"] = with_deviation(lambda v: float(np.exp(v[0])) / unit**2, point, spread.covariance)
-    if not point.periodic:
-        found[f"coherence_length_{length}"] = with_deviation(lambda v: float(np.exp(v[1])) * unit, point, spread.covariance)
-    # Angles of a stretched pattern are not those on the map.
-    if len(point.orders) > 1 and point.mixing_kind == SHARED and model.stretch is None:
-        order = point.orders[1]
-        reference = _angle(point.mixing()[:, 0])
-
-        def orientation(vector: Array) -> float:
-            turn = _angle(replace(point, vector=vector).mixing()[:, 0]) - reference
-            return float(reference + np.angle(np.exp(1j * turn))) / order
-
-        value, deviation = with_deviation(orientation, point, spread.covariance)
-        found["orientation_rad"] = (value % (2 * np.pi / order), deviation)
-
-        def contrast(vector: Array) -> float:
-            mixing = replace(point, vector=vector).mixing()[:, 0]
-            return float(np.hypot(mixing[1], mixing[2]) / abs(mixing[0]))
-
-        found["angular_contrast"] = with_deviation(contrast, point, spread.covariance)
-    return found
-
-
-def _angle(mixing: Array) -> float:
-    """Return the phase of the first anisotropic order relative to the isotropic part."""
-    sign = -1.0 if mixing[0] < 0 else 1.0
-    return float(np.arctan2(sign * mixing[2], sign * mixing[1]))
 
 
 def _warnings(model: HarmonicModel, gain: float, symmetry: int | None, probability: float, count: int) -> tuple[str, ...]:

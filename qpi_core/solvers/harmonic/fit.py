@@ -50,7 +50,8 @@ def solve_harmonic(
     if is_constant(values):
         return nothing_to_see(values, size)
     model = fit_harmonics(values, points, size, amplitudes, pitch, candidates, start=start, stretchable=True)
-    return with_superposition(harmonic_solution(model, size, pitch, len(points)), model, points, values)
+    solution = harmonic_solution(model, size, pitch, len(points), remainder=model.remainder)
+    return with_superposition(solution, model, points, values, model.remainder)
 
 
 def _require_orders(symmetry_orders: tuple[int, ...]) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from qpi_core.solvers.harmonic.frame import SolverFrame, stretch_matrix
 from qpi_core.solvers.harmonic.orders.radial_prior import shape_profiles
 from qpi_core.solvers.harmonic.orders.selection import Selection, log_evidence
 from qpi_core.solvers.harmonic.orders.significant_orders import choose_orders, doubtful_orders
+from qpi_core.solvers.harmonic.remainder import Remainder, find_remainder
 from qpi_core.solvers.harmonic.search import Fit, refine, without_dephasing
 from qpi_core.solvers.harmonic.start import HarmonicStart, start_harmonics
 from qpi_core.solvers.harmonic.stretch import Stretch, describe_stretch, find_stretch
@@ -59,6 +60,11 @@ class HarmonicModel:
     def frame(self) -> SolverFrame:
         """The coordinates in which all of this holds."""
         return SolverFrame(self.aspect, None if self.stretch is None else self.stretch.matrix)
+
+    @cached_property
+    def remainder(self) -> Remainder | None:
+        """What the kernel may hold beyond the model (see remainder.py), as if there were no other class; None where that is nothing."""
+        return find_remainder(self.samples, self.splines, self.equations, self.fit, self.frame, self.whitener)
 
     def whitened(self, rows: Array) -> Array:
         """Return values at the samples, (pixels, k), as white noise sees them: about the mean, or through the whitener."""

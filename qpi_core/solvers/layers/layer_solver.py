@@ -23,6 +23,7 @@ from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations
 from qpi_core.solvers.harmonic.model import LEAST_GAIN
 from qpi_core.solvers.harmonic.orders.extension import profile_subspace
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
+from qpi_core.solvers.harmonic.parameters import kernel_parameters
 from qpi_core.solvers.harmonic.posterior import KernelGrid, Laplace, Renderer, kernel_deviation, laplace
 from qpi_core.solvers.harmonic.search import INDEPENDENT, Fit, Hyperparameters, cost_and_gradient, refine
 from qpi_core.solvers.layers.pilots import ModelKind
@@ -52,6 +53,8 @@ class HarmonicLayer:
         gain: log evidence of a kernel over plain noise.
         orders: angular orders of the kernel.
         profiles: (angular functions, nodes) its radial profiles.
+        point: hyperparameters at the optimum.
+        covariance: of their vector.
     """
 
     wide_kernel: NDArray[np.float32]
@@ -62,6 +65,12 @@ class HarmonicLayer:
     gain: float
     orders: tuple[int, ...]
     profiles: Array
+    point: Hyperparameters
+    covariance: Array
+
+    def parameters(self, pixel_size_nm: tuple[float, float] | None) -> dict[str, tuple[float, float]]:
+        """Return wave vector, decay and orientation with deviations, as of one map; nothing where the layer shows no pattern."""
+        return kernel_parameters(self.point, self.covariance, pixel_size_nm) if self.gain > LEAST_GAIN else {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,6 +242,8 @@ class LayerSolver:
             gain=gain,
             orders=orders,
             profiles=fit.evidence.profiles,
+            point=fit.hyperparameters,
+            covariance=spread.covariance,
         )
 
     def _determined(self, equations: NormalEquations, index: int, fit: Fit, floor: float) -> Laplace:

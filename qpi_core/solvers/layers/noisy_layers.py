@@ -72,8 +72,8 @@ class NoisyLayer:
     kernels: list[NDArray[np.float32]]
     pattern: Array
 
-    def answers(self, values: NDArray[np.float32]) -> tuple[LayerKernel, ...]:
-        """Return the answers of all classes of a layer with these values, (height, width)."""
+    def answers(self, values: NDArray[np.float32], pixel_size_nm: tuple[float, float] | None) -> tuple[LayerKernel, ...]:
+        """Return the answers of all classes of a layer with these values, (height, width), and pixels of this pitch (dy, dx)."""
         noise, sigma = self.noise, self.solved[0].noise_sigma
         background = noise.background.astype(np.float32)
         residual = np.asarray(values - self.pattern - background, dtype=np.float32)
@@ -83,7 +83,8 @@ class NoisyLayer:
         for one, kernel in zip(self.solved, self.kernels, strict=True):
             warnings = said if one.gain > LEAST_GAIN else (NO_PATTERN, *said)
             about = (one.background, sigma, one.symmetry_order, warnings)
-            found.append(LayerKernel(kernel, one.uncertainty, *about, background, dict(noise.parameters)))
+            terms = (dict(noise.parameters), one.parameters(pixel_size_nm))
+            found.append(LayerKernel(kernel, one.uncertainty, *about, background, *terms))
         return tuple(found)
 
 

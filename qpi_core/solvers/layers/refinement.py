@@ -14,14 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.operators.reconstruction import reconstruct
 from qpi_core.solvers.harmonic.joint import DefectClass
-from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
-from qpi_core.solvers.harmonic.posterior import Renderer
-from qpi_core.solvers.harmonic.problem import HarmonicProblem
+from qpi_core.solvers.layers.layer_models import LayerModels
 from qpi_core.solvers.layers.pilots import choose_pilots
 from qpi_core.solvers.layers.problem import AT_ONCE, StackProblem
-from qpi_core.solvers.positions.jacobian import Sensitivities, sensitivities, solve_again
+from qpi_core.solvers.positions.jacobian import Sensitivities, sensitivities
 from qpi_core.solvers.positions.local_minima import Misfit, ValleySearch
 from qpi_core.solvers.positions.refinement import DefectPrior, gauss_newton_step
 
@@ -89,77 +86,52 @@ class _LayerRounds:
 
     def __post_init__(self) -> None:
         """Begin with the defects as given, and no kernel."""
-        self.classes = list(self.problem.classes)
-        self.models: dict[tuple[int, int], HarmonicModel] = {}
-        self.patterns: dict[tuple[int, int], NDArray[np.float32]] = {}
+        self.state = LayerModels(self.problem, self.layers)
 
     def run(self, say: Callable[[str], None], stop: Callable[[], bool]) -> tuple[tuple[DefectClass, ...], Array]:
         """Return the classes with their defects moved, and the deviation of each position."""
-        count = len(self.classes)
+        state, classes = self.state, self.state.classes
         say("Looking for the kernels of some layers, to move the defects by")
-        # Twice, because at first nothing is known of the other classes.
-        for index in [*range(count), *(range(count) if count > 1 else ())]:
-            self._solve(index, select=True)
-        deviations = [np.full(len(one.positions), self.sigma) for one in self.classes]
-        pace = [np.ones(len(one.positions)) for one in self.classes]
-        last = [np.zeros_like(one.positions) for one in self.classes]
+        state.choose()
+        deviations = [np.full(len(one.positions), self.sigma) for one in classes]
+        pace = [np.ones(len(one.positions)) for one in classes]
+        last = [np.zeros_like(one.positions) for one in classes]
         for attempt in range(_ROUNDS):
             if stop():
                 break
             say(f"Moving the defects by {len(self.layers)} layers together, round {attempt + 1} of at most {_ROUNDS}")
             furthest = 0.0
-            for index in range(count):
-                telling = [layer for layer in self.layers if pattern_gain(self.models[index, layer]) >= LEAST_GAIN]
+            for index, one in enumerate(classes):
+                telling = state.telling(index)
                 if not telling:
                     continue
                 points, weights, deviations[index] = self._step(index, telling, attempt in _SEARCH_IN)
-                moved = points - self.classes[index].positions
+                moved = points - one.positions
                 # Two defects that share one spot push each other to and fro: whoever turns back walks half as far from then on.
                 back = np.sum(moved * last[index], axis=1) < 0
                 pace[index] = np.where(back, 0.5 * pace[index], np.minimum(1.0, 1.5 * pace[index]))
                 last[index] = pace[index][:, None] * moved
                 furthest = max(furthest, float(np.abs(last[index]).max()))
-                self.classes[index] = replace(self.classes[index], positions=self.classes[index].positions + last[index], weights=weights)
-                self._solve(index, select=attempt == _RESELECT_AFTER)
+                classes[index] = replace(one, positions=one.positions + last[index], weights=weights)
+                state.solve(index, select=attempt == _RESELECT_AFTER)
             if attempt > _RESELECT_AFTER and furthest < _SETTLED_PX:
                 break
-        return tuple(self.classes), np.concatenate(deviations)
-
-    def _solve(self, index: int, select: bool) -> None:
-        """Solve for the kernel of a class in every layer, with its angular orders chosen anew or as they are."""
-        one, problem = self.classes[index], self.problem
-
-        def solved(layer: int) -> HarmonicModel:
-            rest = self._rest(index, layer)
-            if select:
-                harmonic = HarmonicProblem(rest, problem.kernel_size, problem.pixel_size_nm)
-                return harmonic.simple_fit(one.positions, one.weights)
-            return solve_again(rest, self.models[index, layer], one.positions, one.weights)
-
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            for layer, model in zip(self.layers, pool.map(solved, self.layers), strict=True):
-                self.models[index, layer] = model
-                self.patterns[index, layer] = _pattern(model, one, (problem.stack.shape[1], problem.stack.shape[2]))
-
-    def _rest(self, index: int, layer: int) -> NDArray[np.float32]:
-        """Return a layer without the patterns of the other classes, as far as they are known."""
-        others = [self.patterns[k, layer] for k in range(len(self.classes)) if k != index and (k, layer) in self.patterns]
-        return np.asarray(self.problem.layer(layer) - sum(others, start=np.float32(0)), dtype=np.float32)
+        return tuple(classes), np.concatenate(deviations)
 
     def _step(self, index: int, layers: Sequence[int], search: bool) -> tuple[Array, Array, Array]:
         """Return positions, amplitudes and the positions' deviations after one step, or after moves to better valleys."""
-        one, given = self.classes[index], self.problem.classes[index]
-        rests = {layer: self._rest(index, layer) for layer in layers}
+        one, given, models = self.state.classes[index], self.problem.classes[index], self.state.models
+        rests = {layer: self.state.rest(index, layer) for layer in layers}
 
         def seen(layer: int) -> Sensitivities:
-            return sensitivities(rests[layer], self.models[index, layer], one.positions, one.weights)
+            return sensitivities(rests[layer], models[index, layer], one.positions, one.weights)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             systems = list(pool.map(seen, layers))
         deviation = self._deviation(systems, len(one.positions))
         if search and self.move:
             pairs = zip(layers, systems, strict=True)
-            misfits = tuple(Misfit(rests[k], self.models[index, k], one.positions, one.weights, s.variance) for k, s in pairs)
+            misfits = tuple(Misfit(rests[k], models[index, k], one.positions, one.weights, s.variance) for k, s in pairs)
             found = ValleySearch(misfits, given.positions, self.sigma).moved()
             if not np.array_equal(found, one.positions):
                 return found, one.weights, deviation
@@ -171,12 +143,3 @@ class _LayerRounds:
         places = slice(0, 2 * count)
         information = sum((one.information[places, places] / one.variance for one in systems), start=np.eye(2 * count) / self.sigma**2)
         return np.asarray(np.sqrt(np.linalg.inv(information).diagonal().reshape(2, count).mean(axis=0)))
-
-
-def _pattern(model: HarmonicModel, one: DefectClass, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Return A*M of a class on the whole map; nothing where the map shows no pattern of it."""
-    if pattern_gain(model) < LEAST_GAIN:
-        return np.zeros(shape, dtype=np.float32)
-    grid = model.frame.grid(2 * model.frame.reach(model.splines.radius) + 1)
-    wide = Renderer(grid, model.splines, model.fit.hyperparameters.orders)(model.fit.evidence.profiles).astype(np.float32)
-    return reconstruct(wide, 0.0, one.positions, one.weights, shape)

@@ -242,7 +242,7 @@ class SharedSolver:
                 except np.linalg.LinAlgError:
                     noisy, said = None, [*said, NO_NOISE_MODEL]
                 if noisy is not None:
-                    return noisy.answers(values)
+                    return noisy.answers(values, self.problem.pixel_size_nm)
         answers = []
         for k, found in enumerate(solved):
             kernel, deviation, symmetry = solver.crop(found), found.uncertainty, found.symmetry_order
@@ -252,5 +252,6 @@ class SharedSolver:
                 if float(np.linalg.norm(central_crop(changes[k], size))) > SYMMETRY_LOST * float(np.linalg.norm(kernel)):
                     symmetry = None
                     warnings.append(NO_LONGER_SYMMETRIC)
-            answers.append(LayerKernel(kernel, deviation, found.background, noise, symmetry, (*warnings, *said)))
+            numbers = (found.background, noise, symmetry, (*warnings, *said))
+            answers.append(LayerKernel(kernel, deviation, *numbers, parameters=found.parameters(self.problem.pixel_size_nm)))
         return tuple(answers)

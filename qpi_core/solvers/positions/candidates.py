@@ -49,34 +49,40 @@ def missing_defects(
         least_gain: in log likelihood.
         kernel_gives_way: count what the kernel's own solve can take over (H above).
     """
-    places = _candidates(values, model, weight)
-    if not len(places):
-        return places
-    views = _views(model, places, kernel_gives_way)
+    places = candidate_places(values, model, weight)
+    return places[strongest(views_of(model, places, kernel_gives_way), weight, least_gain)] if len(places) else places
+
+
+def strongest(views: Views, weight: float, least_gain: float) -> list[int]:
+    """Return which few places gain most in log likelihood by a defect of this amplitude, the strongest first, least_gain at least."""
     found: list[int] = []
-    response, strongest = views.response.copy(), 0.0
-    while len(found) < _MOST_A_ROUND:
-        gains = (weight * response - 0.5 * weight**2 * views.overlap.diagonal()) / views.variance
+    response, most = views.response.copy(), 0.0
+    while len(found) < min(_MOST_A_ROUND, len(response)):
+        gains = weight * response - 0.5 * weight**2 * views.overlap.diagonal()
         gains[found] = -np.inf
         best = int(np.argmax(gains))
-        strongest = max(strongest, float(gains[best]))
-        if gains[best] < max(least_gain, _BELIEVED * strongest):
+        most = max(most, float(gains[best]))
+        if gains[best] < max(least_gain, _BELIEVED * most):
             break
         found.append(best)
         # What this one explains is no evidence for its neighbours.
         response -= weight * views.overlap[:, best]
-    return places[found]
+    return found
 
 
 def absent_defects(model: HarmonicModel, points: Array, weights: Array, least_gain: float) -> NDArray[np.bool_]:
     """Return (n,) which listed defects the map would rather do without, the clearest ones only; arguments as for missing_defects."""
+    return better_without(views_of(model, points), weights, least_gain)
+
+
+def better_without(views: Views, weights: Array, least_gain: float) -> NDArray[np.bool_]:
+    """Return (n,) which of the defects that the views are of explain so little that leaving them out gains least_gain at least."""
     # Taking a defect out is adding one of minus its amplitude.
-    views = _views(model, points, False)
-    gains = (-weights * views.response - 0.5 * weights**2 * views.overlap.diagonal()) / views.variance
+    gains = -weights * views.response - 0.5 * weights**2 * views.overlap.diagonal()
     return np.asarray(gains >= max(least_gain, _BELIEVED * float(gains.max())))
 
 
-def _candidates(values: NDArray[np.float32], model: HarmonicModel, weight: float) -> Array:
+def candidate_places(values: NDArray[np.float32], model: HarmonicModel, weight: float) -> Array:
     """Return (k, 2) pixels with the strongest response to the kernel's pattern, away from listed defects."""
     frame, profiles = model.frame, model.fit.evidence.profiles
     window = frame.grid(2 * frame.reach(model.splines.radius) + 1)
@@ -95,21 +101,24 @@ def _candidates(values: NDArray[np.float32], model: HarmonicModel, weight: float
 
 
 @dataclass(frozen=True)
-class _Views:
-    """How the map sees defects at some places.
+class Views:
+    """How a map sees defects at some places, in units of its noise; those of several maps with the same defects add up.
 
     Attributes:
-        response: (k,) t.r, product of each pattern with what is left of the map.
-        overlap: (k, k) t.t' or t.(1 - H) t' of the patterns, without their means: the background is free.
-        variance: of what is left, with the solver's floor.
+        response: (k,) t.r / sigma^2, product of each pattern with what is left of the map.
+        overlap: (k, k) t.t' / sigma^2 or t.(1 - H) t' / sigma^2 of the patterns, without their means: the background is free. sigma^2 is
+            the variance of what is left, with the solver's floor.
     """
 
     response: Array
     overlap: Array
-    variance: float
+
+    def __add__(self, other: Views) -> Views:
+        """Return what both maps see."""
+        return Views(self.response + other.response, self.overlap + other.overlap)
 
 
-def _views(model: HarmonicModel, places: Array, kernel_gives_way: bool) -> _Views:
+def views_of(model: HarmonicModel, places: Array, kernel_gives_way: bool = False) -> Views:
     """Return the views of defects at places (k, 2); with kernel_gives_way what the kernel's own solve can take over counts not."""
     samples, splines, point = model.samples, model.splines, model.fit.hyperparameters
     x, y = model.frame.coordinates(places).T
@@ -124,4 +133,4 @@ def _views(model: HarmonicModel, places: Array, kernel_gives_way: bool) -> _View
         factor = posterior_factor(model.equations, splines.nodes, point.radial, point.mixing())
         taken_over = np.einsum("ank,anc->kc", factor, products.onto, optimize=True)
         overlap = overlap - taken_over.T @ taken_over
-    return _Views(products.pull, overlap, products.variance)
+    return Views(products.pull / products.variance, overlap / products.variance)

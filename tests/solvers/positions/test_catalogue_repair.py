@@ -13,11 +13,11 @@ from qpi_core.solvers.harmonic.equations.evidence import evaluate
 from qpi_core.solvers.harmonic.equations.slopes import kernel_with_slopes
 from qpi_core.solvers.harmonic.model import fit_harmonics
 from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
-from qpi_core.solvers.positions.candidates import _views, absent_defects, missing_defects
+from qpi_core.solvers.positions.candidates import absent_defects, missing_defects, views_of
 from qpi_core.solvers.positions.catalogue_check import Suspicion, suspect_list
 from qpi_core.solvers.positions.score_test import score_moves
 from qpi_core.solvers.positions.selection import fit_with_list, prefer_repaired
-from qpi_core.solvers.positions.variable_projection import kernel_variance
+from qpi_core.solvers.positions.variable_projection import joint_system, kernel_variance
 from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters, phenomenological_kernel
 from qpi_core.synthesis.simulated_maps.scenes import simulate_observation
 
@@ -98,10 +98,11 @@ def test_what_a_defect_gains_while_the_kernel_gives_way():
     )
     alone = accumulate([ClassBasis(replace(samples, values=pattern[:, 0]), model.splines, point.orders)]).alone()
     misfit = evaluate(alone, model.splines.nodes, point.radial, point.mixing(), 0.0).variance * (alone.pixels - 1)
-    views = _views(model, place, kernel_gives_way=True)
-    np.testing.assert_allclose(views.overlap, [[misfit]], rtol=1e-6)
-    plain = _views(model, place, kernel_gives_way=False)
-    np.testing.assert_allclose(plain.overlap, [[alone.total]], rtol=1e-9)
+    variance = joint_system(model).variance
+    views = views_of(model, place, kernel_gives_way=True)
+    np.testing.assert_allclose(variance * views.overlap, [[misfit]], rtol=1e-6)
+    plain = views_of(model, place)
+    np.testing.assert_allclose(variance * plain.overlap, [[alone.total]], rtol=1e-9)
     assert views.overlap[0, 0] < plain.overlap[0, 0]
     np.testing.assert_allclose(views.response, plain.response)
 

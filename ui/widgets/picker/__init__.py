@@ -1,6 +1,7 @@
 """The map on which defects are marked: an inline Streamlit component (HTML canvas, no build step).
 
-The component owns {rev, points}. A change in the picture arrives in Python as the component's value; a change in Python
+The component owns {rev, points}; a rectangle that is drawn for the preparation is told once, under a serial of its own.
+A change in the picture arrives in Python as the component's value; a change in Python
 (table, file, detection) goes out as a list with a higher rev, and JavaScript takes a list only when its rev is newer.
 The map travels as 16-bit levels, so colours, limits and the read-out need no second copy.
 """
@@ -81,7 +82,10 @@ def defect_picker(
     key: str,
     on_change: Callable[[], None],
 ) -> Any:
-    """Show the map with its defects and return the component's result; `.value` is {map, rev, points, labels} or None.
+    """Show the map with its defects and return the component's result.
+
+    Its `.value` is {map, rev, points, labels} or None; its `.area`, of a rectangle that was drawn for a step of the preparation, is
+    {map, step, serial, left, top, right, bottom} with sides in pixels of the map, or None.
 
     Args:
         layer: (height, width) map, NaN where not measured.
@@ -129,4 +133,11 @@ def defect_picker(
         "height": height,
         "frame": frame,
     }
-    return _COMPONENT(key=key, data=data, on_value_change=on_change, default={"value": None}, height="content")
+    return _COMPONENT(
+        key=key,
+        data=data,
+        on_value_change=on_change,
+        on_area_change=lambda: None,  # taken over by the page itself, where an interrupted run is made again
+        default={"value": None, "area": None},
+        height="content",
+    )

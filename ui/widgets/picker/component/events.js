@@ -43,6 +43,7 @@ function onDown(self, event) {
   const start = { x, y, lastX: x, lastY: y, hit, moved: false, kind: "click", button: event.button }
   if (event.button === 1 || self.spaceHeld) start.kind = "pan"
   else if (event.button === 2) start.kind = "remove"
+  else if (self.tool) start.kind = "area"
   else if (event.shiftKey) start.kind = "box"
   if (event.button === 1) event.preventDefault()
   self.gesture = start
@@ -67,7 +68,7 @@ function onMove(self, event) {
 }
 
 function dragTo(self, gesture, g, x, y) {
-  if (gesture.kind === "box") self.box = [gesture.x, gesture.y, x, y]
+  if (gesture.kind === "box" || gesture.kind === "area") self.box = [gesture.x, gesture.y, x, y]
   else if (gesture.kind === "click" && gesture.hit >= 0) {
     // The marker follows the pointer; the list changes once, when the button is let go.
     gesture.before ??= self.entry.defects.points
@@ -85,9 +86,9 @@ function onUp(self, event) {
   const [x, y] = place(self, event)
   const g = geometry(self.canvas, self.map, self.entry.view)
   const points = self.entry.defects.points
-  if (gesture.kind === "box") {
+  if (gesture.kind === "box" || gesture.kind === "area") {
     self.box = null
-    if (gesture.moved) removeBox(self, g, gesture, x, y)
+    if (gesture.moved) (gesture.kind === "box" ? removeBox : sendArea)(self, g, gesture, x, y)
   } else if (gesture.before) {
     self.entry.defects.points = gesture.before
     commit(self, points)
@@ -96,6 +97,23 @@ function onUp(self, event) {
   } else if (!gesture.moved && gesture.kind === "click") {
     clickAt(self, g, gesture.hit, x, y)
   }
+  refresh(self)
+}
+
+// A rectangle that was drawn for a step of the preparation; the app adds the step, and the next drag marks defects again.
+function sendArea(self, g, gesture, x, y) {
+  const [first, second] = [[gesture.x, gesture.y], [x, y]].map(([px, py]) => clampPoint(self.map, toMap(g, px, py)))
+  const [left, right] = [Math.min(first[0], second[0]), Math.max(first[0], second[0])]
+  const [top, bottom] = [Math.min(first[1], second[1]), Math.max(first[1], second[1])]
+  self.setStateValue("area", { map: self.map.id, step: self.tool, serial: crypto.randomUUID?.() ?? `${Math.random()}`, left, top, right, bottom })
+  chooseTool(self, null)
+}
+
+function chooseTool(self, name) {
+  self.tool = name
+  self.root.querySelectorAll("button[data-tool]").forEach(button => {
+    button.setAttribute("aria-pressed", String(button.dataset.tool === name))
+  })
   refresh(self)
 }
 

@@ -2,6 +2,7 @@
 // so that going to another page and back changes nothing.
 const mounted = new WeakMap()
 const TALLEST_SHARE = 0.62
+const AREAS = { crop: "Drag what to keep · Esc ends", mask_rectangle: "Drag what to leave out · Esc ends" }
 const kept = (window.qpiPickers ??= new Map())
 
 function create(parentElement) {
@@ -35,7 +36,10 @@ function bind(self) {
   canvas.onkeyup = event => { if (event.key === " ") self.spaceHeld = false }
   canvas.onblur = () => { self.spaceHeld = false; self.cross = null; releaseMarker(self); refresh(self) }
   root.querySelector("select").onchange = event => { self.entry.kind = event.target.value; refresh(self) }
-  root.querySelectorAll("button").forEach(button => { button.onclick = () => act(self, button.dataset.act) })
+  root.querySelectorAll("button[data-act]").forEach(button => { button.onclick = () => act(self, button.dataset.act) })
+  root.querySelectorAll("button[data-tool]").forEach(button => {
+    button.onclick = () => { chooseTool(self, self.tool === button.dataset.tool ? null : button.dataset.tool); canvas.focus({ preventScroll: true }) }
+  })
 }
 
 function refresh(self) {
@@ -60,7 +64,8 @@ function describe(self) {
   root.querySelector(".readout").textContent = self.pointer && inside(map, self.pointer) ? readOut(self) : ""
   const told = performance.now() - (self.wheelTold ?? -1e9) < EXPLAINED_MS
   const hint = told ? "Ctrl + wheel zooms" : "click: add or remove · drag: move or pan · Ctrl + wheel: zoom · Shift + drag: remove in a box"
-  root.querySelector(".hint").textContent = self.pointer && !told ? "" : hint
+  const drawing = AREAS[self.tool] ?? ""
+  root.querySelector(".hint").textContent = drawing || (self.pointer && !told ? "" : hint)
 }
 
 function offerClasses(self) {

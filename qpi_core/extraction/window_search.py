@@ -1,0 +1,231 @@
+"""The search for a kernel window: trial kernels in windows that grow until they hold the whole pattern.
+
+A trial that is larger than the first is solved on a coarser map (means of f x f pixels) where the first one shows that this loses next to
+nothing of the pattern: how far a pattern reaches does not depend on the pixels, and the time goes with their number.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qpi_core.base.errors import InputError
+from qpi_core.base.validation import require_observation, require_positions
+from qpi_core.diagnostics.window import LARGEST_WINDOW
+from qpi_core.extraction.window_proposal import FIRST_TRIAL, NOTHING, WHOLE, WindowProposal, propose_from_estimate
+from qpi_core.solvers.single_defect import is_one_place
+
+if TYPE_CHECKING:
+    from qpi_core.estimates.estimate import KernelEstimate
+    from qpi_core.extraction.extractor import Extractor
+
+Array = NDArray[np.float64]
+
+AUTO = "auto"
+_LAYERS = 3
+_KEPT_POWER = 0.98
+"""Share of a kernel's power that its means of f x f pixels must keep."""
+
+
+def coarser_map(image: NDArray[np.floating], factor: int) -> Array:
+    """Return the means over blocks of factor x factor pixels, NaN where less than half of a block was measured.
+
+    Args:
+        image: (height, width), NaN where not measured; what is missing to whole blocks counts as not measured.
+        factor: side of a block in px, at least 1.
+    """
+    missing = [(0, -side % factor) for side in image.shape]
+    padded = np.pad(np.asarray(image, dtype=np.float64), missing, constant_values=np.nan)
+    measured = np.isfinite(padded)
+    share = _block_means(measured.astype(np.float64), factor)
+    total = _block_means(np.where(measured, padded, 0.0), factor)
+    return np.where(share >= 0.5, total / np.maximum(share, 0.5), np.nan)
+
+
+def _block_means(image: Array, factor: int) -> Array:
+    """Return the means over blocks of an image whose sides are whole numbers of blocks."""
+    height, width = image.shape
+    means: Array = image.reshape(height // factor, factor, width // factor, factor).mean(axis=(1, 3))
+    return means
+
+
+def coarser_positions(positions: ArrayLike, factor: int) -> Array:
+    """Return (n, 2) positions in px of the coarser map: the centre of its first pixel lies at (factor - 1) / 2 of the fine one."""
+    return (np.asarray(positions, dtype=np.float64) - (factor - 1) / 2) / factor
+
+
+def coarser_pitch(pixel_size_nm: float | tuple[float, float] | None, factor: int) -> float | tuple[float, float] | None:
+    """Return the pixel size in nm, one number or (dy, dx), of the coarser map."""
+    if pixel_size_nm is None or isinstance(pixel_size_nm, (int, float)):
+        return None if pixel_size_nm is None else factor * pixel_size_nm
+    return factor * pixel_size_nm[0], factor * pixel_size_nm[1]
+
+
+def _keeps_pattern(kernels: Sequence[NDArray[np.floating]], factor: int) -> bool:
+    """Say whether means of factor x factor pixels keep these kernels' power."""
+    for kernel in kernels:
+        side = len(kernel) // factor * factor
+        fine = np.asarray(kernel[:side, :side], dtype=np.float64)
+        coarse = _block_means(fine, factor)
+        if factor**2 * float((coarse**2).sum()) < _KEPT_POWER * float((fine**2).sum()):
+            return False
+    return True
+
+
+def grow_window(solve: Callable[[int, int], list[KernelEstimate]], shape: tuple[int, int]) -> WindowProposal:
+    """Return the largest of the windows that kernels ask for; the trial window grows until it holds them or the map ends.
+
+    Args:
+        solve: (side of a trial window in px of the coarser map, factor) -> estimates, one a class or a layer, of the map whose pixels
+            are means of factor x factor pixels.
+        shape: (height, width) of the map.
+    """
+    largest = min(*shape, LARGEST_WINDOW)
+    trial, factor = min(FIRST_TRIAL, largest), 1
+    kernels: list[NDArray[np.floating]] = []
+    while True:
+        estimates = solve(trial // factor, factor)
+        proposals = [found for one in estimates if (found := propose_from_estimate(one, factor, largest)) is not None]
+        if not proposals:
+            return WindowProposal(trial, 0.0, NOTHING, "The map shows no pattern, so the usual window is kept.")
+        proposal = max(proposals, key=lambda one: (one.ends != NOTHING, one.kernel_size))
+        solved = factor * min(len(estimate.wide_kernel) for estimate in estimates)
+        if trial == largest or proposal.kernel_size + 2 * factor < min(solved, largest):
+            return proposal
+        kernels = kernels or [estimate.kernel for estimate in estimates]
+        trial = 2 * trial if 2.5 * trial < largest else largest
+        factor = next((f for f in (4, 2) if trial >= f * FIRST_TRIAL and _keeps_pattern(kernels, f)), 1)
+
+
+def find_window(
+    extractor: Extractor,
+    observation: ArrayLike,
+    positions: ArrayLike,
+    *,
+    classes: Sequence[object] | None = None,
+    weights: ArrayLike | None = None,
+    pixel_size_nm: float | tuple[float, float] | None = None,
+    noise_model: str = "auto",
+) -> WindowProposal:
+    """Solve a map by `harmonic` for its window.
+
+    Args:
+        extractor: runs the method; no network takes part.
+        observation: (height, width), NaN where not measured.
+        positions: (n, 2) columns (x, y) in pixels.
+        classes: the class of each defect, or None for one class.
+        weights, pixel_size_nm, noise_model: as for Extractor.extract; several classes know white noise only.
+
+    Raises:
+        InputError: as Extractor.extract.
+    """
+    image = require_observation(observation)
+    # Around a single place nothing tells a pattern from a background of the same width: the window holds both.
+    alone = is_one_place(require_positions(positions, (image.shape[0], image.shape[1])))
+
+    def solve(size: int, factor: int) -> list[KernelEstimate]:
+        seen, places, pitch = coarser_map(image, factor), coarser_positions(positions, factor), coarser_pitch(pixel_size_nm, factor)
+        if classes is not None:
+            found = extractor.extract_classes(seen, places, classes, "harmonic", size, pixel_size_nm=pitch, weights=weights)
+            return list(found.estimates.values())
+        return [
+            extractor.extract(
+                seen,
+                places,
+                "harmonic",
+                size,
+                pixel_size_nm=pitch,
+                weights=weights,
+                with_latent=False,
+                noise_model="white" if alone else noise_model,
+            )
+        ]
+
+    return grow_window(solve, (image.shape[0], image.shape[1]))
+
+
+def find_stack_window(
+    extractor: Extractor,
+    stack: NDArray[np.floating],
+    positions: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    pixel_size_nm: float | tuple[float, float] | None = None,
+) -> WindowProposal:
+    """Return the largest window that a few layers, spread over the energies, ask for: one window serves the whole stack.
+
+    Args:
+        extractor, positions, weights, pixel_size_nm: as for find_window; the layers are solved with white noise, as stacks are.
+        stack: (energies, height, width), NaN where not measured.
+
+    Raises:
+        InputError: as Extractor.extract, or nothing was measured.
+    """
+    from qpi_core.solvers.layers.pilots import choose_pilots
+
+    measured = [index for index, layer in enumerate(stack) if np.isfinite(layer).any()]
+    if not measured:
+        return WindowProposal(min(FIRST_TRIAL, *stack.shape[1:]), 0.0, NOTHING, "Nothing of this stack was measured.")
+    chosen = choose_pilots(measured, _LAYERS)
+
+    def solve(size: int, factor: int) -> list[KernelEstimate]:
+        places, pitch = coarser_positions(positions, factor), coarser_pitch(pixel_size_nm, factor)
+        return [
+            extractor.extract(
+                coarser_map(stack[index], factor),
+                places,
+                "harmonic",
+                size,
+                pixel_size_nm=pitch,
+                weights=weights,
+                with_latent=False,
+                noise_model="white",
+            )
+            for index in chosen
+        ]
+
+    return grow_window(solve, (stack.shape[1], stack.shape[2]))
+
+
+def resolve_window(kernel_size: int | str, find: Callable[[], WindowProposal]) -> tuple[int, WindowProposal | None]:
+    """Return the side that is asked for as it is, or that of a proposal with the proposal.
+
+    Args:
+        kernel_size: a number of pixels, or "auto".
+        find: makes the proposal, called only where it is asked for.
+
+    Raises:
+        InputError: another word than "auto", or as find.
+    """
+    if not isinstance(kernel_size, str):
+        return kernel_size, None
+    if kernel_size != AUTO:
+        raise InputError(f'kernel_size must be a whole number of pixels or "auto", but it is {kernel_size!r}.')
+    proposal = find()
+    return proposal.kernel_size, proposal
+
+
+def kernel_size_argument(text: str) -> int | str:
+    """Return a number of pixels or "auto" from an argument of the command line.
+
+    Raises:
+        argparse.ArgumentTypeError: neither.
+    """
+    if text == AUTO:
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"it must be a whole number of pixels or auto, but it is {text!r}") from None
+
+
+def with_proposal(estimate: KernelEstimate, proposal: WindowProposal) -> KernelEstimate:
+    """Return an estimate that says how its window was chosen; where the pattern goes on beyond it, in a warning too."""
+    provenance = {**estimate.provenance, "window": {"chosen": AUTO, **asdict(proposal)}}
+    said = (proposal.reason,) if proposal.ends in (WHOLE, NOTHING) else ()
+    return replace(estimate, provenance=provenance, warnings=tuple(dict.fromkeys((*estimate.warnings, *said))))
