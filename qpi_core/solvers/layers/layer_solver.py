@@ -23,9 +23,10 @@ from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations
 from qpi_core.solvers.harmonic.model import LEAST_GAIN
 from qpi_core.solvers.harmonic.orders.extension import profile_subspace
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
-from qpi_core.solvers.harmonic.parameters import kernel_parameters
 from qpi_core.solvers.harmonic.posterior import KernelGrid, Laplace, Renderer, kernel_deviation, laplace
 from qpi_core.solvers.harmonic.search import INDEPENDENT, Fit, Hyperparameters, cost_and_gradient, refine
+from qpi_core.solvers.harmonic.wave_evidence import wave_evidence
+from qpi_core.solvers.layers.harmonic_layer import HarmonicLayer
 from qpi_core.solvers.layers.pilots import ModelKind
 
 Array = NDArray[np.float64]
@@ -37,40 +38,6 @@ _STRETCHES = np.geomspace(0.7, 1.4, 9)
 _TRIED = 2
 _SWEEPS = 3
 """Turns in which the classes of a layer are raised, each with the others marginalised."""
-NO_PATTERN = "This layer shows no pattern that repeats at the given positions; its kernel is not determined by the data."
-
-
-@dataclass(frozen=True, eq=False)
-class HarmonicLayer:
-    """What the harmonic solver found in one layer.
-
-    Attributes:
-        wide_kernel: (K, K), the whole radius that was solved.
-        uncertainty: (k, k), one standard deviation.
-        background: constant b.
-        noise_sigma: standard deviation of the noise.
-        symmetry_order: 0 isotropic, 2, 3, 4, 6 ..., or None.
-        gain: log evidence of a kernel over plain noise.
-        orders: angular orders of the kernel.
-        profiles: (angular functions, nodes) its radial profiles.
-        point: hyperparameters at the optimum.
-        covariance: of their vector.
-    """
-
-    wide_kernel: NDArray[np.float32]
-    uncertainty: NDArray[np.float32]
-    background: float
-    noise_sigma: float
-    symmetry_order: int | None
-    gain: float
-    orders: tuple[int, ...]
-    profiles: Array
-    point: Hyperparameters
-    covariance: Array
-
-    def parameters(self, pixel_size_nm: tuple[float, float] | None) -> dict[str, tuple[float, float]]:
-        """Return wave vector, decay and orientation with deviations, as of one map; nothing where the layer shows no pattern."""
-        return kernel_parameters(self.point, self.covariance, pixel_size_nm) if self.gain > LEAST_GAIN else {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,6 +211,7 @@ class LayerSolver:
             profiles=fit.evidence.profiles,
             point=fit.hyperparameters,
             covariance=spread.covariance,
+            waves=wave_evidence(one.equations, nodes, fit, floor) if gain > LEAST_GAIN else (),
         )
 
     def _determined(self, equations: NormalEquations, index: int, fit: Fit, floor: float) -> Laplace:

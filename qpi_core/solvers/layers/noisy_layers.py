@@ -23,11 +23,10 @@ from qpi_core.noise.tiles import PART_PX, Tile, fullest_part, may_be_tiled
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis
 from qpi_core.solvers.harmonic.equations.basis import take_samples
 from qpi_core.solvers.harmonic.frame import SolverFrame
-from qpi_core.solvers.harmonic.model import LEAST_GAIN
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import noise_floor
+from qpi_core.solvers.layers.harmonic_layer import HarmonicLayer
 from qpi_core.solvers.layers.layer_kernels import LayerKernels, LayerStage, bases_of
-from qpi_core.solvers.layers.layer_solver import NO_PATTERN, HarmonicLayer
 from qpi_core.solvers.layers.pilots import ModelKind
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.measured.all_pixels import away_from_defects
@@ -81,7 +80,7 @@ class NoisyLayer:
         said = (*noise.sentences(), *warn_about_fit(values - background, residual, sigma, whitened))
         found = []
         for one, kernel in zip(self.solved, self.kernels, strict=True):
-            warnings = said if one.gain > LEAST_GAIN else (NO_PATTERN, *said)
+            warnings = (*one.sentences(pixel_size_nm), *said)
             about = (one.background, sigma, one.symmetry_order, warnings)
             terms = (dict(noise.parameters), one.parameters(pixel_size_nm))
             found.append(LayerKernel(kernel, one.uncertainty, *about, background, *terms))

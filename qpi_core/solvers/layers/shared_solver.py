@@ -23,7 +23,8 @@ from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumul
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, furthest_offset, take_samples
 from qpi_core.solvers.harmonic.frame import SolverFrame
 from qpi_core.solvers.harmonic.model import LEAST_GAIN
-from qpi_core.solvers.layers.layer_solver import NO_PATTERN, HarmonicLayer, LayerSolver
+from qpi_core.solvers.layers.harmonic_layer import HarmonicLayer
+from qpi_core.solvers.layers.layer_solver import LayerSolver
 from qpi_core.solvers.layers.noisy_layers import LayerNoise
 from qpi_core.solvers.layers.pilots import FEWER_PILOTS, PILOTS, ModelKind, Pilot, choose_pilots, kinds_of_model, solve_pilot
 from qpi_core.solvers.layers.problem import AT_ONCE, StackProblem
@@ -246,7 +247,7 @@ class SharedSolver:
         answers = []
         for k, found in enumerate(solved):
             kernel, deviation, symmetry = solver.crop(found), found.uncertainty, found.symmetry_order
-            warnings = [] if found.gain > LEAST_GAIN else [NO_PATTERN]
+            warnings = found.sentences(self.problem.pixel_size_nm)
             if k in changes:
                 kernel, deviation = kernel + central_crop(changes[k], size), np.maximum(deviation, deviations[k])
                 if float(np.linalg.norm(central_crop(changes[k], size))) > SYMMETRY_LOST * float(np.linalg.norm(kernel)):
