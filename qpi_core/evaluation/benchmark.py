@@ -18,7 +18,7 @@ from tqdm import tqdm
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import versions
 from qpi_core.evaluation.formula_limit import formula_limit
-from qpi_core.evaluation.measure import CEILING, LIMIT, REFINE, check_methods, measure, warm_up
+from qpi_core.evaluation.measure import CEILING, LIMIT, REFINE, SPLIT, check_methods, measure, warm_up
 from qpi_core.evaluation.records import Record, append_records, read_records
 from qpi_core.evaluation.scenes import (
     EQUATION_7_VARIANTS,
@@ -46,7 +46,7 @@ class BenchmarkPlan:
     """What to measure.
 
     Attributes:
-        methods: names of methods.METHODS, also with the ending "+positions", and of REFERENCES.
+        methods: names of methods.METHODS, also with the ending "+positions" or "+classes", and of REFERENCES.
         variants: names of scenes.VARIANTS, or of what measured maps add (synthesis.measured_variants.parse_variant).
         noise_levels: relative to the standard deviation of the clean observation; None is what each variant is published with.
         scenes: number of scenes of each variant and noise level.
@@ -144,7 +144,7 @@ def environment(plan: BenchmarkPlan, workers: int = 1) -> dict[str, Any]:
 
 
 def _needs_model(method: str) -> bool:
-    return method == CEILING or method != LIMIT and METHODS[method.removesuffix(REFINE)].needs_model
+    return method == CEILING or method != LIMIT and METHODS[method.removesuffix(REFINE).removesuffix(SPLIT)].needs_model
 
 
 def _measured(tasks: list[Any], workers: int) -> Iterator[list[Record]]:

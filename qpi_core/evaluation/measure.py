@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +26,9 @@ LIMIT = "formula_limit"
 REFINE = "+positions"
 """Ending of a method's name that asks for refined positions, such as "harmonic+positions"."""
 
+SPLIT = "+classes"
+"""Ending of a method's name that takes the classes which an estimate proposes, where it does, and judges the kernel of the first."""
+
 
 def check_methods(names: Sequence[str], references: Sequence[str] = (CEILING,)) -> None:
     """Refuse names that neither a method nor one of the references has.
@@ -35,9 +38,10 @@ def check_methods(names: Sequence[str], references: Sequence[str] = (CEILING,)) 
     """
     known = (*METHODS, *references)
     for name in names:
-        if name not in known and name.removesuffix(REFINE) not in METHODS:
+        if name not in known and name.removesuffix(REFINE).removesuffix(SPLIT) not in METHODS:
             raise InputError(
-                f"methods holds {name!r}; choose from {', '.join(known)}, all but {' and '.join(references)} also with the ending {REFINE}."
+                f"methods holds {name!r}; choose from {', '.join(known)}, all but {' and '.join(references)} also with the ending {REFINE} "
+                f"or {SPLIT}."
             )
     if not names:
         raise InputError(f"methods is empty; name at least one of {', '.join(known)}.")
@@ -80,11 +84,21 @@ def measure(
             estimate = extractor.extract(
                 observation,
                 positions,
-                method=method.removesuffix(REFINE),
+                method=method.removesuffix(REFINE).removesuffix(SPLIT),
                 kernel_size=len(truth),
                 refine_positions=method.endswith(REFINE),
                 pixel_size_nm=pixel_size_nm,
             )
+            if method.endswith(SPLIT) and estimate.proposed_classes is not None:
+                found = extractor.extract_classes(
+                    observation,
+                    positions,
+                    estimate.proposed_classes,
+                    method=estimate.method,
+                    kernel_size=len(truth),
+                    pixel_size_nm=pixel_size_nm,
+                )
+                estimate = replace(found["A"], warnings=(*estimate.warnings, *found["A"].warnings))
             kernel = estimate.kernel
     except ValueError as error:
         return Record(**{**values, "failure": str(error)})

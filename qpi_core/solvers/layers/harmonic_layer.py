@@ -1,4 +1,4 @@
-"""The kernel of one class of defects in one layer, as the harmonic solver found it, and what is said of it."""
+"""What the harmonic solver finds of one class in one layer of a stack, and what that says of the kernel."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class HarmonicLayer:
         profiles: (angular functions, nodes) its radial profiles.
         point: hyperparameters at the optimum.
         covariance: of their vector.
-        waves: what speaks for each of its waves; empty where the layer shows no pattern.
+        waves: what speaks for each of the kernel's waves; empty where the layer shows no pattern.
     """
 
     wide_kernel: NDArray[np.float32]
@@ -45,17 +45,16 @@ class HarmonicLayer:
     profiles: Array
     point: Hyperparameters
     covariance: Array
-    waves: tuple[WaveEvidence, ...]
+    waves: tuple[WaveEvidence, ...] = ()
 
     def parameters(self, pixel_size_nm: tuple[float, float] | None) -> dict[str, tuple[float, float]]:
         """Return wave vector, decay and orientation with deviations, as of one map; nothing where the layer shows no pattern."""
-        if self.gain <= LEAST_GAIN:
-            return {}
-        return kernel_parameters(self.point, self.covariance, pixel_size_nm, decisive=[wave.decisive for wave in self.waves])
+        decisive = [wave.decisive for wave in self.waves]
+        return kernel_parameters(self.point, self.covariance, pixel_size_nm, None, decisive) if self.gain > LEAST_GAIN else {}
 
-    def warnings(self, pixel_size_nm: tuple[float, float] | None) -> tuple[str, ...]:
-        """Return that the layer shows no pattern, or why a wave vector is not stated."""
+    def sentences(self, pixel_size_nm: tuple[float, float] | None) -> list[str]:
+        """Return what the layer does not say of its kernel, in words."""
         if self.gain <= LEAST_GAIN:
-            return (NO_PATTERN,)
+            return [NO_PATTERN]
         unit = None if pixel_size_nm is None else solver_pixel(pixel_size_nm)
-        return tuple(wave.sentence(unit) for wave in self.waves if not wave.decisive)
+        return [wave.sentence(unit) for wave in self.waves if not wave.decisive]

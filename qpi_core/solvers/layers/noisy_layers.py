@@ -80,7 +80,8 @@ class NoisyLayer:
         said = (*noise.sentences(), *warn_about_fit(values - background, residual, sigma, whitened))
         found = []
         for one, kernel in zip(self.solved, self.kernels, strict=True):
-            about = (one.background, sigma, one.symmetry_order, (*one.warnings(pixel_size_nm), *said))
+            warnings = (*one.sentences(pixel_size_nm), *said)
+            about = (one.background, sigma, one.symmetry_order, warnings)
             terms = (dict(noise.parameters), one.parameters(pixel_size_nm))
             found.append(LayerKernel(kernel, one.uncertainty, *about, background, *terms))
         return tuple(found)

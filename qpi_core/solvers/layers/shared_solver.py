@@ -247,7 +247,7 @@ class SharedSolver:
         answers = []
         for k, found in enumerate(solved):
             kernel, deviation, symmetry = solver.crop(found), found.uncertainty, found.symmetry_order
-            warnings = [*found.warnings(self.problem.pixel_size_nm)]
+            warnings = found.sentences(self.problem.pixel_size_nm)
             if k in changes:
                 kernel, deviation = kernel + central_crop(changes[k], size), np.maximum(deviation, deviations[k])
                 if float(np.linalg.norm(central_crop(changes[k], size))) > SYMMETRY_LOST * float(np.linalg.norm(kernel)):

@@ -70,3 +70,15 @@ def test_what_it_takes_is_said():
     assert "q = 0.5 rad/px" in near.sentence(None)
     assert "explained as well without them" in WaveEvidence(0.5, -8.2, 8.0).sentence(None)
     assert WaveEvidence(0.5, 5.1, 8.0).decisive
+
+
+def test_layers_and_classes_of_kernels_that_only_decay_have_no_wave_vector():
+    observation, positions = without_waves("exponential", 3)
+    layers = np.stack([observation, 2 * observation + 1])
+    stack = qpi_core.extract_stack(EXTRACTOR, layers, positions, pixel_size_nm=0.2, kernel_size=32, method="harmonic")
+    classes = EXTRACTOR.extract_classes(observation, positions, ["A", "B"] * 10, "harmonic", 32, pixel_size_nm=0.2)
+    told = [*zip(stack.parameters, stack.warnings, strict=True), *((one.parameters, one.warnings) for one in classes.estimates.values())]
+    assert len(told) == 4
+    for parameters, warnings in told:
+        assert "decay_per_nm2" in parameters and not [name for name in parameters if name.startswith("wave_vector")]
+        assert [one for one in warnings if one.startswith("No wave vector is given")]

@@ -7,6 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from qpi_core.diagnostics.verdict import Remedy, verdict_of
+from qpi_core.synthesis.simulated_maps.measured_scene import draw_measured_scene
 from tests.ui.app_driver import POSITIONS, noiseless_map, npy, start, wait_for_job
 
 NOISY = noiseless_map() + np.float32(0.05) * np.random.default_rng(3).standard_normal((64, 64)).astype(np.float32)
@@ -48,6 +49,18 @@ def test_marks_set_twice_are_merged_and_undo_brings_them_back(app: AppTest):
     extract(app.run(), method="tikhonov")
     wait_for_job(app.button(key="mend").click().run())
     assert len(space.defects.points) == 5 and len(space.outcome.question.positions) == 5 and not app.exception
+
+
+def test_two_kinds_are_marked_as_classes_by_one_press(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("qpi_core.extraction.extractor.Extractor.has_model", property(lambda self: False))
+    scene = draw_measured_scene("second-30-listed", 90210, 1)
+    app = start().file_uploader(key="map_upload").upload("map.npy", npy(scene.observation)).run()
+    space = app.session_state["workspace"]
+    space.defects.replace(scene.positions, "table")
+    extract(app.run())
+    assert "defects of two kinds" in boxes(app)[0] and space.defects.labels is None
+    wait_for_job(app.button(key="mend").click().run())
+    assert space.defects.labels == scene.classes and not app.exception
 
 
 def test_an_average_is_extracted_again_by_the_best_method(app: AppTest):
