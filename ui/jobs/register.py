@@ -44,6 +44,7 @@ KINDS = {
     "ring": JobKind(long_queue, "Extract", steady=True),
     "stack": JobKind(long_queue, "Stacks"),
     "band": JobKind(long_queue, "Stacks"),
+    "stack_stability": JobKind(long_queue, "Stacks", steady=True),
     "comparison": JobKind(long_queue, "Synthesize", of_map=False, steady=True),
     "latent": JobKind(job_queue, "Latent space", of_map=False),
 }

@@ -54,9 +54,9 @@ def show_result(outcome: Outcome, stale: bool) -> None:
         return
     show_outcome_in_qspace(outcome)
     show_fit(outcome)
+    buttons = st.container(horizontal=True, gap="small")
+    show_stability(workspace(), outcome, buttons)
     if not outcome.kinds:
-        buttons = st.container(horizontal=True, gap="small")
-        show_stability(workspace(), outcome, buttons)
         show_method_comparison(workspace(), outcome, buttons)
     show_latent_view(outcome)
     st.subheader("Take home", anchor=False)

@@ -62,8 +62,9 @@ def _why_not(space: Workspace, outcome: Outcome) -> str:
     estimate = outcome.estimate
     if space.jobs.get("stability") is not None:
         return "Stability is being computed."
-    if len(estimate.positions) < MIN_DEFECTS:
-        return f"Stability compares two halves of the defects; mark at least {MIN_DEFECTS} and press Extract."
+    if any(len(one.positions) < MIN_DEFECTS for one in (estimate, *(kind.estimate for kind in outcome.kinds.values()))):
+        each = " of each class" if outcome.kinds else ""
+        return f"Stability compares two halves of the defects; mark at least {MIN_DEFECTS}{each} and press Extract."
     if METHODS[estimate.method].needs_model and not extractor().has_model:
         return "This method needs a released model, and none is installed."
     return ""

@@ -15,6 +15,7 @@ from ui.stacks.energies import show_energies
 from ui.stacks.layer_view import show_classes_beside, show_kernel_of_layer, show_layer_and_residual
 from ui.stacks.physics import show_physics
 from ui.stacks.qspace import show_layer_in_qspace
+from ui.stacks.stability import show_stack_stability
 from ui.state.workspace import workspace
 from ui.widgets import texts
 from ui.widgets.progress_steps import plain
@@ -65,6 +66,7 @@ def _show(find: Callable[[], StackOutcome | None], growing: bool, playing: bool)
     show_downloads(outcome, view, file_stem(view))
     if view.estimate.usable[index] and not playing:
         show_layer_in_qspace(view, index)
+        show_stack_stability(workspace(), outcome, view, index)
         show_physics(workspace(), outcome, view, file_stem(view))
 
 

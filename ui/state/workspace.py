@@ -123,6 +123,7 @@ class Workspace:
         comparison, comparison_problem: the same two for the Synthesize page.
         stack_outcome, stack_problem: the same two for the Stacks page.
         stack_band, stack_band_problem: the band fitted to the maps of a stack (ui.jobs.band_fit.BandFit) or None, and why there is none.
+        stack_stability, stack_stability_problem: its stability (ui.jobs.stability.StackStability) or None, and why there is none.
         stack_gap, stack_gap_problem: (view, GapSign) of the sign of a gap or None, and why there is none.
         tour: the step of the tour that is shown (ui.extract.tour), or None.
         stack_load_problem: sentence about files of a stack that could not be read.
@@ -167,6 +168,8 @@ class Workspace:
     stack_problem: str = ""
     stack_band: Any = None
     stack_band_problem: str = ""
+    stack_stability: Any = None
+    stack_stability_problem: str = ""
     stack_gap: Any = None
     stack_gap_problem: str = ""
     tour: int | None = None

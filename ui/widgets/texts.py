@@ -210,3 +210,7 @@ PARTS = (
     "What the map is made of. The shares are those of the map's variance; they need not add up to 100 %, because the parts may overlap. "
     "The switch *Model background and noise* leaves out everything but a constant."
 )
+STACK_STABILITY = (
+    "Solves the stack again from two halves of the defects (of each class), whose pixels do not overlap, and says layer by layer how far "
+    "the kernels agree. Takes twice as long as the stack; on the command line: stack --stability."
+)

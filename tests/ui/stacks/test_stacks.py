@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from qpi_core.base.errors import InputError
 from qpi_core.extraction.extractor import Extractor
+from qpi_core.extraction.stack_stability import assess_stack
 from qpi_core.extraction.stacks import extract_stack
 from qpi_core.qspace.dispersion import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.qspace.energy_map import energy_map
@@ -241,6 +242,19 @@ def test_a_saved_session_and_a_reload_keep_the_stack(ready: AppTest, tmp_path, m
     session.stack.settings["channel"] = "nothing"
     with pytest.raises(InputError, match="settings are damaged"):
         stack_outcome_of(session.stack, session.scan)
+
+
+def test_stability_of_the_stack_is_that_of_the_backend(ready: AppTest):
+    space = ready.session_state["workspace"]
+    compute(ready.run())
+    done = wait_for_job(ready.button(key="check_stack_stability").click().run(), "stack_stability")
+    assert not done.exception and not done.error
+    outcome, found = space.stack_outcome, space.stack_stability.found
+    expected = assess_stack(Extractor("no-such-model", device="cpu"), STACK.astype(np.float32), outcome.result)
+    first = expected[""]
+    np.testing.assert_allclose(found[""].correlations, first.correlations, atol=1e-6)
+    assert any(first.verdict in text.value.replace("\\", "") for text in done.caption)
+    assert f"{first.correlations[0, 0]:.3f}" in [metric.value for metric in done.metric]
 
 
 def test_only_the_energies_that_are_asked_for_are_computed_and_others_can_follow(ready: AppTest):
