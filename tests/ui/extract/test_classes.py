@@ -8,11 +8,13 @@ import zipfile
 import numpy as np
 import pytest
 
+from qpi_core.extraction.stability import assess_classes
 from qpi_core.maps.positions.files import load_positions
 from qpi_core.results.archive import classes_zip
 from qpi_core.results.session_file import load_session, session_bytes
 from tests.ui.app_driver import POSITIONS, noiseless_map, npy, start, wait_for_job
 from ui.extract.defect_table import apply_class_edits
+from ui.state.loaders import extractor
 from ui.state.preparation_state import PreparationState, restored_preparation, saved_preparation
 from ui.state.saved_outcome import outcome_of_all
 from ui.state.workspace import DefectList
@@ -98,3 +100,27 @@ def test_a_method_for_one_class_says_so(extracted):
     extracted.selectbox(key="method").set_value("parametric").run()
     assert extracted.button(key="extract").disabled
     assert any("one class of defects only" in caption.value for caption in extracted.caption)
+
+
+def test_stability_of_classes_needs_four_defects_of_each(extracted):
+    assert extracted.button(key="check_stability").disabled and "of each class" in extracted.button(key="check_stability").help
+
+
+def test_stability_of_a_class_is_that_of_all_classes_together():
+    places = np.random.default_rng(2).uniform([2, 2], [29, 29], (8, 2))
+    app = start()
+    app.file_uploader(key="map_upload").set_value(("map.npy", npy(noiseless_map()), "application/octet-stream")).run()
+    app.session_state["workspace"].defects.replace(places, "test", tuple("AB" * 4))
+    app.selectbox(key="method").set_value("defect_average")
+    app.run()
+    app.button(key="extract").click().run()
+    app = wait_for_job(app)
+    wait_for_job(app.button(key="check_stability").click().run(), "stability")
+    space = app.session_state["workspace"]
+    outcome = space.assessed
+    found = extractor().extract_classes(
+        outcome.question.view.layer.values, places, list("AB" * 4), "defect_average", outcome.estimate.kernel_size
+    )
+    name = outcome.estimate.provenance["classes"]["class"]
+    expected = assess_classes(extractor(), outcome.question.view.layer.values, found)[name]
+    assert not space.assessment_problem and space.assessment.correlations == pytest.approx(expected.correlations)
