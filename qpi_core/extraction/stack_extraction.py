@@ -66,8 +66,11 @@ class StackRun:
         self.listed = self.listed.moved(self.refined.classes)
 
     def mend_list(self) -> None:
-        """Where `refined` solves and the layers together contradict the list, solve with the one that they prefer."""
-        if self.method.name != MENDING_METHOD or self.stop():
+        """Where `refined` solves and the layers together contradict the list, solve with the one that they prefer.
+
+        It is asked even where all layers are there already: what is said of the stack must not depend on where a run was stopped.
+        """
+        if self.method.name != MENDING_METHOD:
             return
         self.say("Asking the layers whether the list of defects is whole")
         self.repair = repair_over_layers(self.problem, self._telling_layers())
