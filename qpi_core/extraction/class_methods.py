@@ -16,6 +16,7 @@ from qpi_core.extraction.methods import METHODS, Answer, Method, Request
 if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution
     from qpi_core.solvers.harmonic.joint import DefectClass
+    from qpi_core.solvers.positions.repaired_positions import RepairedList
 
 
 TOO_LARGE = Caution(
@@ -93,7 +94,20 @@ def _harmonic(method: Method, requests: Sequence[Request]) -> list[Answer]:
 
 
 def _refined(method: Method, requests: Sequence[Request]) -> list[Answer]:
-    """Correct the harmonic kernels wherever held-out pixels show more; under a noise model the evidence has chosen already."""
+    """Correct the harmonic kernels wherever held-out pixels show more; under a noise model the evidence has chosen already.
+
+    Where the map contradicts the list, the kernels are those of the list that it prefers, and reconstruction and residual those of the
+    list as given, as for one class.
+    """
+    mended, repairs = _mended(requests)
+    answers = _corrected(mended)
+    if not any(repairs):
+        return answers
+    answers = [replace(answer, solution=replace(answer.solution, superposition=None)) for answer in answers]
+    return [replace(answer, repair=repair) for answer, repair in zip(answers, repairs, strict=True)]
+
+
+def _corrected(requests: Sequence[Request]) -> list[Answer]:
     from qpi_core.solvers.joint_refined import correct_jointly
 
     one, priors = requests[0], _joint_harmonic(requests)
@@ -103,6 +117,20 @@ def _refined(method: Method, requests: Sequence[Request]) -> list[Answer]:
         return [replace(answer, solution=solution) for answer, solution in zip(priors, kept, strict=True)]
     corrected = correct_jointly(one.observation, _classes(requests), one.kernel_size, solutions)
     return [replace(answer, solution=solution) for answer, solution in zip(priors, corrected, strict=True)]
+
+
+def _mended(requests: Sequence[Request]) -> tuple[Sequence[Request], Sequence[RepairedList | None]]:
+    """Return the requests with the list that the map prefers, a stack of one layer, and what was changed in each class."""
+    from qpi_core.solvers.layers.catalogue import repair_over_layers
+    from qpi_core.solvers.layers.problem import StackProblem
+
+    one = requests[0]
+    problem = StackProblem(one.observation[None], tuple(_classes(requests)), one.kernel_size, one.pixel_size_nm, one.noise_model)
+    found = repair_over_layers(problem, [0])
+    if found is None or not any(found.repairs):
+        return requests, (None,) * len(requests)
+    pairs = zip(requests, found.classes, strict=True)
+    return [replace(request, positions=own.positions, weights=own.weights) for request, own in pairs], found.repairs
 
 
 def _network(method: Method, requests: Sequence[Request]) -> list[Answer]:

@@ -183,3 +183,31 @@ def test_one_class_reports_and_stops_as_the_plain_extraction_does(extractor):
 
     with pytest.raises(StopError):
         extractor.extract_classes(image, positions, ["A"] * len(positions), *arguments, report=stop)
+
+
+def waves(dx, dy, wave):
+    radii = np.hypot(dx, dy)
+    return np.exp(-((radii / 6) ** 2)) * np.cos(wave * radii)
+
+
+def test_a_list_with_classes_that_the_map_contradicts_is_repaired(extractor):
+    """One defect of the second class is missing, and one of the first is not there."""
+    rng = np.random.default_rng(4)
+    y, x = np.mgrid[:56, :60]
+    positions = rng.uniform([3, 3], [56, 52], (16, 2))
+    kinds = ["A", "B"] * 8
+    clean = sum(waves(x - px, y - py, 0.5 if k == "A" else 1.0) for (px, py), k in zip(positions, kinds, strict=True))
+    image = (clean + 0.3 * clean.std() * rng.standard_normal(clean.shape)).astype(np.float32)
+    listed, labels = np.vstack([positions[:-1], [[30.0, 27.0]]]), [*kinds[:-1], "A"]
+    found = extractor.extract_classes(image, listed, labels, "refined", 21, noise_model="white")
+    first, second = (found[name].provenance["list_repair"] for name in "AB")
+    assert first["absent"] == [8] and first["added"] == 0 and second["added"] == 1 and not second["absent"]
+    assert np.hypot(*(np.array(second["positions_px"])[-1] - positions[-1])) < 0.2
+    np.testing.assert_array_equal(found.positions, listed)
+    assert all(any("contradicts the list" in said for said in found[name].warnings) for name in "AB")
+    offsets = np.arange(21) - 10
+    for name, wave in (("A", 0.5), ("B", 1.0)):
+        assert np.sqrt(np.mean((found[name].kernel - waves(offsets[None], offsets[:, None], wave)) ** 2)) < 0.02
+    # The reconstruction is that of the list as given, and shows its errors.
+    near = np.hypot(x - positions[-1, 0], y - positions[-1, 1]) < 3
+    assert np.std(found.residual[near]) > 1.5 * np.std(found.residual[~near & (np.hypot(x - 30, y - 27) > 12)])

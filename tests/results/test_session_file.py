@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from qpi_core.base.errors import InputError
+from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.estimates.estimate import KernelEstimate
+from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.maps import load_map
 from qpi_core.results.session_archive import MAX_ARRAY_BYTES, ArchiveWriter
-from qpi_core.results.session_file import SavedResult, Session, is_session, load_session, session_bytes
+from qpi_core.results.session_file import SavedResult, SavedStack, Session, is_session, load_session, session_bytes
 from tests.results.test_files import make_estimate
 
 
@@ -160,3 +163,61 @@ def test_every_cut_and_every_flipped_byte_gives_a_session_or_a_sentence(session:
             load_session(bytes(damaged))
         except InputError:
             continue
+
+
+def stack_of(name: str, seed: int) -> StackEstimate:
+    rng = np.random.default_rng(seed)
+    kernels = rng.normal(size=(3, 8, 8)).astype(np.float32)
+    kernels[2] = np.nan
+    return StackEstimate(
+        kernels=kernels,
+        uncertainties=np.abs(kernels),
+        noise_sigma=np.array([0.1, 0.2, np.nan]),
+        background=np.array([1.0, 2.0, np.nan]),
+        bias_mv=np.array([-5.0, 0.0, 5.0]),
+        done=np.array([True, True, False]),
+        symmetry_order=(4, None, None),
+        warnings=((Caution("few", CautionKind.FEW_PIXELS, 3.0),), (), ()),
+        positions=rng.uniform(0, 10, (5, 2)),
+        weights=np.ones(5),
+        pixel_size_nm=(0.1, 1 / 3),
+        method="refined",
+        notes=("of the whole",),
+        provenance={"method": "refined", "input": {"name": "a.npz"}, "classes": {"class": name}},
+        background_maps={1: rng.normal(size=(14, 18)).astype(np.float32)},
+        noise_models=({}, {"white_noise_sigma": (0.2, 0.01)}, {}),
+        parameters=({"wave_vector_rad_per_nm": (6.4, 0.1)}, {}, {}),
+    )
+
+
+@pytest.mark.parametrize("names", [("",), ("A", "B")], ids=["one class", "two classes"])
+def test_a_stack_comes_back_to_the_last_bit(session: Session, names):
+    stack = SavedStack({name: stack_of(name, seed) for seed, name in enumerate(names)}, {"channel": "dIdV", "layers": [0, 1]})
+    content = session_bytes(replace(session, stack=stack))
+    found = load_session(content)
+    assert session_bytes(found) == content and found.stack.settings == stack.settings and list(found.stack.estimates) == list(names)
+    for name in names:
+        for entry in StackEstimate.__dataclass_fields__:
+            old, new = getattr(stack.estimates[name], entry), getattr(found.stack.estimates[name], entry)
+            np.testing.assert_equal(new, old, err_msg=entry)
+    assert found.stack.estimates[names[0]].warnings[0][0].kind is CautionKind.FEW_PIXELS
+    assert load_session(session_bytes(session)).stack is None
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        lambda stack: stack["estimates"][0].update(kernels=stack["estimates"][0]["positions"]),
+        lambda stack: stack["estimates"][0].update(symmetry_order=[4, 4]),
+        lambda stack: stack["estimates"][0].update(symmetry_order=["4", None, None]),
+        lambda stack: stack["estimates"][0].update(provenance={"input": "x"}),
+        lambda stack: stack["estimates"][0]["background_maps"].update(layers=[7]),
+        lambda stack: stack["estimates"][0].pop("weights"),
+        lambda stack: stack["estimates"].clear(),
+        lambda stack: stack["estimates"].append(stack["estimates"][0]),
+    ],
+)
+def test_a_stack_that_lies_is_refused(session: Session, lie):
+    content = session_bytes(replace(session, stack=SavedStack({"": stack_of("", 0)}, {})))
+    with pytest.raises(InputError, match="damaged"):
+        load_session(rewritten(content, lambda text: lie(text["stack"])))

@@ -1,6 +1,6 @@
 """Work is kept while it is done and brought back when the browser reloads the page; a new tab is offered what was done last.
 
-Three parts are kept apart, so that a click saves a few bytes and not the map: the map, the result, and marks with settings.
+Four parts are kept apart, so that a click saves a few bytes and not the map: the map, the result, the stack, and marks with settings.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ def bring_back(space: Workspace, tab: str) -> None:
             return
         marks = found.get("marks", Session(None, NO_POINTS))
         results = found["result"].results if "result" in found else ()
-        open_session(space, Session(found["map"].scan, marks.positions, marks.settings, results, marks.labels))
+        stack = found["stack"].stack if "stack" in found else None
+        open_session(space, Session(found["map"].scan, marks.positions, marks.settings, results, marks.labels, stack))
     except InputError:
         store().forget(tab)
         space.autosave.note = "What was kept of the last work is damaged and cannot be brought back."
@@ -109,11 +110,13 @@ def keep(space: Workspace, controls: Callable[[], dict[str, Any]]) -> None:
     keys = {
         "map": space.loaded.token,
         "result": id(space.outcome),
+        "stack": id(space.stack_outcome),
         "marks": (space.loaded.token, marks.positions.tobytes(), marks.labels, repr(marks.settings)),
     }
     makers: dict[str, Callable[[], Any]] = {
         "map": lambda scan=space.loaded.scan: _only_map(scan),
         "result": lambda outcome=space.outcome: None if outcome is None else _only_result(outcome),
+        "stack": lambda outcome=space.stack_outcome: None if outcome is None else _only_stack(outcome),
         "marks": lambda: marks,
     }
     for part, key in keys.items():
@@ -133,6 +136,13 @@ def _only_result(outcome: Any) -> Any:
     from ui.widgets.session_panel import saved_results
 
     return Session(None, np.zeros((0, 2)), results=saved_results(outcome))
+
+
+def _only_stack(outcome: Any) -> Any:
+    from qpi_core.results.session_file import Session
+    from ui.state.saved_stack import saved_stack
+
+    return Session(None, np.zeros((0, 2)), stack=saved_stack(outcome))
 
 
 def _queue_part(mine: Autosave, part: str, make: Callable[[], Any]) -> None:

@@ -77,7 +77,7 @@ def show_source(space: Workspace) -> None:
         except InputError as error:
             workspace().problem = str(error)
 
-    take_upload("Map", "map_upload", take, type=None, help=texts.MAP_FILE)
+    take_upload("Map", "map_upload", take, texts.MAP_FILE, type=None)
     st.button(
         "Try the example",
         icon=":material/play_arrow:",

@@ -202,4 +202,4 @@ def _show_file(state: PreparationState) -> None:
         except InputError as error:
             current.problem = str(error)
 
-    take_upload("Load steps", "prepare_upload", take, help="preparation.json, or the estimate.json of a result.")
+    take_upload("Load steps", "prepare_upload", take, "preparation.json, or the estimate.json of a result.")

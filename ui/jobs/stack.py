@@ -217,10 +217,11 @@ def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) 
     if not any(one.done.any() for one in stacks.values()):
         raise Cancelled
     job.message = "Fitting the dispersion"
-    return _seen(question, {name: (one, find_band(one)) for name, one in stacks.items()}, stack.unit)
+    return seen_stack(question, {name: (one, find_band(one)) for name, one in stacks.items()}, stack.unit)
 
 
-def _seen(question: StackQuestion, found: dict[str, tuple[StackEstimate, Band]], unit: str) -> StackOutcome:
+def seen_stack(question: StackQuestion, found: dict[str, tuple[StackEstimate, Band]], unit: str) -> StackOutcome:
+    """Return a solved stack, class -> (kernels, rings), with what the page shows of it."""
     return StackOutcome(
         {
             name: StackView(question, name, one, band, energy_map(one.kernels, one.bias_mv, one.pixel_size_nm), unit)
@@ -246,7 +247,7 @@ class _Growing:
             return
         self._empty = self._empty or frame()
         stacks = stacks_of(with_layers(self._empty, known))
-        self._job.best = _seen(self._question, {name: (one, Band()) for name, one in stacks.items()}, self._unit)
+        self._job.best = seen_stack(self._question, {name: (one, Band()) for name, one in stacks.items()}, self._unit)
         self._shown = time.perf_counter()
 
 

@@ -135,7 +135,7 @@ def _show_numbers(signal: RingSignal) -> None:
 
 
 def _number(value: float) -> str:
-    return "no noise" if math.isinf(value) else f"{value:.3g}"
+    return "no noise" if math.isinf(value) else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
 def _start(space: Workspace, outcome: Outcome) -> None:

@@ -11,12 +11,14 @@ import streamlit as st
 from qpi_core.base.errors import InputError
 from qpi_core.extraction.methods import METHODS
 from qpi_core.extraction.window_search import AUTO
+from ui.autosave.keeping import keep
 from ui.extract.kernel_panel import available_methods, default_method, method_title
 from ui.jobs.queues import Job
 from ui.jobs.stack import StackOutcome, StackQuestion, solve_stack
 from ui.stacks.source import show_stack_source
 from ui.state.loaders import extractor
 from ui.state.preparation_state import preparation_of
+from ui.state.saved_controls import controls_of
 from ui.state.workspace import Workspace, page_workspace
 from ui.widgets import texts
 from ui.widgets.bottom_bar import bottom_places, show_jobs
@@ -30,6 +32,7 @@ def show_stack_page() -> None:
     steps, jobs = bottom_places()
     question = None
     show_stack_source(space)
+    keep(space, lambda: controls_of(st.session_state, space.loaded))
     missing = _what_is_missing(space)
     if missing:
         st.info(missing, icon=":material/info:")
@@ -47,7 +50,8 @@ def show_stack_page() -> None:
         show_stack_result(lambda: space.stack_outcome if job is None or job.best is None else job.best, job is not None)
 
 
-def _take(space: Workspace, job: Job) -> None:
+def take_stack(space: Workspace, job: Job) -> None:
+    """Take over a stack that was computed, or opened out of a session."""
     space.stack_problem = job.problem if job.state == "failed" else ""
     if job.state == "done":
         space.stack_outcome = job.result
@@ -102,7 +106,7 @@ def _show_controls(space: Workspace) -> StackQuestion:
     if (pressed or space.stack_at_once) and not reason:
         space.stack_at_once = False
         space.stack_problem = ""
-        space.jobs.start("stack", "Energy stack", lambda job: solve_stack(job, question, before), lambda job: _take(space, job))
+        space.jobs.start("stack", "Energy stack", lambda job: solve_stack(job, question, before), lambda job: take_stack(space, job))
         st.rerun()
     _show_standing(space, question)
     return question

@@ -28,9 +28,9 @@ def show_stack_source(space: Workspace) -> None:
                 "One file with all energies, or one scan for every energy",
                 "stack_upload",
                 _take,
+                texts.STACK_FILES,
                 type=None,
                 accept_multiple_files=True,
-                help=texts.STACK_FILES,
             )
         right.button(
             "Try the example stack",

@@ -47,6 +47,9 @@ def remembered_controls(loaded: LoadedMap | None) -> dict[str, tuple[str, Check]
         "method": ("method", _one_of(METHODS)),
         "kernel_size": ("kernel_size", lambda value: _is_count(value) and LEAST_WINDOW <= value <= LARGEST_WINDOW),
         "kernel_auto": ("kernel_auto", lambda value: isinstance(value, bool)),
+        "stack_method": ("stack_method", _one_of(METHODS)),
+        "stack_kernel_size": ("stack_kernel_size", lambda value: _is_count(value) and LEAST_WINDOW <= value <= LARGEST_WINDOW),
+        "stack_kernel_auto": ("stack_kernel_auto", lambda value: isinstance(value, bool)),
         "uncertainty_manner": ("uncertainty_manner", _one_of(UNCERTAINTY_MANNERS)),
         "fft_log": ("fft_log", lambda value: isinstance(value, bool)),
         "fft_padded": ("fft_padded", lambda value: isinstance(value, bool)),
@@ -58,6 +61,7 @@ def remembered_controls(loaded: LoadedMap | None) -> dict[str, tuple[str, Check]
         layers = max(len(scan.stack(name)) for name in scan.channels)
         controls["channel"] = (f"channel_{short}", _one_of(scan.channels))
         controls["layer"] = (f"energy_{short}_{layers}", lambda value: _is_count(value) and value < layers)
+        controls["stack_range"] = (f"stack_range_{short}_{layers}", lambda value: _is_span(value, layers))
         controls["map_width_nm"] = (f"width_{short}", lambda value: _is_number(value) and 1e-3 <= value <= 1e6)
     return controls
 
@@ -105,6 +109,10 @@ def _is_number(value: Any) -> bool:
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_span(value: Any, count: int) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(_is_count(end) for end in value) and value[0] <= value[1] < count
 
 
 def _is_range(value: Any) -> bool:

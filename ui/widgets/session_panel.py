@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -11,6 +12,7 @@ import streamlit as st
 from qpi_core.results.session_file import SavedResult, Session, session_bytes
 from ui.extract.kernel_panel import take_outcome
 from ui.jobs.extraction import Outcome
+from ui.jobs.queues import Job
 from ui.state.loaders import LoadedMap
 from ui.state.map_change import standing, use_map
 from ui.state.preparation_state import preparation_of, restored_preparation, saved_preparation
@@ -42,11 +44,14 @@ def session_name(space: Workspace) -> str:
 
 
 def session_of(space: Workspace, controls: dict[str, Any]) -> Session:
-    """Return what a workspace holds: the map, the defects, the controls, and the result with what was asked."""
+    """Return what a workspace holds: the map, the defects, the controls, and the results, of the stack too, with what was asked."""
+    from ui.state.saved_stack import saved_stack  # brings in what the first page does without
+
     marks = marks_of(space, controls)
     scan = None if space.loaded is None else space.loaded.scan
     results = () if space.outcome is None else saved_results(space.outcome)
-    return dataclasses.replace(marks, scan=scan, results=results)
+    stack = None if space.stack_outcome is None or scan is None else saved_stack(space.stack_outcome)
+    return dataclasses.replace(marks, scan=scan, results=results, stack=stack)
 
 
 def saved_results(outcome: Outcome) -> tuple[SavedResult, ...]:
@@ -74,6 +79,7 @@ def open_session(space: Workspace, session: Session) -> None:
         InputError: a result whose settings do not fit together; the workspace is then left as it was.
     """
     outcome = outcome_of_all(session.results)
+    open_stack = _stack_opener(session)
     preparation = restored_preparation(session.settings.get("preparation"))
     before = standing(space)
     if session.scan is not None:
@@ -85,6 +91,9 @@ def open_session(space: Workspace, session: Session) -> None:
     space.previous = space.previous if before is None else before
     space.carried = ""
     space.outcome, space.extract_problem = outcome, ""
+    space.stack_outcome = None
+    if open_stack is not None:
+        space.jobs.start("stack", "Opening the stack", open_stack, lambda job: _take_stack(space, job))
     if outcome is not None:
         # The list comes from a file now, but its result was asked for with or without moving the defects.
         st.session_state["refine_listed"] = outcome.question.refine_positions
@@ -95,3 +104,24 @@ def open_session(space: Workspace, session: Session) -> None:
             lambda job: outcome_of_all(session.results, with_place=True),
             lambda job: take_outcome(space, job),
         )
+
+
+def _stack_opener(session: Session) -> Callable[[Job], Any] | None:
+    """Return the work that makes the stack of a session ready for its page, or None where the session holds none.
+
+    Raises:
+        InputError: settings of the stack that do not fit the map.
+    """
+    stack, scan = session.stack, session.scan
+    if stack is None or scan is None:
+        return None
+    from ui.state.saved_stack import stack_outcome_of, stack_question
+
+    stack_question(stack, scan)
+    return lambda job: stack_outcome_of(stack, scan)
+
+
+def _take_stack(space: Workspace, job: Job) -> None:
+    from ui.stacks.page import take_stack  # the page imports what saves the session
+
+    take_stack(space, job)

@@ -14,16 +14,17 @@ import streamlit as st
 _TAKEN = "taken_from_"
 
 
-def take_upload(label: str, key: str, take: Callable[[list[Any]], None], **options: Any) -> None:
+def take_upload(label: str, key: str, take: Callable[[list[Any]], None], explanation: str, **options: Any) -> None:
     """Show an uploader and hand over its files, once each time they change.
 
     Args:
         label: of the uploader.
         key: its Streamlit key.
         take: gets the uploaded files, at least one; tells what is wrong with them by itself.
+        explanation: its help.
         options: of st.file_uploader.
     """
-    st.file_uploader(label, key=key, on_change=lambda: _take(key, take), **options)
+    st.file_uploader(label, key=key, on_change=lambda: _take(key, take), help=explanation, **options)
     if _take(key, take):
         st.rerun()
 

@@ -90,23 +90,47 @@ def laplace(equations: NormalEquations, nodes: Array, fit: Fit, floor: float) ->
     point = fit.hyperparameters
     scales, lower, upper = point.search_box(nodes[1] - nodes[0])
     step, searched = _DIFFERENCE * scales, np.flatnonzero(upper > lower)
-    hessian, slopes = [], []
+    hessian = []
     for index in searched:
         sides = []
         for sign in (1.0, -1.0):
             moved = point.vector.copy()
             moved[index] += sign * step[index]
-            sides.append(cost_and_gradient(equations, nodes, replace(point, vector=moved), floor)[1:])
-        hessian.append((sides[0][0] - sides[1][0])[searched] / (2 * step[index]))
-        slopes.append((sides[0][1].profiles - sides[1][1].profiles) / (2 * step[index]))
+            sides.append(cost_and_gradient(equations, nodes, replace(point, vector=moved), floor)[1])
+        hessian.append((sides[0] - sides[1])[searched] / (2 * step[index]))
     units = np.outer(scales[searched], scales[searched])
     scaled = np.array(hessian) * units
     values, vectors = np.linalg.eigh(0.5 * (scaled + scaled.T))
     covariance = np.zeros((point.vector.size, point.vector.size))
     covariance[np.ix_(searched, searched)] = (vectors / np.maximum(values, 0.05)) @ vectors.T * units
     profile_slopes = np.zeros((point.vector.size, *fit.evidence.profiles.shape))
-    profile_slopes[searched] = slopes
+    profile_slopes[searched] = slopes_of_mean(equations, nodes, fit)[searched]
     return Laplace(covariance, profile_slopes)
+
+
+def slopes_of_mean(equations: NormalEquations, nodes: Array, fit: Fit) -> Array:
+    """Return the derivatives of the posterior mean of the profiles, (k, a, nodes), by every entry of the vector.
+
+    The mean is g = K u with u = B^T (y - B g), so dg = (1 - P P^T B^T B) dK u, P P^T the posterior covariance. Differences of means would
+    do, but for the directions that a low-rank factor of K gains or loses between two points.
+    """
+    point, mixing = fit.hyperparameters, fit.hyperparameters.mixing()
+    inner = equations.reduced(fit.evidence.profiles)
+    left = equations.projection - np.einsum("ijnm,jm->in", equations.gram, inner, optimize=True)
+    left = left if equations.subspace is None else left @ equations.subspace.T
+    by_mixing = point.mixing_slopes() @ mixing.T
+    changes = np.concatenate(
+        [
+            (mixing @ mixing.T @ left) @ point.radial.slopes(nodes),
+            (by_mixing + by_mixing.transpose(0, 2, 1)) @ left @ point.radial.covariance(nodes),
+        ]
+    )
+    changes = equations.reduced(changes)
+    factor = posterior_factor(equations, nodes, point.radial, mixing)
+    factor = equations.reduced(factor.transpose(0, 2, 1)).transpose(0, 2, 1)
+    seen = np.einsum("ijnm,kjm->kin", equations.gram, changes, optimize=True)
+    slopes = changes - np.einsum("inr,kr->kin", factor, np.tensordot(seen, factor, axes=([1, 2], [0, 1])), optimize=True)
+    return np.asarray(slopes if equations.subspace is None else slopes @ equations.subspace.T)
 
 
 def kernel_deviation(equations: NormalEquations, nodes: Array, fit: Fit, spread: Laplace, renderer: Renderer) -> Array:

@@ -121,11 +121,13 @@ def _integrated(seen: NormalEquations, own: NormalEquations, nodes: Array, fit: 
     """Return the remainder, tau integrated over; seen are the equations of its orders, own those of the model."""
     size, count, point, freedom = len(seen.projection), nodes.size, fit.hyperparameters, seen.pixels - 1
     known = _posterior_factor(seen, own, nodes, fit, places)
-    patterns = np.kron(np.eye(size), low_rank_factor(_shapeless(point.radial, nodes).covariance(nodes), _RANK))
-    projection = seen.projection.ravel()
-    reached = seen.gram.transpose(0, 2, 1, 3).reshape(size * count, -1) @ patterns
+    factor = low_rank_factor(_shapeless(point.radial, nodes).covariance(nodes), _RANK)
+    patterns, projection = np.kron(np.eye(size), factor), seen.projection.ravel()
+    # Every function has the same patterns: block by block, G E and E^T G E take a fraction of the whole products.
+    reached = np.ascontiguousarray((seen.gram @ factor).transpose(0, 2, 1, 3)).reshape(size * count, -1)
+    whole = (factor.T @ reached.reshape(size, count, -1)).reshape(reached.shape[1], -1)
     taken = known.T @ reached
-    information, turned = eigh(patterns.T @ reached - taken.T @ taken, check_finite=False)
+    information, turned = eigh(whole - taken.T @ taken, check_finite=False)
     if not information[-1] > 0:
         # No pixel sees any of them.
         return None

@@ -96,6 +96,14 @@ class Hyperparameters:
         vector[self.head : self.head + 1 if self.mixing_kind == SHARED else None] += 0.5 * np.log(variance_ratio)
         return replace(self, vector=vector)
 
+    def mixing_slopes(self) -> Array:
+        """Return the derivatives of V, (k, angular functions, columns), by the mixing part of the vector."""
+        mixing = self.mixing()
+        if self.mixing_kind == SHARED:
+            by_ratio = np.delete(np.eye(len(mixing)), self.pivot, axis=0) * np.exp(self._mixing_part[0])
+            return np.concatenate([mixing[None], by_ratio[..., None]])
+        return np.asarray((np.arange(len(self.orders))[:, None] == self.order_of_function)[..., None] * mixing)
+
     def mixing_gradient(self, by_mixing: Array) -> Array:
         """Return the derivative by the mixing part of the vector from that by V."""
         mixing = self.mixing()

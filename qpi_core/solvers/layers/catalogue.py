@@ -29,7 +29,7 @@ from qpi_core.solvers.layers.layer_models import LayerModels
 from qpi_core.solvers.layers.pilots import choose_pilots
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.measured.whiteness import leaves_white_noise
-from qpi_core.solvers.positions.candidates import Views, better_without, candidate_places, strongest, views_of
+from qpi_core.solvers.positions.candidates import Views, better_without, candidate_places, gains_without, strongest, views_of
 from qpi_core.solvers.positions.catalogue_check import ABSENT_GAIN, LEAST_DEFECTS, PEAK_GAIN, is_taken_as_given
 from qpi_core.solvers.positions.catalogue_repair import DECISIVE
 from qpi_core.solvers.positions.jacobian import sensitivities
@@ -40,7 +40,7 @@ Array = NDArray[np.float64]
 
 LAYERS = 3
 """Layers that take part, spread over the energies."""
-_ROUNDS, _SETTLING = 8, 4
+_ROUNDS, _SETTLING = 12, 4
 _MOST_CHANGED = 0.5
 """Share of a class's list that may be missing or absent: beyond it the list belongs to another map."""
 _PEAK_OVER_SCORE = 7.0
@@ -182,21 +182,31 @@ class _LayersSearch:
         return True
 
     def _without_absent(self) -> bool:
-        """Leave out the defects whose pattern the layers do not show."""
+        """Leave out the defects whose pattern the layers do not show; of several classes the clearest one only."""
+        best: tuple[float, int, NDArray[np.bool_]] | None = None
         for index, one in enumerate(self.state.classes):
             telling = self._unexplained(index)
             if not telling:
                 continue
             models = [self.state.models[index, layer] for layer in telling]
-            absent = better_without(_summed(models, one.positions), one.weights, _least_gain(models, ABSENT_GAIN))
+            views = _summed(models, one.positions)
+            gains = gains_without(views, one.weights)
+            absent = better_without(views, one.weights, _least_gain(models, ABSENT_GAIN))
+            if len(self.state.classes) > 1:
+                absent &= gains == gains.max()
             kept = int(np.sum(~absent))
             if not absent.any() or absent.sum() > _MOST_CHANGED * absent.size or kept < LEAST_DEFECTS:
                 continue
-            self.state.classes[index] = replace(one, positions=one.positions[~absent], weights=one.weights[~absent])
-            self.origins[index] = self.origins[index][~absent]
-            self.state.choose()
-            return True
-        return False
+            if best is None or gains.max() > best[0]:
+                best = (float(gains.max()), index, absent)
+        if best is None:
+            return False
+        _, index, absent = best
+        one = self.state.classes[index]
+        self.state.classes[index] = replace(one, positions=one.positions[~absent], weights=one.weights[~absent])
+        self.origins[index] = self.origins[index][~absent]
+        self.state.choose()
+        return True
 
     def _unexplained(self, index: int) -> list[int]:
         """Return the layers that show the class's pattern, and more than it."""

@@ -77,9 +77,14 @@ def absent_defects(model: HarmonicModel, points: Array, weights: Array, least_ga
 
 def better_without(views: Views, weights: Array, least_gain: float) -> NDArray[np.bool_]:
     """Return (n,) which of the defects that the views are of explain so little that leaving them out gains least_gain at least."""
-    # Taking a defect out is adding one of minus its amplitude.
-    gains = -weights * views.response - 0.5 * weights**2 * views.overlap.diagonal()
+    gains = gains_without(views, weights)
     return np.asarray(gains >= max(least_gain, _BELIEVED * float(gains.max())))
+
+
+def gains_without(views: Views, weights: Array) -> Array:
+    """Return (n,) what leaving out each of the defects that the views are of gains in log likelihood."""
+    # Taking a defect out is adding one of minus its amplitude.
+    return np.asarray(-weights * views.response - 0.5 * weights**2 * views.overlap.diagonal())
 
 
 def candidate_places(values: NDArray[np.float32], model: HarmonicModel, weight: float) -> Array:

@@ -13,19 +13,24 @@ import pytest
 from scipy.special import hankel1
 from streamlit.testing.v1 import AppTest
 
+from qpi_core.base.errors import InputError
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.stacks import extract_stack
 from qpi_core.qspace.dispersion import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.qspace.energy_map import energy_map
+from qpi_core.results.session_file import load_session, session_bytes
 from qpi_core.results.stack_bundle import stack_zip
 from qpi_core.results.stack_files import energy_map_csv
 from qpi_core.synthesis.simulated_maps.scenes import superpose
-from tests.ui.app_driver import npy, start, wait_for_job
+from tests.ui.app_driver import ROOT, npy, start, wait_for_job
+from ui.autosave.store import AutosaveStore
 from ui.charts.stack import scaled
 from ui.jobs.queues import long_queue
 from ui.stacks.energies import clicked_layer
 from ui.stacks.layer_view import explained, layer_values
 from ui.state.example_stack import EDGE_MEV
+from ui.state.saved_stack import stack_outcome_of
+from ui.widgets.session_panel import session_of
 
 PITCH, SIZE, SHAPE = 0.3, 24, (34, 36)
 ENERGIES = np.array([60.0, 105.0, 150.0, 195.0, 240.0])
@@ -206,6 +211,36 @@ def test_the_model_of_a_layer_is_the_sum_of_its_kernels_at_the_defects(ready: Ap
         padded[top : top + SIZE, left : left + SIZE] += kernel
     expected = padded[SIZE:-SIZE, SIZE:-SIZE] + outcome.estimate.background[2]
     np.testing.assert_allclose(explained(outcome, 2, SHAPE), expected, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one class", "two classes"])
+def test_a_saved_session_and_a_reload_keep_the_stack(ready: AppTest, tmp_path, monkeypatch: pytest.MonkeyPatch, several: bool):
+    store, tab = AutosaveStore(tmp_path / "kept"), "0123456789abcdef" * 2
+    monkeypatch.setattr("ui.autosave.keeping.store", lambda: store)
+    monkeypatch.setattr("ui.autosave.panel.store", lambda: store)
+    mine = ready.session_state["workspace"]
+    mine.autosave.tab = tab
+    if several:
+        mine.defects.replace(POSITIONS, "list", tuple("AB" * 5))
+    compute(ready.run()).run()
+    assert all(job.wait(60) for job in mine.autosave.jobs.values()) and (store.folder / tab / "stack.zip").is_file()
+    monkeypatch.setattr("ui.autosave.keeping.behind_a_server", lambda: True)
+    again = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    again.session_state["browser_page"] = {"value": {"tab": tab, "latest": None, "off": False}}
+    again = wait_for_job(again.run().switch_page("pages/stacks.py").run(), "stack")
+    theirs = again.session_state["workspace"]
+    assert not again.exception and not again.error and not again.warning, "the stack is up to date"
+    assert again.selectbox(key="stack_method").value == "tikhonov" and again.slider(key="stack_kernel_size").value == SIZE
+    assert theirs.stack_outcome.question.fingerprint() == mine.stack_outcome.question.fingerprint()
+    assert list(theirs.stack_outcome.views) == list(mine.stack_outcome.views) == (["A", "B"] if several else [""])
+    for name, view in mine.stack_outcome.views.items():
+        np.testing.assert_array_equal(theirs.stack_outcome.views[name].estimate.kernels, view.estimate.kernels)
+        assert repr(theirs.stack_outcome.views[name].band.parabola) == repr(view.band.parabola)
+    session = load_session(session_bytes(session_of(mine, {})))
+    assert stack_outcome_of(session.stack, session.scan).result.provenance if not several else session.stack.estimates.keys() == {"A", "B"}
+    session.stack.settings["channel"] = "nothing"
+    with pytest.raises(InputError, match="settings are damaged"):
+        stack_outcome_of(session.stack, session.scan)
 
 
 def test_only_the_energies_that_are_asked_for_are_computed_and_others_can_follow(ready: AppTest):

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_banded
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csr_array
 from scipy.spatial import cKDTree
 
 Array = NDArray[np.float64]
@@ -76,24 +76,25 @@ class RadialSplines:
 
     def pieces(self, radii: Array) -> tuple[NDArray[np.int32], Array]:
         """Return the first coefficient's index, shape of radii, and the six weights, (..., 6); radii must not exceed radius."""
+        first, powers = self._powers(radii)
+        return first, (powers.T @ _PIECES.T).reshape(*radii.shape, DEGREE + 1)
+
+    def pieces_with_slopes(self, radii: Array) -> tuple[NDArray[np.int32], Array, Array]:
+        """Return what pieces() does, and the derivatives of the weights by radius, (..., 6)."""
+        first, powers = self._powers(radii)
+        weights = (powers.T @ _PIECES.T).reshape(*radii.shape, DEGREE + 1)
+        slopes = powers[:DEGREE].T @ (_PIECES[:, 1:] * np.arange(1.0, DEGREE + 1) / self.step).T
+        return first, weights, slopes.reshape(weights.shape)
+
+    def _powers(self, radii: Array) -> tuple[NDArray[np.int32], Array]:
+        """Return the knots below the radii and the powers 0 to 5, (6, radii), of the fraction of a step beyond them."""
         scaled = radii / self.step
         first = scaled.astype(np.int32)
-        fraction = scaled - first
-        powers = np.empty((*radii.shape, DEGREE + 1))
-        powers[..., 0] = 1.0
-        for power in range(1, DEGREE + 1):
-            np.multiply(powers[..., power - 1], fraction, out=powers[..., power])
-        return first, powers @ _PIECES.T
-
-    def slopes(self, radii: Array) -> Array:
-        """Return the derivatives by radius of the six weights of pieces(), (..., 6)."""
-        scaled = radii / self.step
-        fraction = scaled - scaled.astype(np.int32)
-        powers = np.zeros((*radii.shape, DEGREE + 1))
-        powers[..., 1] = 1.0
+        powers = np.empty((DEGREE + 1, radii.size))
+        powers[0], powers[1] = 1.0, (scaled - first).ravel()
         for power in range(2, DEGREE + 1):
-            powers[..., power] = powers[..., power - 1] * fraction * (power / (power - 1))
-        return np.asarray(powers @ _PIECES.T / self.step)
+            np.multiply(powers[power - 1], powers[1], out=powers[power])
+        return first, powers
 
     def evaluate(self, profiles: Array, radii: Array) -> Array:
         """Return profiles, given as (..., nodes) values, at radii (any shape): (..., *radii.shape); zero beyond radius."""
@@ -123,19 +124,28 @@ def inner_radius(order: int) -> float:
 
 
 def angular_functions(dx: Array, dy: Array, radii: Array, orders: tuple[int, ...]) -> list[Array]:
-    """Return 1, cos(m theta), sin(m theta) of every order at the offsets; theta = 0 at the centre, as arctan2 has it."""
+    """Return 1, cos(m theta), sin(m theta) of every order, ascending, at the offsets; theta = 0 at the centre, as arctan2 has it."""
     safe = np.where(radii > 0, radii, 1.0)
     unit = (np.where(radii > 0, dx, 1.0) + 1j * dy) / safe
     functions: list[Array] = []
     power, reached = np.ones_like(unit), 0
     for order in orders:
-        power = power * unit ** (order - reached)
+        if order == 0:
+            functions.append(np.ones_like(radii))
+            continue
+        power = power * _whole_power(unit, order - reached)
         reached = order
-        outside = radii >= inner_radius(order)
-        functions.append(power.real * outside)
-        if order:
-            functions.append(power.imag * outside)
+        seen = power if inner_radius(order) == 0 else power * (radii >= inner_radius(order))
+        functions += [seen.real, seen.imag]
     return functions
+
+
+def _whole_power(values: NDArray[np.complex128], exponent: int) -> NDArray[np.complex128]:
+    """Return values ** exponent, exponent > 0, by squaring: numpy's own goes through logarithms."""
+    if exponent == 1:
+        return values
+    half = _whole_power(values * values, exponent // 2)
+    return half * values if exponent % 2 else half
 
 
 @dataclass(frozen=True)
@@ -243,13 +253,25 @@ def design_tiles(samples: MapSamples, splines: RadialSplines, orders: tuple[int,
         radii = np.hypot(dx, dy)
         inside = radii <= splines.radius
         first, pieces = splines.pieces(np.where(inside, radii, 0.0))
-        pieces *= (samples.weights[near] * inside)[..., None]
-        columns = (first[..., None] + np.arange(DEGREE + 1, dtype=np.int32)).ravel()
-        functions = angular_functions(dx, dy, radii, orders)
-        # One sparse matrix for all functions: making one takes longer than filling it.
-        entries = np.stack([(pieces * function[..., None]).ravel() for function in functions]).ravel()
-        rows = len(functions) * x.size
-        starts = np.arange(rows + 1, dtype=np.int32) * (near.size * (DEGREE + 1))
-        matrix = csr_array((entries, np.tile(columns, len(functions)), starts), shape=(rows, splines.count))
-        design = matrix.toarray().reshape(len(functions), x.size, splines.count)
-        yield part, design
+        functions = np.stack(angular_functions(dx, dy, radii, orders), axis=-1)
+        functions *= (samples.weights[near] * inside)[..., None]
+        # A sparse matrix takes the pairs of pixel and defect to the coefficients of the pixels, for all functions at once.
+        first += splines.count * np.arange(x.size, dtype=np.int32)[:, None]
+        shape = (x.size * splines.count, radii.size)
+        spread = csc_array((pieces.ravel(), spline_columns(first), _starts(radii.size)), shape=shape)
+        design = spread @ functions.reshape(radii.size, functions.shape[-1])
+        yield part, np.ascontiguousarray(design.T).reshape(-1, x.size, splines.count)
+
+
+def spline_columns(first: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the indices, (6 n,), of the coefficients that n radii see, the first one of each given."""
+    return np.add(first.reshape(-1, 1), np.arange(DEGREE + 1), dtype=np.int32).ravel()
+
+
+def spline_rows(first: NDArray[np.int32], weights: Array, count: int) -> csr_array:
+    """Return the sparse matrix (n, count) that evaluates splines of so many coefficients at n radii, their pieces given."""
+    return csr_array((weights.ravel(), spline_columns(first), _starts(first.size)), shape=(first.size, count))
+
+
+def _starts(pairs: int) -> NDArray[np.int32]:
+    return (DEGREE + 1) * np.arange(pairs + 1, dtype=np.int32)
