@@ -47,7 +47,7 @@ def main() -> int:
     cells = as_json(records)
     settings = {
         **json.loads((folder / "summary.json").read_text("utf-8"))["benchmark"],
-        "methods": [name for name in (*METHODS, *REFERENCES) if any(record.method == name for record in records)],
+        "methods": _methods({record.method for record in records}),
         "variants": list(dict.fromkeys(record.variant for record in records)),
         "noise_levels": sorted({record.noise_level for record in records}),
         "scenes": 1 + max(record.index for record in records),
@@ -62,6 +62,12 @@ def main() -> int:
     held = json.loads(metrics.read_text("utf-8"))
     metrics.write_text(json.dumps({**held, "benchmark": {"benchmark": settings, "cells": cells}}, indent=1) + "\n", "utf-8")
     return 0
+
+
+def _methods(found: set[str]) -> list[str]:
+    """Return methods and references in their order, each followed by itself with endings such as "+classes"."""
+    known = (*METHODS, *REFERENCES)
+    return [name for one in known for name in sorted(found, key=len) if name == one or name.startswith(f"{one}+")]
 
 
 def tables(cells: Sequence[Cell], methods: Sequence[str]) -> dict[str, str]:

@@ -110,11 +110,14 @@ def _explained(request: Request, start: HarmonicStart | None = None, mend_list: 
     """Return the map with its noise model where it asks for one; start is the first stage under white noise, where it was made."""
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
     from qpi_core.solvers.measured.measured_map import explain_map
+    from qpi_core.solvers.measured.unlisted_map import explained_by_unlisted_kind
 
     if request.noise_model == "white" or is_constant(request.observation):
         return None
     problem = HarmonicProblem(request.observation, request.kernel_size, request.pixel_size_nm)
-    return explain_map(problem, request.positions, request.weights, start, mend_list, request.report)
+    begun = problem.start(request.positions, request.weights) if start is None else start
+    alone = explained_by_unlisted_kind(problem, request.positions, request.weights, begun)
+    return alone or explain_map(problem, request.positions, request.weights, begun, mend_list, request.report)
 
 
 def _under_noise(request: Request, explained: ExplainedMap, solution: KernelSolution) -> Answer:
@@ -131,6 +134,7 @@ def _refined(request: Request) -> Answer:
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
     from qpi_core.solvers.measured.kinds_of_list import two_kinds_alone, two_kinds_under_noise
     from qpi_core.solvers.measured.measured_map import explained_by_white_noise
+    from qpi_core.solvers.measured.unlisted_map import explained_by_unlisted_kind
     from qpi_core.solvers.positions.selection import ListedFit, fit_with_list, prefer_repaired
 
     image, size = request.observation, request.kernel_size
@@ -138,14 +142,16 @@ def _refined(request: Request) -> Answer:
         return Answer(nothing_to_see(image, size))
     problem = HarmonicProblem(image, size, request.pixel_size_nm)
     start = problem.start(request.positions, request.weights)
-    kinds = two_kinds_alone(problem, request.positions, request.weights, start) if request.noise_model == "auto" else None
+    auto = request.noise_model == "auto"
+    other = explained_by_unlisted_kind(problem, request.positions, request.weights, start) if auto else None
+    kinds = two_kinds_alone(problem, request.positions, request.weights, start) if auto and other is None else None
     if kinds is not None:
         # Nothing but the kinds was wrong: no other list, no correction and no noise model is looked for.
         one = problem.simple_fit(request.positions, request.weights, start)
         mixture = ListedFit(request.positions, request.weights, start, one, None)
         network = run_two_step(request, start) if request.latent_wanted and request.has_model() else None
         return _offering(Answer(_chosen_by_evidence(request, mixture), network), kinds)
-    plain = explained_by_white_noise(problem, request.positions, request.weights, start) if request.noise_model == "auto" else None
+    plain = explained_by_white_noise(problem, request.positions, request.weights, start) if auto and other is None else None
     explained = _explained(request, start, mend_list=True) if plain is None else None
     if explained is not None:
         listed = explained.listed

@@ -16,6 +16,7 @@ from qpi_core.noise.step_line import StepLine
 Array = NDArray[np.float64]
 
 SMOOTH, ROWS, STREAKS, LATTICE, CORES, STEP = "smooth background", "row offsets", "streaks", "lattice", "cores", "step"
+UNLISTED = "defects of another kind"
 _MOST_NAMED = 8
 _FAR_STRONGER = 20.0
 LONG_PX = 5.0
@@ -111,6 +112,7 @@ class MapNoise:
             found.append(
                 f"The map shows patterns that no listed defect explains, near these pixels (x, y): {_places(self.strange)}. There "
                 "are defects of another kind, or some that the list lacks."
+                + (f" They were solved with a kernel of their own; {self._share(UNLISTED)}." if UNLISTED in self.parts else "")
             )
         count = int(self.outliers.sum())
         if count:

@@ -116,7 +116,7 @@ def find_two_kinds(problem: HarmonicProblem, positions: Array, weights: Array, o
     parts = [DefectClass(positions[own], weights[own]) for own in (~found.second, found.second)]
     joint = fit_jointly(problem.values, parts, problem.kernel_size, problem.pixel_size_nm, problem.symmetry_orders)
     gain = joint.log_evidence - price_of_kinds(found.second) - log_evidence(one.fit, one.equations.pixels)
-    right = gain > DECISIVE and differ_in_shape(joint, problem.kernel_size) and _explains_all(problem.values, joint, positions)
+    right = gain > DECISIVE and differ_in_shape(joint, problem.kernel_size) and explains_all(problem.values, joint, positions)
     return TwoKinds(found.second, gain, positions, first_kernel(joint, problem.kernel_size)) if right else None
 
 
@@ -138,7 +138,7 @@ def sort_kinds(values: NDArray[np.float32], positions: Array, weights: Array, on
     found = _best_sorting(patterns, left)
     if found is None:
         return None
-    rival = _misfit_of_one_kind(patterns, left, one, shape)
+    rival = misfit_of_one_kind(patterns, left, one, shape)
     promised = 0.5 * float(measured.sum()) * float(np.log(rival / found.misfit)) - price_of_kinds(found.second)
     if promised < _PROMISING or _are_alike(one, found, patterns.basis):
         return None
@@ -178,7 +178,7 @@ def _kernel(model: HarmonicModel, size: int) -> Array:
     return Renderer(grid, model.splines, model.fit.hyperparameters.orders)(model.fit.evidence.profiles)
 
 
-def _explains_all(values: NDArray[np.float32], joint: JointModel, positions: Array) -> bool:
+def explains_all(values: NDArray[np.float32], joint: JointModel, positions: Array) -> bool:
     """Say whether two kernels leave neither patterns around the defects nor anything else but white noise.
 
     Independent profiles of many orders follow a background, too, so they settle nothing.
@@ -253,7 +253,7 @@ def _turned_over(second: Array, changes: Array, rest: Array) -> Array:
     return second
 
 
-def _misfit_of_one_kind(patterns: LocalPatterns, left: Array, one: HarmonicModel, shape: tuple[int, int]) -> float:
+def misfit_of_one_kind(patterns: LocalPatterns, left: Array, one: HarmonicModel, shape: tuple[int, int]) -> float:
     """Return the least sum of squares of one kernel whose defects differ in strength or in their cores, or lie beside their places."""
     y, x = (grid.ravel() for grid in np.indices(shape))
     count, fit = len(patterns.near), one.fit
