@@ -25,6 +25,7 @@ from qpi_core.solvers.measured.two_kinds import (
     price_of_kinds,
     sort_kinds,
 )
+from qpi_core.solvers.measured.whiteness import model_leaves_white_noise
 from qpi_core.solvers.positions.catalogue_check import is_taken_as_given
 
 Array = NDArray[np.float64]
@@ -33,15 +34,21 @@ Array = NDArray[np.float64]
 def two_kinds_alone(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart) -> TwoKinds | None:
     """Return the two kinds that a list of one holds where these alone explain a map that the first stage did not.
 
-    None where the first stage leaves white noise, or two kinds leave anything else: then a noise model is found first, and the kinds
-    under it (two_kinds_under_noise).
+    None where the first stage or one kernel of any shape leaves white noise, or two kinds leave anything else: then a noise model is found
+    first, and the kinds under it (two_kinds_under_noise).
     """
     if is_taken_as_given(problem.values, positions):
         return None
     chances = chances_of_white_noise(problem, positions, weights, begun)
     if not any(chance < SelectionOptions().probability for chance in chances.values()):
         return None
-    return find_two_kinds(problem, positions, weights, problem.simple_fit(positions, weights, begun))
+
+    def one_kernel_explains() -> bool:
+        # It is remembered, so whoever goes on with one kernel has it at once.
+        model = problem.fit(positions, weights, begun)
+        return model.excess == 1.0 and model_leaves_white_noise(model, problem.values)
+
+    return find_two_kinds(problem, positions, weights, problem.simple_fit(positions, weights, begun), one_kernel_explains)
 
 
 def two_kinds_under_noise(problem: HarmonicProblem, positions: Array, weights: Array, found: ExplainedMap) -> TwoKinds | None:

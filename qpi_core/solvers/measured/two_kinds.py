@@ -11,7 +11,7 @@ above that of one kernel. So a list is split only where that explains the map, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -102,16 +102,19 @@ class SortedKinds:
     promised: float = 0.0
 
 
-def find_two_kinds(problem: HarmonicProblem, positions: Array, weights: Array, one: HarmonicModel) -> TwoKinds | None:
+def find_two_kinds(
+    problem: HarmonicProblem, positions: Array, weights: Array, one: HarmonicModel, explained: Callable[[], bool] | None = None
+) -> TwoKinds | None:
     """Return the two kinds that a list of one holds; None where the map does not ask for them.
 
     Args:
         problem: the map, with a constant background and white noise beside its kernels.
         positions, weights: the list.
         one: one kernel for it, as simple_fit gives it.
+        explained: says whether one kernel of another shape explains the map, which takes less time than two kernels do.
     """
     found = sort_kinds(problem.values, positions, weights, one)
-    if found is None:
+    if found is None or (explained is not None and explained()):
         return None
     parts = [DefectClass(positions[own], weights[own]) for own in (~found.second, found.second)]
     joint = fit_jointly(problem.values, parts, problem.kernel_size, problem.pixel_size_nm, problem.symmetry_orders)
