@@ -117,10 +117,13 @@ def fit_components(
         best: NoiseFit | None = None
         for parameters_without, strengths_without in trials:
             price = 0.5 * (fit.searched - _count(parameters_without, strengths_without)) * float(np.log(model.pixels))
-            quick = evaluate_components(model, parameters_without, strengths_without).cost - fit.components.cost
-            if quick > 40 + price:
+            try:
+                quick = evaluate_components(model, parameters_without, strengths_without).cost - fit.components.cost
+                if quick > 40 + price:
+                    continue
+                shorter = _optimised(model, parameters_without, strengths_without, options)
+            except np.linalg.LinAlgError:  # nearly no noise is left without this term: it is needed
                 continue
-            shorter = _optimised(model, parameters_without, strengths_without, options)
             if shorter.worth(model.pixels) > (fit if best is None else best).worth(model.pixels):
                 best = shorter
         if best is None:

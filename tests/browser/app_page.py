@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SECONDS = 120
+SECONDS = 60
 
 
 def eventually(question: Callable[[], bool], what: str) -> None:
@@ -32,8 +32,17 @@ class AppPage:
         self.canvas = page.locator(".st-key-picker canvas")
 
     def upload_map(self, name: str, content: bytes) -> None:
-        chooser = self.page.locator(".st-key-map_upload input[type=file]")
-        chooser.set_input_files({"name": name, "mimeType": "application/octet-stream", "buffer": content})
+        """Choose a file, again where the page is not yet listening: a file that is chosen in the first moment is not even shown."""
+        uploader = self.page.locator(".st-key-map_upload")
+        file = {"name": name, "mimeType": "application/octet-stream", "buffer": content}
+        for _ in range(6):
+            uploader.locator("input[type=file]").set_input_files(file)
+            deadline = time.monotonic() + 5
+            while time.monotonic() < deadline:
+                if "per file" not in uploader.inner_text():  # the size limit gives way to the file
+                    return
+                time.sleep(0.1)
+        raise AssertionError(f"the upload of {name} is never shown")
 
     def screen(self, x: float, y: float) -> tuple[float, float]:
         """Return where a map pixel is on the screen."""

@@ -151,5 +151,5 @@ def test_a_random_user_leaves_every_page_alive():
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10, 10 + WANDERERS))
 def test_many_random_actions_leave_every_page_alive(seed: int):
-    history = wander(seed, 250)
-    assert len(history) == 250 and np.unique(history).size > 40
+    history = wander(seed, 150)
+    assert len(history) == 150 and np.unique(history).size > 30

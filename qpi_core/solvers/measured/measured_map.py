@@ -182,8 +182,8 @@ def _explained_by_the_kernel(
 ) -> tuple[ListedFit, ...] | None:
     """Return the fit of a kernel of any shape where it explains even what looks like long waves, offset rows or a lattice, for certain.
 
-    It has to leave white noise, to clear the list, to gain more than any noise model could, and to predict parts of the map that it has
-    not seen, which a kernel that follows a background does not.
+    It has to leave white noise or next to nothing, to clear the list, to gain more than any noise model could, and to predict parts of
+    the map that it has not seen, which a kernel that follows a background does not.
     """
     first = problem.simple_fit(positions, weights, begun)
     stationary = stationary_gain(_left(problem.values, first))
@@ -191,7 +191,9 @@ def _explained_by_the_kernel(
         return None
     given = ListedFit(positions, weights, begun, problem.fit(positions, weights, begun), None)
     gain = given.worth() - log_evidence(first.fit, first.equations.pixels)
-    certain = given.model.excess == 1.0 and gain > DECISIVE_SHARE * stationary and _leaves_white_noise(problem.values, given.model)
+    clean = given.model.fit.evidence.variance < CLEAN * float(np.nanvar(problem.values))
+    settled = clean or _leaves_white_noise(problem.values, given.model)
+    certain = given.model.excess == 1.0 and gain > DECISIVE_SHARE * stationary and settled
     if not certain or not predicts_unseen_parts(begun, given.model):
         return None
     return (given,) if suspect_list(problem.values, given.model, positions, weights)[0] is Suspicion.NONE else None
