@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SECONDS = 60
+SECONDS = 100
 
 
 def eventually(question: Callable[[], bool], what: str) -> None:

@@ -20,7 +20,7 @@ from ui.autosave.store import FOLDER_VARIABLE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-TIMEOUT_MS = 60_000
+TIMEOUT_MS = 100_000
 _PAGES: list[Any] = []  # the open pages of the running test
 
 
