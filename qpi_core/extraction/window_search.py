@@ -102,6 +102,32 @@ def grow_window(solve: Callable[[int, int], list[KernelEstimate]], shape: tuple[
         factor = next((f for f in (4, 2) if trial >= f * FIRST_TRIAL and _keeps_pattern(kernels, f)), 1)
 
 
+def _trial_kernels(
+    extractor: Extractor,
+    images: Sequence[NDArray[np.floating]],
+    places: Array,
+    size: int,
+    factor: int,
+    pitch: float | tuple[float, float] | None,
+    weights: ArrayLike | None,
+    noise_model: str,
+) -> list[KernelEstimate]:
+    """Return the kernel of each map, solved by `harmonic` on its coarser map; size, places and pitch are those of the coarser map."""
+    return [
+        extractor.extract(
+            coarser_map(image, factor),
+            places,
+            "harmonic",
+            size,
+            pixel_size_nm=pitch,
+            weights=weights,
+            with_latent=False,
+            noise_model=noise_model,
+        )
+        for image in images
+    ]
+
+
 def find_window(
     extractor: Extractor,
     observation: ArrayLike,
@@ -129,22 +155,12 @@ def find_window(
     alone = is_one_place(require_positions(positions, (image.shape[0], image.shape[1])))
 
     def solve(size: int, factor: int) -> list[KernelEstimate]:
-        seen, places, pitch = coarser_map(image, factor), coarser_positions(positions, factor), coarser_pitch(pixel_size_nm, factor)
+        places, pitch = coarser_positions(positions, factor), coarser_pitch(pixel_size_nm, factor)
         if classes is not None:
+            seen = coarser_map(image, factor)
             found = extractor.extract_classes(seen, places, classes, "harmonic", size, pixel_size_nm=pitch, weights=weights)
             return list(found.estimates.values())
-        return [
-            extractor.extract(
-                seen,
-                places,
-                "harmonic",
-                size,
-                pixel_size_nm=pitch,
-                weights=weights,
-                with_latent=False,
-                noise_model="white" if alone else noise_model,
-            )
-        ]
+        return _trial_kernels(extractor, [image], places, size, factor, pitch, weights, "white" if alone else noise_model)
 
     return grow_window(solve, (image.shape[0], image.shape[1]))
 
@@ -175,19 +191,7 @@ def find_stack_window(
 
     def solve(size: int, factor: int) -> list[KernelEstimate]:
         places, pitch = coarser_positions(positions, factor), coarser_pitch(pixel_size_nm, factor)
-        return [
-            extractor.extract(
-                coarser_map(stack[index], factor),
-                places,
-                "harmonic",
-                size,
-                pixel_size_nm=pitch,
-                weights=weights,
-                with_latent=False,
-                noise_model="white",
-            )
-            for index in chosen
-        ]
+        return _trial_kernels(extractor, [stack[index] for index in chosen], places, size, factor, pitch, weights, "white")
 
     return grow_window(solve, (stack.shape[1], stack.shape[2]))
 

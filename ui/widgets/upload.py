@@ -1,7 +1,7 @@
-"""An upload that is taken over once: in the callback of the uploader, or by the page itself where the callback did not come.
+"""An upload that is taken over once: in the callback of its uploader, or else by the page itself.
 
-Streamlit can drop the callback of a file that arrives while the page is drawn anew, as on a page that was just opened on a busy
-computer: the uploader then shows the file and nothing happens. So the page looks whether the uploader's files are those it took.
+The page looks whether the uploader's files are those that it took, so that no file which the uploader shows is left lying there, whatever
+becomes of the callback while the page is drawn anew.
 """
 
 from __future__ import annotations
