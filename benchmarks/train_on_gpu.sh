@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# Ten minutes of one large GPU: the paper's networks (84 million parameters) and the networks of a `base` release model.
+# Ten minutes of one large GPU and a dozen cores: a `base` release model, and the paper's experiment with small networks and with its own.
 #
 #   benchmarks/train_on_gpu.sh OUT          on a machine with one GPU and a dozen cores
 #   benchmarks/train_on_gpu.sh OUT smoke    the same commands with tiny networks on the CPU, in a few minutes
 #
-# Every stage fits its schedule into its own seconds (see the presets paper-gpu and base), so the whole takes what it takes anywhere.
-# OUT receives what is worth keeping, in the order in which it is finished:
+# Everything runs side by side: networks of this size leave most of such a GPU idle when they are trained one after the other. Every
+# stage fits its schedule into its own seconds (see the presets base, paper-long-gpu and paper-gpu), so the whole takes what it takes
+# anywhere. OUT receives what is worth keeping, each part when it is finished:
 #
-#   base/                 kernel_vae, observation_encoder, one_step: half precision, less than 32 MiB
-#   base-losses/          loss and settings of its stages
-#   paper/                results.json (with loss curves), tables.md, figures
-#   seconds.txt           how long each part took
+#   base/             kernel_vae, observation_encoder, one_step: half precision, less than 32 MiB
+#   base-losses/      loss and settings of its stages
+#   small/            the runs of `paper --preset paper-long-gpu`, with networks and losses, to be measured with --measure-only
+#   paper/            results.json (with loss curves), tables.md and figures of the paper's networks (84 million parameters)
+#   seconds.txt       how long each part took
+#   *.log             what the parts printed
 #
 # Work files go to WORK (default: a temporary folder); PYTHON is the interpreter (default: .venv/bin/python, else python3).
 set -euo pipefail
@@ -23,11 +26,13 @@ out=$(cd "$out" && pwd)
 work=${WORK:-$(mktemp -d)}
 python=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}
 cores=$(nproc)
+plan=()
 case $size in
-    full) paper=paper-gpu base=base scenes=${SCENES:-100} device=() plan=() processes=$((cores > 3 ? cores - 2 : 1)) ;;
-    smoke) paper=paper-gpu-smoke base=base-smoke scenes=2 device=(--cpu) plan=(--kernels 10 --observations 60) processes=1 ;;
+    full) suffix='' scenes=${SCENES:-100} device=() processes=$((cores > 9 ? cores - 8 : 1)) ;;
+    smoke) suffix=-smoke scenes=2 device=(--cpu) plan=(--kernels 10 --observations 60) processes=1 ;;
     *) echo "the second argument is $size; give smoke, or nothing" >&2; exit 2 ;;
 esac
+trap 'kill $(jobs -p) 2> /dev/null || true' EXIT
 
 timed() {
     local name=$1 begun=$SECONDS
@@ -36,22 +41,65 @@ timed() {
     echo "$name $((SECONDS - begun))" >> "$out/seconds.txt"
 }
 
-train() { "$python" -m qpi_core train --preset "$base" --out "$work/base" --processes "$processes" "$@"; }
+train() { "$python" -m qpi_core train --preset "base$suffix" --out "$work/base" --processes "$processes" "$@"; }
 
-# The scenes of step 2 need solvers and many cores, not a GPU: they are drawn while the GPU trains something else.
-train --stage pool --cpu &
-pool=$!
-trap 'kill "$pool" 2> /dev/null || true' EXIT
+base() {
+    # The scenes of step 2 need solvers and many cores, not a GPU.
+    train --stage pool --cpu &
+    local pool=$!
+    timed base-codec train --stage kernel-vae "${device[@]}"
+    timed base-baseline train --stage one-step "${device[@]}"
+    timed base-pool wait "$pool"
+    timed base-encoder train --stage observation-encoder "${device[@]}"
+    mkdir -p "$out/base-losses"
+    cp "$work/base/run.json" "$out/base-losses/"
+    for stage in kernel-vae observation-encoder one-step; do cp "$work/base/$stage/loss.jsonl" "$out/base-losses/$stage.jsonl"; done
+    cp -r "$work/base/model" "$out/base"
+}
 
-timed base-codec train --stage kernel-vae "${device[@]}"
-timed base-baseline train --stage one-step "${device[@]}"
-timed pool wait "$pool"
-timed base-encoder train --stage observation-encoder "${device[@]}"
-cp -r "$work/base/model" "$out/base"
-mkdir -p "$out/base-losses"
-cp "$work/base/run.json" "$out/base-losses/"
-for stage in kernel-vae observation-encoder one-step; do cp "$work/base/$stage/loss.jsonl" "$out/base-losses/$stage.jsonl"; done
+small_runs() {
+    "$python" -m qpi_core paper --preset "paper-long-gpu$suffix" --out "$work/small" --scenes "$scenes" "${plan[@]}" "${device[@]}" \
+        --train-only --only "$@"
+}
 
-timed paper "$python" -m qpi_core paper --preset "$paper" --out "$work/paper" --only with-symmetry --scenes "$scenes" "${plan[@]}" "${device[@]}"
-mkdir -p "$out/paper"
-cp "$work/paper/results.json" "$work/paper/tables.md" "$work/paper/"*.png "$out/paper/"
+keep_small() {
+    for run in "$@"; do
+        mkdir -p "$out/small/$run"
+        cp -r "$work/small/$run/model" "$out/small/$run/"
+        for stage in "$work/small/$run"/*/; do
+            stage=$(basename "$stage")
+            [ "$stage" = model ] || { mkdir -p "$out/small/$run/$stage"; cp "$work/small/$run/$stage"/*.jsonl "$out/small/$run/$stage/"; }
+        done
+    done
+}
+
+small() {
+    small_runs photographs
+    mkdir -p "$out/small/photographs"
+    cp "$work/small/photographs/loss.jsonl" "$out/small/photographs/"
+    small_runs with-symmetry & local first=$!
+    small_runs random-start & local second=$!
+    small_runs with-similarities & local third=$!
+    small_runs without-symmetry
+    wait "$first" && keep_small with-symmetry without-symmetry
+    # It takes over the codec of with-symmetry.
+    small_runs with-noise
+    wait "$second" && wait "$third"
+    keep_small random-start with-similarities with-noise
+}
+
+paper() {
+    "$python" -m qpi_core paper --preset "paper-gpu$suffix" --out "$work/paper" --only with-symmetry --scenes "$scenes" "${plan[@]}" "${device[@]}"
+    mkdir -p "$out/paper"
+    cp "$work/paper/results.json" "$work/paper/tables.md" "$work/paper/"*.png "$out/paper/"
+}
+
+timed base base > "$out/base.log" 2>&1 &
+parts=($!)
+timed paper paper > "$out/paper.log" 2>&1 &
+parts+=($!)
+timed small small > "$out/small.log" 2>&1 &
+parts+=($!)
+failed=0
+for part in "${parts[@]}"; do wait "$part" || failed=1; done
+[ "$failed" = 0 ] || { tail -n 5 "$out"/*.log >&2; exit 1; }

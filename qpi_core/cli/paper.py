@@ -26,7 +26,7 @@ def add_parser(subparsers: Any) -> None:
         "paper", help="repeat the paper's experiment", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="of the experiment, outside the repository")
-    parser.add_argument("--preset", default="paper-small", help="paper, paper-long or paper-small (default paper-small)")
+    parser.add_argument("--preset", default="paper-small", help="paper, paper-long, paper-long-gpu, paper-gpu or paper-small (default)")
     parser.add_argument("--kernels", type=int, default=100, help="of the data set (default 100)")
     parser.add_argument("--observations", type=int, default=500, help="of each kernel (default 500)")
     parser.add_argument("--scenes", type=int, default=100, help="test observations of each setting (default 100)")
@@ -40,7 +40,14 @@ def add_parser(subparsers: Any) -> None:
         default="auto",
         help="of the convolutions (auto: bf16 where the device has it)",
     )
-    parser.add_argument("--only", nargs="+", default=[], metavar="RUN", help="with-symmetry, without-symmetry, random-start, with-noise")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="with-symmetry, without-symmetry, random-start, with-noise, with-turns, with-similarities; photographs: what they start from",
+    )
+    parser.add_argument("--train-only", action="store_true", help="measure nothing yet")
     parser.add_argument("--measure-only", action="store_true", help="train nothing: measure the networks that are finished")
     parser.add_argument("--threads", type=int, help="CPU threads (default: what torch chooses)")
     parser.add_argument("--cpu", action="store_true", help="stay on the CPU although there is a GPU")
@@ -89,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not finished:
         print("Stopped; the same command goes on from here.")
         return 3
-    if accelerator.is_main_process:
+    if accelerator.is_main_process and not arguments.train_only:
         _measure(experiment, "cpu" if arguments.cpu else "auto")
     return 0
 

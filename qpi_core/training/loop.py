@@ -28,7 +28,7 @@ Batch = tuple[Tensor, ...]
 COOL_DOWN = 0.2
 """Share of a run with the schedule "hold" in which the learning rate falls."""
 FIRST_TIMED, LAST_TIMED = 5, 20
-"""Steps by which a stage with limited time judges how many it can make; the first ones of a process are slower."""
+"""Steps by which a stage with limited time first judges how many it can make; the first ones of a process are slower."""
 SAVE_STEPS, SAVE_SECONDS = 300, 300.0
 """Longest time between two saved states, however slow the machine is."""
 LOSS_NAME, HELD_OUT_NAME = "loss.jsonl", "held-out.jsonl"
@@ -80,13 +80,20 @@ def fitted(recipe: StageRecipe, done: int, clock: dict[int, float]) -> StageReci
     Args:
         recipe: with `seconds`.
         done: steps made.
-        clock: seconds since the start after FIRST_TIMED and LAST_TIMED steps; unchanged until both are known.
+        clock: seconds since the start after so many steps of this process, from FIRST_TIMED and LAST_TIMED on; the pace is that between
+            the last two. Unchanged until both are known.
     """
     if LAST_TIMED not in clock:
         return recipe
-    a_step = (clock[LAST_TIMED] - clock[FIRST_TIMED]) / (LAST_TIMED - FIRST_TIMED)
-    possible = done + int((recipe.seconds - clock[LAST_TIMED]) / max(a_step, 1e-9))
+    begun, now = sorted(clock)[-2:]
+    a_step = (clock[now] - clock[begun]) / (now - begun)
+    possible = done + int((recipe.seconds - clock[now]) / max(a_step, 1e-9))
     return replace(recipe, steps=max(done, min(recipe.steps, possible)))
+
+
+def _is_timed(made: int) -> bool:
+    """Say whether the pace is judged after so many steps: other programs come and go on a machine, so again after every doubling."""
+    return made == FIRST_TIMED or (made % LAST_TIMED == 0 and (made // LAST_TIMED).bit_count() == 1)
 
 
 def _averaged(model: nn.Module, decay: float) -> AveragedModel | None:
@@ -139,6 +146,7 @@ def train(
     model, optimiser = accelerator.prepare(task.model, optimiser)
     share = max(1, recipe.batch_size // accelerator.num_processes)
     last = recipe.steps if stop_after is None else min(recipe.steps, stop_after)
+    planned = recipe
     started, counted, begun = time.perf_counter(), 0, step
     clock: dict[int, float] = {}
     saved = started
@@ -158,13 +166,17 @@ def train(
         if averaged is not None:
             averaged.update_parameters(accelerator.unwrap_model(model))
         step, counted = step + 1, counted + 1
-        if recipe.seconds and step - begun in (FIRST_TIMED, LAST_TIMED):
+        if planned.seconds and _is_timed(step - begun):
+            if accelerator.device.type == "cuda":
+                torch.cuda.synchronize()
             clock[step - begun] = time.perf_counter() - started
-            recipe = fitted(recipe, step, clock)
-            last, bar.total = min(last, recipe.steps), recipe.steps
+            recipe = fitted(planned, step, clock)
+            last = recipe.steps if stop_after is None else min(recipe.steps, stop_after)
+            bar.total = recipe.steps
         bar.update()
         for name, value in figures.items():
-            sums[name] = sums.get(name, torch.zeros(())) + value.detach().float().cpu()
+            # Left on the device: to read a figure there would hold up the next step.
+            sums[name] = value.detach().float() + sums.get(name, 0.0)
         if (step % log_every == 0 or step == last) and accelerator.is_main_process:
             line = {"step": step, "seconds": round(time.perf_counter() - started, 1), "learning_rate": learning_rate(recipe, step - 1)}
             line |= {name: float(f"{float(value) / counted:.6g}") for name, value in sums.items()}

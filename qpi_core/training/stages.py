@@ -26,6 +26,7 @@ from qpi_core.training.data.dataset_source import DatasetFrames, DatasetKernels,
 from qpi_core.training.data.device_streams import DeviceKernels, DevicePairs
 from qpi_core.training.data.photographs import PhotographCrops
 from qpi_core.training.data.pool import PoolPlan, PoolSource, build_pool
+from qpi_core.training.data.similarities import VariedKernels, VariedPairs
 from qpi_core.training.data.streams import kernel_batch
 from qpi_core.training.kernel_vae_task import KernelSource, KernelVAETask
 from qpi_core.training.loop import HeldOut, train
@@ -162,7 +163,7 @@ def _one_step(run: Run, accelerator: Accelerator, cancelled: Callable[[], bool])
     device = _device(run, accelerator)
     source: PairSource
     if run.dataset is not None:
-        source = DatasetPairs(KernelDataset(run.dataset), run.seed + 6, run.recipe.map_noise, device, run.recipe.turns)
+        source = _stored_pairs(run, run.dataset, run.seed + 6, device, accelerator)
     elif device is not None:
         source = DevicePairs(run.seed + 6, device)
     else:
@@ -203,7 +204,10 @@ def _device(run: Run, accelerator: Accelerator) -> torch.device | None:
 
 def _kernels(run: Run, accelerator: Accelerator) -> KernelSource:
     if run.dataset is not None:
-        return DatasetKernels(KernelDataset(run.dataset), run.seed, run.recipe.turns)
+        stored = KernelDataset(run.dataset)
+        if run.recipe.augmentation == "similarities":
+            return VariedKernels(stored, run.seed, accelerator.device)
+        return DatasetKernels(stored, run.seed, run.recipe.augmentation == "orientations")
     shares, device = run.recipe.shares, _device(run, accelerator)
     if device is not None:
         stock = min(STOCK_KERNELS, run.recipe.kernel_vae.steps * run.recipe.kernel_vae.batch_size)
@@ -214,13 +218,19 @@ def _kernels(run: Run, accelerator: Accelerator) -> KernelSource:
 def _pairs(run: Run, accelerator: Accelerator) -> PairSource:
     kernel_frame, device = run.recipe.input_kind == "kernel_frame", _device(run, accelerator)
     if run.dataset is not None:
-        dataset = KernelDataset(run.dataset)
         if kernel_frame:
-            return DatasetFrames(dataset, run.seed)
-        return DatasetPairs(dataset, run.seed, run.recipe.map_noise, device, run.recipe.turns)
+            return DatasetFrames(KernelDataset(run.dataset), run.seed)
+        return _stored_pairs(run, run.dataset, run.seed, device, accelerator)
     if not kernel_frame:
         return fresh_map_pairs(run.seed + 4, run.recipe.shares)
     return PoolSource(run.folder / "pool", run.recipe.pool_scenes, run.seed, device)
+
+
+def _stored_pairs(run: Run, folder: Path, seed: int, device: torch.device | None, accelerator: Accelerator) -> PairSource:
+    dataset, augmentation = KernelDataset(folder), run.recipe.augmentation
+    if augmentation == "similarities":
+        return VariedPairs(dataset, seed, accelerator.device)
+    return DatasetPairs(dataset, seed, run.recipe.map_noise, device, augmentation == "orientations")
 
 
 def _save(network: nn.Module, run: Run, name: str) -> None:
@@ -239,7 +249,7 @@ def _start_encoder(pretrained: Path, task: AlignmentTask, vae: KernelVAE) -> Non
 
 def _held_out(source: PairSource, recipe: StageRecipe, vae: KernelVAE | None) -> HeldOut | None:
     """Measure a network on the pairs that a stored data set keeps back from training, where it has some."""
-    if not (isinstance(source, DatasetPairs) and source.held_out):
+    if not (isinstance(source, (DatasetPairs, VariedPairs)) and source.held_out):
         return None
     inputs, rows = source.held_out_pairs()
 

@@ -19,7 +19,7 @@ from qpi_core.networks.kernel_frame import CHANNELS
 from qpi_core.networks.kernel_vae import KernelVAE
 from qpi_core.networks.observation_encoder import ObservationEncoder
 from qpi_core.networks.one_step import OneStepNetwork
-from qpi_core.training.data.dataset_source import _shuffled
+from qpi_core.training.data.dataset_source import place_in_epoch
 from qpi_core.training.data.pool import PoolPlan, PoolSource, build_pool
 from qpi_core.training.data.scene_stream import SceneMix, draw_training_scene
 from qpi_core.training.data.streams import KernelShares, kernel_batch
@@ -120,8 +120,8 @@ def test_pool_is_complete_resumable_and_turns_inputs_with_kernels(tmp_path):
 
 
 def test_every_epoch_sees_every_sample_once():
-    assert sorted(_shuffled(3, i, 10) for i in range(10, 20)) == list(range(10))
-    assert [_shuffled(3, i, 10) for i in range(10)] != [_shuffled(3, i, 10) for i in range(10, 20)]
+    assert sorted(place_in_epoch(3, i, 10) for i in range(10, 20)) == list(range(10))
+    assert [place_in_epoch(3, i, 10) for i in range(10)] != [place_in_epoch(3, i, 10) for i in range(10, 20)]
 
 
 @pytest.mark.parametrize("name", PRESETS)

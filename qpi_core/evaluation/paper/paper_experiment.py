@@ -5,7 +5,8 @@ One folder holds everything, and the same call goes on where it stopped:
     dataset/                             kernels x observations, split 80/20 by kernel
     photographs/                         the codec that the other networks start from, where the recipe trains one
     with-symmetry/ without-symmetry/     training runs; the one-step baseline is in the first
-    random-start/ with-noise/            the same from random weights; Encoder_Y trained with noise (both in `paper-long` only)
+    random-start/ with-noise/            the same from random weights; Encoder_Y trained with noise (these four in `paper-long` only)
+    with-turns/ with-similarities/       every sample in one of eight orientations; turned by any angle, mirrored and stretched
     records/ results.json tables.md *.png   what was measured (see paper_results)
 """
 
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING
 from qpi_core.base.errors import InputError
 from qpi_core.synthesis.datasets.dataset import DatasetPlan, write_dataset
 from qpi_core.training.loop import LOSS_NAME
-from qpi_core.training.recipes import STAGES, Recipe, Stage
+from qpi_core.training.recipes import STAGES, Augmentation, Recipe, Stage
 from qpi_core.training.stages import PHOTOGRAPH_CODEC, Run, run_stage, train_on_photographs
 from qpi_core.training.state import saved_step
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 WITH, WITHOUT, RANDOM, NOISE, TURNS = "with-symmetry", "without-symmetry", "random-start", "with-noise", "with-turns"
-RUNS = (WITH, WITHOUT, RANDOM, NOISE, TURNS)
+SIMILAR = "with-similarities"
+RUNS = (WITH, WITHOUT, RANDOM, NOISE, TURNS, SIMILAR)
 PHOTOGRAPHS = "photographs"
 VAE, ENCODER, BASELINE = STAGES
 SHORT_QUEUE: tuple[tuple[str, Stage], ...] = ((WITH, VAE), (WITH, ENCODER), (WITH, BASELINE), (WITHOUT, VAE), (WITHOUT, ENCODER))
@@ -46,8 +48,12 @@ LONG_QUEUE: tuple[tuple[str, Stage], ...] = (
     (NOISE, ENCODER),
     (RANDOM, BASELINE),
     (TURNS, BASELINE),
+    (SIMILAR, VAE),
+    (SIMILAR, ENCODER),
+    (SIMILAR, BASELINE),
 )
 """What is trained, in the order of its value: a run that is stopped early has the paper's own comparison first."""
+AUGMENTED: dict[str, Augmentation] = {TURNS: "orientations", SIMILAR: "similarities"}
 MAP_NOISE = 0.5
 """Noise of the row that is trained with noise, relative to the standard deviation of the map."""
 ALPHA = 0.75
@@ -64,7 +70,7 @@ class PaperExperiment:
         plan: the data set.
         scenes: test observations of each setting, the same for all methods.
         pretrained: folder of the pretrained AutoencoderKL that the paper starts from; None starts from random weights.
-        only: names of the training runs to make; empty makes all.
+        only: names of the training runs to make, or PHOTOGRAPHS, which all but one start from; empty makes all.
     """
 
     folder: Path
@@ -75,7 +81,7 @@ class PaperExperiment:
     only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.only if name not in RUNS]
+        unknown = [name for name in self.only if name not in (*RUNS, PHOTOGRAPHS)]
         if unknown:
             raise InputError(f"the paper's experiment has no run {unknown[0]!r}; choose from {', '.join(RUNS)}.")
 
@@ -86,10 +92,11 @@ class PaperExperiment:
         return tuple((name, stage) for name, stage in queue if not self.only or name in self.only)
 
     def training(self, name: str) -> Run:
-        """Return one of the training runs: with or without the symmetry loss, from random weights, with noise, or with turns."""
+        """Return one of the training runs: with or without the symmetry loss, from random weights, with noise, or augmented."""
         weight = 0.0 if name == WITHOUT else ALPHA
         noise = MAP_NOISE if name == NOISE else 0.0
-        recipe = replace(self.recipe, symmetry_weight=weight, final_symmetry_weight=weight, map_noise=noise, turns=name == TURNS)
+        recipe = replace(self.recipe, symmetry_weight=weight, final_symmetry_weight=weight, map_noise=noise)
+        recipe = replace(recipe, augmentation=AUGMENTED.get(name, "none"))
         start = self.pretrained
         if start is None and self.recipe.photographs is not None:
             start = self.folder / PHOTOGRAPHS / PHOTOGRAPH_CODEC

@@ -20,6 +20,7 @@ from qpi_core.evaluation.paper.paper_experiment import (
     ALPHA,
     NOISE,
     RANDOM,
+    SIMILAR,
     TURNS,
     WITH,
     WITHOUT,
@@ -43,7 +44,9 @@ MOST_CLASSICAL = 200
 """Test observations of each setting that the classical methods see; some of them take a hundred times as long as a network."""
 NEIGHBOURS = 5
 CURVE_POINTS = 60
-ENDINGS = {WITH: "", WITHOUT: ", no symmetry loss", RANDOM: ", random start", NOISE: ", with noise", TURNS: ", eight orientations"}
+ENDINGS = {WITH: "", WITHOUT: ", no symmetry loss", RANDOM: ", random start", NOISE: ", with noise", TURNS: ", eight orientations"} | {
+    SIMILAR: ", turned and stretched"
+}
 """What the name of a method ends with, by training run."""
 
 

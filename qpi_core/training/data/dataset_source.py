@@ -16,6 +16,7 @@ from qpi_core.networks.map_windows import map_windows
 from qpi_core.solvers.tikhonov import prepare_map
 from qpi_core.synthesis.datasets.dataset_files import OUT_OF_DOMAIN, TRAIN
 from qpi_core.synthesis.datasets.dataset_reader import DatasetSample, KernelDataset
+from qpi_core.training.data.device_streams import batch_generator
 
 HELD_OUT_SHARE = 0.02
 """Share of a kernel's training observations that is kept back from training."""
@@ -52,7 +53,7 @@ class DatasetKernels:
 
     def __call__(self, first: int, count: int) -> tuple[Tensor, Tensor]:
         """Return kernels (count, 1, 64, 64) and symmetry orders (count,)."""
-        chosen = [_shuffled(self.seed, index, self._distinct) for index in range(first, first + count)]
+        chosen = [place_in_epoch(self.seed, index, self._distinct) for index in range(first, first + count)]
         if self.turns:
             chosen = [ORIENTATIONS * row + _orientation(self.seed, first + k) for k, row in enumerate(chosen)]
         return self.kernels[chosen], self.orders[chosen]
@@ -91,15 +92,15 @@ class DatasetPairs:
         numbers = [k for k in range(dataset.kernel_count) if dataset.shard(k).splits[0] != OUT_OF_DOMAIN]
         self._row = {kernel: row * (ORIENTATIONS if turns else 1) for row, kernel in enumerate(numbers)}
         self._held: tuple[Tensor, Tensor] | None = None
-        if device is not None and not noise:
+        if device is not None:
             parts = [[self.dataset[index] for index in self.indices[k : k + 512]] for k in range(0, len(self.indices), 512)]
             maps = torch.cat([map_pairs(part).to(device) for part in parts])
-            self._held = maps, torch.cat([self._rows(part) for part in parts]).to(device)
+            self._held = maps, torch.cat([self.rows(part) for part in parts]).to(device)
             self.kernels = self.kernels.to(device)
 
     def samples(self, first: int, count: int) -> list[DatasetSample]:
         """Return samples first ... of the run."""
-        return [self.dataset[self.indices[_shuffled(self.seed, i, len(self.indices))]] for i in range(first, first + count)]
+        return [self.dataset[self.indices[place_in_epoch(self.seed, i, len(self.indices))]] for i in range(first, first + count)]
 
     def __call__(self, first: int, count: int) -> tuple[Tensor, Tensor]:
         """Return inputs (count, 2, 64, 64) and kernels (count, 1, 64, 64) on the networks' scale."""
@@ -109,9 +110,9 @@ class DatasetPairs:
     def numbered(self, first: int, count: int) -> tuple[Tensor, Tensor]:
         """Return inputs and, in place of the kernels, their places (count,) in `kernels`."""
         if self._held is not None:
-            chosen = [_shuffled(self.seed, index, len(self.indices)) for index in range(first, first + count)]
+            chosen = [place_in_epoch(self.seed, index, len(self.indices)) for index in range(first, first + count)]
             places = torch.tensor(chosen, device=self._held[0].device)
-            return self._turned(first, self._held[0][places], self._held[1][places])
+            return self._turned(first, self._noisy(first, self._held[0][places]), self._held[1][places])
         samples = self.samples(first, count)
         inputs = map_pairs(samples)
         if self.noise:
@@ -120,7 +121,17 @@ class DatasetPairs:
                 level = rng.uniform(0, self.noise)
                 noisy = inputs[place, 0] + torch.from_numpy(level * rng.standard_normal(inputs.shape[2:], dtype=np.float32))
                 inputs[place, 0] = (noisy - noisy.mean()) / noisy.std(correction=0).clamp_min(1e-6)
-        return self._turned(first, inputs, self._rows(samples))
+        return self._turned(first, inputs, self.rows(samples))
+
+    def _noisy(self, first: int, inputs: Tensor) -> Tensor:
+        """Return inputs with white noise in their maps, drawn where they lie."""
+        if not self.noise:
+            return inputs
+        generator = batch_generator(self.seed ^ _NOISE_STREAM, first, inputs.device)
+        level = self.noise * torch.rand((len(inputs), 1, 1), generator=generator, device=inputs.device)
+        noisy = inputs[:, 0] + level * torch.randn(inputs[:, 0].shape, generator=generator, device=inputs.device)
+        noisy -= noisy.mean(dim=(1, 2), keepdim=True)
+        return torch.stack([noisy / noisy.std(dim=(1, 2), correction=0, keepdim=True).clamp_min(1e-6), inputs[:, 1]], dim=1)
 
     def _turned(self, first: int, inputs: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return samples first ... in the orientations that belong to them, and the rows of the kernels turned alike."""
@@ -133,9 +144,10 @@ class DatasetPairs:
     def held_out_pairs(self) -> tuple[Tensor, Tensor]:
         """Return inputs and places of the kernels of the observations that no step sees."""
         samples = [self.dataset[index] for index in self.held_out]
-        return map_pairs(samples), self._rows(samples)
+        return map_pairs(samples), self.rows(samples)
 
-    def _rows(self, samples: Sequence[DatasetSample]) -> Tensor:
+    def rows(self, samples: Sequence[DatasetSample]) -> Tensor:
+        """Return the places (n,) in `kernels` of the samples' kernels."""
         return torch.tensor([self._row[sample.kernel_index] for sample in samples])
 
 
@@ -185,7 +197,7 @@ class DatasetFrames:
 _ORDERS: dict[tuple[int, int, int], list[int]] = {}
 
 
-def _shuffled(seed: int, index: int, total: int) -> int:
+def place_in_epoch(seed: int, index: int, total: int) -> int:
     """Return the place of sample `index` in its epoch's order; the order of one epoch is kept at a time."""
     epoch, place = divmod(index, total)
     key = (seed, epoch, total)

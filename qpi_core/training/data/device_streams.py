@@ -61,7 +61,8 @@ def draw_equation_7(generator: torch.Generator, count: int, device: torch.device
     return Equation7Batch(order, orientation, wavenumber, uniform(0, np.pi), decay)
 
 
-def _generator(seed: int, first: int, device: torch.device) -> torch.Generator:
+def batch_generator(seed: int, first: int, device: torch.device) -> torch.Generator:
+    """Return the generator of the batch that begins with sample `first`."""
     return torch.Generator(device).manual_seed(int(np.random.default_rng([seed, first]).integers(2**62)))
 
 
@@ -103,7 +104,7 @@ class DeviceKernels:
 
     def __call__(self, first: int, count: int) -> tuple[Tensor, Tensor]:
         """Return kernels (count, 1, 64, 64) on the networks' scale and symmetry orders (count,)."""
-        generator = _generator(self.seed, first, self.device)
+        generator = batch_generator(self.seed, first, self.device)
         drawn = draw_equation_7(generator, count, self.device)
         kernels, orders = drawn.on_window(KERNEL_SIZE)[:, None], drawn.order
         other = torch.rand(count, generator=generator, device=self.device) >= self.shares.equation_7
@@ -126,7 +127,7 @@ class DevicePairs:
 
     def __call__(self, first: int, count: int) -> tuple[Tensor, Tensor]:
         """Return inputs (count, 2, 64, 64) and kernels (count, 1, 64, 64) on the networks' scale."""
-        generator = _generator(self.seed, first, self.device)
+        generator = batch_generator(self.seed, first, self.device)
         drawn = draw_equation_7(generator, count, self.device)
         defects = torch.exp(torch.rand(count, generator=generator, device=self.device) * np.log(MAX_DEFECTS)).int()
         order = torch.rand((count, KERNEL_SIZE**2), generator=generator, device=self.device).argsort(dim=1).argsort(dim=1)

@@ -17,6 +17,7 @@ from qpi_core.evaluation.paper.paper_experiment import (
     NOISE,
     PHOTOGRAPHS,
     RANDOM,
+    SIMILAR,
     TURNS,
     WITH,
     WITHOUT,
@@ -137,15 +138,18 @@ def test_the_long_queue_starts_from_photographs_and_from_random_weights(tmp_path
     long = PaperExperiment(tmp_path, recipe, DatasetPlan(kernels=5, observations=100, max_defects=6), scenes=2)
     assert train_networks(long, Accelerator(cpu=True), lambda: False)
     codec = load_file(tmp_path / PHOTOGRAPHS / PHOTOGRAPH_CODEC / WEIGHTS_NAME)
-    started = {name: load_network(KernelVAE, tmp_path / name / "model" / "kernel_vae") for name in (WITH, WITHOUT, RANDOM, NOISE, TURNS)}
+    started = {
+        name: load_network(KernelVAE, tmp_path / name / "model" / "kernel_vae") for name in (WITH, WITHOUT, RANDOM, NOISE, TURNS, SIMILAR)
+    }
     same = {name: torch.equal(vae.autoencoder.decoder.conv_in.weight, codec["decoder.conv_in.weight"]) for name, vae in started.items()}
-    assert same == {WITH: True, WITHOUT: True, RANDOM: False, NOISE: True, TURNS: True}
+    assert same == {WITH: True, WITHOUT: True, RANDOM: False, NOISE: True, TURNS: True, SIMILAR: True}
     assert {name for name, stage in LONG_QUEUE if stage == "observation-encoder"} == set(started)
     assert (tmp_path / RANDOM / "model" / "one_step").is_dir() and not (tmp_path / NOISE / "model" / "one_step").exists()
     runs = {name: long.training(name).recipe for name in started}
-    assert {name for name, run in runs.items() if run.turns} == {TURNS}
+    augmented = {name: run.augmentation for name, run in runs.items() if run.augmentation != "none"}
+    assert augmented == {TURNS: "orientations", SIMILAR: "similarities"}
     assert {name: (run.symmetry_weight, run.map_noise) for name, run in runs.items()} == {
-        WITH: (ALPHA, 0.0), WITHOUT: (0.0, 0.0), RANDOM: (ALPHA, 0.0), NOISE: (ALPHA, MAP_NOISE), TURNS: (ALPHA, 0.0)
+        WITH: (ALPHA, 0.0), WITHOUT: (0.0, 0.0), RANDOM: (ALPHA, 0.0), NOISE: (ALPHA, MAP_NOISE), TURNS: (ALPHA, 0.0), SIMILAR: (ALPHA, 0.0)
     }  # fmt: skip
     held_out = [json.loads(line) for line in (tmp_path / WITH / "observation-encoder" / HELD_OUT_NAME).read_text().splitlines()]
     assert held_out[-1]["step"] == 1 and held_out[-1]["latent"] > 0 and 0 < held_out[-1]["rmse"] < 1

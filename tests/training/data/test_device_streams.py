@@ -7,7 +7,7 @@ import torch
 from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM
 from qpi_core.synthesis.kernel_families.equation_7 import equation_7, phenomenological_kernel
 from qpi_core.synthesis.simulated_maps.scenes import superpose
-from qpi_core.training.data.device_streams import DeviceKernels, DevicePairs, _generator, draw_equation_7
+from qpi_core.training.data.device_streams import DeviceKernels, DevicePairs, batch_generator, draw_equation_7
 from qpi_core.training.data.streams import KernelShares
 
 CPU = torch.device("cpu")
@@ -36,7 +36,7 @@ def test_parameters_fill_the_training_ranges():
 
 def test_maps_are_the_exact_superposition():
     inputs, kernels = DevicePairs(5, CPU)(30, 40)
-    drawn = draw_equation_7(_generator(5, 30, CPU), 40, CPU)
+    drawn = draw_equation_7(batch_generator(5, 30, CPU), 40, CPU)
     counts = inputs[:, 1].sum(dim=(1, 2))
     assert set(inputs[:, 1].unique().tolist()) == {0.0, 1.0} and float(counts.min()) >= 1 and float(counts.max()) <= 100
     agreements = []
