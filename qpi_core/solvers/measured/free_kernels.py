@@ -14,14 +14,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from qpi_core.operators.convolution import ForwardOperator
-from qpi_core.operators.joint import JointOperator
-from qpi_core.solvers.cross_validation import held_out_tiles
 from qpi_core.solvers.harmonic.joint import DefectClass
-from qpi_core.solvers.tikhonov import gaussian_envelope, prepare_map, representative_part, solve_shifted, solved_window
 
 NOTHING = 1e-4
 """Share of the map's variance, in tiles that no kernel has seen, below which nothing else is in a map. Measured, kernels without symmetry
@@ -42,6 +37,13 @@ def predict_unseen_parts(values: NDArray[np.float32], classes: Sequence[DefectCl
         classes: the defects.
         kernel_size: side of the kernels in px.
     """
+    import torch  # the harmonic solver does without it, and most maps need no test
+
+    from qpi_core.operators.convolution import ForwardOperator
+    from qpi_core.operators.joint import JointOperator
+    from qpi_core.solvers.cross_validation import held_out_tiles
+    from qpi_core.solvers.tikhonov import gaussian_envelope, prepare_map, representative_part, solve_shifted, solved_window
+
     prepared = prepare_map(values)
     window = solved_window(kernel_size, (values.shape[0], values.shape[1]))
     everywhere = np.concatenate([one.positions for one in classes])
