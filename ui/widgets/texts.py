@@ -40,6 +40,7 @@ SENSITIVITY = (
 )
 PROPOSE = "Looks for defects and shows them as squares in the map; your marks stay until you accept."
 LOOK_FOR = (
+    "What repeats: the same pattern at every defect, whatever it looks like (up to a minute; spots where nothing repeats). "
     "Spots: what stands out of the background. Like the kernel: what resembles the extracted kernel, such as defects missing in the list."
 )
 SNAP = "Moves each mark to the strongest maximum or minimum within 3 px, for defects that look like spots. Undo brings your marks back."
