@@ -19,6 +19,7 @@ from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.methods import find_method, solve_refined_as_listed
 from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.solvers.blind.finish import Finding
+from qpi_core.solvers.blind.hold_out import doubt_about_prediction, held_out_share
 from qpi_core.solvers.blind.trust import TRUSTED, Evidence, doubt_about_number, doubt_about_residual, weigh
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class BlindProblem:
         rest = evidence.doubt_about_rest()
         if doubt is None and rest is not None and not evidence.hopeless and self.original.ndim == 2:
             rest = doubt_about_residual(self._single(finding).residual, finding.step.layers)
-        return doubt or rest or doubt_about_number(finding)
+        return doubt or rest or doubt_about_number(finding) or doubt_about_prediction(finding)
 
     def candidate(self, findings: Sequence[Finding], doubt: str | None, seconds: float) -> BlindCandidate:
         """Return the best finding so far, with the answer that a search which is stopped here gives; arguments as `answer`."""
@@ -182,6 +183,7 @@ class BlindProblem:
             "defects": evidence.defects,
             "unexplained_share": evidence.unexplained,
             "residual_correlation": evidence.correlated,
+            "held_out_share": held_out_share(best),
             "position_deviation_px": best.deviations,
         }
 
