@@ -43,6 +43,7 @@ class BlindOptions:
         time_limit_s: the search ends by then.
         seed: of the random starts.
         marks: (n, 2) some of the defects, (x, y) in pixels, or None.
+        classes: kinds of defects.
         clock: what the time is read from; measurements take the processor's own, which other work on the machine does not slow down.
     """
 
@@ -52,6 +53,7 @@ class BlindOptions:
     time_limit_s: float = DEFAULT_TIME_LIMIT_S
     seed: int = 0
     marks: ArrayLike | None = None
+    classes: int = 1
     clock: Callable[[], float] = time.monotonic
 
 
@@ -212,13 +214,13 @@ def _alternatives(findings: Sequence[Finding], size: int) -> tuple[BlindAlternat
     found = []
     for finding in findings[:_ALTERNATIVES]:
         scales = finding.step.layers.scales[:, None, None]
-        kernels = np.stack([_window(kernel, size) for kernel in (finding.fit.kernels * scales).astype(np.float32)])
+        kernels = np.stack([kernel_window(kernel, size) for kernel in (finding.fit.kernels * scales).astype(np.float32)])
         behind = finding.evidence - findings[0].evidence
         found.append(BlindAlternative(kernels, finding.positions, finding.weights, finding.symmetry_order, behind, finding.unexplained))
     return tuple(found)
 
 
-def _window(kernel: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+def kernel_window(kernel: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     """Return a window of the size with its centre at size // 2: a crop of the kernel, zeros around it where it is smaller."""
     missing = max(0, size + 1 - len(kernel))
     return np.ascontiguousarray(central_crop(np.pad(kernel, (missing + 1) // 2), size))
