@@ -20,7 +20,7 @@ from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.solvers.blind.finish import Finding
 from qpi_core.solvers.blind.kinds.kinds_search import KindsRule
 from qpi_core.solvers.blind.lattice_check import repeats_itself
-from qpi_core.solvers.blind.layers import prepare_layers
+from qpi_core.solvers.blind.layers import clearest_layers, prepare_layers
 from qpi_core.solvers.blind.search import BlindSearch, SearchRule
 from qpi_core.solvers.blind.single_pattern import is_single_pattern
 
@@ -32,6 +32,8 @@ SEARCH_SHARE = 0.7
 _REACH = 0.56
 """Radius of the kernels that the search knows, as a share of the kernel window: a little beyond it."""
 _LARGEST_RADIUS = 36.0
+MOST_LAYERS = 6
+"""Energies of a stack that the search looks at; the kernels are solved for at all of them."""
 NOTHING_FOUND = "No defects could be told from the rest of the map."
 
 
@@ -86,7 +88,7 @@ def extract_blind(
     findings: list[Finding] = []
     with one_blas_thread():
         if len(usable) and min(height, width) >= LEAST_SIDE:
-            layers = prepare_layers(usable)
+            layers = prepare_layers(clearest_layers(usable, MOST_LAYERS))
             doubt = doubt or repeats_itself(layers) or is_single_pattern(layers)
             radius = min(_LARGEST_RADIUS, _REACH * size)
             if options.classes > 1:

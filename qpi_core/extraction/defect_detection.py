@@ -19,7 +19,7 @@ _RADIUS_PX = 24.0
 """Of the kernels that are looked for: waves further out are faint, and need not be explained to say where a defect is."""
 _MOST_LEFT = 0.05
 """Share of the variance beyond the noise that the defects found and their kernel may leave."""
-_ROUNDS = 2
+_ROUNDS, _MOST_LAYERS = 2, 6
 _FAINT_SHARE = 0.5
 _ROUNDING = 1e-6
 
@@ -42,7 +42,8 @@ def find_defects(
     extrema of differences of Gaussians, centres of wave patterns, or a matched filter.
 
     Args:
-        observation: (height, width); NaN = not measured.
+        observation: (height, width), NaN = not measured; or (energies, height, width) with the same defects at every energy, of which only
+            what repeats itself is found.
         sensitivity: 0 to 1; of what repeats itself, defects with less than (1 - sensitivity) / 2 of the median strength are left out;
             for spots and waves, see `maps.find_spots`.
         polarity: "bright", "dark", "both", or "auto", of spots.
@@ -73,9 +74,11 @@ def find_defects(
         raise InputError(f"time_limit_s must be a positive number of seconds, but it is {time_limit_s!r}.")
     if not 0 <= sensitivity <= 1:
         raise InputError(f"sensitivity must be between 0 and 1, but it is {sensitivity!r}.")
+    if np.ndim(observation) == 3:
+        return _find_in_stack(observation, sensitivity, time_limit_s, report)
     layer = require_observation(observation)
     if template is None and _repeats_wanted(layer, pattern, polarity, size_px):
-        found = _find_repeated(layer, sensitivity, time_limit_s, report)
+        found = _find_repeated(layer[None], sensitivity, time_limit_s, report)
         if found is not None or pattern == "repeated":
             return np.zeros((0, 2)) if found is None else found
     shape = pattern if pattern in SHAPES else "spots"
@@ -95,15 +98,32 @@ def _repeats_wanted(layer: NDArray[np.float32], pattern: str, polarity: str, siz
     return fits and (pattern == "repeated" or (pattern == "auto" and polarity == "auto" and size_px is None))
 
 
+def _find_in_stack(
+    observation: ArrayLike, sensitivity: float, time_limit_s: float, report: Callable[[float, str], None] | None
+) -> NDArray[np.float64]:
+    """Return the defects that all energies of a stack have together.
+
+    Raises:
+        InputError: no pixel was measured at every energy, or the maps are too large or too small.
+    """
+    stack = np.stack([require_observation(layer) for layer in np.asanyarray(observation)])
+    if why := why_not_searched(*stack.shape[1:]):
+        raise InputError(f"observation cannot be searched for what repeats itself. {why}")
+    if not np.isfinite(stack).all(axis=0).any():
+        raise InputError("observation has no pixel that was measured at every energy.")
+    found = _find_repeated(stack, sensitivity, time_limit_s, report)
+    return np.zeros((0, 2)) if found is None else found
+
+
 def _find_repeated(
-    layer: NDArray[np.float32], sensitivity: float, time_limit_s: float, report: Callable[[float, str], None] | None
+    stack: NDArray[np.float32], sensitivity: float, time_limit_s: float, report: Callable[[float, str], None] | None
 ) -> NDArray[np.float64] | None:
     """Return the defects of the best explanation, the strongest first; None where none is good enough to be proposed."""
     from qpi_core.runtime.blas_threads import one_blas_thread
     from qpi_core.runtime.progress import no_progress
     from qpi_core.solvers.blind.finish import Finding
     from qpi_core.solvers.blind.lattice_check import repeats_itself
-    from qpi_core.solvers.blind.layers import prepare_layers
+    from qpi_core.solvers.blind.layers import clearest_layers, prepare_layers
     from qpi_core.solvers.blind.search import BlindSearch, SearchRule
     from qpi_core.solvers.blind.single_pattern import is_single_pattern
     from qpi_core.solvers.blind.trust import MOST_UNEXPLAINED, weigh
@@ -111,11 +131,12 @@ def _find_repeated(
     def explains(finding: Finding) -> bool:
         return weigh(finding).doubt() is None and finding.unexplained <= MOST_UNEXPLAINED
 
-    inside = layer[np.isfinite(layer)].astype(np.float64)
-    if inside.std() <= _ROUNDING * np.abs(inside).max():
+    inside = stack[:, np.isfinite(stack).all(axis=0)].astype(np.float64)
+    usable = stack[inside.std(axis=1) > _ROUNDING * np.abs(inside).max(axis=1)]
+    if not len(usable):
         return None
     with one_blas_thread():
-        layers = prepare_layers(layer[None])
+        layers = prepare_layers(clearest_layers(usable, _MOST_LAYERS))
         if repeats_itself(layers) or is_single_pattern(layers):
             return None
         rule = SearchRule(_RADIUS_PX, time_limit_s, most_rounds=_ROUNDS)

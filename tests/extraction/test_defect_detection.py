@@ -5,6 +5,7 @@ import pytest
 
 from qpi_core import InputError, find_defects
 from qpi_core.maps import find_spots
+from qpi_core.solvers.blind.layers import clearest_layers
 from qpi_core.synthesis.simulated_maps.scenes import draw_scene
 
 SCENE = draw_scene(91, 3, 0.1, count=14)
@@ -31,6 +32,20 @@ def test_where_nothing_repeats_spots_are_proposed():
     assert find_defects(spot, pattern="repeated").shape == (0, 2)
     np.testing.assert_array_equal(find_defects(spot, polarity="dark"), find_spots(spot, polarity="dark"))
     np.testing.assert_array_equal(find_defects(spot[:20]), find_spots(spot[:20]))
+
+
+def test_one_list_serves_a_stack_with_an_empty_energy(monkeypatch):
+    monkeypatch.setattr("qpi_core.extraction.defect_detection._MOST_LAYERS", 2)
+    stack = np.stack([SCENE.observation, np.full((64, 64), 3.0), -2 * SCENE.observation, SCENE.observation + 9])
+    assert shares(find_defects(stack), SCENE.positions) == (1.0, 1.0)
+
+
+def test_the_clearest_layers_are_one_of_each_span():
+    noise = np.random.default_rng(0).standard_normal((5, 32, 32))
+    y, x = np.mgrid[:32, :32]
+    stack = (np.cos(0.6 * x + 0.4 * y) + np.array([1.0, 0.1, 3.0, 0.2, 0.5])[:, None, None] * noise).astype(np.float32)
+    np.testing.assert_array_equal(clearest_layers(1e3 * stack + 7e3, 2), 1e3 * stack[[1, 3]] + 7e3)
+    assert clearest_layers(stack, 5) is stack
 
 
 def test_a_constant_map_has_no_defects():
