@@ -18,6 +18,7 @@ from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.methods import find_method, solve_refined_as_listed
 from qpi_core.runtime.blas_threads import one_blas_thread
+from qpi_core.solvers.blind.confidence import defect_probabilities
 from qpi_core.solvers.blind.finish import Finding
 from qpi_core.solvers.blind.hold_out import doubt_about_prediction, held_out_share
 from qpi_core.solvers.blind.trust import TRUSTED, Evidence, doubt_about_number, doubt_about_residual, weigh
@@ -187,6 +188,7 @@ class BlindProblem:
             "residual_correlation": evidence.correlated,
             "held_out_share": held_out_share(best),
             "position_deviation_px": best.deviations,
+            "defect_probability": defect_probabilities(best),
         }
 
 
