@@ -24,6 +24,7 @@ from ui.extract.tour import show_tour
 from ui.jobs.defect_search import keep_proposal_of
 from ui.jobs.extraction import Question
 from ui.result.moved_positions import moved_positions, show_moved_positions
+from ui.result.sure_marks import show_sure_caption, sure_marks
 from ui.state.preparation_state import preparation_of
 from ui.state.saved_controls import controls_of
 from ui.state.warm_up import warm_up_once
@@ -126,6 +127,7 @@ def _show_picker(space: Workspace, view: MapView, frame: int | None) -> None:
     if defects.source != "picture":
         space.shown = (defects.rev, defects.points, defects.labels)
     rev, points, labels = space.shown
+    sure = sure_marks(space.outcome, view.layer.sha256)
     defect_picker(
         view.layer.values,
         view.layer.sha256,
@@ -136,6 +138,7 @@ def _show_picker(space: Workspace, view: MapView, frame: int | None) -> None:
         labels=labels,
         proposal=space.proposal,
         moved=moved_positions(space, view.layer.sha256),
+        sure=sure,
         colour_map=view.colours,
         limits=view.limits,
         pixel_size_nm=view.pixel_size_nm,
@@ -147,6 +150,7 @@ def _show_picker(space: Workspace, view: MapView, frame: int | None) -> None:
         on_change=lambda: _adopt_picture(workspace()),
     )
     show_proposal(space)
+    show_sure_caption(sure)
     show_moved_positions(space, view.layer.sha256)
     show_map_captions(space.loaded, view)
     show_before_after(space, view)

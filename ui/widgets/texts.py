@@ -44,7 +44,12 @@ SENSITIVITY = (
 )
 PROPOSE = "Looks for defects and shows them as squares in the map; your marks stay until you accept."
 LOOK_FOR = (
+    "What repeats: the same pattern at every defect, whatever it looks like (up to a minute; spots where nothing repeats). "
     "Spots: what stands out of the background. Like the kernel: what resembles the extracted kernel, such as defects missing in the list."
+)
+FIND_STACK_DEFECTS = (
+    "Looks for one pattern an energy that repeats itself at the same places (up to a minute). What is found become marks on the Extract "
+    "page, and the kernels of all energies are solved at once."
 )
 SNAP = "Moves each mark to the strongest maximum or minimum within 3 px, for defects that look like spots. Undo brings your marks back."
 USE_WINDOW = "Takes this window; press Extract again. Every kernel says how far out its pattern is seen, on the map that it came from."

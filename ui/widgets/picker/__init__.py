@@ -92,6 +92,7 @@ def defect_picker(
     labels: tuple[str, ...] | None,
     proposal: NDArray[np.float64],
     moved: tuple[NDArray[np.float64], NDArray[np.float64]],
+    sure: NDArray[np.float64],
     colour_map: str,
     limits: tuple[float, float],
     pixel_size_nm: tuple[float, float] | None,
@@ -116,6 +117,7 @@ def defect_picker(
         labels: the class of each, or None where all are of the first class.
         proposal: (n, 2) positions shown as squares, not part of the list.
         moved: (n, 2) marks and (n, 2) where the map would have them, shown as crosses for as long as the list is these marks.
+        sure: (n, 3) columns (x, y, probability) of marks that were found in the map: each has a dot whose colour says how sure it is.
         colour_map: one of ui.charts.colours.COLOUR_MAPS.
         limits: values at the ends of the colour map.
         pixel_size_nm: (dy, dx), or None where the scale is not known.
@@ -145,6 +147,7 @@ def defect_picker(
         "labels": None if labels is None else list(labels),
         "proposal": proposal.round(2).tolist(),
         "moved": [places.round(4).tolist() for places in moved],
+        "sure": sure.round(4).tolist(),
         "height": height,
         "frame": frame,
         "beside": second,
