@@ -16,7 +16,7 @@ from qpi_core.extraction.request import Answer, Request
 
 if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution
-    from qpi_core.solvers.harmonic.joint import DefectClass
+    from qpi_core.solvers.harmonic.joint_start import DefectClass
     from qpi_core.solvers.positions.repaired_positions import RepairedList
 
 
@@ -56,7 +56,7 @@ def solve_classes(method: Method, requests: Sequence[Request]) -> list[Answer]:
 
 
 def _classes(requests: Sequence[Request]) -> list[DefectClass]:
-    from qpi_core.solvers.harmonic.joint import DefectClass
+    from qpi_core.solvers.harmonic.joint_start import DefectClass
 
     return [DefectClass(request.positions, request.weights) for request in requests]
 
