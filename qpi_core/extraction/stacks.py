@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 from qpi_core.base.validation import MIN_KERNEL_SIZE, require_kernel_size, require_noise_model, require_pixel_size
 from qpi_core.estimates.class_stack import ClassStackEstimates
 from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
-from qpi_core.extraction.class_methods import require_class_method
 from qpi_core.extraction.methods import find_method
 from qpi_core.extraction.stack_extraction import Progress, StackRun, assemble, input_notes
 from qpi_core.extraction.stack_input import require_bias, require_layers, require_list, require_stack
@@ -138,8 +137,6 @@ def extract_stack(
     shape = (array.shape[1], array.shape[2])
     listed = require_list(positions, weights, classes, shape)
     pitch = None if pixel_size_nm is None else require_pixel_size(pixel_size_nm)
-    if classes is not None:
-        require_class_method(chosen)
 
     def find() -> WindowProposal:
         # Checked with the smallest window, so that a bad stack is told before any layer is solved.

@@ -16,7 +16,6 @@ from qpi_core.base.version import __version__
 from qpi_core.estimates.class_stack import NO_CLASS, StackResult, stacks_of, with_layers, with_source
 from qpi_core.extraction.band import find_band
 from qpi_core.extraction.band_model import BAND_MODELS, fit_band_model
-from qpi_core.extraction.class_methods import require_class_method
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.halves import require_enough_defects
 from qpi_core.extraction.methods import find_method
@@ -113,8 +112,6 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
         raise InputError(f"None of the {len(positions.positions_px)} positions lies on the prepared layers; crop less, or mark others.")
     labels = None if positions.labels is None else tuple(label for label, stays in zip(positions.labels, there, strict=True) if stays)
     labels = labels if labels is not None and len(set(labels)) > 1 else None
-    if labels is not None:
-        require_class_method(find_method(options.method))
     if options.stability:
         require_enough_defects(len(moved), labels)
     wanted = options.kernel_size if options.kernel_size is not None else min(DEFAULT_KERNEL_SIZE, height, width)

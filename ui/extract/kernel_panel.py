@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from qpi_core.extraction.class_methods import CLASS_METHODS
 from qpi_core.extraction.methods import DEFAULT_METHOD, METHODS
 from qpi_core.extraction.window_proposal import NOTHING, propose_from_estimate
 from ui.extract.map_panel import MapView
@@ -145,8 +144,6 @@ def _why_not(space: Workspace, question: Question) -> str:
         return "An extraction is running; wait for it or cancel it."
     if not len(question.positions):
         return texts.EXTRACT_NEEDS_DEFECTS
-    if question.labels is not None and len(set(question.labels)) > 1 and question.method not in CLASS_METHODS:
-        return "This method knows one class of defects only; choose another method, or give all marks one class."
     if METHODS[question.method].needs_model and not extractor().has_model:
         return "This method needs a released model, and none is installed; choose another method or train one."
     return ""

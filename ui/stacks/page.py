@@ -188,17 +188,10 @@ def _unfinished(space: Workspace, question: StackQuestion) -> StackOutcome | Non
 
 
 def _why_not(space: Workspace, method: str) -> str:
-    from qpi_core.extraction.class_methods import require_class_method
-
     if space.jobs.get("stack") is not None:
         return "A stack is being computed; wait for it or cancel it."
     if METHODS[method].needs_model and not extractor().has_model:
         return "This method needs a released model, and none is installed; choose another method or train one."
-    if len(set(space.defects.labels or ())) > 1:
-        try:
-            require_class_method(METHODS[method])
-        except InputError as error:
-            return plain(str(error))
     return ""
 
 
