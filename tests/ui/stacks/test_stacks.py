@@ -196,8 +196,6 @@ def test_classes_are_solved_together_and_shown_one_at_a_time(ready: AppTest):
     files = zipfile.ZipFile(io.BytesIO(stack_zip(outcome.result, outcome.findings, outcome.question.record())))
     assert {"class_vacancy/kernels.npy", "class_dopant/kernels.npy", "report.html", "stack.json"} <= set(files.namelist())
     assert "load_map('grid.npz'" in files.read("reproduce.py").decode()
-    app.selectbox(key="stack_method").set_value("parametric").run()
-    assert app.button(key="extract_stack").disabled
 
 
 def test_the_model_of_a_layer_is_the_sum_of_its_kernels_at_the_defects(ready: AppTest):
