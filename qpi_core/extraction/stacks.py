@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.base.validation import MIN_KERNEL_SIZE, require_kernel_size, require_noise_model, require_pixel_size
 from qpi_core.estimates.class_stack import ClassStackEstimates
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from qpi_core.extraction.extractor import Extractor
 
 OnLayer = Callable[[int, Any], None]
+OnList = Callable[[NDArray[np.float64], NDArray[np.float64]], None]
 
 
 class StackKeywords(TypedDict, total=False):
@@ -44,6 +46,7 @@ class StackKeywords(TypedDict, total=False):
     progress: Progress | None
     cancelled: Stop | None
     on_layer: OnLayer | None
+    on_list: OnList | None
 
 
 @overload
@@ -82,6 +85,7 @@ def extract_stack(
     progress: Progress | None = None,
     cancelled: Stop | None = None,
     on_layer: OnLayer | None = None,
+    on_list: OnList | None = None,
 ) -> StackEstimate | ClassStackEstimates:
     """Extract the kernel of every layer of an energy stack, and of every class of defects where there are several.
 
@@ -112,6 +116,7 @@ def extract_stack(
         progress: called with (layers done, layers wanted, what is going on).
         cancelled: asked between steps; once it says True, what is finished is returned.
         on_layer: called with (index, kernel) as soon as a layer is finished; with classes, with (index, {class: kernel}).
+        on_list: called with the positions, (n, 2), and amplitudes, (n,), in use, before the layers are solved.
 
     Returns:
         The kernels over energy; with classes, one such stack for each, by its name.
@@ -151,6 +156,8 @@ def extract_stack(
     if refine_positions or refine_weights:
         with one_blas_thread():
             run.refine(refine_positions, refine_weights)
+    if on_list is not None:
+        on_list(run.listed.positions, run.listed.weights)
     with one_blas_thread():
         run.mend_list()
     window: dict[str, object] = {} if proposal is None else {"window": {"chosen": AUTO, **asdict(proposal)}}

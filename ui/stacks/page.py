@@ -23,6 +23,7 @@ from ui.state.workspace import Workspace, page_workspace
 from ui.widgets import texts
 from ui.widgets.bottom_bar import bottom_places, show_jobs
 from ui.widgets.progress_steps import plain, show_steps
+from ui.widgets.refinement_switch import choose_refinement
 from ui.widgets.window_control import choose_window
 
 
@@ -91,7 +92,11 @@ def _show_controls(space: Workspace) -> StackQuestion:
     )
     pitch = _pixel_size(space)
     size, auto = choose_window("stack_kernel_size", min(scan.shape), pitch, _found_window(space), middle)
-    question = replace(_question(space, channel, method, AUTO if auto else size), layers=_choose_range(space, channel, energies))
+    question = replace(
+        _question(space, channel, method, AUTO if auto else size),
+        layers=_choose_range(space, channel, energies),
+        refine_positions=choose_refinement(space.defects.source == "picture", "stack_", text=texts.STACK_REFINE),
+    )
     before = _unfinished(space, question)
     reason = _why_not(space, method)
     pressed = right.button(
