@@ -30,6 +30,8 @@ DEFAULT_METHOD = "refined"
 HARMONIC_FREEDOM, NETWORK_FREEDOM = 60.0, 2.0
 """Unknowns that the methods fit to the map, for comparing them on the same pixels: radial profiles; amplitude and background."""
 
+_NOTHING_LEFT = 1e-7  # share of the map's variance below which a correction has left nothing of a map without noise
+
 
 @dataclass(frozen=True)
 class Method:
@@ -144,7 +146,13 @@ def _refined(request: Request) -> Answer:
         return Answer(nothing_to_see(image, size))
     problem = HarmonicProblem(image, size, request.pixel_size_nm)
     start = problem.start(request.positions, request.weights)
-    auto = request.noise_model == "auto" and not holds_only_kernels(problem, request.positions, request.weights, start)
+    auto = request.noise_model == "auto"
+    if auto and holds_only_kernels(problem, request.positions, request.weights, start):
+        # Neither noise nor background: where one symmetry and a free correction leave nothing, there is nothing to be searched for.
+        auto, simple = False, problem.simple_fit(request.positions, request.weights, start)
+        first = _refined_with(request, ListedFit(request.positions, request.weights, start, simple, None))
+        if first.solution.noise_sigma**2 < _NOTHING_LEFT * np.nanvar(image):
+            return first
     other = explained_by_unlisted_kind(problem, request.positions, request.weights, start) if auto else None
     kinds = two_kinds_alone(problem, request.positions, request.weights, start) if auto and other is None else None
     if kinds is not None:
