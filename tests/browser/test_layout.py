@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser.accessibility import grave_findings
 from tests.browser.app_page import AppPage, eventually
-from tests.ui.stacks.test_stacks import POSITIONS, npz
+from tests.ui.stacks.stack_app import POSITIONS, npz
 
 SCAN = Path(__file__).resolve().parents[3] / "shared" / "data" / "scans" / "createc_scan_11nm.dat"
 SIZES = ((1280, 800), (1920, 1080))

@@ -66,12 +66,17 @@ REFINE_POSITIONS = (
     "Clicks are a pixel off: before the kernel is computed, each defect moves to where the map fits best. "
     "On at first for defects marked in the picture, off for lists. Your marks stay as they are; the result says what moved."
 )
+STACK_REFINE = (
+    "Before the kernels are computed, a few layers together move each defect to where they fit best: one list serves all energies. On at "
+    "first for defects marked in the picture, off for lists. Your marks stay as they are; the result says what moved."
+)
 CLASS_COLUMN = "Kind of the defect: every class gets a kernel of its own, all solved together. Any short name will do."
 CLASS_OF_DEFECTS = (
     "Whose kernel is shown below. All kernels were solved together; map, reconstruction, residual and noise are those of all classes. "
     "Everything (ZIP) holds the kernels of all classes."
 )
 TAKE_OVER = "Puts the moved positions in place of the marks; Undo above the map brings yours back."
+ADOPT_LIST = "Adopt the corrected list and extract again"
 FIND_BLIND = (
     "No marks needed: looks for defects of one kind and their kernel in the map alone, for up to a minute, and says whether the answer is "
     "to be trusted. Cancel keeps the best so far. Your marks stay until you say what is to become of them."
