@@ -148,7 +148,7 @@ def energy_map_picture(estimate: StackEstimate, file_format: str = "png") -> byt
 
 def _sidecar(estimate: StackEstimate, findings: StackFindings, name: str, settings: Mapping[str, Any]) -> bytes:
     """Return everything about a stack, or about a class of one, but its images, as strict JSON."""
-    band, gap, model = findings.bands[name], findings.gap_signs.get(name), findings.band_model
+    band, gap, model = findings.bands[name], findings.gap_signs.get(name), findings.band_models
     fits = {name: asdict(fit) for name, fit in (("parabola", band.parabola), ("line", band.line)) if fit is not None and band.claimed}
     # Which layers chose the symmetries is told by a run that solves them, not by one that only goes on from their files.
     provenance = {name: value for name, value in estimate.provenance.items() if name != "pilots"}
@@ -168,7 +168,8 @@ def _sidecar(estimate: StackEstimate, findings: StackFindings, name: str, settin
         "warnings": estimate.warnings,
         "notes": estimate.notes,
         "dispersion": {**_evidence(band), **({**fits, "about_the_deviations": SYSTEMATIC_PART} if fits else {"problem": band.problem})},
-        **({} if model is None else {"band_model": model.record()}),
+        **({} if model is None else {"band_model": (model.best or model.models[0]).record()}),
+        **({} if model is None or len(model.models) == 1 else {"band_models": model.record()}),
         **({} if gap is None else {"gap_sign": gap.record()}),
         **({"stability": findings.stability[name].record()} if name in findings.stability else {}),
         "positions_px": estimate.positions,

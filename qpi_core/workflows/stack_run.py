@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import bytes_sha256, json_ready
 from qpi_core.base.version import __version__
+from qpi_core.estimates.band_model import BandComparison
 from qpi_core.estimates.class_stack import NO_CLASS, StackResult, stacks_of, with_layers, with_source
 from qpi_core.extraction.band import find_band
-from qpi_core.extraction.band_model import BAND_MODELS, fit_band_model
+from qpi_core.extraction.band_model import BAND_MODELS, band_family, compare_band_models
 from qpi_core.extraction.class_methods import require_class_method
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.halves import require_enough_defects
@@ -45,7 +47,8 @@ class StackOptions:
         pixel_size_nm: (dy, dx) or one number; overrides what the file says.
         stability: compare the kernels of two halves of the defects, layer by layer, and say in the side-car how far they agree.
         model: the networks that take part, None for the default ones.
-        band_model: a band to be fitted to the maps, or None.
+        band_models: bands to be fitted to the maps.
+        lattice: (lattice constant in nm, direction of a primitive vector in degrees) for those of a lattice, or None.
         gap_ring: (low, high) rad/nm, the ring of q-space whose gap sign is judged, or None.
         more_scans, scan_bias_mv: the files of a stack after the first one, and the energies of all.
     """
@@ -60,7 +63,8 @@ class StackOptions:
     noise_model: str = "auto"
     stability: bool = False
     model: str | None = None
-    band_model: str | None = None
+    band_models: tuple[str, ...] = ()
+    lattice: tuple[float, float] | None = None
     gap_ring: tuple[float, float] | None = None
     more_scans: tuple[str, ...] = ()
     scan_bias_mv: tuple[float, ...] | None = None
@@ -142,8 +146,9 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
         settings["model"] = options.model
     if options.stability:
         settings["stability"] = True
-    if options.band_model is not None:
-        settings["band_model"] = require_band_input(options.band_model, stack, labels)
+    if options.band_models:
+        settings["band_models"] = require_band_input(options.band_models, stack, labels, options.lattice)
+        settings["lattice"] = options.lattice
     if options.gap_ring is not None:
         if stack.pixel_size_nm is None:
             raise InputError("the sign of a gap needs the pixel size, which the file does not say; give --pixel-size-nm.")
@@ -179,21 +184,52 @@ def _source(files: MapFiles, options: StackOptions, scan: ScanMap, stack: Prepar
     return {name: value for name, value in json_ready(told).items() if value is not None}
 
 
-def require_band_input(model: str, stack: PreparedStack, labels: tuple[str, ...] | None = None) -> str:
-    """Return the name of a band model that can be fitted to a stack.
+def require_band_input(
+    models: Sequence[str],
+    stack: PreparedStack,
+    labels: tuple[str, ...] | None = None,
+    lattice: tuple[float, float] | None = None,
+) -> tuple[str, ...]:
+    """Return the names of band models that can be fitted to a stack.
 
     Raises:
-        InputError: no such model, several classes, or pixel size or energies are not known; told before the layers are solved.
+        InputError: no such model, a lattice's without a lattice, several classes, or pixel size or energies are not known; told before
+            the layers are solved.
     """
-    if model not in BAND_MODELS:
-        raise InputError(f"band must be one of {', '.join(BAND_MODELS)}, but it is {model!r}.")
+    for model in models:
+        if model not in BAND_MODELS:
+            raise InputError(f"band must be one of {', '.join(BAND_MODELS)}, but it is {model!r}.")
+        band_family(model, *(_in_rad(lattice) or ()))
+    if len(set(models)) != len(models):
+        raise InputError(f"band must name each model once, but it is {' '.join(models)}.")
     if labels is not None:
         raise InputError("a band model is fitted to one class of defects, but the list names several; leave --band out, or keep one class.")
     if stack.pixel_size_nm is None:
         raise InputError("a band needs the pixel size, which the file does not say; give --pixel-size-nm.")
     if not np.isfinite(stack.bias_mv).all():
         raise InputError("a band needs the energy of every layer, which the file does not say.")
-    return model
+    return tuple(models)
+
+
+def _in_rad(lattice: Sequence[float] | None) -> tuple[float, float] | None:
+    """Return lattice constant in nm and direction in rad."""
+    return None if lattice is None else (float(lattice[0]), math.radians(lattice[1]))
+
+
+def _compare_bands(inputs: StackInputs, result: StackResult) -> BandComparison | None:
+    """Fit the bands that were asked for to the layers of one class of defects."""
+    names, pitch = inputs.settings.get("band_models"), inputs.stack.pixel_size_nm
+    if not names or pitch is None:
+        return None
+    return compare_band_models(
+        inputs.stack.values,
+        result.positions,
+        inputs.stack.bias_mv,
+        pitch,
+        models=names,
+        weights=result.weights,
+        lattice=_in_rad(inputs.settings["lattice"]),
+    )
 
 
 def solve_into(
@@ -240,10 +276,7 @@ def solve_into(
         progress=None if progress is None else lambda done, _, message: progress(len(there) + done, total, message),
     )
     result = with_layers(with_source(result, inputs.source), there)
-    model = None
-    if "band_model" in inputs.settings and inputs.stack.pixel_size_nm is not None:
-        name, energies = inputs.settings["band_model"], inputs.stack.bias_mv
-        model = fit_band_model(inputs.stack.values, result.positions, energies, inputs.stack.pixel_size_nm, model=name)
+    model = _compare_bands(inputs, result)
     ring = inputs.settings.get("gap_ring_rad_per_nm")
     bands = {name: find_band(estimate) for name, estimate in stacks_of(result).items()}
     gaps = {} if ring is None else {name: find_gap_sign(estimate, Ring(*ring)) for name, estimate in stacks_of(result).items()}

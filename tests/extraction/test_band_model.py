@@ -13,7 +13,7 @@ from scipy.special import hankel1
 import qpi_core
 from qpi_core.__main__ import main
 from qpi_core.base.errors import InputError
-from qpi_core.extraction.band_model import fit_band_model
+from qpi_core.extraction.band_model import compare_band_models, fit_band_model
 from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 
@@ -101,8 +101,12 @@ def test_a_wave_that_stands_still_is_no_band():
 
 def test_bad_input_gets_a_sentence():
     layers, positions = nothing("noise", 0)
-    with pytest.raises(InputError, match="free-electron, but it is 'dirac'"):
-        fit_band_model(layers, positions, ENERGIES, PITCH, model="dirac")
+    with pytest.raises(InputError, match="triangular, but it is 'kagome'"):
+        fit_band_model(layers, positions, ENERGIES, PITCH, model="kagome")
+    with pytest.raises(InputError, match="lattice_constant_nm must be 0.1 to 5 nm for the model 'square'"):
+        fit_band_model(layers, positions, ENERGIES, PITCH, model="square")
+    with pytest.raises(InputError, match="list of different names"):
+        compare_band_models(layers, positions, ENERGIES, PITCH, models=["dirac", "dirac"])
     with pytest.raises(InputError, match="at least 3 measured layers"):
         fit_band_model(layers[:2], positions, ENERGIES[:2], PITCH)
     with pytest.raises(InputError, match="finite energies"):

@@ -43,7 +43,7 @@ def fit_band(job: Job, outcome: StackOutcome) -> BandFit:
     question = outcome.question
     stack = prepare_stack(question.scan, question.channel, Preparation.from_json(question.steps))
     job.step(0.1, "Fitting a band to the maps")
-    model = require_band_input(MODEL, stack, question.classes)
+    (model,) = require_band_input((MODEL,), stack, question.classes)
     assert stack.pixel_size_nm is not None  # what require_band_input has seen to
     layers, estimate = question.wanted, outcome.estimate
     found = fit_band_model(
