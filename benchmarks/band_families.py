@@ -21,13 +21,12 @@ from scipy.ndimage import gaussian_filter
 
 from qpi_core.extraction.band_model import BAND_MODELS, compare_band_models, fit_band_model
 from qpi_core.maps import load_map
-from qpi_core.synthesis.bands.band_structures import BandStructure, EllipticBand, SeveralBands, WarpedBand
+from qpi_core.synthesis.bands.band_structures import MEV_NM_IN_KM_PER_S, BandStructure, EllipticBand, SeveralBands, WarpedBand
 from qpi_core.synthesis.bands.lattices import SquareLattice, TriangularLattice
 from qpi_core.synthesis.bands.scattering import DefectScattering, band_pattern
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 
 SHAPE, DEFECTS, NOISE, BACKGROUND, BACKGROUND_PX = (96, 96), 25, 0.5, 0.3, 10.0
-MEV_NM_IN_KM_PER_S = 1.5192674
 MEASURED = Path(__file__).resolve().parents[2] / "shared" / "data" / "nanonis_grid" / "NanonisReader_STS_grid_lockin.3ds"
 
 

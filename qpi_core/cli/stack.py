@@ -85,6 +85,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="lattice constant and direction of a primitive vector, from +x towards +y (downwards), for bands of a lattice",
     )
     parser.add_argument(
+        "--joint-density",
+        action="store_true",
+        help="also write the joint density of states of the band that --band finds, on the q axes of the kernels' Fourier transforms, "
+        "and a picture of it beside one of them",
+    )
+    parser.add_argument(
         "--gap-sign",
         type=float,
         nargs=2,
@@ -158,6 +164,7 @@ def _options(args: argparse.Namespace) -> StackOptions:
         model=args.model,
         band_models=tuple(args.band or ()),
         lattice=None if args.lattice is None else (args.lattice[0], args.lattice[1]),
+        joint_density=args.joint_density,
         gap_ring=None if args.gap_sign is None else (args.gap_sign[0], args.gap_sign[1]),
         more_scans=tuple(args.map[1:]),
         scan_bias_mv=bias,

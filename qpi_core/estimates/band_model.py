@@ -22,6 +22,7 @@ class BandModel:
         explained: share of the power of the free kernels that the band explains.
         layers: layers with energies inside the band.
         sentences: the same in words.
+        lattice: lattice constant in nm and direction of a primitive vector in rad, of a tight-binding model.
     """
 
     name: str
@@ -32,6 +33,7 @@ class BandModel:
     explained: float
     layers: int
     sentences: tuple[str, ...]
+    lattice: tuple[float, float] | None = None
 
     def record(self) -> dict[str, Any]:
         """Return strict JSON values for the side-car."""

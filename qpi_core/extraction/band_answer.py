@@ -7,6 +7,7 @@ import numpy as np
 from qpi_core.estimates.band_model import BandModel
 from qpi_core.solvers.band_model.family import BandKernels
 from qpi_core.solvers.band_model.fit import FittedBand
+from qpi_core.solvers.band_model.lattices import TightBinding
 
 LEAST_LAYERS = 3
 LEAST_EVIDENCE = 10.0
@@ -32,7 +33,8 @@ def band_answer(family: BandKernels, fitted: FittedBand | None) -> BandModel:
         if explains
         else EXPLAINS_PART.format(100 * fitted.explained, fitted.log_evidence_free - fitted.log_evidence),
     ]
-    return BandModel(family.name, parameters, True, explains, evidence, fitted.explained, fitted.layers, tuple(sentences))
+    lattice = (family.lattice_constant_nm, family.angle_rad) if isinstance(family, TightBinding) else None
+    return BandModel(family.name, parameters, True, explains, evidence, fitted.explained, fitted.layers, tuple(sentences), lattice)
 
 
 def in_words(name: str, value: float, deviation: float) -> str:

@@ -19,6 +19,7 @@ from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.band import SYSTEMATIC_PART, Band
 from qpi_core.extraction.stack_findings import StackFindings
 from qpi_core.qspace.energy_map import EnergyMap, energy_map
+from qpi_core.results.band_files import BAND_FILES, band_files
 from qpi_core.results.class_files import class_folders
 from qpi_core.results.figures.picture_style import MEDIA_TYPES, PictureStyle
 from qpi_core.results.files import ZIP_TIME, npy_bytes
@@ -32,6 +33,7 @@ STACK_FILES = (
     "dispersion.csv",
     *(f"energy-map.{file_format}" for file_format in MEDIA_TYPES),
     "gap-sign.csv",
+    *BAND_FILES,
     "report.html",
     "reproduce.py",
     STACK_SIDECAR,
@@ -69,6 +71,8 @@ def _kernel_files(
 ) -> dict[str, bytes]:
     band, gap = findings.bands[name], findings.gap_signs.get(name)
     files = {"kernels.npy": npy_bytes(estimate.kernels)}
+    if settings.get("joint_density") and findings.band_models is not None:
+        files |= band_files(estimate, findings.band_models.best, formats)
     if np.isfinite(estimate.uncertainties).any():
         files["uncertainty.npy"] = npy_bytes(estimate.uncertainties)
     if estimate.background_maps:

@@ -49,6 +49,7 @@ class StackOptions:
         model: the networks that take part, None for the default ones.
         band_models: bands to be fitted to the maps.
         lattice: (lattice constant in nm, direction of a primitive vector in degrees) for those of a lattice, or None.
+        joint_density: write that of the band which the maps prefer.
         gap_ring: (low, high) rad/nm, the ring of q-space whose gap sign is judged, or None.
         more_scans, scan_bias_mv: the files of a stack after the first one, and the energies of all.
     """
@@ -65,6 +66,7 @@ class StackOptions:
     model: str | None = None
     band_models: tuple[str, ...] = ()
     lattice: tuple[float, float] | None = None
+    joint_density: bool = False
     gap_ring: tuple[float, float] | None = None
     more_scans: tuple[str, ...] = ()
     scan_bias_mv: tuple[float, ...] | None = None
@@ -149,6 +151,10 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
     if options.band_models:
         settings["band_models"] = require_band_input(options.band_models, stack, labels, options.lattice)
         settings["lattice"] = options.lattice
+    if options.joint_density:
+        if not options.band_models:
+            raise InputError("a joint density of states needs a band: give --band with it.")
+        settings["joint_density"] = True
     if options.gap_ring is not None:
         if stack.pixel_size_nm is None:
             raise InputError("the sign of a gap needs the pixel size, which the file does not say; give --pixel-size-nm.")

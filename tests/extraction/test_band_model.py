@@ -119,9 +119,12 @@ def test_the_command_line_writes_the_band_beside_the_kernels(tmp_path, capsys):
     np.savez(tmp_path / "stack.npz", didv=layers, bias_mv=ENERGIES)
     np.savetxt(tmp_path / "p.csv", positions, delimiter=",", header="x_px,y_px", comments="")
     arguments = ["stack", str(tmp_path / "stack.npz"), "--positions", str(tmp_path / "p.csv"), "--out", str(tmp_path / "out"), "--quiet"]
-    arguments += ["--method", "defect_average", "--kernel-size", "24", "--band", "free-electron"]
+    arguments += ["--method", "defect_average", "--kernel-size", "24", "--band", "free-electron", "--joint-density"]
     assert main(arguments) == 2 and "--pixel-size-nm" in capsys.readouterr().err
     assert main([*arguments, "--pixel-size-nm", str(PITCH)]) == 0
     model = json.loads((tmp_path / "out" / "stack.json").read_text(encoding="utf-8"))["band_model"]
     assert abs(model["parameters"]["band_edge_mev"][0] - EDGE) < 2 and model["claimed"]
     assert model["sentences"][0] in capsys.readouterr().out.splitlines()
+    joint = np.load(tmp_path / "out" / "joint-density.npy")
+    assert joint.shape == (len(ENERGIES), 24, 24) and (joint >= 0).all()
+    assert (tmp_path / "out" / "band-qspace.png").stat().st_size > 5000

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.solvers.band_model.family import TIP, ShapeNumber
-from qpi_core.solvers.band_model.isotropic import MEV_NM_IN_KM_PER_S, DiracCone, FreeElectrons
+from qpi_core.solvers.band_model.isotropic import DiracCone, FreeElectrons
 from qpi_core.solvers.band_model.kernel_space import KernelSpace, Patterns
-from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2, Amplitudes, WarpedBand
+from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2, MEV_NM_IN_KM_PER_S, WarpedBand
 from qpi_core.synthesis.bands.band_structures import EllipticBand as ParabolicBand
-from qpi_core.synthesis.bands.band_structures import Waves as WaveVectors
+from qpi_core.synthesis.bands.hexagonal import HexagonalParabola
 
 Array = NDArray[np.float64]
 Waves = NDArray[np.complex128]
@@ -70,27 +70,6 @@ class EllipticBand:
 
 
 @dataclass(frozen=True)
-class _HexagonalParabola:
-    """k^2 (1 - 2 eta cos 6(phi - angle)), a BandStructure of one scalar term."""
-
-    warping: float
-    angle: float
-
-    symmetry_order: int = 6
-    lattice_vectors: None = None
-
-    def energies_mev(self, kx: WaveVectors, ky: WaveVectors) -> Array:
-        sixfold = np.cos(6 * (np.arctan2(ky, kx) - self.angle))
-        return np.asarray((kx**2 + ky**2) * (1 - 2 * self.warping * sixfold))[None]
-
-    def amplitudes(self, z: complex, kx: WaveVectors, ky: WaveVectors) -> Amplitudes:
-        return ((1.0, self.local(z, kx, ky)),)
-
-    def local(self, z: complex, kx: WaveVectors, ky: WaveVectors) -> NDArray[np.complex128]:
-        return np.asarray(1.0 / (z - self.energies_mev(kx, ky)[0]))
-
-
-@dataclass(frozen=True)
 class HexagonalBand:
     """E = E0 + hbar^2 k^2 / (2 m) (1 - 2 eta cos 6(phi - angle))."""
 
@@ -118,7 +97,8 @@ class HexagonalBand:
     def patterns(self, s: Waves, shape: Array, space: KernelSpace, rounding_px2: float) -> Patterns:
         """The square of the Green's function."""
         z = space.lasting(s[0], 2 * np.sqrt(np.abs(s[0])))
-        made = space.polar.pattern(_HexagonalParabola(float(shape[0]), float(shape[1])), z, space.polar.through_tip(shape[2]))
+        band = HexagonalParabola(0.0, HBAR2_OVER_2M_MEV_NM2, float(shape[0]), float(shape[1]))
+        made = space.polar.pattern(band, z, space.polar.through_tip(shape[2]))
         return space.near_one_over_r(made)[None]
 
     def numbers(self, energies: tuple[float, float], ends: Array, shape: Array) -> Mapping[str, float]:

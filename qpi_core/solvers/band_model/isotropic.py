@@ -19,14 +19,12 @@ from scipy.special import hankel1
 from qpi_core.solvers.band_model.family import ShapeNumber
 from qpi_core.solvers.band_model.free_electron import running
 from qpi_core.solvers.band_model.kernel_space import KernelSpace, Patterns
-from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2
+from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2, MEV_NM_IN_KM_PER_S
 
 Array = NDArray[np.float64]
 Waves = NDArray[np.complex128]
 
 _BELOW_THE_EDGE = 0.7
-MEV_NM_IN_KM_PER_S = 1.5192674
-"""1 meV nm / hbar in km/s."""
 
 
 def circle(k: Array, angles: Array) -> Array:
