@@ -54,6 +54,19 @@ _FAULTS = """() => {
     }
     return [...new Set(faults)]
 }"""
+_LABELS = """chart => {
+    const texts = [...chart.querySelectorAll(".cbaxis text, .cbtitle text, .xtick text, .ytick text, .xtitle, .ytitle, .x2title, "
+        + ".y2title, .annotation-text")].filter(element => element.textContent.trim())
+    const boxes = texts.map(element => [element.textContent, element.getBoundingClientRect()])
+    const found = []
+    for (let i = 0; i < boxes.length; i++) for (let j = 0; j < i; j++) {
+        const [a, b] = [boxes[i][1], boxes[j][1]]
+        const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left), high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top)
+        if (wide > 1 && high > 1) found.push(`${boxes[i][0]} on ${boxes[j][0]}`)
+    }
+    return found
+}"""
+"""Of the labels of one chart, those that lie on each other: `_FAULTS` forgives those that share a box, this does not."""
 _SCROLL = "top => { const main = document.querySelector('[data-testid=stMain]'); main.scrollTop = top; return main.scrollHeight }"
 
 
@@ -101,14 +114,19 @@ def test_extract_page_with_a_measured_map(app: AppPage):
     app.extract()
     chart = app.page.locator(".st-key-fit .heatmaplayer image")
     eventually(lambda: chart.count() == 3, "the result is drawn")
+    for key, images in (("kernel_row", 2), ("fit", 3)):
+        chart = app.page.locator(f".st-key-{key} .js-plotly-plot")
+        eventually(lambda chart=chart, images=images: chart.locator(".heatmaplayer image").count() == images, f"{key} is drawn")
+        units = chart.locator(".cbtitle text").all_text_contents()
+        assert units and all(unit in ("fm", "pm", "nm") for unit in units), "lengths of a measured map have a prefix, not 1e-11 m"
+        assert chart.evaluate(_LABELS) == []
     assert faults(app) == []
 
 
 def test_stacks_page(app: AppPage):
     page = app.page
     page.get_by_role("link", name="Stacks").click()
-    chooser = page.locator(".st-key-stack_upload input[type=file]")
-    chooser.set_input_files({"name": "grid.npz", "mimeType": "application/zip", "buffer": npz()})
+    app.upload("stack_upload", "grid.npz", npz())
     page.get_by_text("No defects are marked").wait_for()
     page.get_by_role("link", name="Extract").click()
     app.wait_for_map()

@@ -23,6 +23,10 @@ PICKER = (
     "x to the right, y downwards, 0 at the centre of the first pixel."
 )
 CHANNEL = "Which measured quantity to use. The dI/dV channel is chosen where the file has one."
+BESIDE = (
+    "Another channel of the file next to the map, the height beside dI/dV for example: one zoom for both, and the pointer on one is a "
+    "cross on the other. Its values are those of the file; steps that move pixels (crop, resampling, drift) are followed."
+)
 ENERGY = "Bias V of the layer, mV. The kernel belongs to this energy."
 COLOURS = "Colour map of the picture. The last two are diverging: white is 0, for signed maps."
 LIMITS = "Percentiles of the measured values at the two ends of the colour map. Only the picture changes, never the data."

@@ -30,6 +30,7 @@ from qpi_core.solvers.layers.layer_kernels import LayerKernels, LayerStage, base
 from qpi_core.solvers.layers.pilots import ModelKind
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.measured.all_pixels import away_from_defects
+from qpi_core.solvers.measured.free_kernels import predict_unseen_parts
 from qpi_core.solvers.measured.large_map import noise_on_every_pixel
 from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
 from qpi_core.solvers.measured.noise_search import NoiseSearch
@@ -101,7 +102,8 @@ class LayerNoise:
         self.problem, self._kinds, self._known = problem, kinds, known
 
     def find(self, index: int, bases: Sequence[ClassBasis], excess: Sequence[float]) -> NoisyLayer | None:
-        """Return the layer under the noise model that it asks for; None where white noise is as good, or it is too large.
+        """Return the layer under the noise model that it asks for; None where white noise is as good, it is too large, or
+        free kernels predict all of it.
 
         Args:
             index: of the layer.
@@ -110,6 +112,8 @@ class LayerNoise:
         """
         values, aspect = self.problem.layer(index), self.problem.aspect
         measured = np.isfinite(values)
+        if predict_unseen_parts(values, self.problem.classes, self.problem.kernel_size):
+            return None
         options = (index, self.problem.kernel_size, aspect, noise_floor(values))
         if may_be_modelled(measured):
             found = self._searched(values, bases_of(bases, values, aspect), self.problem.positions, options)

@@ -27,6 +27,7 @@ from qpi_core.solvers.harmonic.orders.significant_orders import ChosenOrders, is
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.measured.all_pixels import away_from_defects
+from qpi_core.solvers.measured.free_kernels import predict_unseen_parts
 from qpi_core.solvers.measured.joint_kernels import JointKernels, JointStage
 from qpi_core.solvers.measured.kernel_or_noise import KernelTrial
 from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
@@ -98,7 +99,7 @@ def explain_classes(
     if noise_model != "white" and may_be_modelled(np.isfinite(values)) and not is_explained(quick[-1].fit, starts[0].floor):
         tell(0.3, "Looking for background and coloured noise")
         kernels = _on_all_pixels(problem, ordered, starts, quick)
-        if not _kernels_suffice(values, kernels, plain):
+        if not (_kernels_suffice(values, kernels, plain) or predict_unseen_parts(values, ordered, size)):
             noisy = find_class_noise(problem, ordered, kernels, quick, known)
     if noisy is None:
         return ExplainedClasses(in_their_order(plain, ranks), None)
