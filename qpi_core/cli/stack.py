@@ -91,6 +91,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "and a picture of it beside one of them",
     )
     parser.add_argument(
+        "--set-point",
+        nargs="*",
+        metavar="CHANNEL",
+        help="also name wave vectors that do not disperse, and say whether the kernels of these channels (current, height) have them too",
+    )
+    parser.add_argument(
         "--gap-sign",
         type=float,
         nargs=2,
@@ -165,6 +171,7 @@ def _options(args: argparse.Namespace) -> StackOptions:
         band_models=tuple(args.band or ()),
         lattice=None if args.lattice is None else (args.lattice[0], args.lattice[1]),
         joint_density=args.joint_density,
+        set_point=None if args.set_point is None else tuple(args.set_point),
         gap_ring=None if args.gap_sign is None else (args.gap_sign[0], args.gap_sign[1]),
         more_scans=tuple(args.map[1:]),
         scan_bias_mv=bias,

@@ -175,6 +175,7 @@ def _sidecar(estimate: StackEstimate, findings: StackFindings, name: str, settin
         **({} if model is None else {"band_model": (model.best or model.models[0]).record()}),
         **({} if model is None or len(model.models) == 1 else {"band_models": model.record()}),
         **({} if gap is None else {"gap_sign": gap.record()}),
+        **({"set_point": asdict(findings.set_point[name])} if name in findings.set_point else {}),
         **({"stability": findings.stability[name].record()} if name in findings.stability else {}),
         "positions_px": estimate.positions,
         "weights": estimate.weights,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,8 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import bytes_sha256, json_ready
 from qpi_core.base.version import __version__
-from qpi_core.estimates.band_model import BandComparison
 from qpi_core.estimates.class_stack import NO_CLASS, StackResult, stacks_of, with_layers, with_source
 from qpi_core.extraction.band import find_band
-from qpi_core.extraction.band_model import BAND_MODELS, band_family, compare_band_models
 from qpi_core.extraction.class_methods import require_class_method
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.halves import require_enough_defects
@@ -36,6 +33,7 @@ from qpi_core.results.stack_bundle import stack_documents
 from qpi_core.results.stack_files import stack_files
 from qpi_core.workflows.one_map import DEFAULT_KERNEL_SIZE, MapFiles
 from qpi_core.workflows.prepared_stack import PreparedStack, prepare_stack
+from qpi_core.workflows.stack_physics import compare_bands, compare_channels, require_band_input, require_channels
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,7 @@ class StackOptions:
         band_models: bands to be fitted to the maps.
         lattice: (lattice constant in nm, direction of a primitive vector in degrees) for those of a lattice, or None.
         joint_density: write that of the band which the maps prefer.
+        set_point: channels whose kernels are compared with those of dI/dV; empty compares the energies alone; None is no check.
         gap_ring: (low, high) rad/nm, the ring of q-space whose gap sign is judged, or None.
         more_scans, scan_bias_mv: the files of a stack after the first one, and the energies of all.
     """
@@ -67,6 +66,7 @@ class StackOptions:
     band_models: tuple[str, ...] = ()
     lattice: tuple[float, float] | None = None
     joint_density: bool = False
+    set_point: tuple[str, ...] | None = None
     gap_ring: tuple[float, float] | None = None
     more_scans: tuple[str, ...] = ()
     scan_bias_mv: tuple[float, ...] | None = None
@@ -87,6 +87,7 @@ class StackInputs:
         sentences: how the files were read.
         source: where the stack came from, for its provenance.
         pictures: formats of the pictures.
+        preparation: of the layers, for other channels alike.
     """
 
     scan: ScanMap
@@ -98,6 +99,7 @@ class StackInputs:
     sentences: tuple[str, ...]
     source: dict[str, Any] = field(default_factory=dict)
     pictures: tuple[str, ...] = ("png",)
+    preparation: Preparation = Preparation()
 
 
 def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
@@ -160,8 +162,11 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
             raise InputError("the sign of a gap needs the pixel size, which the file does not say; give --pixel-size-nm.")
         require_gap_input(Ring(*options.gap_ring), stack.bias_mv, size, stack.pixel_size_nm)
         settings["gap_ring_rad_per_nm"] = options.gap_ring
+    if options.set_point is not None:
+        settings["set_point"] = require_channels(options.set_point, scan, stack, labels)
     source = _source(files, options, scan, stack)
-    return StackInputs(scan, stack, moved, labels, size, dict(json_ready(settings)), tuple(sentences), source, options.pictures)
+    content = dict(json_ready(settings))
+    return StackInputs(scan, stack, moved, labels, size, content, tuple(sentences), source, options.pictures, options.preparation)
 
 
 def _load(files: MapFiles, options: StackOptions) -> ScanMap:
@@ -188,54 +193,6 @@ def _source(files: MapFiles, options: StackOptions, scan: ScanMap, stack: Prepar
         "sha256": scan.sha256,
     }
     return {name: value for name, value in json_ready(told).items() if value is not None}
-
-
-def require_band_input(
-    models: Sequence[str],
-    stack: PreparedStack,
-    labels: tuple[str, ...] | None = None,
-    lattice: tuple[float, float] | None = None,
-) -> tuple[str, ...]:
-    """Return the names of band models that can be fitted to a stack.
-
-    Raises:
-        InputError: no such model, a lattice's without a lattice, several classes, or pixel size or energies are not known; told before
-            the layers are solved.
-    """
-    for model in models:
-        if model not in BAND_MODELS:
-            raise InputError(f"band must be one of {', '.join(BAND_MODELS)}, but it is {model!r}.")
-        band_family(model, *(_in_rad(lattice) or ()))
-    if len(set(models)) != len(models):
-        raise InputError(f"band must name each model once, but it is {' '.join(models)}.")
-    if labels is not None:
-        raise InputError("a band model is fitted to one class of defects, but the list names several; leave --band out, or keep one class.")
-    if stack.pixel_size_nm is None:
-        raise InputError("a band needs the pixel size, which the file does not say; give --pixel-size-nm.")
-    if not np.isfinite(stack.bias_mv).all():
-        raise InputError("a band needs the energy of every layer, which the file does not say.")
-    return tuple(models)
-
-
-def _in_rad(lattice: Sequence[float] | None) -> tuple[float, float] | None:
-    """Return lattice constant in nm and direction in rad."""
-    return None if lattice is None else (float(lattice[0]), math.radians(lattice[1]))
-
-
-def _compare_bands(inputs: StackInputs, result: StackResult) -> BandComparison | None:
-    """Fit the bands that were asked for to the layers of one class of defects."""
-    names, pitch = inputs.settings.get("band_models"), inputs.stack.pixel_size_nm
-    if not names or pitch is None:
-        return None
-    return compare_band_models(
-        inputs.stack.values,
-        result.positions,
-        inputs.stack.bias_mv,
-        pitch,
-        models=names,
-        weights=result.weights,
-        lattice=_in_rad(inputs.settings["lattice"]),
-    )
 
 
 def solve_into(
@@ -282,13 +239,14 @@ def solve_into(
         progress=None if progress is None else lambda done, _, message: progress(len(there) + done, total, message),
     )
     result = with_layers(with_source(result, inputs.source), there)
-    model = _compare_bands(inputs, result)
+    model = compare_bands(inputs, result)
     ring = inputs.settings.get("gap_ring_rad_per_nm")
     bands = {name: find_band(estimate) for name, estimate in stacks_of(result).items()}
     gaps = {} if ring is None else {name: find_gap_sign(estimate, Ring(*ring)) for name, estimate in stacks_of(result).items()}
     tell = None if progress is None else lambda _, words: progress(total, total, words)  # the layers themselves are done
     halves = assess_stack(extractor, inputs.stack.values, result, report=tell) if inputs.settings.get("stability") else {}
-    findings = StackFindings(bands, model, gaps, halves)
+    standing = compare_channels(extractor, inputs, result)
+    findings = StackFindings(bands, model, gaps, halves, standing)
     files = stack_files(result, findings, inputs.settings, inputs.pictures)
     folder.finish(stack_documents(result, findings) | files)
     return result, findings

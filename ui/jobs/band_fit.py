@@ -38,7 +38,7 @@ def fit_band(job: Job, outcome: StackOutcome) -> BandFit:
     from qpi_core.extraction.band_model import fit_band_model
     from qpi_core.maps.preparation import Preparation
     from qpi_core.workflows.prepared_stack import prepare_stack
-    from qpi_core.workflows.stack_run import require_band_input
+    from qpi_core.workflows.stack_physics import require_band_input
 
     question = outcome.question
     stack = prepare_stack(question.scan, question.channel, Preparation.from_json(question.steps))
