@@ -23,6 +23,8 @@ class BandModel:
         layers: layers with energies inside the band.
         sentences: the same in words.
         lattice: lattice constant in nm and direction of a primitive vector in rad, of a tight-binding model.
+        dispersion: (energy in meV, q = 2 k averaged over directions, its deviation, least and largest q, rad/nm with 2 pi included) of the
+            layers that took part and have a contour.
     """
 
     name: str
@@ -34,6 +36,7 @@ class BandModel:
     layers: int
     sentences: tuple[str, ...]
     lattice: tuple[float, float] | None = None
+    dispersion: tuple[tuple[float, float, float, float, float], ...] = ()
 
     def record(self) -> dict[str, Any]:
         """Return strict JSON values for the side-car."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qpi_core.estimates.band_model import BandModel
 from qpi_core.solvers.band_model.family import BandKernels
@@ -14,8 +15,8 @@ LEAST_EVIDENCE = 10.0
 """Log evidence over no wave, and over one that does not disperse, from which on a band is claimed."""
 
 
-def band_answer(family: BandKernels, fitted: FittedBand | None) -> BandModel:
-    """Return a fitted band with what may be claimed of it; None is a search that found nothing."""
+def band_answer(family: BandKernels, fitted: FittedBand | None, energy: NDArray[np.float64]) -> BandModel:
+    """Return a band fitted to layers of these energies with what may be claimed of it; None is a search that found nothing."""
     if fitted is None:
         return BandModel(family.name, {}, False, False, {}, 0.0, 0, (NO_BAND.format(family.title),))
     evidence = {"band": fitted.log_evidence, "no_dispersion": fitted.log_evidence_constant, "free_kernels": fitted.log_evidence_free}
@@ -26,15 +27,18 @@ def band_answer(family: BandKernels, fitted: FittedBand | None) -> BandModel:
         return BandModel(family.name, {}, False, False, evidence, fitted.explained, fitted.layers, (sentence,))
     deviations = np.sqrt(np.diag(fitted.covariance))
     parameters = {name: (float(value), float(spread)) for (name, value), spread in zip(fitted.numbers.items(), deviations, strict=True)}
-    said = ", ".join(in_words(name, *parameters[name]) for name in parameters if name not in _DECAYS)
+    told = ", ".join(in_words(name, *parameters[name]) for name in parameters if name not in _DECAYS)
     sentences = [
-        f"A {family.title}, fitted to {fitted.layers} layers: {said}.",
+        f"A {family.title}, fitted to {fitted.layers} layers: {told}.",
         EXPLAINS.format(fitted.log_evidence - fitted.log_evidence_free)
         if explains
         else EXPLAINS_PART.format(100 * fitted.explained, fitted.log_evidence_free - fitted.log_evidence),
     ]
     lattice = (family.lattice_constant_nm, family.angle_rad) if isinstance(family, TightBinding) else None
-    return BandModel(family.name, parameters, True, explains, evidence, fitted.explained, fitted.layers, tuple(sentences), lattice)
+    rows = [(float(one), *(float(value) for value in row)) for one, row in zip(energy, fitted.wave_vectors, strict=True)]
+    whole = [(row[0], row[1], row[2], row[3], row[4]) for row in rows if np.isfinite(row).all()]
+    said = tuple(sentences)
+    return BandModel(family.name, parameters, True, explains, evidence, fitted.explained, fitted.layers, said, lattice, tuple(whole))
 
 
 def in_words(name: str, value: float, deviation: float) -> str:

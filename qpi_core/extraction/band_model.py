@@ -57,7 +57,7 @@ def fit_band_model(
     family = band_family(model, *(lattice or ()))
     search = _search(stack, positions, bias_mv, pixel_size_nm, weights, family.orders, rule)
     with one_blas_thread():
-        return band_answer(family, fit_band(search, family))
+        return band_answer(family, fit_band(search, family), search.energy)
 
 
 def compare_band_models(
@@ -86,7 +86,7 @@ def compare_band_models(
     orders = tuple(sorted({order for family in families for order in family.orders}))
     search = _search(stack, positions, bias_mv, pixel_size_nm, weights, orders, rule)
     with one_blas_thread():
-        return BandComparison(tuple(band_answer(family, fit_band(search, family)) for family in families))
+        return BandComparison(tuple(band_answer(family, fit_band(search, family), search.energy) for family in families))
 
 
 def _search(

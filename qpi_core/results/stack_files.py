@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -19,7 +20,8 @@ from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.band import SYSTEMATIC_PART, Band
 from qpi_core.extraction.stack_findings import StackFindings
 from qpi_core.qspace.energy_map import EnergyMap, energy_map
-from qpi_core.results.band_files import BAND_FILES, band_files
+from qpi_core.qspace.surface_lattice import surface_lattice
+from qpi_core.results.band_files import BAND_FILES, band_files, dispersion_files, path_files
 from qpi_core.results.class_files import class_folders
 from qpi_core.results.figures.picture_style import MEDIA_TYPES, PictureStyle
 from qpi_core.results.files import ZIP_TIME, npy_bytes
@@ -71,8 +73,13 @@ def _kernel_files(
 ) -> dict[str, bytes]:
     band, gap = findings.bands[name], findings.gap_signs.get(name)
     files = {"kernels.npy": npy_bytes(estimate.kernels)}
-    if settings.get("joint_density") and findings.band_models is not None:
-        files |= band_files(estimate, findings.band_models.best, formats)
+    model = None if findings.band_models is None else findings.band_models.best
+    files |= dispersion_files(estimate, band, model, formats)
+    if settings.get("joint_density"):
+        files |= band_files(estimate, model, formats)
+    if settings.get("path"):
+        length, degrees = settings["lattice"]
+        files |= path_files(estimate, surface_lattice(settings["path"], length, orientation=math.radians(degrees)), formats)
     if np.isfinite(estimate.uncertainties).any():
         files["uncertainty.npy"] = npy_bytes(estimate.uncertainties)
     if estimate.background_maps:

@@ -17,6 +17,7 @@ from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.stacks import extract_stack
 from qpi_core.maps import ScanMap
 from qpi_core.qspace.set_point import LEAST_LAYERS, SetPointFindings, check_set_point
+from qpi_core.qspace.surface_lattice import surface_lattice
 from qpi_core.workflows.prepared_stack import PreparedStack
 
 if TYPE_CHECKING:
@@ -67,8 +68,22 @@ def compare_bands(inputs: StackInputs, result: StackResult) -> BandComparison | 
         pitch,
         models=names,
         weights=result.weights,
-        lattice=_in_rad(inputs.settings["lattice"]),
+        lattice=_in_rad(inputs.settings.get("lattice")),
     )
+
+
+def require_path(kind: str, lattice: Sequence[float] | None, stack: PreparedStack) -> str:
+    """Return the kind of lattice whose points of high symmetry E(q) can be followed through.
+
+    Raises:
+        InputError: no lattice, one out of range, or pixel size or energies are not known.
+    """
+    if lattice is None:
+        raise InputError("a path needs the lattice: give --lattice NM DEGREES with it.")
+    surface_lattice(kind, lattice[0], orientation=math.radians(lattice[1]))
+    if stack.pixel_size_nm is None or not np.isfinite(stack.bias_mv).all():
+        raise InputError("a path needs the pixel size and the energy of every layer, which the file does not say.")
+    return kind
 
 
 def require_channels(channels: Sequence[str], scan: ScanMap, stack: PreparedStack, labels: tuple[str, ...] | None) -> tuple[str, ...]:

@@ -33,7 +33,13 @@ from qpi_core.results.stack_bundle import stack_documents
 from qpi_core.results.stack_files import stack_files
 from qpi_core.workflows.one_map import DEFAULT_KERNEL_SIZE, MapFiles
 from qpi_core.workflows.prepared_stack import PreparedStack, prepare_stack
-from qpi_core.workflows.stack_physics import compare_bands, compare_channels, require_band_input, require_channels
+from qpi_core.workflows.stack_physics import (
+    compare_bands,
+    compare_channels,
+    require_band_input,
+    require_channels,
+    require_path,
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ class StackOptions:
         band_models: bands to be fitted to the maps.
         lattice: (lattice constant in nm, direction of a primitive vector in degrees) for those of a lattice, or None.
         joint_density: write that of the band which the maps prefer.
+        path: square or hexagonal: E(q) through the points of high symmetry of `lattice`; None is none.
         set_point: channels whose kernels are compared with those of dI/dV; empty compares the energies alone; None is no check.
         gap_ring: (low, high) rad/nm, the ring of q-space whose gap sign is judged, or None.
         more_scans, scan_bias_mv: the files of a stack after the first one, and the energies of all.
@@ -66,6 +73,7 @@ class StackOptions:
     band_models: tuple[str, ...] = ()
     lattice: tuple[float, float] | None = None
     joint_density: bool = False
+    path: str | None = None
     set_point: tuple[str, ...] | None = None
     gap_ring: tuple[float, float] | None = None
     more_scans: tuple[str, ...] = ()
@@ -152,7 +160,10 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
         settings["stability"] = True
     if options.band_models:
         settings["band_models"] = require_band_input(options.band_models, stack, labels, options.lattice)
+    if options.lattice is not None:
         settings["lattice"] = options.lattice
+    if options.path is not None:
+        settings["path"] = require_path(options.path, options.lattice, stack)
     if options.joint_density:
         if not options.band_models:
             raise InputError("a joint density of states needs a band: give --band with it.")

@@ -120,6 +120,7 @@ def test_the_command_line_writes_the_band_beside_the_kernels(tmp_path, capsys):
     np.savetxt(tmp_path / "p.csv", positions, delimiter=",", header="x_px,y_px", comments="")
     arguments = ["stack", str(tmp_path / "stack.npz"), "--positions", str(tmp_path / "p.csv"), "--out", str(tmp_path / "out"), "--quiet"]
     arguments += ["--method", "defect_average", "--kernel-size", "24", "--band", "free-electron", "--joint-density"]
+    arguments += ["--path", "hexagonal", "--lattice", "0.9", "10", "--pictures", "png", "svg"]
     assert main(arguments) == 2 and "--pixel-size-nm" in capsys.readouterr().err
     assert main([*arguments, "--pixel-size-nm", str(PITCH)]) == 0
     model = json.loads((tmp_path / "out" / "stack.json").read_text(encoding="utf-8"))["band_model"]
@@ -127,4 +128,9 @@ def test_the_command_line_writes_the_band_beside_the_kernels(tmp_path, capsys):
     assert model["sentences"][0] in capsys.readouterr().out.splitlines()
     joint = np.load(tmp_path / "out" / "joint-density.npy")
     assert joint.shape == (len(ENERGIES), 24, 24) and (joint >= 0).all()
-    assert (tmp_path / "out" / "band-qspace.png").stat().st_size > 5000
+    for name in ("band-qspace.png", "dispersion.svg", "path-map.png"):
+        assert (tmp_path / "out" / name).stat().st_size > 5000
+    table = np.genfromtxt(tmp_path / "out" / "band.csv", delimiter=",", skip_header=1)
+    truth = 2 * np.sqrt((table[:, 0] - EDGE) * MASS / HBAR2_OVER_2M_MEV_NM2)
+    assert len(table) == len(ENERGIES) and np.abs((table[:, 1] - truth) / table[:, 2]).max() < 3.5
+    assert (tmp_path / "out" / "path-map.csv").read_text(encoding="utf-8").startswith("distance_rad_per_nm")

@@ -27,6 +27,7 @@ Array = NDArray[np.float64]
 
 _PENALTY = 1e3
 _TIED = 1e-6
+_DIRECTIONS = np.linspace(0.02, 2 * np.pi + 0.02, 48, endpoint=False)
 _LEAST_STEP = 1e-3
 _LEAST_GAIN = 5.0
 """In log likelihood; the evidence, which pays for every number, is smaller."""
@@ -45,8 +46,8 @@ class FittedBand:
         explained: share of the power that free kernels explain which the band explains.
         widening: variance factor that the covariance holds: power that the band misses over the unknowns that free kernels have, >= 1.
         layers: number of layers with a contour.
-        ends: (bands, 2) coordinates at the lowest and the highest energy.
-        shape: numbers of the shape.
+        wave_vectors: (energies, 4) q = 2 k in rad/nm of the outer band: mean over directions, its deviation, least and largest; NaN where
+            there is no contour.
     """
 
     numbers: Mapping[str, float]
@@ -57,8 +58,7 @@ class FittedBand:
     explained: float
     widening: float
     layers: int
-    ends: Array
-    shape: Array
+    wave_vectors: Array
 
 
 class BandCost:
@@ -80,6 +80,12 @@ class BandCost:
         self.angles = [self.ends + index for index, one in enumerate(family.shape) if one.name == "angle_rad"]
 
     @property
+    def share(self) -> Array:
+        """Return (energies,) from 0 at the lowest to 1 at the highest energy."""
+        energy = self.search.energy
+        return np.asarray((energy - energy.min()) / np.ptp(energy))
+
+    @property
     def log_volume(self) -> float:
         """Return the log of the prior volume of the numbers."""
         wide = np.ptp(self.ranges[np.isfinite(self.ranges).all(axis=1)], axis=1)
@@ -98,9 +104,8 @@ class BandCost:
 
     def columns(self, point: Array) -> Array:
         """Return the coefficients of the waves, (energies, c, m)."""
-        search, energy = self.search, self.search.energy
+        search, energy, share = self.search, self.search.energy, self.share
         low, high = self.band(point)[:, :1], self.band(point)[:, 1:]
-        share = (energy - energy.min()) / np.ptp(energy)
         at = self.ends + len(self.family.shape)
         imaginary = _TIED if self.tied else np.abs(high - low) / np.ptp(energy) * np.exp(point[at])
         rounding = float(point[-1]) if self.family.rounded else ROUNDING_PX2
@@ -141,22 +146,34 @@ def fit_band(search: BandSearch, family: BandKernels) -> FittedBand | None:
     names = tuple(cost.numbers(point))
     slopes = jacobian(lambda at: np.array([cost.numbers(at)[name] for name in names]), point, cost.scales)
     explained, widening = _explained(search, cost.columns(point))
-    covariance = widening * slopes @ np.linalg.inv(bend) @ slopes.T
-    share = (search.energy - search.energy.min()) / np.ptp(search.energy)
-    low, high = cost.band(point)[0]
-    contours = family.contour(low + (high - low) * share, cost.shape(point), np.array([0.1]))
+    spread = np.asarray(widening * np.linalg.inv(bend), dtype=np.float64)
+    waves = _wave_vectors(cost, point, spread)
     return FittedBand(
         numbers=cost.numbers(point),
-        covariance=covariance,
+        covariance=slopes @ spread @ slopes.T,
         log_evidence=float(evidence),
         log_evidence_constant=_constant_evidence(search, family, point),
         log_evidence_free=search.gain_of_free,
         explained=explained,
         widening=widening,
-        layers=int(np.isfinite(contours).sum()),
-        ends=cost.band(point),
-        shape=cost.shape(point),
+        layers=int(np.isfinite(waves[:, 0]).sum()),
+        wave_vectors=waves,
     )
+
+
+def _wave_vectors(cost: BandCost, point: Array, spread: Array) -> Array:
+    """Return mean, deviation, least and largest 2 k over directions, (energies, 4), of the band that reaches furthest."""
+    outer = int(np.argmax(cost.band(point).sum(axis=1)))
+
+    def doubled(at: Array) -> Array:
+        low, high = cost.band(at)[outer]
+        return 2 * cost.family.contour(low + (high - low) * cost.share, cost.shape(at), _DIRECTIONS)
+
+    radii = doubled(point)
+    slopes = jacobian(lambda at: doubled(at).mean(axis=1), point, cost.scales)
+    deviation = np.sqrt(np.einsum("ei,ij,ej->e", slopes, spread, slopes))
+    found = np.stack([radii.mean(axis=1), deviation, radii.min(axis=1), radii.max(axis=1)], axis=1)
+    return np.where(found[:, :1] > 0, found, np.nan)
 
 
 def _starts(search: BandSearch, cost: BandCost) -> list[Array]:
