@@ -6,6 +6,7 @@ background of 0.3 of it, another one at every energy.
 
     python benchmarks/band_families.py [--families topological elliptic ...] [--seeds 5] [--first 1] [--compare free-electron dirac ...]
     python benchmarks/band_families.py --nothing noise lattice measured --seeds 2
+    python benchmarks/band_families.py --families elliptic --first 7 --write tutorial
 """
 
 from __future__ import annotations
@@ -146,6 +147,16 @@ def measure(family: str, seed: int, compared: list[str]) -> tuple[str, dict[str,
     return line, off, chosen
 
 
+def write(family: str, seed: int, folder: Path) -> None:
+    """Write stack.npz and defects.csv, and print the truth."""
+    case = CASES[family]
+    layers, positions, structure = simulate(case, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / "stack.npz", didv=layers, bias_mv=case.energies_mev)
+    np.savetxt(folder / "defects.csv", positions, delimiter=",", header="x_px,y_px", comments="", fmt="%.3f")
+    print(f"{family} {seed}, {case.pitch_nm} nm a pixel: {case.truth(structure)}")
+
+
 def nothing(kind: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float | tuple[float, float]]:
     """Return layers without a band, defects, energies and pitch: white noise, an atomic lattice in noise, or a measured grid of 5 nm."""
     rng = np.random.default_rng(seed)
@@ -180,7 +191,11 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--compare", nargs="+", default=[], help="families that are fitted as well")
     parser.add_argument("--nothing", nargs="+", default=[], choices=("noise", "lattice", "measured"), help="stacks without a band instead")
+    parser.add_argument("--write", type=Path, metavar="DIR", help="write the stack of the first family and seed, and its defects, as files")
     args = parser.parse_args()
+    if args.write is not None:
+        write(args.families[0], args.first, args.write)
+        return
     for kind in args.nothing:
         for seed in range(args.first, args.first + args.seeds):
             print(claim_nothing(kind, seed, args.compare or list(BAND_MODELS))[0], flush=True)

@@ -29,6 +29,7 @@ _PENALTY = 1e3
 _TIED = 1e-6
 _DIRECTIONS = np.linspace(0.02, 2 * np.pi + 0.02, 48, endpoint=False)
 _LEAST_STEP = 1e-3
+_MOST_ROUNDS, _CONVERGED = 6, 0.5
 _LEAST_GAIN = 5.0
 """In log likelihood; the evidence, which pays for every number, is smaller."""
 
@@ -136,10 +137,15 @@ def fit_band(search: BandSearch, family: BandKernels) -> FittedBand | None:
     """Return the most likely band of a family; None where none gains anything worth its numbers."""
     cost = BandCost(search, family)
     found = [descend(cost, start, cost.scales) for start in _starts(search, cost)]
-    value, point = descend(cost, min(found, key=lambda one: one[0])[1], cost.scales, steps=20)
+    value, point = descend(cost, min(found, key=lambda one: one[0])[1], cost.scales, steps=8)
     if value > -_LEAST_GAIN:
         return None
-    value, point = polish(cost, point, cost.scales)
+    # Gamma and l damp the same wave, and the ridge that they lie on is walked along in several goes.
+    for _ in range(_MOST_ROUNDS):
+        before = value
+        value, point = polish(cost, point, cost.scales)
+        if before - value < _CONVERGED:
+            break
     point[cost.angles] = np.mod(point[cost.angles], cost.ranges[cost.angles, 1])
     bend = hessian(cost, point, cost.scales)
     evidence = -value + 0.5 * point.size * np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(bend)[1] - cost.log_volume
