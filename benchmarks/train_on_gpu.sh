@@ -15,7 +15,8 @@
 #   seconds.txt       how long each part took
 #   *.log             what the parts printed
 #
-# Work files go to WORK (default: a temporary folder); PYTHON is the interpreter (default: .venv/bin/python, else python3).
+# Work files go to WORK (default: a temporary folder); PYTHON is the interpreter (default: .venv/bin/python, else python3); SCENES is the
+# number of test observations of each setting for paper/ (default 100); PARTS may name fewer than "base small paper".
 set -euo pipefail
 
 out=${1:?usage: benchmarks/train_on_gpu.sh OUT [smoke]}
@@ -94,12 +95,11 @@ paper() {
     cp "$work/paper/results.json" "$work/paper/tables.md" "$work/paper/"*.png "$out/paper/"
 }
 
-timed base base > "$out/base.log" 2>&1 &
-parts=($!)
-timed paper paper > "$out/paper.log" 2>&1 &
-parts+=($!)
-timed small small > "$out/small.log" 2>&1 &
-parts+=($!)
+running=()
+for part in ${PARTS:-base small paper}; do
+    timed "$part" "$part" > "$out/$part.log" 2>&1 &
+    running+=($!)
+done
 failed=0
-for part in "${parts[@]}"; do wait "$part" || failed=1; done
+for part in "${running[@]}"; do wait "$part" || failed=1; done
 [ "$failed" = 0 ] || { tail -n 5 "$out"/*.log >&2; exit 1; }

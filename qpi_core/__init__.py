@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from qpi_core.estimates.class_estimate import ClassEstimates as ClassEstimates
     from qpi_core.estimates.estimate import KernelEstimate as KernelEstimate
     from qpi_core.estimates.stack_estimate import StackEstimate as StackEstimate
+    from qpi_core.extraction.band_model import compare_band_models as compare_band_models
     from qpi_core.extraction.band_model import fit_band_model as fit_band_model
     from qpi_core.extraction.defect_detection import find_defects as find_defects
     from qpi_core.extraction.extractor import Extractor as Extractor
@@ -55,6 +56,7 @@ _HOME_OF_NAME = {
     "load_preparation": "qpi_core.maps.preparation",
     "StackEstimate": "qpi_core.estimates.stack_estimate",
     "extract_stack": "qpi_core.extraction.stacks",
+    "compare_band_models": "qpi_core.extraction.band_model",
     "fit_band_model": "qpi_core.extraction.band_model",
     "KernelParameters": "qpi_core.synthesis.kernel_families.equation_7",
     "phenomenological_kernel": "qpi_core.synthesis.kernel_families.equation_7",

@@ -25,7 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=_called_as(), description="Scattering kernels from STM maps of quasiparticle interference.")
     parser.add_argument("--version", action="version", version=f"qpi_core {__version__}")
     subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
-    for module in pkgutil.iter_modules(cli.__path__):
+    for module in (one for one in pkgutil.iter_modules(cli.__path__) if not one.ispkg):
         import_module(f"{cli.__name__}.{module.name}").add_parser(subparsers)
     return parser
 

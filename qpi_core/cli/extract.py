@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qpi_core.base.validation import NOISE_MODELS
+from qpi_core.cli.batch.many import add_executor_arguments
 from qpi_core.extraction.methods import DEFAULT_METHOD, METHODS
 from qpi_core.extraction.window_search import kernel_size_argument
 
@@ -108,9 +108,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--model", metavar="NAME", help="released model or a model's folder (default: the default model)")
     parser.add_argument("--device", default="auto", help="where the networks run: auto (default), cpu, cuda, cuda:0, ..., mps")
-    parser.add_argument("--workers", type=int, metavar="N", help="many maps: so many at a time, in processes of this machine")
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="many maps: on the Dask cluster with this scheduler (tcp://host:port)")
-    parser.add_argument("--quiet", action="store_true", help="many maps: no progress bar")
+    add_executor_arguments(parser, "maps")
     parser.set_defaults(run=run)
 
 
@@ -166,37 +164,10 @@ def _extract_one(args: argparse.Namespace, options: ExtractionOptions) -> int:
 
 def _extract_many(args: argparse.Namespace, options: ExtractionOptions) -> int:
     """Extract every map that has no result yet; 2 where one of them failed."""
-    from collections import Counter
-    from contextlib import ExitStack
-
-    from tqdm import tqdm
-
-    from qpi_core.extraction.extractor import load_extractor
-    from qpi_core.runtime.executor import DaskCluster, choose_executor
-    from qpi_core.workflows.inputs import list_maps
+    from qpi_core.cli.batch.many import run_many
     from qpi_core.workflows.many_maps import extract_batch
 
-    load_extractor(args.model, args.device)
-    maps = list_maps(args.map, args.list, args.positions)
-    executor = choose_executor(args.workers, args.scheduler)
-    states: Counter[str] = Counter()
-    with ExitStack() as cleaning, tqdm(total=len(maps), desc="maps", unit="map", disable=args.quiet) as bar:
-        if isinstance(executor, DaskCluster):
-            cleaning.callback(executor.close)
-        try:
-            for report in extract_batch(maps, options, args.out, executor, send_contents=args.scheduler is not None):
-                states[report.state] += 1
-                failed = report.state == "failed"
-                told = [sentence for sentence in report.sentences if failed or sentence.startswith(("Verdict", "Warning", "Noise"))]
-                for sentence in told:
-                    line = f"error: {report.name}: {sentence}" if failed else f"{report.name}: {sentence}"
-                    tqdm.write(line, file=sys.stderr if failed else sys.stdout)
-                bar.update()
-        except KeyboardInterrupt:
-            tqdm.write(f"{states['done']} results are finished in {args.out}; the same command goes on from there.")
-            raise
-    print(", ".join(f"{states[state]} {state}" for state in ("done", "there already", "failed")) + f" of {len(maps)} maps in {args.out}")
-    return 2 if states["failed"] else 0
+    return run_many(args, "map", lambda maps, executor, sent: extract_batch(maps, options, args.out, executor, send_contents=sent))
 
 
 def _options(args: argparse.Namespace) -> ExtractionOptions:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from qpi_core.base.validation import NOISE_MODELS
+from qpi_core.cli.batch.many import add_executor_arguments
 from qpi_core.extraction.methods import DEFAULT_METHOD
 from qpi_core.extraction.window_search import kernel_size_argument
 
 if TYPE_CHECKING:
-    from qpi_core.estimates.class_stack import StackResult
-    from qpi_core.extraction.stack_findings import StackFindings
-    from qpi_core.workflows.stack_run import StackOptions
+    from qpi_core.workflows.one_map import MapFiles
+    from qpi_core.workflows.stack_inputs import StackInputs, StackOptions
 
 DESCRIPTION = """\
 Extract the kernel of every layer of an energy stack from one set of defect positions.
@@ -31,6 +35,10 @@ Where the list names several classes of defects, their kernels are solved togeth
 its own beside a stack.json that holds them together.
 
 Each layer is kept as soon as it is solved: the same command goes on where it was stopped, with the same bytes.
+
+Many stacks: give folders, of which every map is a stack, or --list. Each stack's results go into a folder of its stem in DIR, which
+appears complete or not at all. With --workers or --scheduler several stacks are worked on at a time, as for many maps; of a single
+stack, several parts of its layers.
 """
 
 
@@ -42,11 +50,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("map", metavar="MAP", nargs="+", help="the stack's file, or several scans of the same place, one an energy")
+    parser.add_argument(
+        "map", metavar="MAP", nargs="*", help="the stack's file, or several scans of the same place, one an energy; or folders of stacks"
+    )
+    parser.add_argument(
+        "--list", metavar="FILE", help="text file with the path of one stack (or folder) a line, relative to its own folder"
+    )
     parser.add_argument(
         "--bias-mv", type=float, nargs="+", metavar="MV", help="several scans: the energy of each, where the files do not say"
     )
-    parser.add_argument("--positions", required=True, metavar="FILE", help="where the defects are, the same for all layers")
+    parser.add_argument(
+        "--positions",
+        required=True,
+        metavar="FILE",
+        help="where the defects are, the same for all layers; for many stacks also a folder with a list of each stack's stem",
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results, its own for each stack")
     parser.add_argument("--channel", metavar="NAME", help="channel of the file (default: the dI/dV one where there is one)")
     parser.add_argument(
@@ -72,9 +90,35 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "--band",
+        nargs="+",
         metavar="MODEL",
-        help="also fit a band to the maps themselves: free-electron (edge, mass, lifetime and mean free path with errors, and whether "
-        "the maps show it)",
+        help="also fit bands to the maps themselves and say which one they prefer, with errors: free-electron, dirac, two-bands, elliptic, "
+        "hexagonal, topological, or with --lattice square and triangular (tight binding)",
+    )
+    parser.add_argument(
+        "--lattice",
+        type=float,
+        nargs=2,
+        metavar=("NM", "DEGREES"),
+        help="lattice constant and direction of a primitive vector, from +x towards +y (downwards), for bands of a lattice and --path",
+    )
+    parser.add_argument(
+        "--joint-density",
+        action="store_true",
+        help="also write the joint density of states of the band that --band finds, on the q axes of the kernels' Fourier transforms, "
+        "and a picture of it beside one of them",
+    )
+    parser.add_argument(
+        "--path",
+        choices=("square", "hexagonal"),
+        help="also write E(q) along the path through the zone's points of high symmetry, of the kind of lattice whose constant and "
+        "direction --lattice gives",
+    )
+    parser.add_argument(
+        "--set-point",
+        nargs="*",
+        metavar="CHANNEL",
+        help="also name wave vectors that do not disperse, and say whether the kernels of these channels (current, height) have them too",
     )
     parser.add_argument(
         "--gap-sign",
@@ -89,21 +133,41 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--model", metavar="NAME", help="released model or a model's folder, for the methods that have one")
     parser.add_argument("--device", default="auto", help="where the networks run, as in `extract`")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_executor_arguments(parser, "stacks")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    """Solve one stack, or every one of many."""
+    if args.list is not None or any(Path(path).is_dir() for path in args.map):
+        return _solve_many(args)
+    return _solve_one(args)
+
+
+def _solve_many(args: argparse.Namespace) -> int:
+    """Solve every stack that has no result yet; 2 where one of them failed."""
+    from qpi_core.cli.batch.many import run_many
+    from qpi_core.workflows.many_stacks import solve_stacks
+
+    options = replace(_options(args), more_scans=())
+    return run_many(args, "stack", lambda stacks, executor, sent: solve_stacks(stacks, options, args.out, executor, send_contents=sent))
+
+
+def _solve_one(args: argparse.Namespace) -> int:
     """Solve the layers that are not there yet, write the results and say what was found."""
     from tqdm import tqdm
 
+    from qpi_core.base.errors import InputError
     from qpi_core.extraction.extractor import load_extractor
     from qpi_core.results.files import prepare_folder
     from qpi_core.workflows.one_map import MapFiles
-    from qpi_core.workflows.stack_run import read_stack_inputs, solve_into
+    from qpi_core.workflows.stack_inputs import read_stack_inputs
+    from qpi_core.workflows.stack_run import describe_stack, solve_into
 
-    extractor = load_extractor(args.model, args.device)
-    inputs = read_stack_inputs(MapFiles.at(args.map[0], args.positions), _options(args))
+    if not args.map:
+        raise InputError("give MAP, the file of a stack, or --list FILE with the paths of several.")
+    extractor, files, options = load_extractor(args.model, args.device), MapFiles.at(args.map[0], args.positions), _options(args)
+    inputs = read_stack_inputs(files, options)
     # Before the work, not after it.
     prepare_folder(args.out)
     for sentence in inputs.sentences:
@@ -115,24 +179,59 @@ def run(args: argparse.Namespace) -> int:
             bar.update(done - bar.n)
 
         try:
-            found = solve_into(args.out, inputs, extractor, show)
+            with spread_layers(args, (files, options), inputs, bar) as spread:
+                found = solve_into(args.out, inputs, extractor, show, spread)
         except KeyboardInterrupt:
             tqdm.write(f"The layers that are solved are kept in {args.out}; the same command goes on from there.")
             raise
     if found is None:
         print(f"The results are in {args.out} already.")
         return 0
-    for sentence in _describe(*found):
+    for sentence in describe_stack(*found):
         print(sentence)
     print(f"Results in {args.out}")
     return 0
+
+
+@contextmanager
+def spread_layers(
+    args: argparse.Namespace, given: tuple[MapFiles, StackOptions], inputs: StackInputs, bar: Any
+) -> Iterator[Callable[[list[int], Callable[[int, Any], None]], None] | None]:
+    """Give what solves layers on the executor that was asked for; None where none was.
+
+    Raises:
+        InputError: an executor that cannot be had.
+    """
+    from qpi_core.runtime.executor import DaskCluster, choose_executor
+    from qpi_core.workflows.stack_parts import solve_over
+
+    if args.workers is None and args.scheduler is None:
+        yield None
+        return
+    executor = choose_executor(args.workers, args.scheduler)
+    files, options = given
+    sent = files.loaded() if args.scheduler is not None else files
+
+    def spread(layers: list[int], keep: Callable[[int, Any], None]) -> None:
+        def kept(index: int, kernels: Any) -> None:
+            keep(index, kernels)
+            bar.update()
+
+        bar.update(len(inputs.stack.values) - len(layers))
+        solve_over(executor, (sent, options), inputs, layers, kept)
+
+    try:
+        yield spread
+    finally:
+        if isinstance(executor, DaskCluster):
+            executor.close()
 
 
 def _options(args: argparse.Namespace) -> StackOptions:
     from qpi_core.cli.extract import pixel_size
     from qpi_core.maps.preparation import Preparation, load_preparation
     from qpi_core.workflows.one_map import ExtractionOptions
-    from qpi_core.workflows.stack_run import StackOptions
+    from qpi_core.workflows.stack_inputs import StackOptions
 
     bias = None if args.bias_mv is None else tuple(args.bias_mv)
     steps = load_preparation(args.prepare) if args.prepare is not None else Preparation()
@@ -148,20 +247,14 @@ def _options(args: argparse.Namespace) -> StackOptions:
         noise_model=args.noise_model,
         stability=args.stability,
         model=args.model,
-        band_model=args.band,
+        band_models=tuple(args.band or ()),
+        lattice=None if args.lattice is None else (args.lattice[0], args.lattice[1]),
+        joint_density=args.joint_density,
+        path=args.path,
+        set_point=None if args.set_point is None else tuple(args.set_point),
         gap_ring=None if args.gap_sign is None else (args.gap_sign[0], args.gap_sign[1]),
         more_scans=tuple(args.map[1:]),
         scan_bias_mv=bias,
         pictures=tuple(args.pictures),
+        device=args.device,
     )
-
-
-def _describe(result: StackResult, findings: StackFindings) -> list[str]:
-    """Return plain sentences on what was found and what to beware of."""
-    from qpi_core.estimates.class_stack import stacks_of
-
-    stacks = stacks_of(result)
-    first = next(iter(stacks.values()))
-    usable = int(first.usable.sum())
-    sentences = [*(f"Warning: {note}" for note in result.notes), f"{usable} of {len(first.kernels)} layers have a kernel."]
-    return [*sentences, *findings.sentences()]

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qpi_core.base.errors import InputError
 from qpi_core.diagnostics.identifiability import may_be_modelled
 from qpi_core.estimates.caution import NO_NOISE_MODEL, Caution, CautionKind
-from qpi_core.extraction.methods import METHODS, Method
+from qpi_core.extraction.methods import Method
 from qpi_core.extraction.request import Answer, Request
 
 if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution
-    from qpi_core.solvers.harmonic.joint import DefectClass
+    from qpi_core.noise.model import MapNoise
+    from qpi_core.solvers.harmonic.joint_start import DefectClass
+    from qpi_core.solvers.measured.class_map import ExplainedClasses
     from qpi_core.solvers.positions.repaired_positions import RepairedList
 
 
@@ -25,20 +26,6 @@ TOO_LARGE = Caution(
     "background and noise to be modelled; it was taken with a constant background and white noise. Crop it to 20,000 pixels, or level it.",
     CautionKind.NOISE_NOT_MODELLED,
 )
-
-
-def require_class_method(method: Method) -> Method:
-    """Return the method where it knows classes.
-
-    Raises:
-        InputError: it does not.
-    """
-    if method.name not in CLASS_METHODS:
-        raise InputError(
-            f"method {method.name!r} knows one class of defects only; for several choose one of: "
-            f"{', '.join(name for name in METHODS if name in CLASS_METHODS)}."
-        )
-    return method
 
 
 def solve_classes(method: Method, requests: Sequence[Request]) -> list[Answer]:
@@ -56,7 +43,7 @@ def solve_classes(method: Method, requests: Sequence[Request]) -> list[Answer]:
 
 
 def _classes(requests: Sequence[Request]) -> list[DefectClass]:
-    from qpi_core.solvers.harmonic.joint import DefectClass
+    from qpi_core.solvers.harmonic.joint_start import DefectClass
 
     return [DefectClass(request.positions, request.weights) for request in requests]
 
@@ -74,20 +61,15 @@ def _tikhonov(method: Method, requests: Sequence[Request]) -> list[Answer]:
 def _joint_harmonic(requests: Sequence[Request]) -> list[Answer]:
     """Return the harmonic kernels of all classes, under the noise model that the map asks for."""
     from qpi_core.solvers.harmonic.joint import joint_solutions
-    from qpi_core.solvers.harmonic.problem import HarmonicProblem
-    from qpi_core.solvers.measured.class_map import explain_classes
 
-    one, classes = requests[0], _classes(requests)
-    problem = HarmonicProblem(one.observation, one.kernel_size, one.pixel_size_nm)
-    explained = explain_classes(problem, classes, one.noise_model, report=one.report)
+    one, classes, explained = requests[0], _classes(requests), _explained(requests)
     shape, noise = (one.observation.shape[0], one.observation.shape[1]), explained.noise
     solutions = joint_solutions(explained.joint, classes, shape, one.kernel_size, one.pixel_size_nm)
     if noise is None:
         small = may_be_modelled(np.isfinite(one.observation))
         unmodelled = one.noise_model == "auto" and not small and explained.leaves_more(one.observation)
         return [Answer(solution, notes=(TOO_LARGE,) if unmodelled else ()) for solution in solutions]
-    sigma = float(np.hypot(solutions[0].noise_sigma, noise.coloured_sigma))
-    return [Answer(replace(solution, background=noise.constant, noise_sigma=sigma), noise=noise) for solution in solutions]
+    return [_under_noise(solution, noise) for solution in solutions]
 
 
 def _harmonic(method: Method, requests: Sequence[Request]) -> list[Answer]:
@@ -134,6 +116,35 @@ def _mended(requests: Sequence[Request]) -> tuple[Sequence[Request], Sequence[Re
     return [replace(request, positions=own.positions, weights=own.weights) for request, own in pairs], found.repairs
 
 
+def _parametric(method: Method, requests: Sequence[Request]) -> list[Answer]:
+    """Fit one formula a class to the map without what its noise model says of it."""
+    from qpi_core.solvers.parametric import solve_parametric_classes
+
+    one, noise = requests[0], None
+    if one.noise_model != "white":
+        noise = _explained(requests, stretchable=False).noise
+    image = one.observation if noise is None else np.where(noise.outliers, np.nan, one.observation - noise.removable())
+    solutions = solve_parametric_classes(np.asarray(image, dtype=np.float32), _classes(requests), one.kernel_size, one.pixel_size_nm)
+    return [_under_noise(solution, noise) for solution in solutions]
+
+
+def _under_noise(solution: KernelSolution, noise: MapNoise | None) -> Answer:
+    """Return the answer for a map with a noise model: its background is in the model's parts, its noise the white and the coloured."""
+    if noise is None:
+        return Answer(solution)
+    sigma = float(np.hypot(solution.noise_sigma, noise.coloured_sigma))
+    return Answer(replace(solution, background=noise.constant, noise_sigma=sigma), noise=noise)
+
+
+def _explained(requests: Sequence[Request], stretchable: bool = True) -> ExplainedClasses:
+    from qpi_core.solvers.harmonic.problem import HarmonicProblem
+    from qpi_core.solvers.measured.class_map import explain_classes
+
+    one = requests[0]
+    problem = HarmonicProblem(one.observation, one.kernel_size, one.pixel_size_nm)
+    return explain_classes(problem, _classes(requests), one.noise_model, report=one.report, stretchable=stretchable)
+
+
 def _network(method: Method, requests: Sequence[Request]) -> list[Answer]:
     """Show the network of every class the map without what the joint harmonic solve says of the other classes."""
     requests[0].models()  # where there are none, that is said before the work
@@ -154,6 +165,7 @@ CLASS_METHODS: dict[str, Callable[[Method, Sequence[Request]], list[Answer]]] = 
     "defect_average": _defect_average,
     "tikhonov": _tikhonov,
     "harmonic": _harmonic,
+    "parametric": _parametric,
     "refined": _refined,
     "one_step": _network,
     "two_step": _network,

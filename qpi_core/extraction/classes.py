@@ -15,7 +15,7 @@ from qpi_core.base.validation import is_constant
 from qpi_core.diagnostics.classes import warn_about_classes
 from qpi_core.estimates.class_estimate import ClassEstimates
 from qpi_core.estimates.estimate import KernelEstimate
-from qpi_core.extraction.class_methods import leftovers, require_class_method, solve_classes
+from qpi_core.extraction.class_methods import leftovers, solve_classes
 from qpi_core.extraction.defect_refinement import Refinement, refine_defects
 from qpi_core.extraction.methods import METHODS, Method
 from qpi_core.extraction.request import Answer, Request, constant_answer
@@ -63,7 +63,6 @@ def extract_classes(
     names = tuple(dict.fromkeys(labels))
     if len(names) == 1:
         return _one_class(extractor, observation, common, labels, options, report)
-    require_class_method(options.method)
     members = {name: np.flatnonzero([label == name for label in labels]) for name in names}
     common = replace(
         common, noise_model=options.noise_model, report=lambda share, words: report(_MOVING + (_SOLVED - _MOVING) * share, words)

@@ -172,14 +172,15 @@ class Extractor(ModelHolder):
             observation: (height, width), any units, NaN where not measured.
             positions: (n, 2) columns (x, y) in pixels, of all classes.
             classes: the class of each defect, a name or a whole number; one class for all is the same as `extract`.
-            method: `harmonic`, `refined` (the default) and `tikhonov` solve all kernels together, `defect_average` averages the crops
-                of each class, `one_step` and `two_step` see the map without what the harmonic solve says of the other classes.
+            method: `harmonic`, `refined` (the default), `parametric` and `tikhonov` solve all kernels together, `defect_average`
+                averages the crops of each class, `one_step` and `two_step` see the map without what the harmonic solve says of the
+                other classes.
             kernel_size: side of every kernel in pixels; "auto": the largest that one of them asks for.
             refine_positions, refine_weights: as for `extract`, each class by its own kernel.
             pixel_size_nm, weights, with_latent, report, noise_model: as for `extract`; the noise model is one for all classes.
 
         Raises:
-            InputError: as `extract`; a label too few, too many classes, or a method that knows one class only.
+            InputError: as `extract`; a label too few, or too many classes.
 
         Example:
             >>> import numpy as np

@@ -30,6 +30,8 @@ DEFAULT_METHOD = "refined"
 HARMONIC_FREEDOM, NETWORK_FREEDOM = 60.0, 2.0
 """Unknowns that the methods fit to the map, for comparing them on the same pixels: radial profiles; amplitude and background."""
 
+_NOTHING_LEFT = 1e-7  # share of the map's variance below which a correction has left nothing of a map without noise
+
 
 @dataclass(frozen=True)
 class Method:
@@ -109,13 +111,15 @@ def _parametric(request: Request) -> Answer:
 def _explained(request: Request, start: HarmonicStart | None = None, mend_list: bool = False) -> ExplainedMap | None:
     """Return the map with its noise model where it asks for one; start is the first stage under white noise, where it was made."""
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
-    from qpi_core.solvers.measured.measured_map import explain_map
+    from qpi_core.solvers.measured.measured_map import explain_map, holds_only_kernels
     from qpi_core.solvers.measured.unlisted_map import explained_by_unlisted_kind
 
     if request.noise_model == "white" or is_constant(request.observation):
         return None
     problem = HarmonicProblem(request.observation, request.kernel_size, request.pixel_size_nm)
     begun = problem.start(request.positions, request.weights) if start is None else start
+    if holds_only_kernels(problem, request.positions, request.weights, begun):
+        return None
     alone = explained_by_unlisted_kind(problem, request.positions, request.weights, begun)
     return alone or explain_map(problem, request.positions, request.weights, begun, mend_list, request.report)
 
@@ -133,7 +137,7 @@ def _refined(request: Request) -> Answer:
     from qpi_core.solvers.harmonic.fit import nothing_to_see
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
     from qpi_core.solvers.measured.kinds_of_list import two_kinds_alone, two_kinds_under_noise
-    from qpi_core.solvers.measured.measured_map import explained_by_white_noise
+    from qpi_core.solvers.measured.measured_map import explained_by_white_noise, holds_only_kernels
     from qpi_core.solvers.measured.unlisted_map import explained_by_unlisted_kind
     from qpi_core.solvers.positions.selection import ListedFit, fit_with_list, prefer_repaired
 
@@ -143,6 +147,12 @@ def _refined(request: Request) -> Answer:
     problem = HarmonicProblem(image, size, request.pixel_size_nm)
     start = problem.start(request.positions, request.weights)
     auto = request.noise_model == "auto"
+    if auto and holds_only_kernels(problem, request.positions, request.weights, start):
+        # Neither noise nor background: where one symmetry and a free correction leave nothing, there is nothing to be searched for.
+        auto, simple = False, problem.simple_fit(request.positions, request.weights, start)
+        first = _refined_with(request, ListedFit(request.positions, request.weights, start, simple, None))
+        if first.solution.noise_sigma**2 < _NOTHING_LEFT * np.nanvar(image):
+            return first
     other = explained_by_unlisted_kind(problem, request.positions, request.weights, start) if auto else None
     kinds = two_kinds_alone(problem, request.positions, request.weights, start) if auto and other is None else None
     if kinds is not None:
@@ -152,7 +162,7 @@ def _refined(request: Request) -> Answer:
         network = run_two_step(request, start) if request.latent_wanted and request.has_model() else None
         return _offering(Answer(_chosen_by_evidence(request, mixture), network), kinds)
     plain = explained_by_white_noise(problem, request.positions, request.weights, start) if auto and other is None else None
-    explained = _explained(request, start, mend_list=True) if plain is None else None
+    explained = _explained(request, start, mend_list=True) if auto and plain is None else None
     if explained is not None:
         listed = explained.listed
         cleaned = replace(request, observation=explained.cleaned, positions=listed.positions, weights=listed.weights)

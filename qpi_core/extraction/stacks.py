@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.base.validation import MIN_KERNEL_SIZE, require_kernel_size, require_noise_model, require_pixel_size
 from qpi_core.estimates.class_stack import ClassStackEstimates
 from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
-from qpi_core.extraction.class_methods import require_class_method
 from qpi_core.extraction.methods import find_method
 from qpi_core.extraction.stack_extraction import Progress, StackRun, assemble, input_notes
 from qpi_core.extraction.stack_input import require_bias, require_layers, require_list, require_stack
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from qpi_core.extraction.extractor import Extractor
 
 OnLayer = Callable[[int, Any], None]
+OnList = Callable[[NDArray[np.float64], NDArray[np.float64]], None]
 
 
 class StackKeywords(TypedDict, total=False):
@@ -45,6 +46,7 @@ class StackKeywords(TypedDict, total=False):
     progress: Progress | None
     cancelled: Stop | None
     on_layer: OnLayer | None
+    on_list: OnList | None
 
 
 @overload
@@ -83,6 +85,7 @@ def extract_stack(
     progress: Progress | None = None,
     cancelled: Stop | None = None,
     on_layer: OnLayer | None = None,
+    on_list: OnList | None = None,
 ) -> StackEstimate | ClassStackEstimates:
     """Extract the kernel of every layer of an energy stack, and of every class of defects where there are several.
 
@@ -113,6 +116,7 @@ def extract_stack(
         progress: called with (layers done, layers wanted, what is going on).
         cancelled: asked between steps; once it says True, what is finished is returned.
         on_layer: called with (index, kernel) as soon as a layer is finished; with classes, with (index, {class: kernel}).
+        on_list: called with the positions, (n, 2), and amplitudes, (n,), in use, before the layers are solved.
 
     Returns:
         The kernels over energy; with classes, one such stack for each, by its name.
@@ -138,8 +142,6 @@ def extract_stack(
     shape = (array.shape[1], array.shape[2])
     listed = require_list(positions, weights, classes, shape)
     pitch = None if pixel_size_nm is None else require_pixel_size(pixel_size_nm)
-    if classes is not None:
-        require_class_method(chosen)
 
     def find() -> WindowProposal:
         # Checked with the smallest window, so that a bad stack is told before any layer is solved.
@@ -154,6 +156,8 @@ def extract_stack(
     if refine_positions or refine_weights:
         with one_blas_thread():
             run.refine(refine_positions, refine_weights)
+    if on_list is not None:
+        on_list(run.listed.positions, run.listed.weights)
     with one_blas_thread():
         run.mend_list()
     window: dict[str, object] = {} if proposal is None else {"window": {"chosen": AUTO, **asdict(proposal)}}

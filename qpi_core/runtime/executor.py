@@ -47,6 +47,10 @@ class Outcome(Generic[Result]):
 class Executor(Protocol):
     """Whatever can run a function over items."""
 
+    @property
+    def at_once(self) -> int:
+        """How many items are worked on at a time."""
+
     def map(
         self,
         function: Callable[[Item], Result],
@@ -66,6 +70,8 @@ class Executor(Protocol):
 
 class InProcess:
     """One item after the other, here."""
+
+    at_once = 1
 
     def map(
         self,
@@ -98,7 +104,7 @@ class LocalProcesses:
         """
         if workers < 1:
             raise InputError(f"workers is {workers}; at least 1 is needed.")
-        self.workers = workers
+        self.workers = self.at_once = workers
 
     def map(
         self,
@@ -152,6 +158,11 @@ class DaskCluster:
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"no Dask scheduler answers at {address!r}; give its address, such as tcp://10.0.0.5:8786.") from error
 
+    @property
+    def at_once(self) -> int:
+        """How many items the cluster works on at a time."""
+        return max(1, sum(int(threads) for threads in self._client.nthreads().values()))
+
     def map(
         self,
         function: Callable[[Item], Result],
@@ -163,7 +174,7 @@ class DaskCluster:
         from distributed import as_completed
 
         # A few items beyond the workers keep them busy without sending every file at once.
-        at_once = 2 * max(1, sum(self._client.nthreads().values()))
+        at_once = 2 * self.at_once
         numbers: dict[Any, int] = {}
         running = as_completed(loop=self._client.loop)
         waiting = iter(range(len(items)))

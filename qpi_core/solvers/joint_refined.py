@@ -22,7 +22,7 @@ from qpi_core.estimates.solution import KernelSolution
 from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.operators.joint import JointOperator
 from qpi_core.solvers.correction import Judgement, judge_correction, judge_single_correction, sample_map
-from qpi_core.solvers.harmonic.joint import DefectClass
+from qpi_core.solvers.harmonic.joint_start import DefectClass
 from qpi_core.solvers.refined import (
     MOST_WIDENING,
     NEGLIGIBLE,

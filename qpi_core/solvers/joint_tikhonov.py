@@ -19,7 +19,7 @@ from qpi_core.base.grid import central_crop
 from qpi_core.estimates.solution import KernelSolution
 from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.operators.joint import JointOperator
-from qpi_core.solvers.harmonic.joint import DefectClass
+from qpi_core.solvers.harmonic.joint_start import DefectClass
 from qpi_core.solvers.single_defect import is_one_place
 from qpi_core.solvers.tikhonov import (
     ENVELOPE_WIDTHS,

@@ -1,27 +1,25 @@
-"""Kernel by a least-squares fit of Eq. 7: the one method that knows the formula.
+"""Kernels by a least-squares fit of Eq. 7: the one method that knows the formula.
 
     A(r, theta) = s sin^2(n theta / 2 + phi1) sin^2(B r + phi2) exp(-c r^2)
 
-The symmetry order n and the starting point come from the harmonic solver. The fit runs on the harmonic normal equations (a
-few hundred numbers whatever the map's size), then ends with exact steps on the map itself where that is affordable.
+The symmetry order n and the starting point come from the harmonic solver (see equation_fit).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import least_squares
 
 from qpi_core.base.validation import is_constant, require_pixel_size, require_problem
 from qpi_core.estimates.caution import NO_PATTERN, Caution, CautionKind
 from qpi_core.estimates.solution import KernelSolution
+from qpi_core.solvers.equation_fit import EquationFit, fit_equation_seven, fit_equations_jointly
 from qpi_core.solvers.equation_seven import EquationSeven
-from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
-from qpi_core.solvers.harmonic.equations.basis import MapSamples
-from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations
 from qpi_core.solvers.harmonic.fit import nothing_to_see
+from qpi_core.solvers.harmonic.joint import fit_jointly
+from qpi_core.solvers.harmonic.joint_start import DefectClass
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, fit_harmonics, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.posterior import KernelGrid
@@ -29,28 +27,6 @@ from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
 from qpi_core.solvers.harmonic.wave_evidence import wave_evidence
 
 Array = NDArray[np.float64]
-
-_EXACT_PAIRS = 4_000_000
-_PAIRS_AT_ONCE = 400_000
-_EXACT_STEPS = 4
-_PHASES = 12
-
-
-@dataclass(frozen=True)
-class EquationFit:
-    """A fitted Eq. 7.
-
-    Attributes:
-        kernel: the formula with its best parameters.
-        covariance: (5, 5) of its vector; zero for what is not fitted.
-        misfit: sum of squares that it leaves of the map.
-        background: constant b.
-    """
-
-    kernel: EquationSeven
-    covariance: Array
-    misfit: float
-    background: float
 
 
 def solve_parametric(
@@ -72,143 +48,57 @@ def solve_parametric(
     if is_constant(values):
         return nothing_to_see(values, size)
     model = fit_harmonics(values, points, size, amplitudes, pitch, symmetry_orders)
-    fit = fit_equation_seven(model, tuple(order for order in symmetry_orders if order != 1) or (0,))
-    return _solution(model, fit, size, pitch)
+    fit = fit_equation_seven(model, _known_orders(symmetry_orders))
+    return _solution(model, fit, 0, log_evidence(model.fit, model.equations.pixels), (size, pitch))
 
 
-def fit_equation_seven(model: HarmonicModel, symmetry_orders: tuple[int, ...]) -> EquationFit:
-    """Return the best fit of Eq. 7, over the orders too where the harmonic model is not of the form {0, n}."""
-    found = model.fit.hyperparameters.orders
-    if len(found) <= 2 and found[-1] != 1 and model.equations.subspace is None:
-        candidates = {found[-1]: model.equations}
-    else:
-        candidates = {
-            order: accumulate([ClassBasis(model.samples, model.splines, (0, order) if order else (0,))]).alone()
-            for order in symmetry_orders
-        }
-    fits = [_fit_normal_equations(model, equations, order) for order, equations in candidates.items()]
-    best = min(fits, key=lambda fit: fit.misfit)
-    if model.samples.values.size * len(model.samples.positions) <= _EXACT_PAIRS:
-        best = _polish(best, model.samples)
-    return best
+def solve_parametric_classes(
+    values: NDArray[np.float32],
+    classes: Sequence[DefectClass],
+    kernel_size: int,
+    pixel_size_nm: tuple[float, float] | None = None,
+    symmetry_orders: tuple[int, ...] = SYMMETRY_ORDERS,
+) -> list[KernelSolution]:
+    """Return the kernel of Eq. 7 of every class that fit the map best together, with error bars.
+
+    Args:
+        values: (height, width), checked, not constant, NaN where not measured.
+        classes: of defects, checked.
+        kernel_size, pixel_size_nm, symmetry_orders: as for solve_parametric.
+    """
+    joint = fit_jointly(values, classes, kernel_size, pixel_size_nm, symmetry_orders)
+    fit = fit_equations_jointly(joint.models, _known_orders(symmetry_orders))
+    window = (kernel_size, pixel_size_nm)
+    return [_solution(model, fit, index, joint.log_evidence, window) for index, model in enumerate(joint.models)]
 
 
-def _fit_normal_equations(model: HarmonicModel, equations: NormalEquations, order: int) -> EquationFit:
-    """Return the fit on normal equations: the misfit is a quadratic form of the profiles, written as a sum of squares."""
-    nodes = model.splines.nodes
-    size = len(equations.projection) * nodes.size
-    values, vectors = np.linalg.eigh(equations.gram.transpose(0, 2, 1, 3).reshape(size, size))
-    kept = values > 1e-12 * values[-1]
-    root = np.sqrt(values[kept])
-    whiten = (vectors[:, kept] * root).T
-    target = (vectors[:, kept].T @ equations.projection.ravel()) / root
-    rest = max(equations.total - float(target @ target), 0.0)
-    starts = _starts(model, order)
-    free = starts[0].free
-
-    def at(vector: Array) -> EquationSeven:
-        full = starts[0].vector.copy()
-        full[free] = vector
-        return EquationSeven(order, full)
-
-    def residual(vector: Array) -> Array:
-        return np.asarray(whiten @ at(vector).profiles(nodes)[0].ravel() - target)
-
-    def jacobian(vector: Array) -> Array:
-        return np.asarray(whiten @ at(vector).profiles(nodes)[1][free].reshape(len(free), -1).T)
-
-    scaled = [_best_amplitude(start, whiten, target, nodes) for start in starts]
-    scaled.sort(key=lambda start: float(np.sum(residual(start.vector[free]) ** 2)))
-    method = "lm" if target.size >= len(free) else "trf"
-    solutions = [
-        least_squares(residual, start.vector[free], jac=jacobian, method=method, x_scale="jac", max_nfev=200) for start in scaled[:4]
-    ]
-    best = min(solutions, key=lambda solution: float(solution.cost))
-    kernel = at(np.asarray(best.x))
-    misfit = 2 * float(best.cost) + rest
-    covariance = _covariance(np.asarray(best.jac), misfit / max(equations.pixels - len(free) - 1, 1), free)
-    return EquationFit(kernel, covariance, misfit, equations.background(kernel.profiles(nodes)[0]))
+def _known_orders(symmetry_orders: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the orders that the formula has: it knows none without symmetry."""
+    return tuple(order for order in symmetry_orders if order != 1) or (0,)
 
 
-def _starts(model: HarmonicModel, order: int) -> list[EquationSeven]:
-    """Return starting points over the phases, with the harmonic fit's decay and half its wave vectors (and twice, and half)."""
-    point = model.fit.hyperparameters
-    decay = float(np.exp(point.radial.log_decay))
-    wavenumbers = [0.5 * float(q) * factor for q in point.radial.wavenumbers for factor in (1.0, 0.97, 1.03, 0.5, 2.0)]
-    turns = np.arange(4) * np.pi / 4 + 0.1 if order else [np.pi / 2]
-    if order and point.orders == (0, order) and point.mixing_kind == "shared":
-        mixing = point.mixing()[:, 0] * np.sign(point.mixing()[0, 0] or 1.0)
-        orientation = 0.5 * np.arctan2(mixing[2], -mixing[1])
-        turns = [orientation, orientation + np.pi / 2]
-    phases = np.arange(_PHASES) * np.pi / _PHASES
-    return [
-        EquationSeven(order, np.array([1.0, turn, phase, wavenumber, decay]))
-        for wavenumber in wavenumbers
-        for turn in turns
-        for phase in phases
-    ]
+def _solution(
+    model: HarmonicModel, fit: EquationFit, index: int, harmonic_evidence: float, window: tuple[int, tuple[float, float] | None]
+) -> KernelSolution:
+    """Return the answer for a class.
 
-
-def _best_amplitude(start: EquationSeven, whiten: Array, target: Array, nodes: Array) -> EquationSeven:
-    shape = whiten @ start.profiles(nodes)[0].ravel()
-    vector = start.vector.copy()
-    vector[0] *= float(shape @ target) / max(float(shape @ shape), 1e-300)
-    return replace(start, vector=vector)
-
-
-def _covariance(jacobian: Array, variance: float, free: list[int]) -> Array:
-    full = np.zeros((5, 5))
-    full[np.ix_(free, free)] = variance * np.linalg.pinv(jacobian.T @ jacobian, hermitian=True)
-    return full
-
-
-def _polish(fit: EquationFit, samples: MapSamples) -> EquationFit:
-    """Return the fit after Gauss-Newton steps on the map, the formula evaluated at every pixel and defect."""
-    free = fit.kernel.free
-    kernel, best = fit.kernel, None
-    centred = samples.values - samples.values.mean()
-    for _ in range(_EXACT_STEPS):
-        predicted, slopes = _predict(kernel, samples)
-        residual = centred - (predicted - predicted.mean())
-        jacobian = (slopes - slopes.mean(axis=1, keepdims=True))[free].T
-        misfit = float(residual @ residual)
-        if best is not None and misfit > best.misfit * (1 - 1e-9):
-            return best if misfit > best.misfit else replace(best, kernel=kernel, misfit=misfit)
-        covariance = _covariance(jacobian, misfit / max(centred.size - len(free) - 1, 1), free)
-        best = EquationFit(kernel, covariance, misfit, float(samples.values.mean() - predicted.mean()))
-        step, *_ = np.linalg.lstsq(jacobian, residual, rcond=None)
-        vector = kernel.vector.copy()
-        vector[free] += step
-        kernel = replace(kernel, vector=vector)
-    assert best is not None
-    return best
-
-
-def _predict(kernel: EquationSeven, samples: MapSamples) -> tuple[Array, Array]:
-    """Return the sum over defects at every sampled pixel and its derivatives, (5, pixels)."""
-    predicted, slopes = np.empty(samples.x.size), np.empty((5, samples.x.size))
-    chunk = max(1, _PAIRS_AT_ONCE // len(samples.positions))
-    for start in range(0, samples.x.size, chunk):
-        part = slice(start, start + chunk)
-        dx = samples.x[part, None] - samples.positions[:, 0]
-        dy = samples.y[part, None] - samples.positions[:, 1]
-        value, slope = kernel.values(dx, dy)
-        predicted[part] = value @ samples.weights
-        slopes[:, part] = slope @ samples.weights
-    return predicted, slopes
-
-
-def _solution(model: HarmonicModel, fit: EquationFit, size: int, pitch: tuple[float, float] | None) -> KernelSolution:
+    Args:
+        model: its harmonic model.
+        fit: of all classes.
+        index: of the class.
+        harmonic_evidence: log evidence of the map under kernels without a formula.
+        window: side of the kernel in px, and (dy, dx) in nm or None.
+    """
+    (size, pitch), own, covariance = window, fit.kernels[index], fit.part(index)
     half = max(int(np.floor(model.splines.radius / min(model.aspect))), size // 2)
-    window = KernelGrid.of_size(2 * half + 1, model.aspect)
-    wide, slopes = fit.kernel.values(window.dx, window.dy)
+    grid = KernelGrid.of_size(2 * half + 1, model.aspect)
+    wide, slopes = own.values(grid.dx, grid.dy)
     start = half - size // 2
     crop = slice(start, start + size)
-    deviation = np.sqrt(np.maximum(np.einsum("iyx,ij,jyx->yx", slopes[:, crop, crop], fit.covariance, slopes[:, crop, crop]), 0.0))
+    deviation = np.sqrt(np.maximum(np.einsum("iyx,ij,jyx->yx", slopes[:, crop, crop], covariance, slopes[:, crop, crop]), 0.0))
     pixels = model.equations.pixels
-    variance = fit.misfit / max(pixels - len(fit.kernel.free) - 1, 1)
-    own_evidence = -0.5 * (pixels - 1) * float(np.log(fit.misfit + pixels * model.floor)) - 2.5 * float(np.log(pixels))
-    advantage = log_evidence(model.fit, pixels) - own_evidence
+    variance = fit.misfit / max(pixels - fit.searched - 1, 1)
+    advantage = harmonic_evidence - fit.log_evidence(pixels, model.floor)
     assumed = "This method knows Eq. 7: for a kernel of any other family its kernel and its error bars mean nothing."
     warnings = [Caution(assumed, CautionKind.FORMULA)]
     if advantage > 10:
@@ -217,7 +107,7 @@ def _solution(model: HarmonicModel, fit: EquationFit, size: int, pitch: tuple[fl
     unseen = pattern_gain(model) < LEAST_GAIN
     if unseen:
         warnings.append(Caution(NO_PATTERN, CautionKind.NO_PATTERN))
-    parameters = _parameters(fit, pitch)
+    parameters = _parameters(own, covariance, pitch)
     waves = () if unseen else wave_evidence(model.equations, model.splines.nodes, model.fit, model.floor)
     if waves and not any(wave.decisive for wave in waves):
         # What a kernel without a formula does not show, the formula only assumes.
@@ -229,18 +119,18 @@ def _solution(model: HarmonicModel, fit: EquationFit, size: int, pitch: tuple[fl
         background=fit.background,
         noise_sigma=float(np.sqrt(variance)),
         uncertainty=deviation.astype(np.float32),
-        symmetry_order=None if unseen else fit.kernel.order,
+        symmetry_order=None if unseen else own.order,
         parameters=parameters,
         warnings=tuple(warnings),
         details={"knows_formula": True, "log_evidence_of_harmonic_over_formula": advantage},
     )
 
 
-def _parameters(fit: EquationFit, pitch: tuple[float, float] | None) -> dict[str, tuple[float, float]]:
+def _parameters(kernel: EquationSeven, covariance: Array, pitch: tuple[float, float] | None) -> dict[str, tuple[float, float]]:
     unit = 1.0 if pitch is None else float(np.sqrt(pitch[0] * pitch[1]))
     length = "px" if pitch is None else "nm"
-    amplitude, turn, phase, wavenumber, decay = fit.kernel.vector
-    deviation = np.sqrt(np.maximum(fit.covariance.diagonal(), 0.0))
+    amplitude, turn, phase, wavenumber, decay = kernel.vector
+    deviation = np.sqrt(np.maximum(covariance.diagonal(), 0.0))
     if wavenumber < 0:
         wavenumber, phase = -wavenumber, -phase
     found = {
@@ -250,6 +140,6 @@ def _parameters(fit: EquationFit, pitch: tuple[float, float] | None) -> dict[str
         f"wave_vector_rad_per_{length}": (2 * float(wavenumber) / unit, 2 * float(deviation[3]) / unit),
         f"decay_per_{length}2": (abs(float(decay)) / unit**2, float(deviation[4]) / unit**2),
     }
-    if fit.kernel.order:
+    if kernel.order:
         found["orientation_phase_rad"] = (float(turn % np.pi), float(deviation[1]))
     return found

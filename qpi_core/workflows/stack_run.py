@@ -2,202 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from qpi_core.base.errors import InputError
-from qpi_core.base.provenance import bytes_sha256, json_ready
-from qpi_core.base.version import __version__
 from qpi_core.estimates.class_stack import NO_CLASS, StackResult, stacks_of, with_layers, with_source
+from qpi_core.estimates.stack_estimate import LayerKernel
 from qpi_core.extraction.band import find_band
-from qpi_core.extraction.band_model import BAND_MODELS, fit_band_model
-from qpi_core.extraction.class_methods import require_class_method
 from qpi_core.extraction.extractor import Extractor
-from qpi_core.extraction.halves import require_enough_defects
-from qpi_core.extraction.methods import find_method
-from qpi_core.extraction.stack_findings import StackFindings, find_gap_sign, require_gap_input
+from qpi_core.extraction.stack_findings import StackFindings, find_gap_sign
 from qpi_core.extraction.stack_stability import assess_stack
-from qpi_core.extraction.stacks import extract_stack
-from qpi_core.extraction.window_search import find_stack_window, resolve_window
-from qpi_core.maps import ScanMap, load_map, load_positions
-from qpi_core.maps.preparation import Preparation, inside
-from qpi_core.maps.readers.shared.source import read_source
-from qpi_core.maps.series import load_stack
+from qpi_core.extraction.stacks import StackKeywords, extract_stack
 from qpi_core.qspace.regions import Ring
 from qpi_core.results.layer_folder import LayerFolder
 from qpi_core.results.stack_bundle import stack_documents
 from qpi_core.results.stack_files import stack_files
-from qpi_core.workflows.one_map import DEFAULT_KERNEL_SIZE, MapFiles
-from qpi_core.workflows.prepared_stack import PreparedStack, prepare_stack
-
-
-@dataclass(frozen=True)
-class StackOptions:
-    """What is asked of every layer alike; None is the default that stands beside each option of the command line.
-
-    Attributes:
-        method, kernel_size, channel, preparation, refine_positions, refine_weights, noise_model, pictures: as ExtractionOptions.
-        pixel_size_nm: (dy, dx) or one number; overrides what the file says.
-        stability: compare the kernels of two halves of the defects, layer by layer, and say in the side-car how far they agree.
-        model: the networks that take part, None for the default ones.
-        band_model: a band to be fitted to the maps, or None.
-        gap_ring: (low, high) rad/nm, the ring of q-space whose gap sign is judged, or None.
-        more_scans, scan_bias_mv: the files of a stack after the first one, and the energies of all.
-    """
-
-    method: str | None = None
-    kernel_size: int | str | None = None
-    channel: str | None = None
-    preparation: Preparation = Preparation()
-    pixel_size_nm: float | tuple[float, float] | None = None
-    refine_positions: bool = False
-    refine_weights: bool = False
-    noise_model: str = "auto"
-    stability: bool = False
-    model: str | None = None
-    band_model: str | None = None
-    gap_ring: tuple[float, float] | None = None
-    more_scans: tuple[str, ...] = ()
-    scan_bias_mv: tuple[float, ...] | None = None
-    pictures: tuple[str, ...] = ("png",)
-
-
-@dataclass(frozen=True, eq=False)
-class StackInputs:
-    """What the files of a stack hold, checked and prepared.
-
-    Attributes:
-        scan: the file's map.
-        stack: all layers, prepared.
-        positions_px: (n, 2) the defects on the prepared layers.
-        labels: the class of each defect, or None where there is one kind only.
-        kernel_size: side of the kernels in pixels.
-        settings: strict JSON: everything that decides the answer.
-        sentences: how the files were read.
-        source: where the stack came from, for its provenance.
-        pictures: formats of the pictures.
-    """
-
-    scan: ScanMap
-    stack: PreparedStack
-    positions_px: NDArray[np.float64]
-    labels: tuple[str, ...] | None
-    kernel_size: int
-    settings: dict[str, Any]
-    sentences: tuple[str, ...]
-    source: dict[str, Any] = field(default_factory=dict)
-    pictures: tuple[str, ...] = ("png",)
-
-
-def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
-    """Read a stack and its positions and prepare all layers; positions move along.
-
-    Raises:
-        InputError: whatever is wrong with the files or the options, in one sentence.
-    """
-    scan = _load(files, options)
-    pitch = scan.pixel_size_nm if scan.pixel_size_known else None
-    listed, name = read_source(files.positions, files.positions_name)
-    positions = load_positions(listed, name, pixel_size_nm=pitch, shape=scan.shape, frame=scan.scanner_frame)
-    stack = prepare_stack(scan, options.channel, options.preparation)
-    height, width = stack.values.shape[1:]
-    moved = stack.coordinates.forward(positions.positions_px)
-    there = inside(moved, (height, width))
-    moved = moved[there]
-    if not len(moved):
-        raise InputError(f"None of the {len(positions.positions_px)} positions lies on the prepared layers; crop less, or mark others.")
-    labels = None if positions.labels is None else tuple(label for label, stays in zip(positions.labels, there, strict=True) if stays)
-    labels = labels if labels is not None and len(set(labels)) > 1 else None
-    if labels is not None:
-        require_class_method(find_method(options.method))
-    if options.stability:
-        require_enough_defects(len(moved), labels)
-    wanted = options.kernel_size if options.kernel_size is not None else min(DEFAULT_KERNEL_SIZE, height, width)
-    size, proposal = resolve_window(wanted, lambda: find_stack_window(Extractor(), stack.values, moved, pixel_size_nm=stack.pixel_size_nm))
-    settings = {
-        "qpi_core": __version__,
-        "method": find_method(options.method).name,
-        "kernel_size": size,
-        "channel": options.channel or scan.default_channel,
-        "pixel_size_nm": pitch,
-        "refine_positions": options.refine_positions,
-        "refine_weights": options.refine_weights,
-        "noise_model": options.noise_model,
-        "steps": options.preparation.to_json(),
-        "sha256": scan.sha256,
-        "positions_sha256": bytes_sha256(listed),
-    }
-    lost = len(positions.positions_px) - len(moved)
-    sentences = [*scan.sentences(options.channel), positions.description]
-    if lost:
-        sentences.append(f"{lost} of the positions lie outside of the prepared layers and were left out.")
-    if proposal is not None:
-        sentences.append(proposal.reason)
-    if options.model is not None:
-        settings["model"] = options.model
-    if options.stability:
-        settings["stability"] = True
-    if options.band_model is not None:
-        settings["band_model"] = require_band_input(options.band_model, stack, labels)
-    if options.gap_ring is not None:
-        if stack.pixel_size_nm is None:
-            raise InputError("the sign of a gap needs the pixel size, which the file does not say; give --pixel-size-nm.")
-        require_gap_input(Ring(*options.gap_ring), stack.bias_mv, size, stack.pixel_size_nm)
-        settings["gap_ring_rad_per_nm"] = options.gap_ring
-    source = _source(files, options, scan, stack)
-    return StackInputs(scan, stack, moved, labels, size, dict(json_ready(settings)), tuple(sentences), source, options.pictures)
-
-
-def _load(files: MapFiles, options: StackOptions) -> ScanMap:
-    """Return the file's map, or that of several files, one an energy, moved onto each other."""
-    if not options.more_scans:
-        if options.scan_bias_mv is not None:
-            raise InputError("bias_mv gives one energy a file where a stack comes from several; a single file says its own energies.")
-        return load_map(files.scan, files.scan_name, pixel_size_nm=options.pixel_size_nm, channel=options.channel)
-    paths = [str(files.scan), *options.more_scans]
-    return load_stack(paths, channel=options.channel, pixel_size_nm=options.pixel_size_nm, bias_mv=options.scan_bias_mv)
-
-
-def _source(files: MapFiles, options: StackOptions, scan: ScanMap, stack: PreparedStack) -> dict[str, Any]:
-    """Return where a stack came from and how it was prepared, by the names that class_stack.with_source keeps."""
-    scans = [Path(path).name for path in (str(files.scan), *options.more_scans)] if options.more_scans else None
-    told = {
-        "name": scan.name,
-        "scans": scans,
-        "scan_bias_mv": options.scan_bias_mv,
-        "channel": options.channel or scan.default_channel,
-        "unit": stack.unit,
-        "given_pixel_size_nm": options.pixel_size_nm,
-        "steps": options.preparation.to_json(),
-        "sha256": scan.sha256,
-    }
-    return {name: value for name, value in json_ready(told).items() if value is not None}
-
-
-def require_band_input(model: str, stack: PreparedStack, labels: tuple[str, ...] | None = None) -> str:
-    """Return the name of a band model that can be fitted to a stack.
-
-    Raises:
-        InputError: no such model, several classes, or pixel size or energies are not known; told before the layers are solved.
-    """
-    if model not in BAND_MODELS:
-        raise InputError(f"band must be one of {', '.join(BAND_MODELS)}, but it is {model!r}.")
-    if labels is not None:
-        raise InputError("a band model is fitted to one class of defects, but the list names several; leave --band out, or keep one class.")
-    if stack.pixel_size_nm is None:
-        raise InputError("a band needs the pixel size, which the file does not say; give --pixel-size-nm.")
-    if not np.isfinite(stack.bias_mv).all():
-        raise InputError("a band needs the energy of every layer, which the file does not say.")
-    return model
+from qpi_core.workflows.stack_inputs import StackInputs
+from qpi_core.workflows.stack_physics import compare_bands, compare_channels
 
 
 def solve_into(
-    out: str | Path, inputs: StackInputs, extractor: Extractor, progress: Callable[[int, int, str], None] | None = None
+    out: str | Path,
+    inputs: StackInputs,
+    extractor: Extractor,
+    progress: Callable[[int, int, str], None] | None = None,
+    spread: Callable[[list[int], Callable[[int, Any], None]], None] | None = None,
 ) -> tuple[StackResult, StackFindings] | None:
     """Solve the layers that a folder does not hold yet, each written as it comes, then write the results.
 
@@ -206,6 +35,7 @@ def solve_into(
         inputs: as read_stack_inputs gives them.
         extractor: for the methods that work layer by layer.
         progress: called with (layers done, layers of the stack, what is going on).
+        spread: solves layers elsewhere: called with those that are missing, and with what keeps each; None is here, one by one.
 
     Returns:
         The kernels and what was found in them, or None where the folder holds these results already.
@@ -216,40 +46,77 @@ def solve_into(
     folder = LayerFolder(out, inputs.settings)
     if folder.finished:
         return None
-    total = len(inputs.stack.values)
     names = (NO_CLASS,) if inputs.labels is None else tuple(dict.fromkeys(inputs.labels))
     there = folder.read(inputs.kernel_size, names)
+    if spread is not None:
+        spread([index for index in range(len(inputs.stack.values)) if index not in there], folder.add)
+        there = folder.read(inputs.kernel_size, names)
+    result, findings = solve_layers(inputs, extractor, there, folder.add, progress)
+    folder.finish(stack_result_files(inputs, result, findings))
+    return result, findings
+
+
+def solve_layers(
+    inputs: StackInputs,
+    extractor: Extractor,
+    there: Mapping[int, Mapping[str, LayerKernel]] | None = None,
+    on_layer: Callable[[int, Any], None] | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> tuple[StackResult, StackFindings]:
+    """Solve the layers that are not there yet and return all kernels with what was found in them.
+
+    Args:
+        inputs, extractor, progress: as for solve_into.
+        there: index -> class -> kernel of the layers that are there.
+        on_layer: as for extract_stack.
+
+    Raises:
+        InputError: as extract_stack.
+    """
+    there, total = there or {}, len(inputs.stack.values)
     missing = [index for index in range(total) if index not in there]
     moved = inputs.settings["refine_positions"] or inputs.settings["refine_weights"]
-    result = extract_stack(
-        extractor,
-        inputs.stack.values,
-        inputs.positions_px,
-        classes=inputs.labels,
-        bias_mv=inputs.stack.bias_mv,
-        pixel_size_nm=inputs.stack.pixel_size_nm,
-        kernel_size=inputs.kernel_size,
-        method=inputs.settings["method"],
-        layers=missing or ([0] if moved else None),
-        refine_positions=inputs.settings["refine_positions"],
-        refine_weights=inputs.settings["refine_weights"],
-        noise_model=inputs.settings["noise_model"],
+    asked = stack_keywords(inputs)
+    asked |= {
+        "layers": missing or ([0] if moved else None),
         # With every layer there, only the notes and hashes of the stack are asked for, and where the defects have moved.
-        cancelled=lambda: not missing and not moved,
-        on_layer=folder.add,
-        progress=None if progress is None else lambda done, _, message: progress(len(there) + done, total, message),
-    )
+        "cancelled": lambda: not missing and not moved,
+        "on_layer": on_layer,
+        "progress": None if progress is None else lambda done, _, message: progress(len(there) + done, total, message),
+    }
+    result = extract_stack(extractor, inputs.stack.values, inputs.positions_px, classes=inputs.labels, **asked)
     result = with_layers(with_source(result, inputs.source), there)
-    model = None
-    if "band_model" in inputs.settings and inputs.stack.pixel_size_nm is not None:
-        name, energies = inputs.settings["band_model"], inputs.stack.bias_mv
-        model = fit_band_model(inputs.stack.values, result.positions, energies, inputs.stack.pixel_size_nm, model=name)
+    model = compare_bands(inputs, result)
     ring = inputs.settings.get("gap_ring_rad_per_nm")
     bands = {name: find_band(estimate) for name, estimate in stacks_of(result).items()}
     gaps = {} if ring is None else {name: find_gap_sign(estimate, Ring(*ring)) for name, estimate in stacks_of(result).items()}
     tell = None if progress is None else lambda _, words: progress(total, total, words)  # the layers themselves are done
     halves = assess_stack(extractor, inputs.stack.values, result, report=tell) if inputs.settings.get("stability") else {}
-    findings = StackFindings(bands, model, gaps, halves)
-    files = stack_files(result, findings, inputs.settings, inputs.pictures)
-    folder.finish(stack_documents(result, findings) | files)
-    return result, findings
+    standing = compare_channels(extractor, inputs, result)
+    return result, StackFindings(bands, model, gaps, halves, standing)
+
+
+def stack_keywords(inputs: StackInputs) -> StackKeywords:
+    """Return what extract_stack is asked for every layer alike."""
+    return {
+        "bias_mv": inputs.stack.bias_mv,
+        "pixel_size_nm": inputs.stack.pixel_size_nm,
+        "kernel_size": inputs.kernel_size,
+        "method": inputs.settings["method"],
+        "refine_positions": inputs.settings["refine_positions"],
+        "refine_weights": inputs.settings["refine_weights"],
+        "noise_model": inputs.settings["noise_model"],
+    }
+
+
+def stack_result_files(inputs: StackInputs, result: StackResult, findings: StackFindings) -> dict[str, bytes]:
+    """Return every file of a solved stack, name to content."""
+    return stack_documents(result, findings) | stack_files(result, findings, inputs.settings, inputs.pictures)
+
+
+def describe_stack(result: StackResult, findings: StackFindings) -> list[str]:
+    """Return plain sentences on what was found and what to beware of."""
+    first = next(iter(stacks_of(result).values()))
+    usable = int(first.usable.sum())
+    sentences = [*(f"Warning: {note}" for note in result.notes), f"{usable} of {len(first.kernels)} layers have a kernel."]
+    return [*sentences, *findings.sentences()]

@@ -45,7 +45,7 @@ def test_lists_are_wrong_in_the_way_that_they_are_named():
 
 @pytest.mark.slow
 def test_a_call_goes_on_and_both_ways_see_the_same_scene(tmp_path, monkeypatch):
-    monkeypatch.setattr(learning_value, "SETTINGS", (Setting("one-sided", "6-20", "right", "none"),))
+    monkeypatch.setattr(learning_value, "SETTINGS", (Setting("equation-7", "6-20", "right", "none"),))
     assert learning_value.main([str(tmp_path), "--scenes", "1", "--seed", "3"]) == 0
     first = (tmp_path / "records.jsonl").read_text()
     assert learning_value.main([str(tmp_path), "--scenes", "2", "--seed", "3"]) == 0
@@ -53,4 +53,4 @@ def test_a_call_goes_on_and_both_ways_see_the_same_scene(tmp_path, monkeypatch):
     assert lines.startswith(first) and len(lines.splitlines()) == 2 * len(first.splitlines()) == 6
     found = [json.loads(line) for line in lines.splitlines()]
     assert {record["method"] for record in found} == {"refined", WITHOUT, "two_step"} and all(r["failure"] is None for r in found)
-    assert json.loads((tmp_path / "value.json").read_text())["tables"]["family"]["one-sided"]["scenes"] == 2
+    assert json.loads((tmp_path / "value.json").read_text())["tables"]["family"]["equation-7"]["scenes"] == 2

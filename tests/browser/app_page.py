@@ -32,8 +32,11 @@ class AppPage:
         self.canvas = page.locator(".st-key-picker canvas")
 
     def upload_map(self, name: str, content: bytes) -> None:
+        self.upload("map_upload", name, content)
+
+    def upload(self, key: str, name: str, content: bytes) -> None:
         """Choose a file, again where the page is not yet listening: a file that is chosen in the first moment is not even shown."""
-        uploader = self.page.locator(".st-key-map_upload")
+        uploader = self.page.locator(f".st-key-{key}")
         file = {"name": name, "mimeType": "application/octet-stream", "buffer": content}
         for _ in range(6):
             uploader.locator("input[type=file]").set_input_files(file)

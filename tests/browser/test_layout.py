@@ -1,4 +1,4 @@
-"""No text overlaps another one, is cut off, or leaves the window: every page, two sizes of the window, light and dark."""
+"""No text overlaps another one, is cut off, or leaves the window, and axe-core finds nothing serious: every page, light and dark."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.browser.accessibility import grave_findings
 from tests.browser.app_page import AppPage, eventually
-from tests.ui.stacks.test_stacks import POSITIONS, npz
+from tests.ui.stacks.stack_app import POSITIONS, npz
 
 SCAN = Path(__file__).resolve().parents[3] / "shared" / "data" / "scans" / "createc_scan_11nm.dat"
 SIZES = ((1280, 800), (1920, 1080))
@@ -54,6 +55,19 @@ _FAULTS = """() => {
     }
     return [...new Set(faults)]
 }"""
+_LABELS = """chart => {
+    const texts = [...chart.querySelectorAll(".cbaxis text, .cbtitle text, .xtick text, .ytick text, .xtitle, .ytitle, .x2title, "
+        + ".y2title, .annotation-text")].filter(element => element.textContent.trim())
+    const boxes = texts.map(element => [element.textContent, element.getBoundingClientRect()])
+    const found = []
+    for (let i = 0; i < boxes.length; i++) for (let j = 0; j < i; j++) {
+        const [a, b] = [boxes[i][1], boxes[j][1]]
+        const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left), high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top)
+        if (wide > 1 && high > 1) found.push(`${boxes[i][0]} on ${boxes[j][0]}`)
+    }
+    return found
+}"""
+"""Of the labels of one chart, those that lie on each other: `_FAULTS` forgives those that share a box, this does not."""
 _SCROLL = "top => { const main = document.querySelector('[data-testid=stMain]'); main.scrollTop = top; return main.scrollHeight }"
 
 
@@ -63,7 +77,7 @@ def app(new_page: Any) -> AppPage:
 
 
 def faults(app: AppPage) -> list[str]:
-    """Return what is wrong on the open page from its top to its end, in both sizes and both themes."""
+    """Return what is wrong on the open page from its top to its end, in both sizes and both themes, and what axe-core finds in either."""
     found = []
     for width, height in SIZES:
         app.page.set_viewport_size({"width": width, "height": height})
@@ -76,6 +90,8 @@ def faults(app: AppPage) -> list[str]:
                 found += [f"{width} x {height}, {theme}, {top} px down: {fault}" for fault in app.page.evaluate(_FAULTS)]
                 top += height - 250
             app.page.evaluate(_SCROLL, 0)
+            if width == SIZES[0][0]:
+                found += [f"{theme}: {finding}" for finding in grave_findings(app.page)]
     return found
 
 
@@ -101,14 +117,19 @@ def test_extract_page_with_a_measured_map(app: AppPage):
     app.extract()
     chart = app.page.locator(".st-key-fit .heatmaplayer image")
     eventually(lambda: chart.count() == 3, "the result is drawn")
+    for key, images in (("kernel_row", 2), ("fit", 3)):
+        chart = app.page.locator(f".st-key-{key} .js-plotly-plot")
+        eventually(lambda chart=chart, images=images: chart.locator(".heatmaplayer image").count() == images, f"{key} is drawn")
+        units = chart.locator(".cbtitle text").all_text_contents()
+        assert units and all(unit in ("fm", "pm", "nm") for unit in units), "lengths of a measured map have a prefix, not 1e-11 m"
+        assert chart.evaluate(_LABELS) == []
     assert faults(app) == []
 
 
 def test_stacks_page(app: AppPage):
     page = app.page
     page.get_by_role("link", name="Stacks").click()
-    chooser = page.locator(".st-key-stack_upload input[type=file]")
-    chooser.set_input_files({"name": "grid.npz", "mimeType": "application/zip", "buffer": npz()})
+    app.upload("stack_upload", "grid.npz", npz())
     page.get_by_text("No defects are marked").wait_for()
     page.get_by_role("link", name="Extract").click()
     app.wait_for_map()

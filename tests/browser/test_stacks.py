@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.browser.app_page import AppPage, eventually
-from tests.ui.stacks.test_stacks import ENERGIES, POSITIONS, npz
+from tests.ui.stacks.stack_app import ENERGIES, POSITIONS, npz
 
 
 def test_a_stack_goes_on_behind_other_pages_and_its_layers_follow_the_arrow_keys(new_page):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+
 import numpy as np
 import pytest
 
@@ -63,3 +66,24 @@ def test_charts_take_the_wheel_with_ctrl_only_and_the_fft_zooms_apart_from_the_k
     app.page.keyboard.up("Control")
     eventually(lambda: chart.evaluate(_DATA_RANGE)[0] != before[0], "Ctrl and wheel zoom the kernel")
     assert chart.evaluate(_DATA_RANGE)[1] == before[1], "the FFT stays as it was"
+
+
+def test_a_second_channel_shares_zoom_and_pointer(new_page):
+    app = AppPage(new_page())
+    rng = np.random.default_rng(4)
+    grid = io.BytesIO()
+    np.savez(grid, didv=rng.standard_normal((60, 70)).astype(np.float32), z=rng.standard_normal((60, 70)).astype(np.float32))
+    app.upload_map("both.npz", grid.getvalue())
+    app.wait_for_map()
+    app.choose(f"beside_{hashlib.sha256(grid.getvalue()).hexdigest()[:12]}", "z")
+    second = app.page.locator(".st-key-picker canvas.beside")
+    eventually(lambda: second.count() == 1 and second.get_attribute("data-origin") is not None, "the second channel is drawn")
+    box = second.bounding_box()
+    app.page.mouse.move(box["x"] + 60, box["y"] + 80)
+    app.page.mouse.down()
+    app.page.mouse.up()
+    app.page.mouse.wheel(0, -300)
+    canvas = app.page.locator(".st-key-picker canvas[role=application]")
+    eventually(lambda: float(canvas.get_attribute("data-zoom")) > 1.3, "a zoom of the second picture is one of the map")
+    assert canvas.get_attribute("data-origin") == second.get_attribute("data-origin") and canvas.get_attribute("data-count") == "0"
+    app.page.locator(".st-key-picker").get_by_text("· z:").wait_for()

@@ -59,9 +59,9 @@ def test_a_list_one_file_of_positions_and_stems_that_are_shared(maps, tmp_path):
 @pytest.mark.usefixtures("without_pictures")
 def test_a_stopped_run_goes_on_and_gives_the_same_bytes(maps, tmp_path, monkeypatch, capsys):
     assert extract(maps, positions=maps, out=tmp_path / "whole") == 0
-    import qpi_core.workflows.many_maps
+    import qpi_core.workflows.batches
 
-    write, written = qpi_core.workflows.many_maps._write_folder, []
+    write, written = qpi_core.workflows.batches._write_folder, []
 
     def stop_at_the_second(target, files):
         if written:
@@ -71,10 +71,10 @@ def test_a_stopped_run_goes_on_and_gives_the_same_bytes(maps, tmp_path, monkeypa
         written.append(target.name)
         write(target, files)
 
-    monkeypatch.setattr(qpi_core.workflows.many_maps, "_write_folder", stop_at_the_second)
+    monkeypatch.setattr(qpi_core.workflows.batches, "_write_folder", stop_at_the_second)
     assert extract(maps, positions=maps, out=tmp_path / "out") == 130
     assert "1 results are finished" in capsys.readouterr().out
-    monkeypatch.setattr(qpi_core.workflows.many_maps, "_write_folder", write)
+    monkeypatch.setattr(qpi_core.workflows.batches, "_write_folder", write)
     first = (tmp_path / "out" / written[0] / "estimate.json").stat().st_mtime_ns
     assert extract(maps, positions=maps, out=tmp_path / "out") == 0
     assert "2 done, 1 there already" in capsys.readouterr().out

@@ -151,7 +151,6 @@ def test_a_list_of_several_classes_is_never_read_as_one(inputs, capsys):
     assert stack(inputs, "--method", "tikhonov") == 0
     assert "Class B:" in capsys.readouterr().out
     assert {path.name for path in (inputs / "out").iterdir()} == {"class_A", "class_B", "report.html", "reproduce.py", "stack.json"}
-    assert stack(inputs, "--method", "parametric", out="formula") == 2 and not (inputs / "formula").exists()
     (inputs / "p.csv").write_text("x_px,y_px,class\n" + "".join(f"{a},{b},A\n" for a, b in zip(x, y, strict=True)))
     assert stack(inputs, "--method", "defect_average", out="alike") == 0
     (inputs / "p.csv").write_text(

@@ -5,7 +5,9 @@ import pytest
 
 from qpi_core.base.errors import InputError
 from qpi_core.estimates.class_estimate import ClassEstimates
+from qpi_core.extraction.class_methods import CLASS_METHODS
 from qpi_core.extraction.extractor import Extractor
+from qpi_core.extraction.methods import METHODS
 from qpi_core.operators.reconstruction import reconstruct
 from qpi_core.results.script import python_snippet
 from qpi_core.synthesis.simulated_maps.scenes import simulate_observation
@@ -95,6 +97,10 @@ def test_warnings_name_what_the_map_cannot_tell(extractor):
     assert any("class b has only 1 defect" in sentence for sentence in found.warnings)
 
 
+def test_every_method_knows_several_classes():
+    assert set(CLASS_METHODS) == set(METHODS)
+
+
 @pytest.mark.parametrize(
     ("changed", "word"),
     [
@@ -102,7 +108,6 @@ def test_warnings_name_what_the_map_cannot_tell(extractor):
         ({"classes": "ab"}, "list"),
         ({"classes": ["a"] * 13 + [" "]}, "empty"),
         ({"classes": list(range(14))}, "at most 12"),
-        ({"method": "parametric"}, "one class of defects only"),
         ({"weights": [1.0] * 8 + [0.0] * 6}, "'down'"),
         ({"method": "two_step"}, "model"),
     ],

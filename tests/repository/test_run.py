@@ -130,7 +130,7 @@ def test_every_check_runs_and_arguments_reach_pytest(monkeypatch, tmp_path):
     assert status == 0
     assert [command[1] for command in commands] == ["ruff", "mypy", "pytest"]
     assert "--strict" in commands[1]
-    assert commands[2][-5:] == ["tests", str(tmp_path), "-x", "-k", "grid"]
+    assert commands[2][-5:] == [str(tmp_path), "tests", "-x", "-k", "grid"]
 
 
 def test_fast_leaves_out_the_slow_ones_and_the_suite_runs_in_two_processes(monkeypatch):

@@ -7,7 +7,8 @@ import pytest
 
 from qpi_core.solvers.equation_seven import EquationSeven
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines
-from qpi_core.solvers.parametric import solve_parametric
+from qpi_core.solvers.harmonic.joint_start import DefectClass
+from qpi_core.solvers.parametric import solve_parametric, solve_parametric_classes
 
 PITCH_NM = 10 / 64
 TRUTH = {"order": 3, "vector": np.array([-4.0, 0.5, 1.1, 0.5, 0.006])}
@@ -97,3 +98,48 @@ def test_a_step_to_a_negative_decay_is_no_growing_pattern():
     for one, other, sign in zip(forth.radial(radii)[1], back.radial(radii)[1], (1, 1, -1), strict=True):
         np.testing.assert_allclose(one, sign * other, atol=1e-15)
     np.testing.assert_array_equal(forth.radial(radii)[0], back.radial(radii)[0])
+
+
+def two_classes(noise, seed=1, shape=(44, 48)):
+    """Explicit sums of two formulas over the defects of two classes, and what they are made of."""
+    rng = np.random.default_rng(seed)
+    truth = [(3, np.array([-4.0, 0.5, 1.1, 0.5, 0.006])), (4, np.array([3.0, 0.9, 0.4, 0.7, 0.01]))]
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
+    classes = [DefectClass(rng.uniform(0, 1, (n, 2)) * [shape[1] - 1, shape[0] - 1], np.ones(n)) for n in (10, 7)]
+
+    def total(vectors):
+        pairs = zip(truth, vectors, classes, strict=True)
+        return sum(formula(x - px, y - py, order, vector) for (order, _), vector, one in pairs for px, py in one.positions)
+
+    clean = total([vector for _, vector in truth])
+    sigma = noise * clean.std()
+    return (clean + 2.5 + sigma * rng.standard_normal(shape)).astype(np.float32), classes, truth, total, sigma
+
+
+def test_two_classes_are_fitted_together():
+    observation, classes, truth, total, sigma = two_classes(0.2)
+    found = solve_parametric_classes(observation, classes, 21)
+    # The Cramer-Rao bound of all ten parameters and the background by finite differences of the explicit sum.
+    start = np.concatenate([vector for _, vector in truth])
+    steps = 1e-5 * np.eye(10)
+    slopes = [(total(np.split(start + step, 2)) - total(np.split(start - step, 2))).ravel() / 2e-5 for step in steps]
+    jacobian = np.stack([*slopes, np.ones(observation.size)], axis=1)
+    bound = sigma * np.sqrt(np.linalg.inv(jacobian.T @ jacobian).diagonal())
+    for index, ((order, vector), solution) in enumerate(zip(truth, found, strict=True)):
+        assert solution.symmetry_order == order
+        deviations = bound[5 * index : 5 * index + 5]
+        for place, name in ((0, "amplitude"), (3, "wavenumber_rad_per_px"), (4, "decay_per_px2")):
+            value, deviation = solution.parameters[name]
+            assert deviation == pytest.approx(deviations[place], rel=0.15)
+            assert abs(value - vector[place]) < 4 * deviation
+        assert solution.noise_sigma == pytest.approx(sigma, rel=0.06)
+        assert solution.background == pytest.approx(2.5, abs=5 * bound[10])
+        assert solution.details["log_evidence_of_harmonic_over_formula"] < 0
+
+
+def test_the_order_of_the_classes_does_not_matter():
+    observation, classes, _, _, _ = two_classes(0.2)
+    there, back = (solve_parametric_classes(observation, order, 21) for order in (classes, classes[::-1]))
+    for one, other in zip(there, back[::-1], strict=True):
+        np.testing.assert_allclose(one.kernel, other.kernel, atol=1e-5)
+        np.testing.assert_allclose(one.uncertainty, other.uncertainty, rtol=1e-3, atol=1e-9)

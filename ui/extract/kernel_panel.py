@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from qpi_core.extraction.class_methods import CLASS_METHODS
 from qpi_core.extraction.methods import DEFAULT_METHOD, METHODS
 from qpi_core.extraction.window_proposal import NOTHING, propose_from_estimate
 from ui.extract.map_panel import MapView
@@ -14,6 +13,7 @@ from ui.jobs.queues import Job
 from ui.state.loaders import extractor
 from ui.state.workspace import Workspace
 from ui.widgets import texts
+from ui.widgets.refinement_switch import choose_refinement
 from ui.widgets.window_control import choose_window, set_window
 
 _SAME_WINDOW = 0.1
@@ -46,7 +46,7 @@ def choose_question(space: Workspace, view: MapView) -> Question:
     )
     size, auto = choose_window("kernel_size", min(view.layer.values.shape), view.pixel_size_nm, found_window(space))
     loaded = space.loaded
-    refine = _choose_refinement(space.defects.source == "picture")
+    refine = choose_refinement(space.defects.source == "picture")
     noise = (
         "auto"
         if st.toggle("Model background and noise", value=True, key="model_noise", help=texts.NOISE_MODEL, persist_state="session")
@@ -65,19 +65,6 @@ def found_window(space: Workspace) -> int | None:
 def framed_window(space: Workspace, question: Question) -> int | None:
     """Return the side in px of the frame in the map: none as long as the pattern decides and has not been asked yet."""
     return question.kernel_size if not question.auto_window or found_window(space) is not None else None
-
-
-def _choose_refinement(clicked: bool) -> bool:
-    """Show the switch: on at first for positions set in the picture, off for those of lists, each remembered on its own."""
-    return bool(
-        st.toggle(
-            "Let the map move the defects",
-            value=clicked,
-            key="refine_clicked" if clicked else "refine_listed",
-            help=texts.REFINE_POSITIONS,
-            persist_state="session",
-        )
-    )
 
 
 def show_extract_button(space: Workspace, question: Question) -> None:
@@ -145,8 +132,6 @@ def _why_not(space: Workspace, question: Question) -> str:
         return "An extraction is running; wait for it or cancel it."
     if not len(question.positions):
         return texts.EXTRACT_NEEDS_DEFECTS
-    if question.labels is not None and len(set(question.labels)) > 1 and question.method not in CLASS_METHODS:
-        return "This method knows one class of defects only; choose another method, or give all marks one class."
     if METHODS[question.method].needs_model and not extractor().has_model:
         return "This method needs a released model, and none is installed; choose another method or train one."
     return ""

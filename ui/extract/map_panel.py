@@ -10,6 +10,7 @@ import streamlit as st
 
 from qpi_core.base.errors import InputError
 from ui.charts.colours import COLOUR_MAPS, DIVERGING, TITLES, colour_limits
+from ui.extract.beside import choose_beside
 from ui.extract.preparation_panel import show_preparation
 from ui.state.loaders import LoadedMap, PreparedLayer, example_map, loaded_file
 from ui.state.map_change import go_back, show_carried, use_map
@@ -117,9 +118,9 @@ def choose_view(loaded: LoadedMap) -> MapView | None:
         index=channels.index(scan.default_channel),
         key=f"channel_{loaded.sha256[:12]}",
         help=texts.CHANNEL,
-        disabled=len(channels) == 1,
         persist_state="session",
     )
+    choose_beside(loaded, channel)
     index, bias = _choose_energy(loaded, channel)
     pixel_size = _choose_pixel_size(loaded)
     space = workspace()

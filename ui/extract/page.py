@@ -10,6 +10,7 @@ from qpi_core.base.errors import InputError
 from ui.autosave.keeping import has_news, keep
 from ui.autosave.panel import show_autosave, show_offer
 from ui.extract.before_after import show_before_after
+from ui.extract.beside import second_picture
 from ui.extract.blind_panel import show_blind_button
 from ui.extract.defect_panel import DEFECT_PANEL_HEIGHT, show_defect_panel
 from ui.extract.drawn_area import adopt_area
@@ -144,6 +145,7 @@ def _show_picker(space: Workspace, view: MapView, frame: int | None) -> None:
         unit=view.unit,
         height=_PICKER_HEIGHT,
         frame=frame,
+        beside=second_picture(space.loaded, view),
         key=_PICKER_KEY,
         on_change=lambda: _adopt_picture(workspace()),
     )

@@ -56,9 +56,4 @@ def assess_stack_outcome(job: Job, outcome: StackOutcome) -> StackStability:
     Raises:
         InputError: too few defects; the sentence says so.
     """
-    from qpi_core.maps.preparation import Preparation
-    from qpi_core.workflows.prepared_stack import prepare_stack
-
-    question = outcome.question
-    stack = prepare_stack(question.scan, question.channel, Preparation.from_json(question.steps))
-    return StackStability(outcome, assess_stack(extractor(), stack.values, outcome.result, report=job.step))
+    return StackStability(outcome, assess_stack(extractor(), outcome.prepared(), outcome.result, report=job.step))

@@ -42,6 +42,7 @@ class StackQuestion:
         method, kernel_size: as chosen; "auto" leaves the kernel size to the pattern.
         labels: the class of each defect, or None.
         layers: the first and the last one wanted, or None for all; what is there already stays whatever is asked for.
+        refine_positions: whether several layers together may move the defects.
     """
 
     name: str
@@ -54,6 +55,7 @@ class StackQuestion:
     kernel_size: int | str
     labels: tuple[str, ...] | None = None
     layers: tuple[int, int] | None = None
+    refine_positions: bool = False
 
     @property
     def wanted(self) -> list[int]:
@@ -75,13 +77,14 @@ class StackQuestion:
 
     def record(self) -> dict[str, Any]:
         """Return what was asked, as strict JSON."""
-        return {**self.source(), "method": self.method, "kernel_size": self.kernel_size}
+        asked = {"method": self.method, "kernel_size": self.kernel_size}
+        return {**self.source(), **asked, **({"refine_positions": True} if self.refine_positions else {})}
 
     def fingerprint(self) -> tuple[Any, ...]:
         """Return what has to be equal for an answer to be up to date."""
         pitch = self.scan.pixel_size_nm if self.scan.pixel_size_known else None
         what = (self.file_sha256, self.channel, json.dumps(self.steps), pitch)
-        return (*what, array_hash(self.positions), self.method, self.kernel_size, self.classes)
+        return (*what, array_hash(self.positions), self.method, self.kernel_size, self.classes, self.refine_positions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +148,13 @@ class StackOutcome:
         done = (int(index) for index in np.flatnonzero(self.estimate.done))
         return {index: {name: view.estimate.layer(index) for name, view in self.views.items()} for index in done}
 
+    def prepared(self) -> NDArray[np.floating]:
+        """Return the layers as the extraction saw them, (energies, height, width)."""
+        from qpi_core.maps.preparation import Preparation
+        from qpi_core.workflows.prepared_stack import prepare_stack
+
+        return prepare_stack(self.question.scan, self.question.channel, Preparation.from_json(self.question.steps)).values
+
     def missing(self, question: StackQuestion) -> list[int]:
         """Return the layers that a question asks for and that are not done."""
         return [index for index in question.wanted if not self.estimate.done[index]]
@@ -183,16 +193,21 @@ def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) 
     size = question.kernel_size if before is None else _side(known)
     missing = [index for index in question.wanted if index not in known] or question.wanted
     grown = _Growing(job, question, stack.unit)
+    settled = [question.positions]
 
     def keep(index: int, layer: LayerKernel | dict[str, LayerKernel]) -> None:
         known[index] = layers_of(layer)
-        grown.show(known, lambda: solve(_side(known), cancelled=lambda: True))
+        grown.show(known, without_more)
 
-    def solve(size: int | str, **more: Any) -> StackResult:
+    def without_more() -> StackResult:
+        """Return the stack without another layer, with the list as it was moved by then."""
+        return solve(_side(known), settled[-1], cancelled=lambda: True)
+
+    def solve(size: int | str, points: NDArray[np.float64], **more: Any) -> StackResult:
         return extract_stack(
             extractor(),
             stack.values,
-            question.positions,
+            points,
             classes=question.classes,
             bias_mv=stack.bias_mv,
             pixel_size_nm=stack.pixel_size_nm,
@@ -205,13 +220,21 @@ def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) 
     if size == AUTO:
         job.step(_PREPARING, "Looking how far the pattern goes")
     try:
-        result = solve(size, progress=_Progress(job), on_layer=keep, cancelled=lambda: job.cancel_requested)
+        result = solve(
+            size,
+            question.positions,
+            progress=_Progress(job),
+            on_layer=keep,
+            on_list=lambda points, _: settled.append(points),
+            cancelled=lambda: job.cancel_requested,
+            refine_positions=question.refine_positions,
+        )
     except Cancelled:
         # Broken off inside a layer: those before it are kept, in a stack that is asked for nothing more.
         if not known:
             raise
         job.settle()
-        result = solve(_side(known), cancelled=lambda: True)
+        result = without_more()
     job.settle()
     stacks = stacks_of(with_source(with_layers(result, known), question.source(stack.unit)))
     if not any(one.done.any() for one in stacks.values()):

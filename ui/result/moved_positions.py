@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
@@ -9,7 +11,9 @@ from numpy.typing import NDArray
 from ui.state.workspace import NO_POINTS, Workspace
 from ui.widgets import texts
 
-_STALE = "The marks have changed since; press Extract first."
+STALE = "The marks have changed since; extract again first."
+Move = tuple[NDArray[np.float64], NDArray[np.float64], Sequence[str] | None]
+"""(marks, moved), (n, 2) px each, and the class of each defect or None."""
 
 
 def moved_positions(space: Workspace, sha256: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -31,7 +35,14 @@ def moved_positions(space: Workspace, sha256: str) -> tuple[NDArray[np.float64],
 def show_moved_positions(space: Workspace, sha256: str) -> None:
     """Say how far the map moved the defects, and offer to take the positions that it found in place of the marks."""
     marks, moved = moved_positions(space, sha256)
-    if not len(marks) or np.array_equal(space.defects.points, moved):
+    if len(marks):
+        offer_moved_positions(space, (marks, moved, space.outcome.question.labels), "Crosses: where the map has the defects")
+
+
+def offer_moved_positions(space: Workspace, move: Move, where: str) -> None:
+    """Say how far defects were moved, `where` being the beginning of the sentence, and offer to take the new places over."""
+    marks, moved, labels = move
+    if np.array_equal(marks, moved) or np.array_equal(space.defects.points, moved):
         return
     stale = not np.array_equal(space.defects.points, marks)
     distance = np.hypot(*(moved - marks).T)
@@ -39,13 +50,13 @@ def show_moved_positions(space: Workspace, sha256: str) -> None:
         st.caption(
             "The map would have the defects elsewhere, but the marks have changed since."
             if stale
-            else f"Crosses: where the map has the defects, {np.median(distance):.2f} px away in the median, {distance.max():.2f} at most.",
+            else f"{where}, {np.median(distance):.2f} px away in the median, {distance.max():.2f} at most.",
             width="stretch",
         )
         st.button(
             "Take over moved positions",
             key="take_over_positions",
-            on_click=lambda: space.defects.replace(moved, "refined", space.outcome.question.labels),
+            on_click=lambda: space.defects.replace(moved, "refined", labels),
             disabled=stale,
-            help=_STALE if stale else texts.TAKE_OVER,
+            help=STALE if stale else texts.TAKE_OVER,
         )

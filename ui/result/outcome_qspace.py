@@ -7,9 +7,10 @@ import streamlit as st
 from qpi_core.results.figures.picture_style import MEDIA_TYPES, PictureStyle
 from qpi_core.results.figures.qspace import qspace_picture
 from ui.jobs.extraction import Outcome
+from ui.jobs.ring import ring_kernel
 from ui.qspace.panel import show_qspace
+from ui.qspace.ring import show_ring
 from ui.qspace.subject import subject_of
-from ui.result.ring import show_ring
 from ui.state.workspace import workspace
 from ui.widgets.downloads import FORMATS, file_stem
 
@@ -24,7 +25,7 @@ def show_outcome_in_qspace(outcome: Outcome) -> None:
     if shown is None:
         return
     view, _ = shown
-    show_ring(space, outcome, subject, view)
+    show_ring(space, ring_kernel(outcome), subject, view)
     file_format = str(st.session_state.get("picture_format") or "png")  # chosen at "Take home"
     st.download_button(
         f"q-space {FORMATS[file_format]}",

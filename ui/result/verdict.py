@@ -13,6 +13,7 @@ from qpi_core.estimates.caution import kind_of
 from ui.jobs.blind import TIME_LIMIT_S
 from ui.jobs.defect_search import start_search
 from ui.jobs.extraction import Outcome
+from ui.result.corrected_list import adopt_corrected_list, corrected_list
 from ui.state.workspace import Workspace
 from ui.widgets import texts
 from ui.widgets.progress_steps import plain
@@ -57,7 +58,9 @@ def _button(space: Workspace, outcome: Outcome, verdict: Verdict) -> tuple[str, 
         space.start_at_once = True
 
     def adopt() -> None:
-        _extract_at(space, np.array(provenance["list_repair"]["positions_px"]), "repaired")
+        listed = corrected_list({name: one.estimate for name, one in (outcome.kinds or {"": outcome}).items()})
+        assert listed is not None, "the verdict says that the list was repaired"
+        adopt_corrected_list(space, listed, lambda: setattr(space, "start_at_once", True))
 
     def split() -> None:
         space.defects.replace(outcome.question.positions, "kinds", outcome.estimate.proposed_classes)
@@ -81,7 +84,7 @@ def _button(space: Workspace, outcome: Outcome, verdict: Verdict) -> tuple[str, 
     return {
         Remedy.ENLARGE_WINDOW: (f"Enlarge the kernel to {size} and extract again", window),
         Remedy.SHRINK_WINDOW: (f"Take a kernel of {size} and extract again", window),
-        Remedy.ADOPT_LIST: ("Adopt the corrected list and extract again", adopt),
+        Remedy.ADOPT_LIST: (texts.ADOPT_LIST, adopt),
         Remedy.SPLIT_KINDS: ("Mark the two kinds as classes and extract again", split),
         Remedy.DROP_UNSUPPORTED: (f"Take {verdict.value:.0f} unsupported away and extract again", drop),
         Remedy.MERGE_DUPLICATES: ("Merge them and extract again", merge),

@@ -24,6 +24,7 @@ from ui.state.workspace import Workspace, page_workspace
 from ui.widgets import texts
 from ui.widgets.bottom_bar import bottom_places, show_jobs
 from ui.widgets.progress_steps import plain, show_steps
+from ui.widgets.refinement_switch import choose_refinement
 from ui.widgets.window_control import choose_window
 
 _NO_MARKS = (
@@ -99,7 +100,11 @@ def _show_controls(space: Workspace) -> StackQuestion:
     )
     pitch = _pixel_size(space)
     size, auto = choose_window("stack_kernel_size", min(scan.shape), pitch, _found_window(space), middle)
-    question = replace(_question(space, channel, method, AUTO if auto else size), layers=_choose_range(space, channel, energies))
+    question = replace(
+        _question(space, channel, method, AUTO if auto else size),
+        layers=_choose_range(space, channel, energies),
+        refine_positions=choose_refinement(space.defects.source == "picture", "stack_", text=texts.STACK_REFINE),
+    )
     before = _unfinished(space, question)
     reason = _why_not(space, method)
     pressed = right.button(
@@ -196,17 +201,10 @@ def _unfinished(space: Workspace, question: StackQuestion) -> StackOutcome | Non
 
 
 def _why_not(space: Workspace, method: str) -> str:
-    from qpi_core.extraction.class_methods import require_class_method
-
     if space.jobs.get("stack") is not None:
         return "A stack is being computed; wait for it or cancel it."
     if METHODS[method].needs_model and not extractor().has_model:
         return "This method needs a released model, and none is installed; choose another method or train one."
-    if len(set(space.defects.labels or ())) > 1:
-        try:
-            require_class_method(METHODS[method])
-        except InputError as error:
-            return plain(str(error))
     return ""
 
 

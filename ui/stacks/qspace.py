@@ -12,31 +12,39 @@ from qpi_core.extraction.band import Band
 from qpi_core.qspace.energy_map import EnergyMap, energy_map
 from ui.charts.stack import energy_chart
 from ui.charts.subplots import PLOTLY_CONFIG
-from ui.jobs.stack import StackView
+from ui.jobs.ring import ring_kernel_of_layer
+from ui.jobs.stack import StackOutcome, StackView
 from ui.qspace.panel import Cut, show_qspace
+from ui.qspace.ring import show_ring
 from ui.qspace.subject import QSpaceSubject
 from ui.stacks.layer_view import layer_values
+from ui.state.workspace import Workspace
 
 
 @st.fragment
-def show_layer_in_qspace(outcome: StackView, index: int) -> None:
-    """Show the section for a layer that has a kernel, and E(q) along its cut; a change of its controls reruns it alone."""
-    estimate, track = outcome.estimate, outcome.band.track
+def show_layer_in_qspace(space: Workspace, outcome: StackOutcome, view: StackView, index: int) -> None:
+    """Show the section for a layer that has a kernel, the ring's signal to noise, and E(q) along its cut.
+
+    A change of its controls reruns it alone.
+    """
+    estimate, track = view.estimate, view.band.track
     found = float("nan") if track is None else float(track.q[index])
-    shown = show_qspace(
-        QSpaceSubject(
-            estimate.kernels[index],
-            estimate.pixel_size_nm,
-            outcome.unit,
-            estimate.weights,
-            lambda: layer_values(outcome, index),
-            found if np.isfinite(found) else None,
-        )
+    subject = QSpaceSubject(
+        estimate.kernels[index],
+        estimate.pixel_size_nm,
+        view.unit,
+        estimate.weights,
+        lambda: layer_values(view, index),
+        found if np.isfinite(found) else None,
     )
-    if shown is None or shown[1] is None or estimate.usable.sum() < 2:
+    shown = show_qspace(subject)
+    if shown is None:
         return
-    view, cut = shown[0], shown[1]
-    spectra = _cut_over_energy((*outcome.question.fingerprint(), outcome.name), estimate.done.tobytes(), view.window, cut, outcome)
+    seen, cut = shown
+    show_ring(space, ring_kernel_of_layer(outcome, view, index, layer_values(view, index)), subject, seen)
+    if cut is None or estimate.usable.sum() < 2:
+        return
+    spectra = _cut_over_energy((*view.question.fingerprint(), view.name), estimate.done.tobytes(), seen.window, cut, view)
     title = f"E(q) along {math.degrees(cut[0]):.4g}°: |FFT| on the cut"
     length = "px" if estimate.pixel_size_nm is None else "nm"
     st.plotly_chart(

@@ -10,6 +10,8 @@ import numpy as np
 import streamlit as st
 
 from ui.jobs.stack import StackOutcome, StackView
+from ui.stacks.band_guide import show_band_guide
+from ui.stacks.defect_list import show_list_offers
 from ui.stacks.downloads import file_part, show_downloads
 from ui.stacks.energies import show_energies
 from ui.stacks.layer_view import show_classes_beside, show_kernel_of_layer, show_layer_and_residual
@@ -63,11 +65,14 @@ def _show(find: Callable[[], StackOutcome | None], growing: bool, playing: bool)
     show_layer_and_residual(outcome, index)
     for note in view.estimate.notes:
         st.caption(plain(note))
+    show_list_offers(workspace(), outcome)
     show_downloads(outcome, view, file_stem(view))
     if view.estimate.usable[index] and not playing:
-        show_layer_in_qspace(view, index)
+        show_layer_in_qspace(workspace(), outcome, view, index)
         show_stack_stability(workspace(), outcome, view, index)
         show_physics(workspace(), outcome, view, file_stem(view))
+        fit = workspace().stack_band
+        show_band_guide(view, index, fit.model if fit is not None and fit.outcome is outcome else None)
 
 
 def file_stem(view: StackView) -> str:

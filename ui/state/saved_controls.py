@@ -60,6 +60,7 @@ def remembered_controls(loaded: LoadedMap | None) -> dict[str, tuple[str, Check]
         short, scan = loaded.sha256[:12], loaded.scan
         layers = max(len(scan.stack(name)) for name in scan.channels)
         controls["channel"] = (f"channel_{short}", _one_of(scan.channels))
+        controls["beside"] = (f"beside_{short}", _one_of(scan.channels))
         controls["layer"] = (f"energy_{short}_{layers}", lambda value: _is_count(value) and value < layers)
         controls["stack_range"] = (f"stack_range_{short}_{layers}", lambda value: _is_span(value, layers))
         controls["map_width_nm"] = (f"width_{short}", lambda value: _is_number(value) and 1e-3 <= value <= 1e6)

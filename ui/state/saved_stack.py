@@ -54,6 +54,7 @@ def stack_question(saved: SavedStack, scan: ScanMap) -> StackQuestion:
             asked["kernel_size"],
             labels,
             layers,
+            asked.get("refine_positions", False) is True,
         )
         first = next(iter(saved.estimates.values()))
         fits = (

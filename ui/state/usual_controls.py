@@ -13,6 +13,8 @@ USUAL: dict[str, Any] = {
     "stack_kernel_auto": True,
     "refine_clicked": True,
     "refine_listed": False,
+    "stack_refine_clicked": True,
+    "stack_refine_listed": False,
     "model_noise": True,
     "look_for": "spots",
     "sensitivity": 0.5,

@@ -92,7 +92,8 @@ def open_session(space: Workspace, session: Session) -> None:
     space.carried = ""
     space.outcome, space.extract_problem = outcome, ""
     space.stack_outcome = None
-    if open_stack is not None:
+    if open_stack is not None and session.stack is not None:
+        st.session_state["stack_refine_listed"] = session.stack.settings.get("refine_positions") is True
         space.jobs.start("stack", "Opening the stack", open_stack, lambda job: _take_stack(space, job))
     if outcome is not None:
         # The list comes from a file now, but its result was asked for with or without moving the defects.

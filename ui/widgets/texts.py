@@ -23,6 +23,10 @@ PICKER = (
     "x to the right, y downwards, 0 at the centre of the first pixel."
 )
 CHANNEL = "Which measured quantity to use. The dI/dV channel is chosen where the file has one."
+BESIDE = (
+    "Another channel of the file next to the map, the height beside dI/dV for example: one zoom for both, and the pointer on one is a "
+    "cross on the other. Its values are those of the file; steps that move pixels (crop, resampling, drift) are followed."
+)
 ENERGY = "Bias V of the layer, mV. The kernel belongs to this energy."
 COLOURS = "Colour map of the picture. The last two are diverging: white is 0, for signed maps."
 LIMITS = "Percentiles of the measured values at the two ends of the colour map. Only the picture changes, never the data."
@@ -62,12 +66,17 @@ REFINE_POSITIONS = (
     "Clicks are a pixel off: before the kernel is computed, each defect moves to where the map fits best. "
     "On at first for defects marked in the picture, off for lists. Your marks stay as they are; the result says what moved."
 )
+STACK_REFINE = (
+    "Before the kernels are computed, a few layers together move each defect to where they fit best: one list serves all energies. On at "
+    "first for defects marked in the picture, off for lists. Your marks stay as they are; the result says what moved."
+)
 CLASS_COLUMN = "Kind of the defect: every class gets a kernel of its own, all solved together. Any short name will do."
 CLASS_OF_DEFECTS = (
     "Whose kernel is shown below. All kernels were solved together; map, reconstruction, residual and noise are those of all classes. "
     "Everything (ZIP) holds the kernels of all classes."
 )
 TAKE_OVER = "Puts the moved positions in place of the marks; Undo above the map brings yours back."
+ADOPT_LIST = "Adopt the corrected list and extract again"
 FIND_BLIND = (
     "No marks needed: looks for defects of one kind and their kernel in the map alone, for up to a minute, and says whether the answer is "
     "to be trusted. Cancel keeps the best so far. Your marks stay until you say what is to become of them."
@@ -172,8 +181,17 @@ STACK_METHOD = (
     "Every other method solves layer by layer."
 )
 STACK_READY = "Computes the kernel of every layer, from the same defects, with the preparation of the Extract page."
+BAND_KIND = (
+    "Free electron: a parabola with round contours. Dirac: a cone. Two bands: two parabolas that one defect scatters into each other. "
+    "Elliptic and hexagonal: parabolas with such contours. Topological: a warped cone whose spin turns. Contours that are not round take "
+    "some minutes. Lattices, and several at once: stack --band on the command line."
+)
+BAND_GUIDE = (
+    "A guide for the eye: where a band of these numbers would have its wave vector 2k, and which wave vectors connect its states of "
+    "the energy in view (joint density of states). It knows no phases and nothing of the defect."
+)
 FIT_BAND = (
-    "Band edge, mass, lifetime and mean free path from all maps together, not from the rings; on the command line: stack --band. "
+    "The band's numbers, lifetime and mean free path from all maps together, not from the rings; on the command line: stack --band. "
     "It also says whether the maps show such a band at all."
 )
 GAP_RING = "Ring of q-space, 2π included, that connects the states whose gaps are compared."

@@ -159,7 +159,7 @@ def superposition(model: HarmonicModel, shape: tuple[int, int], remainder: Remai
     """Return A*M at the measured pixels with every profile evaluated at the true offsets, (height, width); zero elsewhere."""
     image = np.zeros(shape, dtype=np.float32)
     orders, profiles = _whole(model, remainder)
-    image[model.frame.indices(model.samples)] = superpose([ClassBasis(model.samples, model.splines, orders)], [profiles])
+    image[model.samples.places] = superpose([ClassBasis(model.samples, model.splines, orders)], [profiles])
     return image
 
 
@@ -196,15 +196,7 @@ def _warnings(model: HarmonicModel, gain: float, symmetry: int | None, probabili
             )
         )
     if model.stretch is not None:
-        ratio, angle = model.stretch.ratio[0], float(np.degrees(model.stretch.direction[0]))
-        found.append(
-            Caution(
-                f"The kernel is a symmetric pattern that is {ratio:.3f} times as long along {angle:.0f} degrees (from x towards y) as "
-                "across: an elliptic contour, a strained crystal or a sheared image. Wave vectors and lengths are geometric means over "
-                "the directions.",
-                CautionKind.SYMMETRY,
-            )
-        )
+        found.append(model.stretch.sentence())
     if count == 1:
         only = "Only one defect was given: the kernel cannot be told from other features around that defect."
         found.append(Caution(only, CautionKind.ONE_DEFECT))

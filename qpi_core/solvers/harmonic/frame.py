@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.harmonic.equations.basis import MapSamples
 from qpi_core.solvers.harmonic.posterior import KernelGrid
 
 Array = NDArray[np.float64]
@@ -39,11 +38,6 @@ class SolverFrame:
     def pixels(self, coordinates: Array) -> Array:
         """Return (x, y) in px, (..., 2), from the solver's coordinates."""
         return np.asarray(coordinates @ np.linalg.inv(self.matrix).T)
-
-    def indices(self, samples: MapSamples) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Return the rows and columns of the map that samples, given in the solver's coordinates, were taken from."""
-        columns, rows = np.rint(self.pixels(np.stack([samples.x, samples.y], axis=1))).astype(np.intp).T
-        return rows, columns
 
     def by_pixel(self, by_x: Array, by_y: Array) -> tuple[Array, Array]:
         """Return derivatives by x and y in px from those by the solver's coordinates."""

@@ -17,39 +17,24 @@ from qpi_core.estimates.solution import KernelSolution
 from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic.answer import harmonic_solution, superposition
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, MapEquations, accumulate
-from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, take_samples
-from qpi_core.solvers.harmonic.equations.evidence import evaluate, low_rank_factor
-from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
+from qpi_core.solvers.harmonic.equations.basis import take_samples
+from qpi_core.solvers.harmonic.equations.evidence import evaluate
 from qpi_core.solvers.harmonic.equations.whitened_equations import accumulate_whitened
 from qpi_core.solvers.harmonic.frame import SolverFrame
+from qpi_core.solvers.harmonic.joint_start import ClassStart, DefectClass, choose_jointly, class_columns, open_classes, samples_of
 from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.radial_prior import shape_profiles
-from qpi_core.solvers.harmonic.orders.selection import select_orders
-from qpi_core.solvers.harmonic.orders.significant_orders import ChosenOrders, choose_orders
-from qpi_core.solvers.harmonic.posterior import KernelGrid, Renderer, kernel_deviation, laplace
+from qpi_core.solvers.harmonic.orders.significant_orders import ChosenOrders
+from qpi_core.solvers.harmonic.posterior import Renderer, kernel_deviation, laplace
 from qpi_core.solvers.harmonic.search import Fit, Hyperparameters, refine
-from qpi_core.solvers.harmonic.start import SELECTION_PIXELS, SYMMETRY_ORDERS, HarmonicStart, noise_floor, solver_aspect, splines_for
+from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
+from qpi_core.solvers.harmonic.stretch import Stretch, describe_stretch
 
 Array = NDArray[np.float64]
 
-_QUICK_SWEEPS = 2
-"""Rounds with the simple model of every class before more orders may join: they would take the other patterns for kernel."""
 _FINAL_SWEEPS = 3
 _SETTLED = 0.02
 """Change of the log evidence in a sweep below which the sweeps end."""
-
-
-@dataclass(frozen=True)
-class DefectClass:
-    """The defects of one class.
-
-    Attributes:
-        positions: (n, 2) columns (x, y) in px.
-        weights: (n,) amplitudes.
-    """
-
-    positions: Array
-    weights: Array
 
 
 @dataclass(frozen=True)
@@ -61,7 +46,7 @@ class JointModel:
         background: the constant b.
         variance: noise variance, the floor included.
         widening: how much wider a class's error bars are for not knowing the other kernels, as a ratio, one a class.
-        log_evidence: of the map, all kernels integrated out, with the price of their hyperparameters taken off.
+        log_evidence: of the map, all kernels integrated out, with the price of their hyperparameters (and stretches) taken off.
     """
 
     models: tuple[HarmonicModel, ...]
@@ -116,90 +101,6 @@ def _rank(one: DefectClass) -> tuple[float, list[list[float]]]:
     return -float(np.sum(one.weights**2)), sorted(one.positions.tolist())
 
 
-@dataclass(frozen=True)
-class ClassStart:
-    """The design of one class on the pixels that choose the orders.
-
-    Attributes:
-        samples: the pixels, with the defects of this class.
-        splines: radial basis.
-        design: of all candidate orders; whitened where the noise is not white.
-        aspect: (dy, dx) of a pixel in solver units.
-        floor: least noise variance.
-    """
-
-    samples: MapSamples
-    splines: RadialSplines
-    design: StoredDesign
-    aspect: tuple[float, float]
-    floor: float
-
-
-def _samples_of(samples: MapSamples, one: DefectClass, aspect: tuple[float, float]) -> MapSamples:
-    return replace(samples, positions=one.positions * [aspect[1], aspect[0]], weights=one.weights)
-
-
-def open_classes(
-    values: NDArray[np.float32],
-    classes: Sequence[DefectClass],
-    kernel_size: int,
-    pixel_size_nm: tuple[float, float] | None,
-    symmetry_orders: tuple[int, ...] = SYMMETRY_ORDERS,
-    most: int | None = SELECTION_PIXELS,
-) -> list[ClassStart]:
-    """Return the designs of all classes on at most so many pixels, the same for all; None is all that were measured."""
-    aspect, floor = solver_aspect(pixel_size_nm), noise_floor(values)
-    everywhere, weights = (np.concatenate([getattr(one, name) for one in classes]) for name in ("positions", "weights"))
-    common = take_samples(values, everywhere, weights, aspect, most=most)
-    starts = []
-    for one in classes:
-        samples = _samples_of(common, one, aspect)
-        splines = splines_for(samples, kernel_size, aspect)
-        starts.append(ClassStart(samples, splines, StoredDesign(samples, splines, tuple(sorted({0, *symmetry_orders}))), aspect, floor))
-    return starts
-
-
-def choose_jointly(
-    starts: Sequence[ClassStart],
-    symmetry_orders: tuple[int, ...] = SYMMETRY_ORDERS,
-    known: Sequence[ChosenOrders] = (),
-    sweeps: int = _QUICK_SWEEPS + 1,
-    extended: bool = True,
-) -> list[ChosenOrders]:
-    """Return the angular orders of every class, each chosen with the others marginalised, over and over.
-
-    Args:
-        starts: one a class.
-        symmetry_orders: candidates.
-        known: a choice to begin with, one a class.
-        sweeps: number of rounds.
-        extended: whether more orders than those of one symmetry may join in the last round.
-    """
-    found = dict(enumerate(known))
-    noise = known[-1].fit.evidence.variance if known else np.inf
-    for sweep in range(sweeps):
-        for index, start in enumerate(starts):
-            others = [class_columns(starts[k], one, noise) for k, one in found.items() if k != index]
-            design = start.design.past(np.concatenate(others, axis=1)) if others else start.design
-            selection = select_orders(design, start.splines.nodes, symmetry_orders, start.floor)
-            begun = HarmonicStart(start.samples, start.splines, design, selection, start.aspect, start.floor)
-            found[index] = choose_orders(begun, symmetry_orders, None if extended and sweep == sweeps - 1 else False)
-            noise = found[index].fit.evidence.variance
-    return [found[index] for index in range(len(starts))]
-
-
-def class_columns(start: ClassStart, one: ChosenOrders, noise: float, tolerance: float = 1e-8) -> Array:
-    """Return a class's patterns with its prior, (pixels, m), in units of the noise variance that is known by now.
-
-    What the prior has below a tolerance, relative to its largest variance, is left out.
-    """
-    point = one.fit.hyperparameters.rescaled(one.fit.evidence.variance / noise)
-    factor = low_rank_factor(point.radial.covariance(start.splines.nodes), tolerance)
-    if one.equations is not None and one.equations.subspace is not None:
-        factor = one.equations.subspace @ (one.equations.subspace.T @ factor)
-    return start.design.prior_columns(point.orders, point.mixing(), factor)
-
-
 def finish_jointly(
     values: NDArray[np.float32],
     classes: Sequence[DefectClass],
@@ -214,31 +115,45 @@ def finish_jointly(
     common = take_samples(values, everywhere, weights, aspect)
     bases = [
         ClassBasis(
-            _samples_of(common, one, aspect),
+            samples_of(common, one, aspect, start.stretch),
             start.splines,
             choice.fit.hyperparameters.orders,
             None if choice.equations is None else choice.equations.subspace,
         )
         for one, start, choice in zip(classes, starts, chosen, strict=True)
     ]
-    places = SolverFrame(aspect).indices(common)
-    equations = accumulate(bases) if whitener is None else accumulate_whitened(bases, *places, whitener)
+    equations = accumulate(bases) if whitener is None else accumulate_whitened(bases, *common.places, whitener)
     fits = _sweep(equations, [choice.fit for choice in chosen], floor)
     points = [fit.hyperparameters for fit in fits]
-    models, widening = [], []
+    ended, models, widening = list(chosen), [], []
     for index, (basis, choice) in enumerate(zip(bases, chosen, strict=True)):
         own, nodes, point = equations.marginalised(index, points), basis.splines.nodes, points[index]
         evidence = evaluate(own, nodes, point.radial, point.mixing(), floor)
         fit = Fit(point, evidence, fits[index].cost, fits[index].evaluations)
+        ended[index] = replace(choice, fit=fit)
         known = (own, fit, choice.selection, aspect, floor, choice.excess)
         model = HarmonicModel(basis.samples, basis.splines, *known, whitener=whitener)
         models.append(model)
-        widening.append(_widening(model, equations, index, kernel_size))
+        widening.append(_widening(model, equations, index, kernel_size, starts[index].frame))
+    models = [
+        model if start.stretch is None else replace(model, stretch=_described(starts, ended, index, equations.pixels))
+        for index, (start, model) in enumerate(zip(starts, models, strict=True))
+    ]
     background = equations.background([model.fit.evidence.profiles for model in models])
     penalty = sum(fit.cost - fit.evidence.cost for fit in fits)
-    price = 0.5 * sum(point.searched for point in points) * float(np.log(equations.pixels))
+    searched = sum(point.searched for point in points) + 2 * sum(start.stretch is not None for start in starts)
+    price = 0.5 * searched * float(np.log(equations.pixels))
     log_evidence = -equations.joint_cost(points, floor) - penalty - price
     return JointModel(tuple(models), background, models[0].fit.evidence.variance, tuple(widening), log_evidence)
+
+
+def _described(starts: Sequence[ClassStart], ended: Sequence[ChosenOrders], index: int, pixels: int) -> Stretch:
+    """Return the stretch of a class with its covariance, the kernels of all classes marginalised."""
+    noise = ended[index].fit.evidence.variance
+    others = [class_columns(starts[k], one, noise) for k, one in enumerate(ended) if k != index]
+    own, chosen = starts[index], ended[index]
+    seen = replace(own, design=own.design.past(np.concatenate(others, axis=1))) if others else own
+    return describe_stretch(seen.begun(chosen.selection), chosen.fit, pixels)
 
 
 def _sweep(equations: MapEquations, fits: list[Fit], floor: float) -> list[Fit]:
@@ -264,10 +179,10 @@ def _in_units_of(points: list[Hyperparameters], ratio: float) -> list[Hyperparam
     return [point.rescaled(ratio) for point in points]
 
 
-def _widening(model: HarmonicModel, equations: MapEquations, index: int, kernel_size: int) -> float:
+def _widening(model: HarmonicModel, equations: MapEquations, index: int, kernel_size: int, frame: SolverFrame) -> float:
     """Return the ratio of a class's mean posterior deviation to what it would be were the other kernels known."""
     nodes, fit = model.splines.nodes, model.fit
-    window = Renderer(KernelGrid.of_size(kernel_size, model.aspect), model.splines, fit.hyperparameters.orders)
+    window = Renderer(frame.grid(kernel_size), model.splines, fit.hyperparameters.orders)
     spread = laplace(model.equations, nodes, fit, model.floor)
     none = replace(spread, profile_slopes=np.zeros_like(spread.profile_slopes))
     pair = [kernel_deviation(one, nodes, fit, none, window) for one in (model.equations, equations.alone(index))]

@@ -70,7 +70,7 @@ class HarmonicModel:
         """Return values at the samples, (pixels, k), as white noise sees them: about the mean, or through the whitener."""
         if self.whitener is None:
             return np.asarray(rows - rows.mean(axis=0))
-        return self.whitener.at(*self.frame.indices(self.samples), rows)
+        return self.whitener.at(*self.samples.places, rows)
 
 
 def fit_harmonics(
@@ -118,8 +118,7 @@ def fit_harmonics(
         if begun.whitener is None:
             equations = accumulate([ClassBasis(samples, splines, orders, subspace)]).alone()
         else:
-            rows, columns = SolverFrame(aspect).indices(samples)
-            equations = whitened_equations(samples, rows, columns, splines, orders, begun.whitener, subspace)
+            equations = whitened_equations(samples, *samples.places, splines, orders, begun.whitener, subspace)
         fit = refine(equations, splines.nodes, fit.hyperparameters, floor)
     elif equations is None:
         equations = begun.design.equations(fit.hyperparameters.orders)
@@ -131,6 +130,12 @@ def fit_harmonics(
     if begun.stretch is not None:
         stretch = describe_stretch(begun, fit, equations.pixels) if extended else Stretch.known(begun.stretch, fit.evidence.profiles)
     return HarmonicModel(samples, splines, equations, fit, chosen.selection, aspect, floor, chosen.excess, stretch, begun.whitener)
+
+
+def model_evidence(model: HarmonicModel) -> float:
+    """Return the log evidence of the map with the price of the hyperparameters and of a stretch taken off."""
+    pixels = model.equations.pixels
+    return log_evidence(model.fit, pixels) - (0.0 if model.stretch is None else float(np.log(pixels)))
 
 
 def pattern_gain(model: HarmonicModel) -> float:

@@ -54,6 +54,7 @@ class Renderer:
 
     def __init__(self, grid: KernelGrid, splines: RadialSplines, orders: tuple[int, ...]) -> None:
         """Prepare the sampling of profiles and the angular functions."""
+        self.grid = grid
         radii = np.hypot(grid.dx, grid.dy)
         self._shape = radii.shape
         distinct, inverse = np.unique(radii.ravel(), return_inverse=True)

@@ -37,9 +37,14 @@ class HarmonicProblem:
         """Return the first stage of the solver for a list."""
         return start_harmonics(*self._given(positions, weights), self.stretch)
 
-    def stretched(self, positions: Array, weights: Array, start: HarmonicStart) -> tuple[HarmonicProblem, HarmonicStart]:
-        """Return the problem with the stretch that the map asks for, and its first stage for the list; problem and start without any."""
-        found = find_stretch(*self._given(positions, weights), start, CERTAIN)
+    def stretched(
+        self, positions: Array, weights: Array, start: HarmonicStart, probability: float = CERTAIN
+    ) -> tuple[HarmonicProblem, HarmonicStart]:
+        """Return the problem with the stretch that the map asks for, and its first stage for the list; problem and start without any.
+
+        Below the probability of white noise what the first stage leaves is looked at.
+        """
+        found = find_stretch(*self._given(positions, weights), start, probability)
         return (self, start) if found is None else (replace(self, stretch=found.stretch), found)
 
     def fit(self, positions: Array, weights: Array, start: HarmonicStart, changed: bool = False) -> HarmonicModel:

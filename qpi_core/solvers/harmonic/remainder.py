@@ -109,7 +109,7 @@ def _equations(
 ) -> NormalEquations:
     """Return the equations of these orders, on a part of the pixels of a large map."""
     if whitener is not None:
-        return whitened_equations(samples, *frame.indices(samples), splines, orders, whitener)
+        return whitened_equations(samples, *samples.places, splines, orders, whitener)
     if samples.values.size > _MOST_PIXELS:
         chosen = np.zeros(samples.values.size, dtype=bool)
         chosen[np.random.default_rng(0).permutation(chosen.size)[:_MOST_PIXELS]] = True

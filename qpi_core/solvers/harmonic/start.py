@@ -103,8 +103,7 @@ def start_harmonics(
     """
     aspect = solver_aspect(pixel_size_nm)
     samples = take_samples(values, positions, weights, aspect, most=most, stretch=_matrix(stretch))
-    longest = 1.0 if stretch is None else float(np.exp(np.hypot(*stretch)))
-    splines, floor = splines_for(samples, kernel_size, (longest * aspect[0], longest * aspect[1])), noise_floor(values)
+    splines, floor = splines_for(samples, kernel_size, aspect, stretch), noise_floor(values)
     design = StoredDesign(samples, splines, tuple(sorted({0, *symmetry_orders})))
     selection = select_orders(design, splines.nodes, symmetry_orders, floor)
     return HarmonicStart(samples, splines, design, selection, aspect, floor, stretch)
@@ -122,9 +121,10 @@ def solver_aspect(pixel_size_nm: tuple[float, float] | None) -> tuple[float, flo
     return pixel_size_nm[0] / unit, pixel_size_nm[1] / unit
 
 
-def splines_for(samples: MapSamples, kernel_size: int, aspect: tuple[float, float]) -> RadialSplines:
-    """Return the radial basis that reaches as far as the map sees the kernel, or its tails matter."""
-    corner = np.hypot(*aspect) * (kernel_size // 2 + 1)
+def splines_for(samples: MapSamples, kernel_size: int, aspect: tuple[float, float], stretch: Array | None = None) -> RadialSplines:
+    """Return the radial basis that reaches as far as the map sees the kernel, or its tails matter; the samples are in its coordinates."""
+    longest = 1.0 if stretch is None else float(np.exp(np.hypot(*stretch)))
+    corner = np.hypot(longest * aspect[0], longest * aspect[1]) * (kernel_size // 2 + 1)
     return RadialSplines(_STEP_PX, min(furthest_offset(samples), max(_LEAST_RADIUS_PX, corner)))
 
 

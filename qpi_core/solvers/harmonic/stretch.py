@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
+from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, defects_near, take_samples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate, posterior_factor
@@ -84,6 +85,16 @@ class Stretch:
         # Solver coordinates grow along the short axis.
         angle = 0.5 * float(np.arctan2(self.numbers[1], self.numbers[0])) + np.pi / 2
         return angle % np.pi, float(np.sqrt(across @ self.covariance @ across)) / (2 * size)
+
+    def sentence(self) -> Caution:
+        """Return what that says of the kernel, in words."""
+        ratio, angle = self.ratio[0], float(np.degrees(self.direction[0]))
+        return Caution(
+            f"The kernel is a symmetric pattern that is {ratio:.3f} times as long along {angle:.0f} degrees (from x towards y) as "
+            "across: an elliptic contour, a strained crystal or a sheared image. Wave vectors and lengths are geometric means over "
+            "the directions.",
+            CautionKind.SYMMETRY,
+        )
 
 
 def may_be_stretched(begun: HarmonicStart, surprising: dict[int, float]) -> bool:
@@ -168,7 +179,7 @@ def describe_stretch(start: HarmonicStart, fit: Fit, pixels: int) -> Stretch:
         pixels: that the fit rests on, at least as many as those of the start.
     """
     assert start.stretch is not None, "the start is not stretched"
-    slopes = _stretch_slopes(start.samples, start.splines, fit)
+    slopes = start.design.as_seen(_stretch_slopes(start.samples, start.splines, fit))
     start.design.add_orders(fit.hyperparameters.orders)
     seen, factor = _taken_up(start.design, start.splines, fit, slopes)
     whole = slopes.T @ slopes

@@ -20,9 +20,10 @@ from scipy.spatial import cKDTree
 
 from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.solvers.harmonic.answer import superposition
-from qpi_core.solvers.harmonic.joint import DefectClass, fit_jointly
-from qpi_core.solvers.harmonic.model import HarmonicModel
-from qpi_core.solvers.harmonic.orders.selection import log_evidence
+from qpi_core.solvers.harmonic.joint import fit_jointly
+from qpi_core.solvers.harmonic.joint_start import DefectClass
+from qpi_core.solvers.harmonic.joint_stretch import stretched_jointly
+from qpi_core.solvers.harmonic.model import HarmonicModel, model_evidence
 from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.layers.layer_models import LayerModels
@@ -272,13 +273,14 @@ def _explained(problem: StackProblem, layer: int, classes: Sequence[DefectClass]
     values = problem.layer(layer)
     shape = (values.shape[0], values.shape[1])
     if len(classes) > 1:
-        joint = fit_jointly(values, classes, problem.kernel_size, problem.pixel_size_nm)
+        harmonic = HarmonicProblem(values, problem.kernel_size, problem.pixel_size_nm)
+        joint = stretched_jointly(harmonic, classes, fit_jointly(values, classes, problem.kernel_size, problem.pixel_size_nm))
         models, evidence = joint.models, joint.log_evidence
     else:
         harmonic = HarmonicProblem(values, problem.kernel_size, problem.pixel_size_nm)
         points, weights = classes[0].positions, classes[0].weights
         models = (harmonic.fit(points, weights, harmonic.start(points, weights)),)
-        evidence = log_evidence(models[0].fit, models[0].equations.pixels)
+        evidence = model_evidence(models[0])
     left = np.asarray(values - sum(superposition(model, shape) for model in models), dtype=np.float32)
     everywhere = np.concatenate([one.positions for one in classes])
     return evidence, leaves_white_noise(left, problem.aspect, everywhere)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from qpi_core.solvers.harmonic.model import LEAST_GAIN
 from qpi_core.solvers.harmonic.parameters import kernel_parameters, solver_pixel
 from qpi_core.solvers.harmonic.search import Hyperparameters
+from qpi_core.solvers.harmonic.stretch import Stretch
 from qpi_core.solvers.harmonic.wave_evidence import WaveEvidence
 
 Array = NDArray[np.float64]
@@ -33,6 +34,7 @@ class HarmonicLayer:
         point: hyperparameters at the optimum.
         covariance: of their vector.
         waves: what speaks for each of the kernel's waves; empty where the layer shows no pattern.
+        stretch: of the coordinates in which the profiles hold; None is nothing.
     """
 
     wide_kernel: NDArray[np.float32]
@@ -46,15 +48,17 @@ class HarmonicLayer:
     point: Hyperparameters
     covariance: Array
     waves: tuple[WaveEvidence, ...] = ()
+    stretch: Stretch | None = None
 
     def parameters(self, pixel_size_nm: tuple[float, float] | None) -> dict[str, tuple[float, float]]:
         """Return wave vector, decay and orientation with deviations, as of one map; nothing where the layer shows no pattern."""
         decisive = [wave.decisive for wave in self.waves]
-        return kernel_parameters(self.point, self.covariance, pixel_size_nm, None, decisive) if self.gain > LEAST_GAIN else {}
+        return kernel_parameters(self.point, self.covariance, pixel_size_nm, self.stretch, decisive) if self.gain > LEAST_GAIN else {}
 
     def sentences(self, pixel_size_nm: tuple[float, float] | None) -> list[str]:
         """Return what the layer does not say of its kernel, in words."""
         if self.gain <= LEAST_GAIN:
             return [NO_PATTERN]
         unit = None if pixel_size_nm is None else solver_pixel(pixel_size_nm)
-        return [wave.sentence(unit) for wave in self.waves if not wave.decisive]
+        stretched = [] if self.stretch is None else [self.stretch.sentence()]
+        return [*stretched, *(wave.sentence(unit) for wave in self.waves if not wave.decisive)]

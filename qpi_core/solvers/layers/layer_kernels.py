@@ -18,8 +18,7 @@ from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumul
 from qpi_core.solvers.harmonic.equations.evidence import low_rank_factor
 from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
 from qpi_core.solvers.harmonic.equations.whitened_equations import accumulate_whitened
-from qpi_core.solvers.harmonic.frame import SolverFrame
-from qpi_core.solvers.layers.layer_solver import ClassFit, LayerSolver
+from qpi_core.solvers.layers.layer_solver import ClassFit, LayerOptions, LayerSolver
 from qpi_core.solvers.layers.pilots import ModelKind
 from qpi_core.solvers.measured.one_kernel import KERNEL_RANK
 
@@ -58,7 +57,8 @@ class LayerKernels:
         shape: tuple[int, int],
         bases: Sequence[ClassBasis],
         kinds: Sequence[tuple[ModelKind, ...]],
-        solver_options: tuple[int, int, tuple[float, float], float],
+        layer: int,
+        options: LayerOptions,
     ) -> None:
         """Remember the layer.
 
@@ -66,14 +66,15 @@ class LayerKernels:
             shape: (height, width).
             bases: one a class, on all measured pixels with the values of the layer.
             kinds: of model, one tuple a class.
-            solver_options: the layer's index in the stack, the side of the kernels in px, (dy, dx) of a pixel in solver units, and the
-                least noise variance.
+            layer: its index in the stack.
+            options: with the least noise variance.
         """
-        self._shape, self._bases, self._kinds = shape, tuple(bases), kinds
-        self._layer, self._size, self.aspect, self.floor = solver_options
+        assert options.floor is not None, "the floor of a single layer is known"
+        self._shape, self._bases, self._kinds, self._layer, self._options = shape, tuple(bases), kinds, layer, options
+        self.aspect, self.floor = options.aspect, options.floor
         samples = bases[0].samples
         self.given = self.weights = np.concatenate([basis.samples.weights for basis in bases])
-        self._rows, self._columns = SolverFrame(self.aspect).indices(samples)
+        self._rows, self._columns = samples.places
         self._designs: list[StoredDesign] | None = None
 
     @cached_property
@@ -120,7 +121,7 @@ class LayerKernels:
 
     def _stage(self, whitener: Whitener | None) -> LayerStage:
         shared = accumulate(self._bases) if whitener is None else accumulate_whitened(self._bases, self._rows, self._columns, whitener)
-        solver = LayerSolver(shared, self._kinds, self._size, self.aspect, self.floor)
+        solver = LayerSolver(shared, self._kinds, self._options)
         return LayerStage(solver, tuple(solver.fits(0, self._layer)), whitener)
 
     def _image(self, rows: Array) -> Array:
@@ -129,9 +130,9 @@ class LayerKernels:
         return image
 
 
-def bases_of(bases: Sequence[ClassBasis], values: NDArray[np.float32], aspect: tuple[float, float]) -> list[ClassBasis]:
+def bases_of(bases: Sequence[ClassBasis], values: NDArray[np.float32]) -> list[ClassBasis]:
     """Return bases with the values of a layer, (height, width), on those of their pixels where it was measured."""
     samples = bases[0].samples
-    seen = values[SolverFrame(aspect).indices(samples)].astype(np.float64)
+    seen = values[samples.places].astype(np.float64)
     inside = np.isfinite(seen)
     return [replace(basis, samples=replace(basis.samples, values=seen).restricted(inside)) for basis in bases]

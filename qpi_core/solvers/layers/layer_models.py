@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.operators.reconstruction import reconstruct
-from qpi_core.solvers.harmonic.joint import DefectClass
+from qpi_core.solvers.harmonic.joint_start import DefectClass
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
 from qpi_core.solvers.harmonic.posterior import Renderer
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.layers.problem import AT_ONCE, StackProblem
+from qpi_core.solvers.measured.whiteness import start_leaves_white_noise
 from qpi_core.solvers.positions.jacobian import solve_again
 
 
@@ -49,7 +50,12 @@ class LayerModels:
             rest = self.rest(index, layer)
             if select:
                 harmonic = HarmonicProblem(rest, problem.kernel_size, problem.pixel_size_nm)
-                return harmonic.simple_fit(one.positions, one.weights)
+                begun = harmonic.start(one.positions, one.weights)
+                # Wrong positions can pass for a stretch of the kernel; one that leaves white noise is none of these.
+                stretched, start = harmonic.stretched(one.positions, one.weights, begun)
+                if stretched is not harmonic and start_leaves_white_noise(start, rest):
+                    return stretched.simple_fit(one.positions, one.weights, start)
+                return harmonic.simple_fit(one.positions, one.weights, begun)
             return solve_again(rest, self.models[index, layer], one.positions, one.weights)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -20,13 +20,16 @@ from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, MapEqua
 from qpi_core.solvers.harmonic.equations.basis import MapSamples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate
 from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations, in_subspace
+from qpi_core.solvers.harmonic.frame import SolverFrame
 from qpi_core.solvers.harmonic.model import LEAST_GAIN
 from qpi_core.solvers.harmonic.orders.extension import profile_subspace
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
-from qpi_core.solvers.harmonic.posterior import KernelGrid, Laplace, Renderer, kernel_deviation, laplace
+from qpi_core.solvers.harmonic.posterior import Laplace, Renderer, kernel_deviation, laplace
 from qpi_core.solvers.harmonic.search import INDEPENDENT, Fit, Hyperparameters, cost_and_gradient, refine
+from qpi_core.solvers.harmonic.stretch import stretch_deviation
 from qpi_core.solvers.harmonic.wave_evidence import wave_evidence
 from qpi_core.solvers.layers.harmonic_layer import HarmonicLayer
+from qpi_core.solvers.layers.layer_stretch import LayerStretch
 from qpi_core.solvers.layers.pilots import ModelKind
 
 Array = NDArray[np.float64]
@@ -53,32 +56,41 @@ class ClassFit:
     fit: Fit
 
 
-class LayerSolver:
-    """Solves the layers of one group (the same measured pixels)."""
+@dataclass(frozen=True, eq=False)
+class LayerOptions:
+    """What is the same for the layers of a group.
 
-    def __init__(
-        self,
-        shared: MapEquations,
-        kinds: Sequence[tuple[ModelKind, ...]],
-        kernel_size: int,
-        aspect: tuple[float, float],
-        floor: float | None = None,
-    ) -> None:
+    Attributes:
+        kernel_size: side of the kernels in px.
+        aspect: (dy, dx) of a pixel in solver units.
+        stretches: of the coordinates of each class; None where it has none.
+        floor: least noise variance; None follows from the values of each layer.
+    """
+
+    kernel_size: int
+    aspect: tuple[float, float]
+    stretches: tuple[LayerStretch | None, ...]
+    floor: float | None = None
+
+
+class LayerSolver:
+    """Solves the layers of one group (the same measured pixels, in the same coordinates)."""
+
+    def __init__(self, shared: MapEquations, kinds: Sequence[tuple[ModelKind, ...]], options: LayerOptions) -> None:
         """Prepare what all layers share.
 
         Args:
             shared: equations of all layers and classes, of every order that a kind of the class has.
             kinds: of model, one tuple a class.
-            kernel_size: side of the kernels in px.
-            aspect: (dy, dx) of a pixel in solver units.
-            floor: least noise variance; None follows from the values of each layer.
+            options: of the group.
         """
-        self._shared, self._kinds, self._size, self._least = shared, kinds, kernel_size, floor
+        self._shared, self._kinds, self._options = shared, kinds, options
         self._narrowed: dict[tuple[tuple[int, ...], ...], MapEquations] = {}
         self._renderers: list[dict[tuple[int, ...], tuple[Renderer, Renderer]]] = []
         for basis, own in zip(shared.bases, kinds, strict=True):
-            half = max(int(np.floor(basis.splines.radius / min(aspect))), kernel_size // 2)
-            wide, window = KernelGrid.of_size(2 * half + 1, aspect), KernelGrid.of_size(kernel_size, aspect)
+            frame = SolverFrame(options.aspect, basis.samples.stretch)
+            half = max(frame.reach(basis.splines.radius), options.kernel_size // 2)
+            wide, window = frame.grid(2 * half + 1), frame.grid(options.kernel_size)
             orders = {kind.orders for kind in own}
             self._renderers.append({o: (Renderer(wide, basis.splines, o), Renderer(window, basis.splines, o)) for o in orders})
 
@@ -110,7 +122,7 @@ class LayerSolver:
 
     def crop(self, solved: HarmonicLayer) -> NDArray[np.float32]:
         """Return the kernel window, (k, k)."""
-        return central_crop(solved.wide_kernel, self._size).copy()
+        return central_crop(solved.wide_kernel, self._options.kernel_size).copy()
 
     def exact(self, solved: Sequence[HarmonicLayer]) -> Array:
         """Return sum_c A_c*M_c at the samples, (pixels,), with every profile evaluated at the true offsets."""
@@ -187,7 +199,8 @@ class LayerSolver:
         return self._restricted(orders, spans).background([one.fit.evidence.profiles for one in fits], place)
 
     def _floor(self, place: int) -> float:
-        return self._least if self._least is not None else float(RELATIVE_FLOOR**2 * self._shared.totals[place] / self._shared.pixels)
+        known = self._options.floor
+        return known if known is not None else float(RELATIVE_FLOOR**2 * self._shared.totals[place] / self._shared.pixels)
 
     def _answer(self, index: int, one: ClassFit, background: float, floor: float, excess: float) -> HarmonicLayer:
         pixels, fit = self._shared.pixels, one.fit
@@ -195,9 +208,13 @@ class LayerSolver:
         wide, window = self._renderers[index][orders]
         spread = self._determined(one.equations, index, fit, floor)
         nodes = self._shared.bases[index].splines.nodes
-        deviation = np.sqrt(excess) * kernel_deviation(one.equations, nodes, fit, spread, window)
+        own = kernel_deviation(one.equations, nodes, fit, spread, window)
+        known = self._options.stretches[index]
+        stretch = None if known is None else known.described(fit.evidence.profiles)
+        if stretch is not None:
+            own = np.hypot(own, stretch_deviation(stretch, window.grid, self._shared.bases[index].splines, fit))
+        deviation = np.sqrt(excess) * own
         gain = log_evidence(fit, pixels) + 0.5 * (pixels - 1) * float(np.log(one.equations.total + (pixels - 1) * floor))
-        symmetry = reduce(gcd, orders, 0)
         # A kernel that cannot be told from nothing has no symmetry to tell of.
         told = gain > LEAST_GAIN and float(np.mean(deviation**2)) < float(np.mean(window(fit.evidence.profiles) ** 2))
         return HarmonicLayer(
@@ -205,13 +222,14 @@ class LayerSolver:
             uncertainty=deviation.astype(np.float32),
             background=background,
             noise_sigma=float(np.sqrt(max(fit.evidence.variance - floor, 0.0))),
-            symmetry_order=symmetry if told and symmetry != 1 else None,
+            symmetry_order=_symmetry(orders, stretch is not None) if told else None,
             gain=gain,
             orders=orders,
             profiles=fit.evidence.profiles,
             point=fit.hyperparameters,
             covariance=spread.covariance,
             waves=wave_evidence(one.equations, nodes, fit, floor) if gain > LEAST_GAIN else (),
+            stretch=stretch,
         )
 
     def _determined(self, equations: NormalEquations, index: int, fit: Fit, floor: float) -> Laplace:
@@ -258,6 +276,14 @@ class LayerSolver:
                     continue
         scored.sort(key=lambda pair: pair[0])
         return [candidate for _, candidate in scored[:_TRIED]] or starts[:1]
+
+
+def _symmetry(orders: tuple[int, ...], stretched: bool) -> int | None:
+    """Return the symmetry order of a kernel of these angular orders; of a stretched one's half a turn is left, where it is even."""
+    order = reduce(gcd, orders, 0)
+    if stretched:
+        return 2 if order % 2 == 0 else None
+    return order if order != 1 else None
 
 
 def _nearest(kinds: tuple[ModelKind, ...], layer: int) -> Hyperparameters:

@@ -27,9 +27,12 @@ from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import noise_floor
 from qpi_core.solvers.layers.harmonic_layer import HarmonicLayer
 from qpi_core.solvers.layers.layer_kernels import LayerKernels, LayerStage, bases_of
+from qpi_core.solvers.layers.layer_solver import LayerOptions
+from qpi_core.solvers.layers.layer_stretch import LayerStretch
 from qpi_core.solvers.layers.pilots import ModelKind
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.measured.all_pixels import away_from_defects
+from qpi_core.solvers.measured.free_kernels import predict_unseen_parts
 from qpi_core.solvers.measured.large_map import noise_on_every_pixel
 from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
 from qpi_core.solvers.measured.noise_search import NoiseSearch
@@ -45,12 +48,12 @@ def _bases_of_part(
     corner = np.array([part[1].start, part[0].start], dtype=np.float64)
     size, found = np.array([square.shape[1], square.shape[0]]), []
     for basis in bases:
-        places = SolverFrame(aspect).pixels(basis.samples.positions) - corner
-        reach = SolverFrame(aspect).reach(basis.splines.radius)
+        frame = SolverFrame(aspect, basis.samples.stretch)
+        places, reach = frame.pixels(basis.samples.positions) - corner, frame.reach(basis.splines.radius)
         near = ((places >= -reach) & (places < size + reach)).all(axis=1)
         if not near.any():
             return None
-        samples = take_samples(square, places[near], basis.samples.weights[near], aspect)
+        samples = take_samples(square, places[near], basis.samples.weights[near], aspect, stretch=frame.stretch)
         found.append(replace(basis, samples=samples))
     return found
 
@@ -100,19 +103,25 @@ class LayerNoise:
         """
         self.problem, self._kinds, self._known = problem, kinds, known
 
-    def find(self, index: int, bases: Sequence[ClassBasis], excess: Sequence[float]) -> NoisyLayer | None:
-        """Return the layer under the noise model that it asks for; None where white noise is as good, or it is too large.
+    def find(
+        self, index: int, bases: Sequence[ClassBasis], excess: Sequence[float], stretches: tuple[LayerStretch | None, ...]
+    ) -> NoisyLayer | None:
+        """Return the layer under the noise model that it asks for; None where white noise is as good, it is too large, or
+        free kernels predict all of it.
 
         Args:
             index: of the layer.
             bases: one a class, on the pixels that were measured.
             excess: as for LayerSolver.solve.
+            stretches: of the bases.
         """
         values, aspect = self.problem.layer(index), self.problem.aspect
         measured = np.isfinite(values)
-        options = (index, self.problem.kernel_size, aspect, noise_floor(values))
+        if predict_unseen_parts(values, self.problem.classes, self.problem.kernel_size):
+            return None
+        options = LayerOptions(self.problem.kernel_size, aspect, stretches, noise_floor(values))
         if may_be_modelled(measured):
-            found = self._searched(values, bases_of(bases, values, aspect), self.problem.positions, options)
+            found = self._searched(values, bases_of(bases, values), self.problem.positions, (index, options))
             return None if found is None else self._described(found, index, excess)
         # As for one large map: the noise model of the square with the most defects, then the kernels on every pixel.
         part = fullest_part(measured, self.problem.positions, PART_PX)
@@ -120,43 +129,47 @@ class LayerNoise:
         near = _bases_of_part(bases, square, part, aspect)
         if not may_be_tiled(measured) or near is None:
             return None
-        found = self._searched(square, near, SolverFrame(aspect).pixels(near[0].samples.positions), options)
+        places = SolverFrame(aspect, near[0].samples.stretch).pixels(near[0].samples.positions)
+        found = self._searched(square, near, places, (index, options))
         if found is None or found.start.whitener is None:
             return None
-        return self._described(self._on_every_pixel(found, values, bases, options), index, excess)
+        return self._described(self._on_every_pixel(found, values, bases, (index, options)), index, excess)
 
     def _searched(
         self,
         values: NDArray[np.float32],
         bases: Sequence[ClassBasis],
         positions: Array,
-        options: tuple[int, int, tuple[float, float], float],
+        about: tuple[int, LayerOptions],
     ) -> NoisyStage[LayerStage] | None:
-        """Return the kernels and the noise model of a layer, or of a square of it; None where white noise is as good."""
-        shape, aspect = (values.shape[0], values.shape[1]), options[2]
-        kernels = LayerKernels(shape, bases, self._kinds, options)
+        """Return the kernels and the noise model of a layer, or of a square of it; None where white noise is as good.
+
+        About a layer are its index and its options.
+        """
+        shape = (values.shape[0], values.shape[1])
+        kernels = LayerKernels(shape, bases, self._kinds, *about)
         outliers = away_from_defects(find_outliers(np.where(np.isfinite(values), kernels.left(kernels.white), np.nan)), positions)
         if outliers.any():
             values = np.where(outliers, np.float32(np.nan), values)
-            kernels = LayerKernels(shape, bases_of(bases, values, aspect), self._kinds, options)
+            kernels = LayerKernels(shape, bases_of(bases, values), self._kinds, *about)
         search = NoiseSearch(values, kernels, SelectionOptions())
         search.look_for_waves()
-        return search.run(self._nearest(options[0]))
+        return search.run(self._nearest(about[0]))
 
     def _on_every_pixel(
         self,
         found: NoisyStage[LayerStage],
         values: NDArray[np.float32],
         bases: Sequence[ClassBasis],
-        options: tuple[int, int, tuple[float, float], float],
+        about: tuple[int, LayerOptions],
     ) -> NoisyStage[LayerStage]:
         """Return the kernels of a whole layer under the noise model of a square of it."""
-        shape, aspect = (values.shape[0], values.shape[1]), options[2]
-        kernels = LayerKernels(shape, bases_of(bases, values, aspect), self._kinds, options)
+        shape = (values.shape[0], values.shape[1])
+        kernels = LayerKernels(shape, bases_of(bases, values), self._kinds, *about)
         left = np.where(np.isfinite(values), kernels.left_by(found.start.fits), np.nan)
-        whole = noise_on_every_pixel(values, left, found, self.problem.positions, aspect)
+        whole = noise_on_every_pixel(values, left, found, self.problem.positions, self.problem.aspect)
         if whole.values is not values:
-            kernels = LayerKernels(shape, bases_of(bases, whole.values, aspect), self._kinds, options)
+            kernels = LayerKernels(shape, bases_of(bases, whole.values), self._kinds, *about)
         stage = kernels.solved(whole.whitener)
         same = (whole.noise, whole.effects, whole.waves, found.evidence, found.white, found.given)
         return NoisyStage(whole.values, stage, *same)
@@ -170,7 +183,7 @@ class LayerNoise:
         problem, stage = self.problem, found.start
         solver, aspect = stage.solver, problem.aspect
         part = np.zeros(problem.stack.shape[1:])
-        part[SolverFrame(aspect).indices(solver.samples)] = solver.fitted(stage.fits)
+        part[solver.samples.places] = solver.fitted(stage.fits)
         kernels = FoundKernels(part, stage.variance, noise_floor(found.values), aspect, stage.whitener, problem.positions, problem.weights)
         whole = HarmonicProblem(problem.layer(index), problem.kernel_size, problem.pixel_size_nm)
         noise = described_noise(whole, found, kernels)

@@ -12,15 +12,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qpi_core.diagnostics.identifiability import may_be_modelled
 from qpi_core.noise.tiles import can_be_modelled
 from qpi_core.solvers.harmonic.answer import superposition
-from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, fit_harmonics, pattern_gain
+from qpi_core.solvers.harmonic.joint_stretch import fit_stretched
+from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, fit_harmonics, model_evidence, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED, Hyperparameters
 from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
+from qpi_core.solvers.harmonic.stretch import Stretch
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.measured.all_pixels import residual_of
 from qpi_core.solvers.measured.class_map import explain_classes
@@ -29,6 +32,8 @@ from qpi_core.solvers.measured.large_map import find_noise_of_large_map, left_of
 from qpi_core.solvers.measured.noise_search import find_noise
 from qpi_core.solvers.measured.noisy_start import NoisyStage, NoisyStart
 from qpi_core.solvers.measured.whiteness import leaves_white_noise
+
+Array = NDArray[np.float64]
 
 PILOTS, FEWER_PILOTS = 5, 3
 """Layers for one class of defects, and for several, whose joint solve takes as many times longer."""
@@ -44,12 +49,16 @@ class Pilot:
         hyperparameters: the best ones.
         gain: log evidence of its kernel over plain noise.
         excess: how much more of the residual lies in patterns around the defects than white noise would put there, >= 1.
+        evidence: log evidence of the layer under the kernels of all classes and white noise, the price of stretches taken off.
+        stretch: of the coordinates in which the hyperparameters hold; None is nothing.
     """
 
     layer: int
     hyperparameters: Hyperparameters
     gain: float
     excess: float
+    evidence: float
+    stretch: Stretch | None = None
 
     @property
     def kind(self) -> tuple[tuple[int, ...], str, int, int]:
@@ -96,15 +105,26 @@ def solve_pilot(layer: int, problem: StackProblem) -> tuple[tuple[Pilot, ...], N
         The pilots, and the noise model that the layer asked for, None where white noise explains it.
     """
     harmonic = HarmonicProblem(problem.layer(layer), problem.kernel_size, problem.pixel_size_nm)
-    models: tuple[HarmonicModel, ...]
-    noisy: NoisyStage[Any] | None
     if len(problem.classes) == 1:
         model, noisy = _one_class(harmonic, problem)
-        models = (model,)
-    else:
-        found = explain_classes(harmonic, problem.classes, problem.noise_model)
-        models, noisy = found.joint.models, found.stage
-    return tuple(Pilot(layer, model.fit.hyperparameters, pattern_gain(model), model.excess) for model in models), noisy
+        return _pilots(layer, [model], model_evidence(model)), noisy
+    found = explain_classes(harmonic, problem.classes, problem.noise_model)
+    return _pilots(layer, found.joint.models, found.joint.log_evidence), found.stage
+
+
+def solve_stretched_pilot(layer: int, problem: StackProblem, numbers: Sequence[Array | None]) -> tuple[Pilot, ...]:
+    """Solve one layer under white noise in coordinates that are known, (2,) numbers of the stretch of each class or None."""
+    harmonic = HarmonicProblem(problem.layer(layer), problem.kernel_size, problem.pixel_size_nm)
+    if len(problem.classes) == 1:
+        [one], own = problem.classes, replace(harmonic, stretch=numbers[0])
+        model = own.fit(one.positions, one.weights, own.start(one.positions, one.weights))
+        return _pilots(layer, [model], model_evidence(model))
+    joint = fit_stretched(harmonic, problem.classes, numbers)
+    return _pilots(layer, joint.models, joint.log_evidence)
+
+
+def _pilots(layer: int, models: Sequence[HarmonicModel], evidence: float) -> tuple[Pilot, ...]:
+    return tuple(Pilot(layer, model.fit.hyperparameters, pattern_gain(model), model.excess, evidence, model.stretch) for model in models)
 
 
 def _one_class(harmonic: HarmonicProblem, problem: StackProblem) -> tuple[HarmonicModel, NoisyStart | None]:
@@ -113,7 +133,7 @@ def _one_class(harmonic: HarmonicProblem, problem: StackProblem) -> tuple[Harmon
     values = harmonic.values
     given = (one.positions, problem.kernel_size, one.weights, problem.pixel_size_nm, SYMMETRY_ORDERS)
     begun = harmonic.start(one.positions, one.weights)
-    model = fit_harmonics(values, *given, start=begun)
+    model = fit_harmonics(values, *given, start=begun, stretchable=True)
     if problem.noise_model == "white" or not can_be_modelled(np.isfinite(values)):
         return model, None
     left = np.asarray(values - superposition(model, (values.shape[0], values.shape[1])), dtype=np.float64)
@@ -137,7 +157,7 @@ def _one_class(harmonic: HarmonicProblem, problem: StackProblem) -> tuple[Harmon
     under = fit_harmonics(noisy.values, *given, start=noisy.start)
     pixels = under.equations.pixels
     evidence = noisy.evidence + log_evidence(under.fit, pixels) - noisy.start.log_evidence(pixels)
-    return (under, noisy) if evidence > log_evidence(model.fit, model.equations.pixels) else (model, None)
+    return (under, noisy) if evidence > model_evidence(model) else (model, None)
 
 
 def kinds_of_model(pilots: Sequence[Pilot]) -> tuple[ModelKind, ...]:

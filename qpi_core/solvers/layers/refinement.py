@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.harmonic.joint import DefectClass
+from qpi_core.solvers.harmonic.joint_start import DefectClass
 from qpi_core.solvers.layers.layer_models import LayerModels
 from qpi_core.solvers.layers.pilots import choose_pilots
 from qpi_core.solvers.layers.problem import AT_ONCE, StackProblem

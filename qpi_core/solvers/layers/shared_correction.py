@@ -18,7 +18,7 @@ from qpi_core.base.grid import central_crop
 from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.operators.joint import JointOperator
 from qpi_core.solvers.correction import FINAL_ITERATIONS, TOLERANCE, Judgement, judge_correction, solve_correction
-from qpi_core.solvers.harmonic.joint import DefectClass
+from qpi_core.solvers.harmonic.joint_start import DefectClass
 from qpi_core.solvers.joint_refined import solve_joint_correction
 from qpi_core.solvers.single_defect import is_one_place
 from qpi_core.solvers.tikhonov import centred, gaussian_envelope, solve_shifted, solved_window

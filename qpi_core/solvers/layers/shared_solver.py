@@ -6,7 +6,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,17 @@ from qpi_core.estimates.stack_estimate import LayerKernel
 from qpi_core.noise.tiles import can_be_modelled
 from qpi_core.operators.reconstruction import reconstruct
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
-from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, furthest_offset, take_samples
-from qpi_core.solvers.harmonic.frame import SolverFrame
+from qpi_core.solvers.harmonic.equations.basis import MapSamples, take_samples
+from qpi_core.solvers.harmonic.joint_start import samples_of
 from qpi_core.solvers.harmonic.model import LEAST_GAIN
+from qpi_core.solvers.harmonic.start import splines_for
 from qpi_core.solvers.layers.harmonic_layer import HarmonicLayer
-from qpi_core.solvers.layers.layer_solver import LayerSolver
+from qpi_core.solvers.layers.layer_solver import LayerOptions, LayerSolver
 from qpi_core.solvers.layers.noisy_layers import LayerNoise
 from qpi_core.solvers.layers.pilots import FEWER_PILOTS, PILOTS, ModelKind, Pilot, choose_pilots, kinds_of_model, solve_pilot
 from qpi_core.solvers.layers.problem import AT_ONCE, StackProblem
 from qpi_core.solvers.layers.shared_correction import PilotResidual, SharedCorrection, plan_correction
+from qpi_core.solvers.layers.stretched_layers import SettledPilots, settle_stretch
 from qpi_core.solvers.measured.kernel_or_noise import CLEAN
 from qpi_core.solvers.measured.noisy_start import NoisyStage
 from qpi_core.solvers.measured.whiteness import leaves_white_noise
@@ -37,7 +39,6 @@ from qpi_core.solvers.refined import NO_LONGER_SYMMETRIC, SYMMETRY_LOST
 Say = Callable[[str], None]
 Stop = Callable[[], bool]
 
-_STEP_PX, _LEAST_RADIUS_PX = 0.8, 72.0
 _VALUESAT_ONCE = 2**26
 """Layers x pixels that go through the design matrix together: 256 MiB."""
 NOTHING_MEASURED = "Nothing of this layer was measured."
@@ -72,6 +73,7 @@ class SharedSolver:
         self._answers: dict[int, tuple[LayerKernel, ...]] = {}
         self.pilots = [[] for _ in self.problem.classes]
         self._noise_models: dict[int, NoisyStage[Any]] = {}
+        self._settled = SettledPilots(self.pilots, (None,) * len(self.problem.classes))
         self._groups: dict[bytes, list[int]] = {}
         size, count = self.problem.kernel_size, len(self.problem.classes)
         for index in range(len(self.problem.stack)):
@@ -122,9 +124,11 @@ class SharedSolver:
                 self._noise_models[index] = noisy
                 if index == middle:
                     waiting = [other for other in choose_pilots(every, FEWER_PILOTS) if other != middle]
-        for index in sorted(found):
-            for own, pilot in zip(self.pilots, found[index], strict=True):
-                own.append(pilot)
+        each = [[found[index][k] for index in sorted(found)] for k in range(len(self.problem.classes))]
+        self._settled = settle_stretch(each, self._noise_models, self.problem)
+        self.pilots = self._settled.pilots
+        if not self._settled.is_shared:
+            self._groups = {key + bytes(str(k), "ascii"): [k] for key, members in self._groups.items() for k in members}
         return not stop()
 
     def _solve_group(
@@ -132,11 +136,12 @@ class SharedSolver:
     ) -> Iterator[tuple[int, tuple[LayerKernel, ...]]]:
         problem = self.problem
         samples = take_samples(problem.layer(members[0]), problem.positions, problem.weights, problem.aspect)
-        corner = float(np.hypot(*problem.aspect)) * (problem.kernel_size // 2 + 1)
-        bases = []
-        for one, own in zip(problem.classes, kinds, strict=True):
-            seen = replace(samples, positions=one.positions * [problem.aspect[1], problem.aspect[0]], weights=one.weights)
-            splines = RadialSplines(_STEP_PX, min(furthest_offset(seen), max(_LEAST_RADIUS_PX, corner)))
+        bases, stretches = [], self._settled.at(members[0])
+        options = LayerOptions(problem.kernel_size, problem.aspect, stretches)
+        for one, own, known in zip(problem.classes, kinds, stretches, strict=True):
+            numbers = None if known is None else known.numbers
+            seen = samples_of(samples, one, problem.aspect, numbers)
+            splines = splines_for(seen, problem.kernel_size, problem.aspect, numbers)
             bases.append(ClassBasis(seen, splines, tuple(sorted({order for kind in own for order in kind.orders}))))
         at_once = max(1, _VALUESAT_ONCE // samples.values.size)
         correction: SharedCorrection | None = None
@@ -147,7 +152,7 @@ class SharedSolver:
                 continue
             self.say("Preparing what the layers share")
             shared = accumulate(bases, self._values(samples, chunk))
-            solver = LayerSolver(shared, kinds, problem.kernel_size, problem.aspect)
+            solver = LayerSolver(shared, kinds, options)
             if not planned:
                 self.say("Judging whether circular harmonics suffice")
                 correction, planned = self._plan(solver, chunk), True
@@ -173,8 +178,7 @@ class SharedSolver:
 
     def _values(self, samples: MapSamples, layers: list[int]) -> NDArray[np.float32]:
         """Return the measured pixels of layers, (layers, pixels), in the order of the samples."""
-        places = SolverFrame(self.problem.aspect).indices(samples)
-        return np.stack([self.problem.layer(index)[places] for index in layers])
+        return np.stack([self.problem.layer(index)[samples.places] for index in layers])
 
     def _plan(self, solver: LayerSolver, chunk: list[int]) -> SharedCorrection | None:
         problem = self.problem
@@ -216,7 +220,7 @@ class SharedSolver:
         Between pixels a sampled kernel leaves more than the model that it comes from, and a correction would take that for structure.
         """
         left = np.zeros(self.problem.stack.shape[1:], dtype=np.float32)
-        places = SolverFrame(self.problem.aspect).indices(solver.samples)
+        places = solver.samples.places
         left[places] = self.problem.layer(index)[places] - solver.exact(solved) - solved[0].background
         return left
 
@@ -239,7 +243,8 @@ class SharedSolver:
                 said = [*said, TOO_MANY_GAPS]
             else:
                 try:
-                    noisy = LayerNoise(self.problem, self._kinds, self._noise_models).find(index, solver.bases, excess)
+                    search = LayerNoise(self.problem, self._kinds, self._noise_models)
+                    noisy = search.find(index, solver.bases, excess, self._settled.at(index))
                 except np.linalg.LinAlgError:
                     noisy, said = None, [*said, NO_NOISE_MODEL]
                 if noisy is not None:

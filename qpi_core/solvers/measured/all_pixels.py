@@ -68,5 +68,5 @@ def residual_of(values: NDArray[np.float32], begun: HarmonicStart) -> Array:
     """Return what a first stage under white noise leaves, (height, width), NaN where no pixel took part."""
     left = np.full(values.shape, np.nan)
     fit = begun.selection.best
-    left[begun.frame.indices(begun.samples)] = begun.design.residual(fit.hyperparameters.orders, fit.evidence.profiles)
+    left[begun.samples.places] = begun.design.residual(fit.hyperparameters.orders, fit.evidence.profiles)
     return left

@@ -13,20 +13,14 @@ from qpi_core.noise.model import MapNoise
 from qpi_core.noise.outliers import find_outliers
 from qpi_core.noise.selection import SelectionOptions
 from qpi_core.runtime.progress import no_progress
-from qpi_core.solvers.harmonic.joint import (
-    ClassStart,
-    DefectClass,
-    JointModel,
-    choose_jointly,
-    finish_jointly,
-    in_their_order,
-    open_classes,
-    ranked_classes,
-)
+from qpi_core.solvers.harmonic.joint import JointModel, finish_jointly, in_their_order, ranked_classes
+from qpi_core.solvers.harmonic.joint_start import ClassStart, DefectClass, choose_jointly, open_classes
+from qpi_core.solvers.harmonic.joint_stretch import stretched_jointly
 from qpi_core.solvers.harmonic.orders.significant_orders import ChosenOrders, is_explained
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.measured.all_pixels import away_from_defects
+from qpi_core.solvers.measured.free_kernels import predict_unseen_parts
 from qpi_core.solvers.measured.joint_kernels import JointKernels, JointStage
 from qpi_core.solvers.measured.kernel_or_noise import KernelTrial
 from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
@@ -76,6 +70,7 @@ def explain_classes(
     noise_model: str = "auto",
     known: NoisyStage[JointStage] | None = None,
     report: Callable[[float, str], None] | None = None,
+    stretchable: bool = True,
 ) -> ExplainedClasses:
     """Return the kernels of all classes, under a noise model where the map asks for one.
 
@@ -85,6 +80,7 @@ def explain_classes(
         noise_model: "auto", or "white": a constant and white noise.
         known: the stage of a like map with the same classes, to begin with.
         report: progress, called between the steps; what it raises stops the work.
+        stretchable: whether a kernel may be one in stretched coordinates (see harmonic.stretch); under a noise model none is.
     """
     tell = report if report is not None else no_progress
     values, size = problem.values, problem.kernel_size
@@ -94,11 +90,12 @@ def explain_classes(
     quick = choose_jointly(starts, problem.symmetry_orders, sweeps=_QUICK_SWEEPS, extended=False)
     chosen = choose_jointly(starts, problem.symmetry_orders, quick, sweeps=1)
     plain = finish_jointly(values, ordered, starts, chosen, size)
+    plain = stretched_jointly(problem, ordered, plain) if stretchable else plain
     noisy = None
     if noise_model != "white" and may_be_modelled(np.isfinite(values)) and not is_explained(quick[-1].fit, starts[0].floor):
         tell(0.3, "Looking for background and coloured noise")
         kernels = _on_all_pixels(problem, ordered, starts, quick)
-        if not _kernels_suffice(values, kernels, plain):
+        if not (_kernels_suffice(values, kernels, plain) or predict_unseen_parts(values, ordered, size)):
             noisy = find_class_noise(problem, ordered, kernels, quick, known)
     if noisy is None:
         return ExplainedClasses(in_their_order(plain, ranks), None)

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky
 
 from qpi_core.noise.whitening import Whitener
-from qpi_core.solvers.harmonic.frame import SolverFrame
-from qpi_core.solvers.harmonic.joint import ClassStart, choose_jointly, class_columns
+from qpi_core.solvers.harmonic.joint_start import ClassStart, choose_jointly, class_columns
 from qpi_core.solvers.harmonic.orders.significant_orders import ChosenOrders
 from qpi_core.solvers.measured.one_kernel import KERNEL_RANK
 
@@ -68,7 +67,7 @@ class JointKernels:
         self.aspect, self.floor = starts[0].aspect, starts[0].floor
         self.given = self.weights = np.concatenate([one.samples.weights for one in starts])
         self._shape = shape
-        self._rows, self._columns = SolverFrame(self.aspect).indices(starts[0].samples)
+        self._rows, self._columns = starts[0].samples.places
         self.white = _stage(self._raw, chosen, None)
         self._known = self.white
 

@@ -71,7 +71,7 @@ def _left(values: NDArray[np.float32], positions: Array, weights: Array, start: 
     fit = start.selection.best
     coefficients = fit.evidence.profiles @ start.splines.interpolation.T
     left = np.full(own.shape, np.nan)
-    rows, columns = SolverFrame(start.aspect).indices(samples)
+    rows, columns = samples.places
     for piece, design in design_tiles(samples, start.splines, fit.hyperparameters.orders):
         left[rows[piece], columns[piece]] = samples.values[piece] - np.einsum("apk,ak->p", design, coefficients)
     return left

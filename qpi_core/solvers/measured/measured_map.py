@@ -20,11 +20,13 @@ from qpi_core.noise.model import MapNoise
 from qpi_core.noise.selection import SelectionOptions, score_white_noise
 from qpi_core.runtime.progress import no_progress
 from qpi_core.solvers.harmonic.answer import superposition
+from qpi_core.solvers.harmonic.joint_start import DefectClass
 from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.harmonic.start import HarmonicStart
+from qpi_core.solvers.measured.free_kernels import predict_unseen_parts
 from qpi_core.solvers.measured.kernel_or_noise import (
     CLEAN,
     DECISIVE_SHARE,
@@ -136,6 +138,14 @@ def _kernel_clears_the_list(problem: HarmonicProblem, positions: Array, weights:
     if ListedFit(positions, weights, begun, model, None).worth() < found.evidence + DECISIVE:
         return False
     return suspect_list(problem.values, model, positions, weights)[0] is Suspicion.NONE
+
+
+def holds_only_kernels(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart) -> bool:
+    """Say whether a map that the first stage does not explain is kernels of the listed defects all the same, and nothing else."""
+    chances = chances_of_white_noise(problem, positions, weights, begun)
+    if min(chances.values(), default=1.0) >= SelectionOptions().probability:
+        return False
+    return predict_unseen_parts(problem.values, [DefectClass(positions, weights)], problem.kernel_size)
 
 
 def explained_by_white_noise(

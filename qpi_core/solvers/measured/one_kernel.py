@@ -31,7 +31,7 @@ class OneKernel:
         self.aspect, self.floor = begun.aspect, begun.floor
         self._measured = np.isfinite(problem.values)
         self._raw, self._samples = begun.design, begun.samples
-        self._rows, self._columns = begun.frame.indices(self._samples)
+        self._rows, self._columns = self._samples.places
 
     def solved(self, whitener: Whitener) -> HarmonicStart:
         """Return the first stage of the whitened problem."""

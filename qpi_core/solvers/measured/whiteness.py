@@ -27,7 +27,7 @@ def start_leaves_white_noise(start: HarmonicStart, values: NDArray[np.float32]) 
         return False
     fit = start.selection.best
     left = np.full(values.shape, np.nan, dtype=np.float32)
-    left[start.frame.indices(start.samples)] = start.design.residual(fit.hyperparameters.orders, fit.evidence.profiles)
+    left[start.samples.places] = start.design.residual(fit.hyperparameters.orders, fit.evidence.profiles)
     return _is_white(left)
 
 

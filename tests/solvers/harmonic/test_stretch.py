@@ -17,30 +17,17 @@ from qpi_core.solvers.harmonic.stretch import Stretch, may_be_stretched, stretch
 from qpi_core.solvers.positions.refinement import refine
 from qpi_core.solvers.positions.selection import fit_with_list
 from qpi_core.synthesis.simulated_maps.scenes import superpose
+from tests.solvers.harmonic.stretched_patterns import noisy_map, on_window, stretched_pattern
 
 SIZE, SHAPE, ORDERS = 32, (52, 60), (0, 1, 2, 3, 4)
 NUMBERS = np.array([0.05, 0.03])
 
 
-def pattern(order, numbers):
-    matrix = expm(np.array([[numbers[0], numbers[1]], [numbers[1], -numbers[0]]]))
-
-    def kernel(dx, dy):
-        u, v = matrix[0, 0] * dx + matrix[0, 1] * dy, matrix[1, 0] * dx + matrix[1, 1] * dy
-        r, turn = np.hypot(u, v), np.arctan2(v, u)
-        return np.cos(0.5 * order * turn + 0.4) ** 2 * np.cos(0.45 * r + 0.5) ** 2 * np.exp(-0.008 * r**2)
-
-    return kernel
-
-
 def scene(order, numbers, noise, seed=0, count=18):
     rng = np.random.default_rng(seed)
     positions = rng.uniform(0, 1, (count, 2)) * [SHAPE[1] - 1, SHAPE[0] - 1]
-    kernel = pattern(order, numbers)
-    clean = superpose(kernel, positions, SHAPE, 1.0)
-    offsets = np.arange(SIZE) - SIZE // 2
-    truth = kernel(*np.meshgrid(offsets, offsets))
-    return (clean + noise * clean.std() * rng.standard_normal(SHAPE)).astype(np.float32), positions, truth
+    kernel = stretched_pattern(order, numbers)
+    return noisy_map([kernel], [positions], SHAPE, noise, rng), positions, on_window(kernel, SIZE)
 
 
 def test_matrix_is_the_exponential():
@@ -93,7 +80,7 @@ def test_a_stretched_kernel_is_found_with_its_axes(order):
 def test_superposition_between_pixels_is_that_of_the_stretched_kernel():
     observation, positions, _ = scene(0, NUMBERS, 0.02)
     solution = solve_harmonic(observation, positions, SIZE, symmetry_orders=ORDERS)
-    clean = superpose(pattern(0, NUMBERS), positions, SHAPE, 1.0)
+    clean = superpose(stretched_pattern(0, NUMBERS), positions, SHAPE, 1.0)
     difference = solution.superposition - clean
     assert np.std(difference) < 0.02 * clean.std()
 
@@ -169,7 +156,7 @@ def test_weights_unmeasured_pixels_and_oblong_pixels():
     positions = rng.uniform(0, 1, (18, 2)) * [SHAPE[1] - 1, SHAPE[0] - 1]
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(float)
     unit = np.sqrt(pitch[0] * pitch[1])
-    kernel = pattern(0, 2 * NUMBERS)
+    kernel = stretched_pattern(0, 2 * NUMBERS)
     clean = sum(w * kernel((x - px) * pitch[1] / unit, (y - py) * pitch[0] / unit) for w, (px, py) in zip(weights, positions, strict=True))
     observation = clean + 0.1 * clean.std() * rng.standard_normal(SHAPE)
     observation[10:14, 20:40] = np.nan

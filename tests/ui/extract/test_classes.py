@@ -96,12 +96,6 @@ def test_zip_and_session_hold_all_classes(extracted):
         np.testing.assert_array_equal(one.estimate.kernel, space.outcome.kinds[name].estimate.kernel)
 
 
-def test_a_method_for_one_class_says_so(extracted):
-    extracted.selectbox(key="method").set_value("parametric").run()
-    assert extracted.button(key="extract").disabled
-    assert any("one class of defects only" in caption.value for caption in extracted.caption)
-
-
 def test_stability_of_classes_needs_four_defects_of_each(extracted):
     assert extracted.button(key="check_stability").disabled and "of each class" in extracted.button(key="check_stability").help
 

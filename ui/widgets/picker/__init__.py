@@ -23,7 +23,7 @@ from ui.charts.colours import colour_table
 from ui.state.loaders import MOST_LAYERS
 
 _FOLDER = Path(__file__).parent / "component"
-_SCRIPTS = ("levels.js", "view.js", "defects.js", "drawing.js", "events.js", "keyboard.js", "main.js")
+_SCRIPTS = ("levels.js", "view.js", "defects.js", "drawing.js", "events.js", "beside.js", "keyboard.js", "main.js")
 _UNMEASURED = 65535
 
 _COMPONENT = st.components.v2.component(
@@ -50,7 +50,26 @@ class EncodedLayer:
     shape: tuple[int, int]
 
 
-@st.cache_data(max_entries=MOST_LAYERS, scope="session", show_spinner=False)
+@dataclass(frozen=True, eq=False)
+class SecondPicture:
+    """Another channel at the pixels of the map, shown beside it with the same zoom.
+
+    Attributes:
+        title: name of the channel.
+        values: (height, width) of the map, NaN where not measured.
+        sha256: hash of the values.
+        unit: of the values.
+        limits: values at the ends of the colour map.
+    """
+
+    title: str
+    values: NDArray[np.float32]
+    sha256: str
+    unit: str
+    limits: tuple[float, float]
+
+
+@st.cache_data(max_entries=2 * MOST_LAYERS, scope="session", show_spinner=False)
 def encode_layer(sha256: str, _layer: NDArray[np.float32]) -> EncodedLayer:
     """Encode a map; the cache goes by the content's hash, because Streamlit's own hash of a large array looks at a sample only."""
     measured = np.isfinite(_layer)
@@ -80,6 +99,7 @@ def defect_picker(
     unit: str,
     height: int,
     frame: int | None,
+    beside: SecondPicture | None = None,
     key: str,
     on_change: Callable[[], None],
 ) -> Any:
@@ -104,25 +124,20 @@ def defect_picker(
         unit: unit of the values, "" where not known.
         height: least height of the picture on the page in CSS pixels; a large window gives it more.
         frame: side in px of the kernel window, drawn around one mark, or None.
+        beside: another channel of the same place, or None.
         key: Streamlit key.
         on_change: called before the rerun that a change in the picture causes.
     """
-    encoded = encode_layer(sha256, layer)
     dy, dx = pixel_size_nm or (1.0, 1.0)
     picture = {
         "id": map_id,
-        "layer": sha256,
-        "levels": encoded.levels,
-        "low": encoded.low,
-        "step": encoded.step,
-        "width": encoded.shape[1],
-        "height": encoded.shape[0],
+        **_encoded_picture(layer, sha256, unit, limits, colour_map),
         "aspect": dy / dx,
         "pixelNm": dx if pixel_size_nm else None,
-        "unit": unit,
-        "table": base64.b64encode(colour_table(colour_map).tobytes()).decode("ascii"),
-        "limits": [(value - encoded.low) / encoded.step for value in limits],
     }
+    second = None
+    if beside is not None:
+        second = {"title": beside.title, **_encoded_picture(beside.values, beside.sha256, beside.unit, beside.limits, colour_map)}
     data = {
         "session": session,
         "name": key,
@@ -135,6 +150,7 @@ def defect_picker(
         "sure": sure.round(4).tolist(),
         "height": height,
         "frame": frame,
+        "beside": second,
     }
     return _COMPONENT(
         key=key,
@@ -144,3 +160,19 @@ def defect_picker(
         default={"value": None, "area": None},
         height="content",
     )
+
+
+def _encoded_picture(layer: NDArray[np.float32], sha256: str, unit: str, limits: tuple[float, float], colour_map: str) -> dict[str, object]:
+    """Return a layer and its colours as the component reads them."""
+    encoded = encode_layer(sha256, layer)
+    return {
+        "layer": sha256,
+        "levels": encoded.levels,
+        "low": encoded.low,
+        "step": encoded.step,
+        "width": encoded.shape[1],
+        "height": encoded.shape[0],
+        "unit": unit,
+        "table": base64.b64encode(colour_table(colour_map).tobytes()).decode("ascii"),
+        "limits": [(value - encoded.low) / encoded.step for value in limits],
+    }

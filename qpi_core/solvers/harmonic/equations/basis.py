@@ -158,6 +158,8 @@ class MapSamples:
         tiles: slices of pixels that lie close to each other.
         positions: (n, 2) defects, columns (x, y) in px.
         weights: (n,) amplitudes of the defects.
+        places: (pixels,) rows and (pixels,) columns of the map that the samples were taken from.
+        stretch: symmetric (2, 2) that all (x, y) were multiplied by in the end; None is nothing.
     """
 
     x: Array
@@ -166,17 +168,21 @@ class MapSamples:
     tiles: tuple[slice, ...]
     positions: Array
     weights: Array
+    places: tuple[NDArray[np.intp], NDArray[np.intp]]
+    stretch: Array | None = None
 
     def restricted(self, inside: NDArray[np.bool_]) -> MapSamples:
         """Return some of the pixels, (pixels,), in the same order, with all defects."""
         edges = np.cumsum([0, *(int(inside[part].sum()) for part in self.tiles)])
         tiles = tuple(slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a)
-        return replace(self, x=self.x[inside], y=self.y[inside], values=self.values[inside], tiles=tiles)
+        places = (self.places[0][inside], self.places[1][inside])
+        return replace(self, x=self.x[inside], y=self.y[inside], values=self.values[inside], tiles=tiles, places=places)
 
     def stretched(self, matrix: Array) -> MapSamples:
         """Return the same pixels and defects with all (x, y) multiplied by a symmetric matrix, (2, 2)."""
         x, y = matrix @ np.stack([self.x, self.y])
-        return replace(self, x=x, y=y, positions=self.positions @ matrix)
+        whole = matrix if self.stretch is None else matrix @ self.stretch
+        return replace(self, x=x, y=y, positions=self.positions @ matrix, stretch=whole)
 
 
 def take_samples(
@@ -212,7 +218,7 @@ def take_samples(
     tiles = tuple(slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True))
     values = observation[y, x].astype(np.float64)
     across, down = np.asarray(x * aspect[1], dtype=np.float64), np.asarray(y * aspect[0], dtype=np.float64)
-    samples = MapSamples(across, down, values, tiles, positions * [aspect[1], aspect[0]], weights)
+    samples = MapSamples(across, down, values, tiles, positions * [aspect[1], aspect[0]], weights, (y, x))
     return samples if stretch is None else samples.stretched(stretch)
 
 

@@ -175,6 +175,10 @@ class StoredDesign:
         seen.add_orders(tuple(self._design))
         return seen
 
+    def as_seen(self, rows: Array) -> Array:
+        """Return what the design makes of patterns of the map, (pixels, k), about their mean: those that it is seen past are taken off."""
+        return rows if self._source is None else self._seen(self._source.as_seen(rows))
+
     def prior_columns(self, orders: tuple[int, ...], mixing: Array, factor: Array) -> Array:
         """Return (pixels, columns x k): what profiles mixing x factor, (a, columns) x (nodes, k), make of the map, about the mean."""
         columns = self._columns_in(orders, factor).reshape(self._values.size, len(mixing), -1)

@@ -8,7 +8,6 @@ from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines, design_tiles, take_samples
 from qpi_core.solvers.harmonic.equations.whitened_equations import accumulate_whitened
-from qpi_core.solvers.harmonic.frame import SolverFrame
 from qpi_core.solvers.harmonic.search import INDEPENDENT, Hyperparameters
 
 SHAPE, FLOOR = (10, 12), 1e-3
@@ -39,7 +38,7 @@ def problem():
         samples = take_samples(image, rng.uniform(0, 9, (3, 2)), rng.uniform(0.5, 1.5, 3))
         bases.append(ClassBasis(samples, RadialSplines(0.8, 6.0), orders))
     whitener = Whitener(np.isfinite(image), NOISE)
-    equations = accumulate_whitened(bases, *SolverFrame((1.0, 1.0)).indices(bases[0].samples), whitener)
+    equations = accumulate_whitened(bases, *bases[0].samples.places, whitener)
     samples, columns = bases[0].samples, []
     for basis in bases:
         design = np.zeros((samples.values.size, basis.width))

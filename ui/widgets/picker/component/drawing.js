@@ -26,9 +26,8 @@ function themeColours(element) {
   return { text: read("--st-text-color", "#222"), panel: read("--st-secondary-background-color", "#eee"), accent: read("--st-primary-color", "#d33"), font: read("--st-font", "sans-serif") }
 }
 
-function draw(self) {
-  const { canvas, map, entry } = self
-  if (!map || !canvas.clientWidth) return
+// Size a canvas for the screen, clear it, and clip what follows to the map's panel.
+function prepareCanvas(canvas, map, view) {
   const ratio = window.devicePixelRatio || 1
   const deviceWidth = Math.round(canvas.clientWidth * ratio)
   const deviceHeight = Math.round(canvas.clientHeight * ratio)
@@ -37,12 +36,19 @@ function draw(self) {
   const context = canvas.getContext("2d")
   context.setTransform(ratio, 0, 0, ratio, 0, 0)
   const colours = themeColours(canvas)
-  const g = geometry(canvas, map, entry.view)
+  const g = geometry(canvas, map, view)
   context.clearRect(0, 0, g.width, g.height)
   context.save()
   context.beginPath()
   context.rect(0, 0, g.panel, g.height)
   context.clip()
+  return { context, g, colours }
+}
+
+function draw(self) {
+  const { canvas, map, entry } = self
+  if (!map || !canvas.clientWidth) return
+  const { context, g, colours } = prepareCanvas(canvas, map, entry.view)
   drawMap(context, self, g)
   drawFrame(context, self, g)
   drawProposal(context, self, g)
@@ -51,9 +57,11 @@ function draw(self) {
   drawMoved(context, self, g)
   if (self.box) drawBox(context, self.box)
   if (self.cross) drawCross(context, g, self.cross)
+  if (self.pointer && self.pointerBeside) drawCross(context, g, self.pointer)
   drawScaleBar(context, map, g)
   context.restore()
   drawColourBar(context, self, g, colours)
+  drawBeside(self)
   canvas.dataset.count = String(entry.defects.points.length)
   canvas.dataset.moved = String(movedPoints(self).length)
   canvas.dataset.held = String(self.held ?? -1)

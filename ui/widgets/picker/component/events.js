@@ -1,9 +1,9 @@
 const REACH = 10
 const STILL = 4
 
-function place(self, event) {
-  const box = self.canvas.getBoundingClientRect()
-  return [event.clientX - box.left - self.canvas.clientLeft, event.clientY - box.top - self.canvas.clientTop]
+function place(self, event, canvas = self.canvas) {
+  const box = canvas.getBoundingClientRect()
+  return [event.clientX - box.left - canvas.clientLeft, event.clientY - box.top - canvas.clientTop]
 }
 
 function inside(map, point) {
@@ -64,6 +64,7 @@ function onMove(self, event) {
     self.hover = nearestDefect(g, self.entry.defects.points, x, y, REACH)
   }
   self.pointer = toMap(g, x, y)
+  self.pointerBeside = false
   refresh(self)
 }
 
@@ -143,13 +144,13 @@ function clickAt(self, g, hit, x, y) {
 }
 
 // The wheel scrolls the page, unless Ctrl is held or the map was pressed since the pointer came in.
-function onWheel(self, event) {
+function onWheel(self, event, canvas = self.canvas) {
   if (!self.map) return
   if (!self.entered && !event.ctrlKey && !event.metaKey) { explainWheel(self); return }
   event.preventDefault()
-  const [x, y] = place(self, event)
+  const [x, y] = place(self, event, canvas)
   const lines = event.deltaMode === 1 ? 33 : 1
-  zoomAt(self.canvas, self.map, self.entry.view, x, y, Math.exp(-event.deltaY * lines * 0.0015))
+  zoomAt(canvas, self.map, self.entry.view, x, y, Math.exp(-event.deltaY * lines * 0.0015))
   refresh(self)
 }
 

@@ -22,6 +22,7 @@ function fitHeight(self) {
   const wanted = ((self.canvas.clientWidth - BAR_WIDTH - 16) * height * aspect) / width + 16
   const high = Math.round(Math.max(self.leastHeight, Math.min(wanted, TALLEST_SHARE * window.innerHeight)))
   if (self.canvas.offsetHeight !== high) self.canvas.style.height = `${high}px`
+  if (self.second && self.second.canvas.style.height !== `${high}px`) self.second.canvas.style.height = `${high}px`
 }
 
 function bind(self) {
@@ -92,7 +93,7 @@ function readOut(self) {
   const value = level === UNMEASURED ? NaN : map.low + level * map.step
   const pixels = `x ${fixed(pointer[0], 2)} px, y ${fixed(pointer[1], 2)} px`
   const lengths = map.pixelNm ? `x ${fixed(pointer[0] * map.pixelNm, 3)} nm, y ${fixed(pointer[1] * map.pixelNm * map.aspect, 3)} nm  ·  ` : ""
-  return `${lengths}${pixels}  ·  ${formatValue(value, map.unit)}`
+  return `${lengths}${pixels}  ·  ${formatValue(value, map.unit)}${readBeside(self, row, column)}`
 }
 
 async function loadMap(self, data) {
@@ -138,5 +139,6 @@ export default function ({ data, parentElement, setStateValue }) {
   fitHeight(self)
   bind(self)
   loadMap(self, data)
+  loadBeside(self, data)
   return () => { self.observer.disconnect(); mounted.delete(parentElement) }
 }

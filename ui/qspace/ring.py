@@ -8,13 +8,13 @@ import numpy as np
 import streamlit as st
 
 from qpi_core.base.errors import InputError
-from qpi_core.extraction.halves import MIN_DEFECTS, half_kernels
+from qpi_core.extraction.halves import MIN_DEFECTS
 from qpi_core.extraction.methods import METHODS
 from qpi_core.qspace.profiles import qspace_profile
 from qpi_core.qspace.ring_snr import RingSignal, ring_signal
 from qpi_core.qspace.view import Q_UNITS, QSpaceView, kernel_spectrum
-from ui.jobs.extraction import Outcome
 from ui.jobs.queues import Job
+from ui.jobs.ring import RingKernel
 from ui.qspace import texts
 from ui.qspace.subject import QSpaceSubject
 from ui.state.loaders import extractor
@@ -27,20 +27,20 @@ _HALF_WIDTH = 0.1
 """Of the ring that is proposed, as a share of its wave vector."""
 
 
-def show_ring(space: Workspace, outcome: Outcome, subject: QSpaceSubject, view: QSpaceView) -> None:
+def show_ring(space: Workspace, kernel: RingKernel, subject: QSpaceSubject, view: QSpaceView) -> None:
     """Show the ring's range, its signal to noise, and the button that measures the kernel's noise."""
-    asked = space.ring_asked is outcome
-    halves = space.ring_halves if asked else None
+    asked = space.ring_asked is kernel.owner
+    halves = kernel.differences(space.ring_halves) if asked and space.ring_halves is not None else None
     factor, q_unit = (Q_UNITS[view.q_unit], view.q_unit) if subject.pixel_size_nm else (1.0, "rad/px")
     controls, numbers = st.columns([1, 2.4], gap="medium", vertical_alignment="center")
     with controls:
         ring = _choose_ring(subject, view, q_unit, factor)
-        reason = _why_not(space, outcome)
+        reason = _why_not(space, kernel)
         if st.button("Measure the kernel's noise", icon=":material/graphic_eq:", key="measure_ring", disabled=bool(reason),
                      help=reason or texts.RING_MEASURE):  # fmt: skip
-            _start(space, outcome)
+            _start(space, kernel)
     try:
-        signal = ring_signal(outcome.estimate, ring, view.window, halves)
+        signal = ring_signal(kernel.source, ring, view.window, halves)
     except InputError as error:
         numbers.caption(plain(str(error)))
     else:
@@ -48,28 +48,6 @@ def show_ring(space: Workspace, outcome: Outcome, subject: QSpaceSubject, view: 
             _show_numbers(signal)
     if asked and space.ring_problem:
         st.error(plain(space.ring_problem))
-
-
-def half_differences(job: Job, outcome: Outcome) -> list[np.ndarray]:
-    """Return the differences of the kernels of two halves of the defects, inside a job.
-
-    Raises:
-        InputError: the halves cannot be extracted; the sentence says why.
-    """
-    estimate, values = outcome.estimate, outcome.question.view.layer.values
-    tool = extractor()
-
-    def kernel_of(image: np.ndarray) -> np.ndarray:
-        return tool.extract(
-            image,
-            estimate.positions,
-            estimate.method,
-            estimate.kernel_size,
-            pixel_size_nm=estimate.pixel_size_nm,
-            weights=estimate.weights,
-        ).kernel
-
-    return [first - second for first, second in half_kernels(kernel_of, values, estimate.positions, report=job.step)]
 
 
 def _choose_ring(subject: QSpaceSubject, view: QSpaceView, q_unit: str, factor: float) -> tuple[float, float]:
@@ -138,9 +116,9 @@ def _number(value: float) -> str:
     return "no noise" if math.isinf(value) else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
-def _start(space: Workspace, outcome: Outcome) -> None:
-    space.ring_asked, space.ring_halves, space.ring_problem = outcome, None, ""
-    space.jobs.start("ring", "Noise of the kernel", lambda job: half_differences(job, outcome), lambda job: _take(space, job))
+def _start(space: Workspace, kernel: RingKernel) -> None:
+    space.ring_asked, space.ring_halves, space.ring_problem = kernel.owner, None, ""
+    space.jobs.start("ring", "Noise of the kernel", kernel.measure, lambda job: _take(space, job))
     st.rerun()
 
 
@@ -150,12 +128,11 @@ def _take(space: Workspace, job: Job) -> None:
     space.ring_problem = job.problem
 
 
-def _why_not(space: Workspace, outcome: Outcome) -> str:
-    estimate = outcome.estimate
+def _why_not(space: Workspace, kernel: RingKernel) -> str:
     if space.jobs.get("ring") is not None:
         return "The noise is being measured."
-    if len(estimate.positions) < MIN_DEFECTS:
+    if kernel.fewest < MIN_DEFECTS:
         return texts.RING_FEW.format(least=MIN_DEFECTS)
-    if METHODS[estimate.method].needs_model and not extractor().has_model:
+    if METHODS[kernel.method].needs_model and not extractor().has_model:
         return "This method needs a released model, and none is installed."
     return ""

@@ -1,100 +1,28 @@
-"""The Stacks page, driven through app.py."""
+"""Solving a stack on its page: against the backend, stopped, with classes, in part, and kept."""
 
 from __future__ import annotations
 
-import base64
 import io
-import json
 import threading
 import zipfile
 
 import numpy as np
 import pytest
-from scipy.special import hankel1
 from streamlit.testing.v1 import AppTest
 
 from qpi_core.base.errors import InputError
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.stack_stability import assess_stack
 from qpi_core.extraction.stacks import extract_stack
-from qpi_core.qspace.dispersion import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.qspace.energy_map import energy_map
 from qpi_core.results.session_file import load_session, session_bytes
 from qpi_core.results.stack_bundle import stack_zip
-from qpi_core.results.stack_files import energy_map_csv
-from qpi_core.synthesis.simulated_maps.scenes import superpose
-from tests.ui.app_driver import ROOT, npy, start, wait_for_job
+from tests.ui.app_driver import ROOT, wait_for_job
+from tests.ui.stacks.stack_app import ENERGIES, PITCH, POSITIONS, SIZE, STACK, chart, compute
 from ui.autosave.store import AutosaveStore
-from ui.charts.stack import scaled
 from ui.jobs.queues import long_queue
-from ui.stacks.energies import clicked_layer
-from ui.stacks.layer_view import explained, layer_values
-from ui.state.example_stack import EDGE_MEV
 from ui.state.saved_stack import stack_outcome_of
 from ui.widgets.session_panel import session_of
-
-PITCH, SIZE, SHAPE = 0.3, 24, (34, 36)
-ENERGIES = np.array([60.0, 105.0, 150.0, 195.0, 240.0])
-POSITIONS = np.random.default_rng(3).uniform([0, 0], [SHAPE[1] - 1, SHAPE[0] - 1], (10, 2))
-
-
-def layer(energy: float) -> np.ndarray:
-    """A map of a free-electron-like state from -65 meV with 0.4 electron masses."""
-    k = np.sqrt((energy + 65.0) * 0.4 / HBAR2_OVER_2M_MEV_NM2)
-
-    def pattern(dx, dy):
-        r = np.hypot(np.hypot(dx, dy), 0.15)
-        return -np.imag(np.exp(-1.2j) * hankel1(0, k * r) ** 2) * np.exp(-r / 8.0)
-
-    return superpose(pattern, POSITIONS, SHAPE, PITCH)
-
-
-STACK = np.stack([layer(energy) for energy in ENERGIES])
-
-
-def npz() -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, didv=STACK, bias_mv=ENERGIES, pixel_size_nm=PITCH)
-    return buffer.getvalue()
-
-
-@pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    monkeypatch.setattr("qpi_core.extraction.extractor.Extractor.has_model", property(lambda self: False))
-    return start()
-
-
-@pytest.fixture
-def ready(app: AppTest) -> AppTest:
-    """The Stacks page with a stack, its defects and a fast method."""
-    app.file_uploader(key="map_upload").upload("grid.npz", npz()).run()
-    app.session_state["workspace"].defects.replace(POSITIONS, "list")
-    app.run().switch_page("pages/stacks.py").run()
-    app.slider(key="stack_kernel_size").set_value(SIZE).run()
-    return app.selectbox(key="stack_method").set_value("tikhonov").run()
-
-
-def chart(app: AppTest, name: str) -> dict:
-    specs = [json.loads(one.proto.spec) for one in app.get("plotly_chart")]
-    return next(spec for spec in specs if spec["layout"].get("uirevision") == name)
-
-
-def compute(app: AppTest) -> AppTest:
-    return wait_for_job(app.button(key="extract_stack").click().run(), "stack")
-
-
-def test_page_says_what_is_missing(app: AppTest):
-    app.switch_page("pages/stacks.py").run()
-    assert "No map is open" in app.info[0].value
-    app.switch_page("pages/extract.py").run()
-    app.file_uploader(key="map_upload").upload("one.npy", npy(STACK[0])).run()
-    app.switch_page("pages/stacks.py").run()
-    assert "one layer only" in app.info[0].value
-    app.switch_page("pages/extract.py").run()
-    app.file_uploader(key="map_upload").clear().run().file_uploader(key="map_upload").upload("grid.npz", npz()).run()
-    app.session_state["workspace"].defects.replace(np.zeros((0, 2)), "list")
-    app.switch_page("pages/stacks.py").run()
-    assert "No defects are marked" in app.info[0].value and not app.exception
 
 
 def test_layers_energy_map_and_band_are_those_of_the_backend(ready: AppTest):
@@ -122,21 +50,6 @@ def test_layers_energy_map_and_band_are_those_of_the_backend(ready: AppTest):
     app.get_by_key("stack_fit").set_value("line").run()
     straight = chart(app, "energies")["data"][-1]
     assert np.ptp(np.diff(straight["y"])) < 1e-6 and any("km/s" in text.value for text in app.markdown)
-
-
-def test_a_layer_has_its_q_space_view_and_a_cut_goes_over_the_energies(ready: AppTest):
-    app = compute(ready)
-    magnitude, whole = (trace for trace in chart(app, "qspace rad/nm 1")["data"] if trace["type"] == "heatmap")
-    assert magnitude["zmax"] == whole["zmax"] and whole["dx"] == pytest.approx(2 * np.pi / (SHAPE[1] * PITCH))
-    app.get_by_key("q_profile").set_value("cut").run()
-    app.number_input(key="q_cut_angle").set_value(90.0).run()
-    assert not app.exception
-    specs = [json.loads(one.proto.spec) for one in app.get("plotly_chart")]
-    cut = next(spec for spec in specs if "along 90°" in str(spec["layout"]["annotations"]))
-    expected = energy_map(app.session_state["workspace"].stack_outcome.estimate.kernels, ENERGIES, PITCH, "none", np.pi / 2)
-    assert cut["data"][0]["dx"] == pytest.approx(expected.q[1])
-    drawn = np.frombuffer(base64.b64decode(cut["data"][0]["z"]["bdata"]), "<f4").reshape(expected.magnitude.shape)
-    np.testing.assert_allclose(drawn, expected.magnitude, rtol=1e-5)
 
 
 def test_a_cancelled_stack_keeps_its_layers_and_goes_on(ready: AppTest, monkeypatch: pytest.MonkeyPatch):
@@ -196,22 +109,6 @@ def test_classes_are_solved_together_and_shown_one_at_a_time(ready: AppTest):
     files = zipfile.ZipFile(io.BytesIO(stack_zip(outcome.result, outcome.findings, outcome.question.record())))
     assert {"class_vacancy/kernels.npy", "class_dopant/kernels.npy", "report.html", "stack.json"} <= set(files.namelist())
     assert "load_map('grid.npz'" in files.read("reproduce.py").decode()
-    app.selectbox(key="stack_method").set_value("parametric").run()
-    assert app.button(key="extract_stack").disabled
-
-
-def test_the_model_of_a_layer_is_the_sum_of_its_kernels_at_the_defects(ready: AppTest):
-    places = np.rint(POSITIONS)
-    ready.session_state["workspace"].defects.replace(places, "list", ["A", "B"] * 5)
-    outcome = compute(ready.run()).session_state["workspace"].stack_outcome
-    np.testing.assert_array_equal(layer_values(outcome, 2), STACK[2].astype(np.float32))
-    padded = np.zeros((SHAPE[0] + 2 * SIZE, SHAPE[1] + 2 * SIZE))
-    for number, (x, y) in enumerate(places.astype(int)):
-        kernel = outcome.views["AB"[number % 2]].estimate.kernels[2]
-        top, left = y + SIZE - SIZE // 2, x + SIZE - SIZE // 2
-        padded[top : top + SIZE, left : left + SIZE] += kernel
-    expected = padded[SIZE:-SIZE, SIZE:-SIZE] + outcome.estimate.background[2]
-    np.testing.assert_allclose(explained(outcome, 2, SHAPE), expected, atol=1e-4 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("several", [False, True], ids=["one class", "two classes"])
@@ -270,75 +167,6 @@ def test_only_the_energies_that_are_asked_for_are_computed_and_others_can_follow
     whole = app.session_state["workspace"].stack_outcome.estimate
     assert whole.done.tolist() == [True, True, True, True, False]
     np.testing.assert_array_equal(whole.kernels[1:4], estimate.kernels[1:4])
-
-
-def test_play_goes_from_one_energy_to_the_next(ready: AppTest, monkeypatch: pytest.MonkeyPatch):
-    app = compute(ready)
-    key = next(one.key for one in app.select_slider if one.key.startswith("stack_layer"))
-    app.select_slider(key=key).set_value(4).run()
-    monkeypatch.setattr("ui.stacks.result._PLAY_SECONDS", 0.0)
-    app.toggle(key="stack_play").set_value(True).run()
-    assert app.select_slider(key=key).value == 0, "after the last one comes the first"
-    app.run()
-    assert app.select_slider(key=key).value == 1 and not app.exception
-
-
-def test_a_click_on_an_energy_goes_there(ready: AppTest):
-    view = compute(ready).session_state["workspace"].stack_outcome.views[""]
-    state = {"stack_energies": {"selection": {"points": [{"x": 1.0, "y": 151.0}]}}}
-    assert clicked_layer(state, view) == 2
-    assert clicked_layer({"stack_energies": {"selection": {"points": []}}}, view) is None
-    assert clicked_layer({"stack_energies": {"selection": {"points": [{"y": "x"}, 3]}}}, view) is None
-
-
-def test_colours_of_each_energy_reach_the_same_maximum_and_logarithms_keep_the_order():
-    rows = np.array([[9.0, 9.0, 1.0, 4.0], [90.0, 9.0, 10.0, 2.0], [np.nan] * 4])
-    alike, logarithms = scaled(rows, "each"), scaled(rows, "log")
-    np.testing.assert_allclose(np.nanmax(alike[:2, 2:], axis=1), 1.0)
-    np.testing.assert_allclose(alike[0], rows[0] / 4.0)
-    np.testing.assert_allclose(logarithms[:2], np.log10(rows[:2]), rtol=1e-6)
-    assert np.isnan(alike[2]).all() and np.isnan(logarithms[2]).all()
-    np.testing.assert_array_equal(scaled(rows[:2], "linear"), rows[:2])
-
-
-def test_energy_map_as_numbers_says_what_its_rows_and_columns_are():
-    spectra = energy_map(np.stack([np.eye(16), np.full((16, 16), np.nan), np.ones((16, 16))]), [10.0, 20.0, 30.0], PITCH)
-    head, *lines = energy_map_csv(spectra, True).decode().splitlines()
-    assert head.startswith("bias_mv,q=0_rad_per_nm") and len(head.split(",")) == 1 + len(spectra.q)
-    assert lines[1].split(",")[0] == "20" and set(lines[1].split(",")[1:]) == {""}
-    np.testing.assert_allclose(np.array(lines[2].split(","), dtype=float), [30.0, *spectra.magnitude[2]], rtol=1e-8)
-
-
-def test_several_scans_become_one_stack_in_the_order_of_energies(app: AppTest):
-    app.switch_page("pages/stacks.py").run()
-
-    def scan(index: int) -> bytes:
-        buffer = io.BytesIO()
-        np.savez(buffer, didv=STACK[index], bias_mv=ENERGIES[index], pixel_size_nm=PITCH)
-        return buffer.getvalue()
-
-    app.file_uploader(key="stack_upload").set_value([(f"{index}.npz", scan(index), "application/zip") for index in (2, 0, 1)]).run()
-    space = app.session_state["workspace"]
-    assert not app.exception and not space.stack_load_problem, space.stack_load_problem
-    np.testing.assert_array_equal(space.loaded.scan.bias_mv, ENERGIES[:3])
-    assert space.loaded.scan.stack().shape == (3, *SHAPE)
-    app.file_uploader(key="stack_upload").set_value([("a.npz", scan(0), "application/zip"), ("b.npy", b"nothing", "")]).run()
-    assert "b.npy" in space.stack_load_problem and space.loaded.scan.stack().shape == (3, *SHAPE) and app.error
-
-
-@pytest.mark.slow
-def test_the_example_stack_is_solved_by_one_press_and_its_band_fitted(app: AppTest):
-    app.switch_page("pages/stacks.py").run()
-    app.button(key="example_stack").click().run()
-    app = wait_for_job(app, "stack")
-    space = app.session_state["workspace"]
-    assert not app.exception and space.stack_outcome.estimate.complete
-    app = wait_for_job(app.button(key="fit_band").click().run(), "band")
-    assert not app.exception and not app.error
-    edge, spread = space.stack_band.model.parameters["band_edge_mev"]
-    assert abs(edge - EDGE_MEV) < max(3 * spread, 1.5)
-    app.button(key="judge_gap").click().run()
-    assert not app.exception and app.error, "a gap needs energies of both signs"
 
 
 def test_layers_come_in_while_others_are_computed(ready: AppTest, monkeypatch: pytest.MonkeyPatch):

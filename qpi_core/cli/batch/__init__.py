@@ -1,0 +1,1 @@
+"""What the commands for one item and for many share."""
