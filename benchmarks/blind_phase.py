@@ -55,7 +55,8 @@ def draw(scenes: list[dict]) -> None:
     from matplotlib import pyplot
 
     signals = [one for one in SIGNALS if any(scene["cell"][2] == one for scene in scenes)]
-    figure, axes = pyplot.subplots(1, len(signals), figsize=(2.6 * len(signals) + 1.2, 3.2), sharey=True, squeeze=False, layout="constrained")
+    size = (2.6 * len(signals) + 1.2, 3.2)
+    figure, axes = pyplot.subplots(1, len(signals), figsize=size, sharey=True, squeeze=False, layout="constrained")
     for axis, signal in zip(axes[0], signals, strict=True):
         values = np.full((len(DENSITIES), len(RATIOS)), np.nan)
         for (row, density), (column, ratio) in product(enumerate(DENSITIES), enumerate(RATIOS)):
@@ -63,7 +64,8 @@ def draw(scenes: list[dict]) -> None:
             if own:
                 values[row, column] = np.median([one["cosine"] for one in own])
                 trusted = sum(one["trusted"] for one in own)
-                axis.text(column, row, f"{values[row, column]:.2f}\n{trusted}/{len(own)}", ha="center", va="center", fontsize=7, color="#333")
+                words = f"{values[row, column]:.2f}\n{trusted}/{len(own)}"
+                axis.text(column, row, words, ha="center", va="center", fontsize=7, color="#333")
         image = axis.imshow(values, vmin=0, vmax=1, cmap="RdYlGn", origin="lower", aspect="auto")
         axis.set_xticks(range(len(RATIOS)), [f"{one:g}" for one in RATIOS])
         axis.set_yticks(range(len(DENSITIES)), [f"{one:g}" for one in DENSITIES])
