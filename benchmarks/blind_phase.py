@@ -64,15 +64,15 @@ def draw(scenes: list[dict]) -> None:
             if own:
                 values[row, column] = np.median([one["cosine"] for one in own])
                 trusted = sum(one["trusted"] for one in own)
-                words = f"{values[row, column]:.2f}\n{trusted}/{len(own)}"
-                axis.text(column, row, words, ha="center", va="center", fontsize=7, color="#333")
-        image = axis.imshow(values, vmin=0, vmax=1, cmap="RdYlGn", origin="lower", aspect="auto")
+                words = f"{values[row, column]:.3f}\n{trusted}/{len(own)}"
+                axis.text(column, row, words, ha="center", va="center", fontsize=7, color="white" if values[row, column] < 0.97 else "black")
+        image = axis.imshow(values, vmin=0.9, vmax=1, cmap="viridis", origin="lower", aspect="auto")
         axis.set_xticks(range(len(RATIOS)), [f"{one:g}" for one in RATIOS])
         axis.set_yticks(range(len(DENSITIES)), [f"{one:g}" for one in DENSITIES])
         axis.set_title(f"signal to noise {signal:g}", fontsize=9)
         axis.set_xlabel("kernel side / map side", fontsize=8)
     axes[0, 0].set_ylabel("defects a site", fontsize=8)
-    figure.colorbar(image, ax=axes, label="median cosine with the truth")
+    figure.colorbar(image, ax=axes, label="median cosine with the truth", extend="min")
     PICTURE.parent.mkdir(exist_ok=True)
     figure.savefig(PICTURE, dpi=80)
 
