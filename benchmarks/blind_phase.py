@@ -65,7 +65,7 @@ def draw(scenes: list[dict]) -> None:
                 values[row, column] = np.median([one["cosine"] for one in own])
                 trusted = sum(one["trusted"] for one in own)
                 words = f"{values[row, column]:.3f}\n{trusted}/{len(own)}"
-                axis.text(column, row, words, ha="center", va="center", fontsize=7, color="white" if values[row, column] < 0.97 else "black")
+                axis.text(column, row, words, ha="center", va="center", fontsize=7, color="black" if values[row, column] > 0.97 else "w")
         image = axis.imshow(values, vmin=0.9, vmax=1, cmap="viridis", origin="lower", aspect="auto")
         axis.set_xticks(range(len(RATIOS)), [f"{one:g}" for one in RATIOS])
         axis.set_yticks(range(len(DENSITIES)), [f"{one:g}" for one in DENSITIES])
