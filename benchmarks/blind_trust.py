@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from blind_scenes import Simulated, equation_7
+from results_tables import filled
 
 from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM
 from qpi_core.base.validation import require_pixel_size
@@ -28,6 +29,7 @@ from qpi_core.runtime.progress import no_progress
 
 GOOD = 0.98
 _STREAM = 1201
+DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 
 def measure(extractor, seed: int, index: int, limit: float) -> dict[str, object]:
@@ -74,10 +76,28 @@ def main() -> None:
         done.append(measure(extractor, args.seed, index, args.limit))
         with kept.open("a") as file:
             file.write(json.dumps(done[-1]) + "\n")
+    values = summary(done, args)
+    args.out.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    made = {"blind_trust": table(values)}
+    if args.out == Path(__file__).with_suffix(".json"):
+        DOCUMENT.write_text(filled(DOCUMENT.read_text(encoding="utf-8"), made), encoding="utf-8")
+    print(values)
+
+
+def table(values: dict) -> str:
+    """Return the numbers as a Markdown table."""
+    names = ("scenes", "trusted", "trusted_below_0.98", "worst_trusted", "not_trusted_at_least_0.98")
+    head = ("scenes", "trusted", "of those below cosine .98", "worst trusted", "not trusted although .98 or more")
+    rows = [head, ("---",) * len(head), tuple(str(values[name]) for name in names)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def summary(done: list[dict], args: argparse.Namespace) -> dict[str, object]:
+    """Return the numbers of all scenes."""
     trusted = [one for one in done if one["trusted"]]
     wrong = [one for one in trusted if one["cosine"] < GOOD]
     right = [one for one in done if not one["trusted"] and one["cosine"] >= GOOD]
-    values = {
+    return {
         "command": f"python benchmarks/blind_trust.py --seed {args.seed} --scenes {args.scenes} --limit {args.limit:g}",
         "scenes": len(done),
         "trusted": len(trusted),
@@ -86,8 +106,6 @@ def main() -> None:
         "worst_trusted": min((one["cosine"] for one in trusted), default=None),
         "wrong": wrong,
     }
-    args.out.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    print(values)
 
 
 if __name__ == "__main__":
