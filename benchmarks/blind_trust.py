@@ -5,7 +5,7 @@ the clean map's spread (log-uniform), on pixels or between them, equal strengths
 and keeps the results scene by scene in a .jsonl file beside --out; the same command goes on where it was stopped. Writes
 benchmarks/blind_trust.json: how many were trusted, how many of those have a kernel of cosine below 0.98, and which evidence they had.
 
-Thresholds were chosen on seed 77; the released numbers are of seed 6203, which chose nothing.
+Thresholds were chosen on seed 77, and 6203 chose that the kernel's own uncertainty is allowed for; the released numbers are of 6302.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from blind_scenes import Simulated, equation_7
+from results_tables import filled
 
 from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM
 from qpi_core.base.validation import require_pixel_size
@@ -28,6 +29,7 @@ from qpi_core.runtime.progress import no_progress
 
 GOOD = 0.98
 _STREAM = 1201
+DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 
 def measure(extractor, seed: int, index: int, limit: float) -> dict[str, object]:
@@ -62,7 +64,7 @@ def main() -> None:
     """Measure what is missing, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
-    parser.add_argument("--seed", type=int, default=6203)
+    parser.add_argument("--seed", type=int, default=6302)
     parser.add_argument("--scenes", type=int, default=100)
     parser.add_argument("--limit", type=float, default=8.0, help="processor seconds that each map may take (default 8)")
     args = parser.parse_args()
@@ -74,10 +76,28 @@ def main() -> None:
         done.append(measure(extractor, args.seed, index, args.limit))
         with kept.open("a") as file:
             file.write(json.dumps(done[-1]) + "\n")
+    values = summary(done, args)
+    args.out.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    made = {"blind_trust": table(values)}
+    if args.out == Path(__file__).with_suffix(".json"):
+        DOCUMENT.write_text(filled(DOCUMENT.read_text(encoding="utf-8"), made), encoding="utf-8")
+    print(values)
+
+
+def table(values: dict) -> str:
+    """Return the numbers as a Markdown table."""
+    names = ("scenes", "trusted", "trusted_below_0.98", "worst_trusted", "not_trusted_at_least_0.98")
+    head = ("scenes", "trusted", "of those below cosine .98", "worst trusted", "not trusted although .98 or more")
+    rows = [head, ("---",) * len(head), tuple(str(values[name]) for name in names)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def summary(done: list[dict], args: argparse.Namespace) -> dict[str, object]:
+    """Return the numbers of all scenes."""
     trusted = [one for one in done if one["trusted"]]
     wrong = [one for one in trusted if one["cosine"] < GOOD]
     right = [one for one in done if not one["trusted"] and one["cosine"] >= GOOD]
-    values = {
+    return {
         "command": f"python benchmarks/blind_trust.py --seed {args.seed} --scenes {args.scenes} --limit {args.limit:g}",
         "scenes": len(done),
         "trusted": len(trusted),
@@ -86,8 +106,6 @@ def main() -> None:
         "worst_trusted": min((one["cosine"] for one in trusted), default=None),
         "wrong": wrong,
     }
-    args.out.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    print(values)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from results_tables import filled
 
 from qpi_core import find_defects
 from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM
@@ -21,6 +22,7 @@ from qpi_core.synthesis.simulated_maps.scenes import draw_positions, superpose
 
 SHAPE, DEFECTS, NOISE, EXTENT_NM, STREAM = (200, 260), 25, 0.1, 56.0, 99
 NEAR_PX = 1.0
+DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 
 def draw(seed: int, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -46,7 +48,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=8811)
     parser.add_argument("--scenes", type=int, default=8)
     parser.add_argument("--limit", type=float, default=300.0, help="seconds that each search may take (default 300)")
+    parser.add_argument("--table", action="store_true", help="put the numbers of the .json into docs/benchmarks.md and measure nothing")
     args = parser.parse_args()
+    path = Path(__file__).with_suffix(".json")
+    if args.table:
+        made = {"find_defects": table(json.loads(path.read_text(encoding="utf-8")))}
+        DOCUMENT.write_text(filled(DOCUMENT.read_text(encoding="utf-8"), made), encoding="utf-8")
+        return
     scenes = []
     for index in range(args.scenes):
         observation, truth = draw(args.seed, index)
@@ -60,9 +68,16 @@ def main() -> None:
     names = ("recall", "precision", "processor_seconds", "recall_of_spots", "precision_of_spots")
     values = {name: round(float(value), 3) for name, value in zip(names, means, strict=True)}
     command = f"python benchmarks/find_defects.py --seed {args.seed} --scenes {args.scenes} --limit {args.limit:g}"
-    path = Path(__file__).with_suffix(".json")
     path.write_text(json.dumps({"command": command, **values, "scenes": np.round(scenes, 3).tolist()}, indent=1) + "\n", encoding="utf-8")
     print(values)
+
+
+def table(values: dict) -> str:
+    """Return the scenes and their means as a Markdown table."""
+    head = ["scene", "recall", "precision", "CPU s", "recall of spots", "precision of spots"]
+    rows = [[str(index), *(f"{one:.2f}" for one in scene)] for index, scene in enumerate(values["scenes"])]
+    rows.append(["mean", *(f"{one:.2f}" for one in np.mean(values["scenes"], axis=0))])
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
 
 
 if __name__ == "__main__":

@@ -240,8 +240,7 @@ class Extractor(ModelHolder):
             marks: (n, 2) a few of the defects, (x, y) in pixels, where some are known: the search starts from them and finds the rest.
 
         Returns:
-            A BlindEstimate, for a stack a BlindStackEstimate with one list for all energies; with several classes, "A" the strongest,
-            a BlindClassEstimates or BlindClassStackEstimates.
+            A BlindEstimate, of a stack a BlindStackEstimate; with several classes ("A" the strongest) a BlindClass(Stack)Estimates.
 
         Raises:
             InputError: a bad observation or option, more classes than are found, or a map too large to be searched.

@@ -4,7 +4,8 @@ The map is cut into quarters. At the defects found, the kernel of every layer is
 
     c = argmin |y_t - X_t^T c|^2 + |K^(-1/2) c|^2 / a,
 
-with the prior that the whole map preferred, and predicts the fourth.
+with the prior that the whole map preferred, and predicts the fourth. What it leaves there is judged beyond the noise and beyond what the
+kernel's own uncertainty lets expect, s^2 tr(S X X^T) / pixels, S = (X_t X_t^T + K^-1 / a)^-1: few defects and much noise are no fault.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from qpi_core.solvers.blind.finish import Finding
 Array = NDArray[np.float64]
 
 MOST_HELD_OUT = 0.06
-"""Share of the variance beyond the noise that the prediction of a quarter may leave (tuning seed: right kernels at most 0.04)."""
+"""Share of the variance that the prediction of a quarter may leave beyond what is expected."""
 FEWEST_PIXELS = 64
 """A quarter with fewer measured pixels is not judged."""
 
@@ -29,13 +30,13 @@ def doubt_about_prediction(finding: Finding) -> str | None:
     if not share > MOST_HELD_OUT:
         return None
     return (
-        f"A kernel solved from three quarters of the map leaves {100 * share:.1f} % of the fourth quarter's variance beyond the noise: "
+        f"A kernel solved from three quarters of the map leaves {100 * share:.1f} % of the fourth's variance beyond what noise makes: "
         "it was fitted to noise, or the defects of that part are wrong."
     )
 
 
 def held_out_share(finding: Finding) -> float:
-    """Return the variance that the predictions of the quarters leave beyond the noise, as a share of the map's own, mean over layers.
+    """Return what the predictions of the quarters leave beyond what is expected, as a share of the map's variance, mean over layers.
 
     The worst quarter counts; NaN where none has enough pixels.
     """
@@ -51,9 +52,11 @@ def held_out_share(finding: Finding) -> float:
         left = []
         for number, (root, precision) in enumerate(zip(fit.roots, fit.precisions, strict=True)):
             others = root.T @ (sum(grams) - gram) @ root + precision * np.eye(len(root))
-            coefficients = root @ cho_solve(cho_factor(others), root.T @ (sum(pulls) - pull)[:, number])
+            factor = cho_factor(others)
+            coefficients = root @ cho_solve(factor, root.T @ (sum(pulls) - pull)[:, number])
             rest = data[number, part] - coefficients @ design[:, part]
-            left.append(float(np.mean(rest**2)) - float(layers.noise[number]))
+            uncertain = fit.variances[number] * np.trace(cho_solve(factor, root.T @ gram @ root)) / part.sum()
+            left.append(float(np.mean(rest**2)) - float(layers.noise[number]) - float(uncertain))
         found.append(float(np.mean(left)))
     return max(found, default=float("nan"))
 

@@ -32,7 +32,10 @@ def test_the_share_is_that_of_dense_least_squares():
             rows = np.vstack([design[:, ~part].T @ fit.roots[0], np.sqrt(fit.precisions[0]) * np.eye(len(design))])
             values = np.concatenate([data[~part], np.zeros(len(design))])
             kernel = fit.roots[0] @ np.linalg.lstsq(rows, values, rcond=None)[0]
-            left.append(np.mean((data[part] - kernel @ design[:, part]) ** 2) - layers.noise[0])
+            # The variance of each prediction, pixel by pixel, from the same rows.
+            inverse = np.linalg.pinv(rows)
+            spread = np.sum((design[:, part].T @ fit.roots[0] @ inverse) ** 2, axis=1) * fit.variances[0]
+            left.append(np.mean((data[part] - kernel @ design[:, part]) ** 2) - layers.noise[0] - np.mean(spread))
     assert held_out_share(RIGHT) == pytest.approx(max(left), rel=1e-6)
 
 
