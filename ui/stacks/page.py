@@ -14,7 +14,8 @@ from qpi_core.extraction.window_search import AUTO
 from ui.autosave.keeping import keep
 from ui.extract.kernel_panel import available_methods, default_method, method_title
 from ui.jobs.queues import Job
-from ui.jobs.stack import StackOutcome, StackQuestion, solve_stack
+from ui.jobs.stack import StackOutcome, StackQuestion
+from ui.jobs.stack_solving import solve_stack
 from ui.stacks.source import show_stack_source
 from ui.state.loaders import extractor
 from ui.state.preparation_state import preparation_of

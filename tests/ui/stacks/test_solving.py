@@ -171,7 +171,7 @@ def test_only_the_energies_that_are_asked_for_are_computed_and_others_can_follow
 
 def test_layers_come_in_while_others_are_computed(ready: AppTest, monkeypatch: pytest.MonkeyPatch):
     extract, seen = Extractor.extract, []
-    monkeypatch.setattr("ui.jobs.stack._SHOW_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("ui.jobs.stack_solving._SHOW_AGAIN_SECONDS", 0.0)
 
     def watch(self, *arguments, **more):
         job = ready.session_state["workspace"].jobs.get("stack")
