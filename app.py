@@ -50,5 +50,10 @@ page = st.navigation(
     ],
     position="top",
 )
+# No primary colour can be read as text on the dark page and carry white letters, too (4.5:1, WCAG AA): filled buttons keep the light one.
+st.html(
+    '<style>[data-testid="stBaseButton-primary"]:enabled { background-color: #0f6e84; border-color: #0f6e84; }'
+    '[data-testid="stBaseButton-primary"]:enabled:hover { background-color: #0b5668; border-color: #0b5668; }</style>'
+)
 attend_browser(workspace())
 page.run()

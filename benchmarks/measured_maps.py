@@ -19,7 +19,7 @@ import numpy as np
 from qpi_core.diagnostics.verdict import verdict_of
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.maps import level, load_map
-from qpi_core.maps.detection.spots import find_defects
+from qpi_core.maps.detection.spots import find_spots
 
 MARK = "measured_maps"
 
@@ -34,8 +34,8 @@ class Case:
         kernel_size: side of the kernel in px.
         channel, bias_mv: of the layer; None is the default one.
         levelled: kind of levelling beforehand.
-        positions: (x, y) in px of the defects; None: the strongest that find_defects proposes.
-        pattern, sensitivity: that find_defects looks for, and with.
+        positions: (x, y) in px of the defects; None: the strongest that find_spots proposes.
+        pattern, sensitivity: that find_spots looks for, and with.
         most: number of its proposals that are taken.
     """
 
@@ -75,7 +75,7 @@ def explain(case: Case, folder: Path) -> dict[str, object]:
     unit = float(np.nanstd(values))
     image = values / unit
     given = case.positions
-    proposed = find_defects(image, case.sensitivity, pattern=case.pattern)[: case.most] if given is None else np.array(given)
+    proposed = find_spots(image, case.sensitivity, pattern=case.pattern)[: case.most] if given is None else np.array(given)
     positions = np.asarray(proposed)
     found: dict[str, object] = {"file": case.file, "shape": list(image.shape), "defects": len(positions), "kernel_size": case.kernel_size}
     kernels = []

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from qpi_core.estimates.class_estimate import ClassEstimates as ClassEstimates
     from qpi_core.estimates.estimate import KernelEstimate as KernelEstimate
     from qpi_core.estimates.stack_estimate import StackEstimate as StackEstimate
+    from qpi_core.extraction.band_model import compare_band_models as compare_band_models
     from qpi_core.extraction.band_model import fit_band_model as fit_band_model
+    from qpi_core.extraction.defect_detection import find_defects as find_defects
     from qpi_core.extraction.extractor import Extractor as Extractor
     from qpi_core.extraction.extractor import load_extractor as load_extractor
     from qpi_core.extraction.stability import Assessment as Assessment
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from qpi_core.extraction.stack_stability import assess_stack as assess_stack
     from qpi_core.extraction.stacks import extract_stack as extract_stack
     from qpi_core.maps import ScanMap as ScanMap
-    from qpi_core.maps import find_defects as find_defects
     from qpi_core.maps import load_map as load_map
     from qpi_core.maps import load_positions as load_positions
     from qpi_core.maps import load_stack as load_stack
@@ -46,7 +47,7 @@ _HOME_OF_NAME = {
     "Extractor": "qpi_core.extraction.extractor",
     "load_extractor": "qpi_core.extraction.extractor",
     "ScanMap": "qpi_core.maps",
-    "find_defects": "qpi_core.maps",
+    "find_defects": "qpi_core.extraction.defect_detection",
     "load_map": "qpi_core.maps",
     "load_positions": "qpi_core.maps",
     "load_stack": "qpi_core.maps",
@@ -55,6 +56,7 @@ _HOME_OF_NAME = {
     "load_preparation": "qpi_core.maps.preparation",
     "StackEstimate": "qpi_core.estimates.stack_estimate",
     "extract_stack": "qpi_core.extraction.stacks",
+    "compare_band_models": "qpi_core.extraction.band_model",
     "fit_band_model": "qpi_core.extraction.band_model",
     "KernelParameters": "qpi_core.synthesis.kernel_families.equation_7",
     "phenomenological_kernel": "qpi_core.synthesis.kernel_families.equation_7",

@@ -90,9 +90,35 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "--band",
+        nargs="+",
         metavar="MODEL",
-        help="also fit a band to the maps themselves: free-electron (edge, mass, lifetime and mean free path with errors, and whether "
-        "the maps show it)",
+        help="also fit bands to the maps themselves and say which one they prefer, with errors: free-electron, dirac, two-bands, elliptic, "
+        "hexagonal, topological, or with --lattice square and triangular (tight binding)",
+    )
+    parser.add_argument(
+        "--lattice",
+        type=float,
+        nargs=2,
+        metavar=("NM", "DEGREES"),
+        help="lattice constant and direction of a primitive vector, from +x towards +y (downwards), for bands of a lattice and --path",
+    )
+    parser.add_argument(
+        "--joint-density",
+        action="store_true",
+        help="also write the joint density of states of the band that --band finds, on the q axes of the kernels' Fourier transforms, "
+        "and a picture of it beside one of them",
+    )
+    parser.add_argument(
+        "--path",
+        choices=("square", "hexagonal"),
+        help="also write E(q) along the path through the zone's points of high symmetry, of the kind of lattice whose constant and "
+        "direction --lattice gives",
+    )
+    parser.add_argument(
+        "--set-point",
+        nargs="*",
+        metavar="CHANNEL",
+        help="also name wave vectors that do not disperse, and say whether the kernels of these channels (current, height) have them too",
     )
     parser.add_argument(
         "--gap-sign",
@@ -221,7 +247,11 @@ def _options(args: argparse.Namespace) -> StackOptions:
         noise_model=args.noise_model,
         stability=args.stability,
         model=args.model,
-        band_model=args.band,
+        band_models=tuple(args.band or ()),
+        lattice=None if args.lattice is None else (args.lattice[0], args.lattice[1]),
+        joint_density=args.joint_density,
+        path=args.path,
+        set_point=None if args.set_point is None else tuple(args.set_point),
         gap_ring=None if args.gap_sign is None else (args.gap_sign[0], args.gap_sign[1]),
         more_scans=tuple(args.map[1:]),
         scan_bias_mv=bias,

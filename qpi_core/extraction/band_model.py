@@ -1,22 +1,24 @@
-"""A band fitted to the maps of a stack, not to the rings of its kernels: band edge, mass, lifetime and mean free path with errors."""
+"""Bands fitted to the maps of a stack, not to the rings of its kernels: their numbers with errors, and which band the maps prefer."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.validation import is_constant, require_pixel_size, require_positions, require_weights
-from qpi_core.estimates.band_model import BandModel
+from qpi_core.estimates.band_model import BandComparison, BandModel
+from qpi_core.extraction.band_answer import LEAST_LAYERS, band_answer
 from qpi_core.runtime.blas_threads import one_blas_thread
-from qpi_core.solvers.band_model.fit import FittedBand, fit_free_electron
+from qpi_core.solvers.band_model.families import BAND_MODELS as BAND_MODELS
+from qpi_core.solvers.band_model.families import band_family as band_family
+from qpi_core.solvers.band_model.fit import fit_band
 from qpi_core.solvers.band_model.projections import FURTHEST_PX, STEP_PX, project_stack
 from qpi_core.solvers.band_model.search import BandFitRule, BandSearch
+from qpi_core.solvers.harmonic.equations.basis import angular_count
 
-BAND_MODELS = ("free-electron",)
-LEAST_LAYERS = 3
-LEAST_EVIDENCE = 10.0
-"""Log evidence over no wave, and over one that does not disperse, from which on a band is claimed."""
 _MOST_VALUES = 2**27
 """Pixels x spline coefficients that are held at once: 512 MiB."""
 
@@ -29,13 +31,14 @@ def fit_band_model(
     *,
     weights: ArrayLike | None = None,
     model: str = "free-electron",
+    lattice: tuple[float, float] | None = None,
     rule: BandFitRule | None = None,
 ) -> BandModel:
     """Fit a band to all layers together, kernels given by T-matrix scattering off it; see qpi_core.solvers.band_model.
 
     Strength and phase of the scattering are free at every energy, and so is the core of the defect; the noise of every layer is that of
-    its own spatial frequencies. The kernels are isotropic. Layers that were not measured, or are constant, take no part; a pixel that one
-    of the others lacks takes part in none.
+    its own spatial frequencies. Layers that were not measured, or are constant, take no part; a pixel that one of the others lacks takes
+    part in none.
 
     Args:
         stack: (energies, height, width), NaN where not measured.
@@ -44,23 +47,68 @@ def fit_band_model(
         pixel_size_nm: pitch, one number or (dy, dx).
         weights: amplitude of each defect; None is 1.
         model: one of BAND_MODELS.
+        lattice: for "square" and "triangular": lattice constant in nm and direction of a primitive vector in rad, from +x towards +y
+            (downwards).
         rule: other settings than the usual ones.
 
     Raises:
         InputError: an argument is not usable; fewer than three layers or two energies.
     """
-    if model not in BAND_MODELS:
-        raise InputError(f"model must be one of {', '.join(BAND_MODELS)}, but it is {model!r}.")
+    family = band_family(model, *(lattice or ()))
+    search = _search(stack, positions, bias_mv, pixel_size_nm, weights, family.orders, rule)
+    with one_blas_thread():
+        return band_answer(family, fit_band(search, family), search.energy)
+
+
+def compare_band_models(
+    stack: ArrayLike,
+    positions: ArrayLike,
+    bias_mv: ArrayLike,
+    pixel_size_nm: float | tuple[float, float],
+    *,
+    models: Sequence[str] = ("free-electron", "dirac", "elliptic", "hexagonal"),
+    weights: ArrayLike | None = None,
+    lattice: tuple[float, float] | None = None,
+    rule: BandFitRule | None = None,
+) -> BandComparison:
+    """Fit several bands to the same layers under the same noise, and say which one the maps prefer.
+
+    Args:
+        models: names out of BAND_MODELS, each once.
+        stack, positions, bias_mv, pixel_size_nm, weights, lattice, rule: as fit_band_model.
+
+    Raises:
+        InputError: as fit_band_model; no model, or one twice.
+    """
+    if isinstance(models, str) or not models or len(set(models)) != len(models):
+        raise InputError(f"models must be a list of different names out of {', '.join(BAND_MODELS)}, but it is {models!r}.")
+    families = [band_family(name, *(lattice or ())) for name in models]
+    orders = tuple(sorted({order for family in families for order in family.orders}))
+    search = _search(stack, positions, bias_mv, pixel_size_nm, weights, orders, rule)
+    with one_blas_thread():
+        return BandComparison(tuple(band_answer(family, fit_band(search, family), search.energy) for family in families))
+
+
+def _search(
+    stack: ArrayLike,
+    positions: ArrayLike,
+    bias_mv: ArrayLike,
+    pixel_size_nm: float | tuple[float, float],
+    weights: ArrayLike | None,
+    orders: tuple[int, ...],
+    rule: BandFitRule | None,
+) -> BandSearch:
+    """Check the arguments and prepare the likelihood for kernels of some angular orders."""
     values, energy = _layers(stack, bias_mv)
     pitch = require_pixel_size(pixel_size_nm)
     unit = float(np.sqrt(pitch[0] * pitch[1]))
     shape = (values.shape[1], values.shape[2])
     points = require_positions(positions, shape)
-    furthest = min(FURTHEST_PX, STEP_PX * _MOST_VALUES / (shape[0] * shape[1]))
+    amplitudes, aspect = require_weights(weights, len(points)), (pitch[0] / unit, pitch[1] / unit)
+    furthest = min(FURTHEST_PX, STEP_PX * _MOST_VALUES / (shape[0] * shape[1] * angular_count(orders)))
     with one_blas_thread():
-        statistics = project_stack(values, points, require_weights(weights, len(points)), (pitch[0] / unit, pitch[1] / unit), furthest)
-        fitted = fit_free_electron(BandSearch(statistics, energy, unit, rule or BandFitRule()))
-    return _answer(model, fitted)
+        statistics = project_stack(values, points, amplitudes, aspect, furthest, orders)
+        return BandSearch(statistics, energy, unit, rule or BandFitRule())
 
 
 def _layers(stack: ArrayLike, bias_mv: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -77,41 +125,3 @@ def _layers(stack: ArrayLike, bias_mv: ArrayLike) -> tuple[NDArray[np.float32], 
     if not everywhere.any():
         raise InputError("no pixel was measured in all layers of the stack; leave out the layers that cover other parts of it.")
     return np.where(everywhere, values, np.float32(np.nan)), energy
-
-
-def _answer(model: str, fitted: FittedBand | None) -> BandModel:
-    if fitted is None:
-        return BandModel(model, {}, False, False, {}, 0.0, 0, (NO_BAND,))
-    evidence = {"band": fitted.log_evidence, "no_dispersion": fitted.log_evidence_constant, "free_kernels": fitted.log_evidence_free}
-    ahead = fitted.log_evidence - max(0.0, fitted.log_evidence_constant)
-    explains = fitted.log_evidence > fitted.log_evidence_free
-    if ahead <= LEAST_EVIDENCE or fitted.layers < LEAST_LAYERS:
-        sentence = STANDS_STILL if fitted.log_evidence_constant > LEAST_EVIDENCE else NO_BAND
-        return BandModel(model, {}, False, False, evidence, fitted.explained, fitted.layers, (sentence,))
-    band, deviation = fitted.band, [float(one) for one in np.sqrt(np.diag(fitted.covariance))]
-    path = float(1 / band.inverse_mean_free_path)
-    parameters = {
-        "band_edge_mev": (float(band.band_edge_mev), deviation[0]),
-        "effective_mass": (float(band.effective_mass), deviation[1]),
-        "broadening_mev": (band.broadening_mev, band.broadening_mev * deviation[2]),
-        "mean_free_path_nm": (path, path * deviation[3]),
-    }
-    sentences = [
-        f"A free-electron-like band, fitted to {fitted.layers} layers: E0 = {band.band_edge_mev:.2f} ± {deviation[0]:.2g} meV, "
-        f"m* = {band.effective_mass:.4f} ± {deviation[1]:.1g} electron masses.",
-        EXPLAINS.format(fitted.log_evidence - fitted.log_evidence_free)
-        if explains
-        else EXPLAINS_PART.format(100 * fitted.explained, fitted.log_evidence_free - fitted.log_evidence),
-    ]
-    return BandModel(model, parameters, True, explains, evidence, fitted.explained, fitted.layers, tuple(sentences))
-
-
-NO_BAND = "The maps show no free-electron-like band: no wave whose length follows a parabola in energy stands out of the noise."
-STANDS_STILL = (
-    "The maps show a wave whose length does not change with energy, so no band: a lattice, a set-point effect or a pattern of the tip."
-)
-EXPLAINS = "The band explains the maps better than free kernels do (log evidence higher by {:.0f})."
-EXPLAINS_PART = (
-    "The band explains {:.0f} % of the power of the kernels, but free kernels explain the maps better (log evidence higher by {:.0f}): "
-    "there is more in them than this band, and the deviations were widened accordingly."
-)

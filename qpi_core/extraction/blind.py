@@ -12,12 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.validation import MIN_KERNEL_SIZE, require_observation, require_pixel_size, require_positions
 from qpi_core.diagnostics.search_limits import LEAST_SIDE, MOST_PIXELS, why_not_searched
-from qpi_core.estimates.blind_estimate import BlindCandidate, BlindEstimate, BlindStackEstimate
+from qpi_core.estimates.blind_class_estimate import BlindAnswer
+from qpi_core.estimates.blind_estimate import BlindCandidate
 from qpi_core.extraction.blind_answer import BlindOptions, BlindProblem, Report
+from qpi_core.extraction.blind_classes import MAX_KINDS, extract_blind_classes
 from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.solvers.blind.finish import Finding
+from qpi_core.solvers.blind.kinds.kinds_search import KindsRule
 from qpi_core.solvers.blind.lattice_check import repeats_itself
-from qpi_core.solvers.blind.layers import prepare_layers
+from qpi_core.solvers.blind.layers import clearest_layers, prepare_layers
 from qpi_core.solvers.blind.search import BlindSearch, SearchRule
 from qpi_core.solvers.blind.single_pattern import is_single_pattern
 
@@ -29,6 +32,8 @@ SEARCH_SHARE = 0.7
 _REACH = 0.56
 """Radius of the kernels that the search knows, as a share of the kernel window: a little beyond it."""
 _LARGEST_RADIUS = 36.0
+MOST_LAYERS = 6
+"""Energies of a stack that the search looks at; the kernels are solved for at all of them."""
 NOTHING_FOUND = "No defects could be told from the rest of the map."
 
 
@@ -38,13 +43,14 @@ def blind_options(
     """Return the checked options.
 
     Raises:
-        InputError: an argument outside its range; more classes than one.
+        InputError: an argument outside its range.
     """
     if isinstance(classes, bool) or not isinstance(classes, (int, np.integer)) or classes < 1:
         raise InputError(f"classes must be a whole number of at least 1, but it is {classes!r}.")
-    if classes > 1:
+    if classes > MAX_KINDS:
         raise InputError(
-            f"classes is {classes}, but only one kind of defect is found from the map alone; mark the defects and their kinds instead."
+            f"classes is {classes}, but at most {MAX_KINDS} kinds of defects are found from the map alone; mark the defects and their "
+            "kinds instead."
         )
     if isinstance(kernel_size, bool) or not isinstance(kernel_size, (int, np.integer)) or kernel_size < MIN_KERNEL_SIZE:
         raise InputError(f"kernel_size must be a whole number of at least {MIN_KERNEL_SIZE} pixels, but it is {kernel_size!r}.")
@@ -53,7 +59,7 @@ def blind_options(
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise InputError(f"seed must be a whole number of at least 0, but it is {seed!r}.")
     pitch = None if pixel_size_nm is None else require_pixel_size(pixel_size_nm)
-    return BlindOptions(int(kernel_size), pitch, bias_mv, float(time_limit_s), int(seed))
+    return BlindOptions(int(kernel_size), pitch, bias_mv, float(time_limit_s), int(seed), classes=int(classes))
 
 
 def extract_blind(
@@ -62,13 +68,13 @@ def extract_blind(
     options: BlindOptions,
     report: Report,
     on_best: Callable[[BlindCandidate], None] | None = None,
-) -> BlindEstimate | BlindStackEstimate:
+) -> BlindAnswer:
     """Return the kernel, or one an energy, of the defects that are found in a map (height, width) or stack (energies, height, width).
 
     `on_best` is called with every explanation that is better than those before it.
 
     Raises:
-        InputError: an observation that is neither, or too large.
+        InputError: an observation that is neither, or too large; several classes on a map that does not show them.
     """
     begun = options.clock()
     stack = _require_stack(observation)
@@ -82,9 +88,14 @@ def extract_blind(
     findings: list[Finding] = []
     with one_blas_thread():
         if len(usable) and min(height, width) >= LEAST_SIDE:
-            layers = prepare_layers(usable)
+            layers = prepare_layers(clearest_layers(usable, MOST_LAYERS))
             doubt = doubt or repeats_itself(layers) or is_single_pattern(layers)
             radius = min(_LARGEST_RADIUS, _REACH * size)
+            if options.classes > 1:
+                kinds_rule = KindsRule(
+                    options.classes, radius, SEARCH_SHARE * options.time_limit_s, options.seed, options.clock, SEARCH_SHARE
+                )
+                return extract_blind_classes(problem, layers, kinds_rule, doubt, report)
             # Where nothing found can be trusted, the best of one round is enough to look at.
             rule = SearchRule(
                 radius,
@@ -95,6 +106,8 @@ def extract_blind(
                 marks=None if options.marks is None else np.asarray(options.marks),
             )
             findings = BlindSearch(layers, rule, _Judge(problem, doubt, begun, on_best), report).run()
+        if not findings and options.classes > 1:
+            raise InputError(f"classes is {options.classes}, but nothing can be told from this map. {doubt or NOTHING_FOUND}")
         if not findings:
             return problem.nothing_found(doubt or NOTHING_FOUND)
         seconds = options.clock() - begun

@@ -18,7 +18,9 @@ from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.methods import find_method, solve_refined_as_listed
 from qpi_core.runtime.blas_threads import one_blas_thread
+from qpi_core.solvers.blind.confidence import defect_probabilities
 from qpi_core.solvers.blind.finish import Finding
+from qpi_core.solvers.blind.hold_out import doubt_about_prediction, held_out_share
 from qpi_core.solvers.blind.trust import TRUSTED, Evidence, doubt_about_number, doubt_about_residual, weigh
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class BlindOptions:
         time_limit_s: the search ends by then.
         seed: of the random starts.
         marks: (n, 2) some of the defects, (x, y) in pixels, or None.
+        classes: kinds of defects.
         clock: what the time is read from; measurements take the processor's own, which other work on the machine does not slow down.
     """
 
@@ -51,6 +54,7 @@ class BlindOptions:
     time_limit_s: float = DEFAULT_TIME_LIMIT_S
     seed: int = 0
     marks: ArrayLike | None = None
+    classes: int = 1
     clock: Callable[[], float] = time.monotonic
 
 
@@ -83,7 +87,7 @@ class BlindProblem:
         rest = evidence.doubt_about_rest()
         if doubt is None and rest is not None and not evidence.hopeless and self.original.ndim == 2:
             rest = doubt_about_residual(self._single(finding).residual, finding.step.layers)
-        return doubt or rest or doubt_about_number(finding)
+        return doubt or rest or doubt_about_number(finding) or doubt_about_prediction(finding)
 
     def candidate(self, findings: Sequence[Finding], doubt: str | None, seconds: float) -> BlindCandidate:
         """Return the best finding so far, with the answer that a search which is stopped here gives; arguments as `answer`."""
@@ -182,7 +186,9 @@ class BlindProblem:
             "defects": evidence.defects,
             "unexplained_share": evidence.unexplained,
             "residual_correlation": evidence.correlated,
+            "held_out_share": held_out_share(best),
             "position_deviation_px": best.deviations,
+            "defect_probability": defect_probabilities(best),
         }
 
 
@@ -210,13 +216,13 @@ def _alternatives(findings: Sequence[Finding], size: int) -> tuple[BlindAlternat
     found = []
     for finding in findings[:_ALTERNATIVES]:
         scales = finding.step.layers.scales[:, None, None]
-        kernels = np.stack([_window(kernel, size) for kernel in (finding.fit.kernels * scales).astype(np.float32)])
+        kernels = np.stack([kernel_window(kernel, size) for kernel in (finding.fit.kernels * scales).astype(np.float32)])
         behind = finding.evidence - findings[0].evidence
         found.append(BlindAlternative(kernels, finding.positions, finding.weights, finding.symmetry_order, behind, finding.unexplained))
     return tuple(found)
 
 
-def _window(kernel: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+def kernel_window(kernel: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     """Return a window of the size with its centre at size // 2: a crop of the kernel, zeros around it where it is smaller."""
     missing = max(0, size + 1 - len(kernel))
     return np.ascontiguousarray(central_crop(np.pad(kernel, (missing + 1) // 2), size))

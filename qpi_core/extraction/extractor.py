@@ -24,7 +24,8 @@ from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.runtime.progress import no_progress
 
 if TYPE_CHECKING:
-    from qpi_core.estimates.blind_estimate import BlindCandidate, BlindEstimate, BlindStackEstimate
+    from qpi_core.estimates.blind_class_estimate import BlindAnswer
+    from qpi_core.estimates.blind_estimate import BlindCandidate
     from qpi_core.estimates.class_estimate import ClassEstimates
     from qpi_core.networks.inference import NetworkKernel
 
@@ -171,9 +172,8 @@ class Extractor(ModelHolder):
             observation: (height, width), any units, NaN where not measured.
             positions: (n, 2) columns (x, y) in pixels, of all classes.
             classes: the class of each defect, a name or a whole number; one class for all is the same as `extract`.
-            method: `harmonic`, `refined` (the default), `parametric` and `tikhonov` solve all kernels together, `defect_average`
-                averages the crops of each class, `one_step` and `two_step` see the map without what the harmonic solve says of the
-                other classes.
+            method: `harmonic`, `refined` (the default), `parametric` and `tikhonov` solve all kernels together, `defect_average` is
+                of each class alone, `one_step` and `two_step` see the map without what the harmonic solve says of the others.
             kernel_size: side of every kernel in pixels; "auto": the largest that one of them asks for.
             refine_positions, refine_weights: as for `extract`, each class by its own kernel.
             pixel_size_nm, weights, with_latent, report, noise_model: as for `extract`; the noise model is one for all classes.
@@ -219,7 +219,7 @@ class Extractor(ModelHolder):
         seed: int = 0,
         on_best: Callable[[BlindCandidate], None] | None = None,
         marks: ArrayLike | None = None,
-    ) -> BlindEstimate | BlindStackEstimate:
+    ) -> BlindAnswer:
         """Find the defects and their kernel from the map alone, and say whether the answer is to be trusted.
 
         Starts for kernels of two-, three-, four- and six-fold symmetry and for round ones are polished until one of them explains the
@@ -229,7 +229,7 @@ class Extractor(ModelHolder):
         Args:
             observation: (height, width), or (energies, height, width) with the same defects at every energy; NaN where not measured.
             kernel_size: side of the kernel in pixels; a map that is smaller gets the largest kernel that fits, and is not trusted.
-            classes: kinds of defects; only 1 is found from the map alone.
+            classes: kinds of defects, 1 to 3; every kind gets a list and a kernel of its own.
             bias_mv: (energies,) of a stack; None where it is not known.
             pixel_size_nm: pitch, one number or (dy, dx); None where it is not known.
             report: called with the share that is done, roughly, and a few words; what it raises stops the work.
@@ -239,10 +239,11 @@ class Extractor(ModelHolder):
             marks: (n, 2) a few of the defects, (x, y) in pixels, where some are known: the search starts from them and finds the rest.
 
         Returns:
-            A BlindEstimate for a map; for a stack a BlindStackEstimate, with one list for all energies.
+            A BlindEstimate, for a stack a BlindStackEstimate with one list for all energies; with several classes, "A" the strongest,
+            a BlindClassEstimates or BlindClassStackEstimates.
 
         Raises:
-            InputError: a bad observation or option, more classes than one, or a map too large to be searched.
+            InputError: a bad observation or option, more classes than are found, or a map too large to be searched.
         """
         from qpi_core.extraction.blind import blind_options, extract_blind
 

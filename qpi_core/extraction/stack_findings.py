@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from qpi_core.base.provenance import json_ready
-from qpi_core.estimates.band_model import BandModel
+from qpi_core.estimates.band_model import BandComparison
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.band import Band, band_sentences
 from qpi_core.extraction.stack_stability import StackAssessment
 from qpi_core.qspace.gap_sign import GapSignVerdict, judge_gap_sign
 from qpi_core.qspace.phase_resolved import AntisymmetrisedSignal, phase_resolved_signal, signal_of_stack
 from qpi_core.qspace.regions import Ring
+from qpi_core.qspace.set_point import SetPointFindings
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,21 +63,24 @@ class StackFindings:
 
     Attributes:
         bands: class -> rings over energy with a parabola and a line; the name is empty where there are no classes.
-        band_model: fitted to the maps, or None where none was asked for.
+        band_models: fitted to the maps, or None where none was asked for.
         gap_signs: class -> the sign of a gap over a ring of q-space; empty where it was not asked for.
+        set_point: class -> wave vectors that do not disperse; empty where it was not asked for.
         stability: class -> what two halves of the defects say of every layer; empty where it was not asked for.
     """
 
     bands: Mapping[str, Band]
-    band_model: BandModel | None = None
+    band_models: BandComparison | None = None
     gap_signs: Mapping[str, GapSign] = field(default_factory=dict)
     stability: Mapping[str, StackAssessment] = field(default_factory=dict)
+    set_point: Mapping[str, SetPointFindings] = field(default_factory=dict)
 
     def sentences(self) -> list[str]:
         """Return all of it in words."""
         found = [(name, said) for name, band in self.bands.items() for said in band_sentences(band)]
-        found += [("", said) for said in (() if self.band_model is None else self.band_model.sentences)]
+        found += [("", said) for said in (() if self.band_models is None else self.band_models.sentences)]
         found += [(name, said) for name, gap in self.gap_signs.items() for said in gap.sentences()]
+        found += [(name, said) for name, standing in self.set_point.items() for said in standing.sentences]
         found += [(name, halves.verdict) for name, halves in self.stability.items()]
         return [f"Class {name}: {said}" if name else said for name, said in found]
 

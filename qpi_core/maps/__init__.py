@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qpi_core.maps.detection.spots import find_defects
+from qpi_core.maps.detection.spots import find_spots
 from qpi_core.maps.load import READABLE_EXTENSIONS, load_map
 from qpi_core.maps.positions.files import LoadedPositions, load_positions, save_positions
 from qpi_core.maps.positions.snapping import snap_to_extremum
@@ -16,7 +16,7 @@ __all__ = [
     "READABLE_EXTENSIONS",
     "LoadedPositions",
     "ScanMap",
-    "find_defects",
+    "find_spots",
     "level",
     "load_map",
     "load_positions",

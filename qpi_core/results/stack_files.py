@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -19,6 +20,8 @@ from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.band import SYSTEMATIC_PART, Band
 from qpi_core.extraction.stack_findings import StackFindings
 from qpi_core.qspace.energy_map import EnergyMap, energy_map
+from qpi_core.qspace.surface_lattice import surface_lattice
+from qpi_core.results.band_files import BAND_FILES, band_files, dispersion_files, path_files
 from qpi_core.results.class_files import class_folders
 from qpi_core.results.figures.picture_style import MEDIA_TYPES, PictureStyle
 from qpi_core.results.files import ZIP_TIME, npy_bytes
@@ -32,6 +35,7 @@ STACK_FILES = (
     "dispersion.csv",
     *(f"energy-map.{file_format}" for file_format in MEDIA_TYPES),
     "gap-sign.csv",
+    *BAND_FILES,
     "report.html",
     "reproduce.py",
     STACK_SIDECAR,
@@ -69,6 +73,13 @@ def _kernel_files(
 ) -> dict[str, bytes]:
     band, gap = findings.bands[name], findings.gap_signs.get(name)
     files = {"kernels.npy": npy_bytes(estimate.kernels)}
+    model = None if findings.band_models is None else findings.band_models.best
+    files |= dispersion_files(estimate, band, model, formats)
+    if settings.get("joint_density"):
+        files |= band_files(estimate, model, formats)
+    if settings.get("path"):
+        length, degrees = settings["lattice"]
+        files |= path_files(estimate, surface_lattice(settings["path"], length, orientation=math.radians(degrees)), formats)
     if np.isfinite(estimate.uncertainties).any():
         files["uncertainty.npy"] = npy_bytes(estimate.uncertainties)
     if estimate.background_maps:
@@ -148,7 +159,7 @@ def energy_map_picture(estimate: StackEstimate, file_format: str = "png") -> byt
 
 def _sidecar(estimate: StackEstimate, findings: StackFindings, name: str, settings: Mapping[str, Any]) -> bytes:
     """Return everything about a stack, or about a class of one, but its images, as strict JSON."""
-    band, gap, model = findings.bands[name], findings.gap_signs.get(name), findings.band_model
+    band, gap, model = findings.bands[name], findings.gap_signs.get(name), findings.band_models
     fits = {name: asdict(fit) for name, fit in (("parabola", band.parabola), ("line", band.line)) if fit is not None and band.claimed}
     # Which layers chose the symmetries is told by a run that solves them, not by one that only goes on from their files.
     provenance = {name: value for name, value in estimate.provenance.items() if name != "pilots"}
@@ -168,8 +179,10 @@ def _sidecar(estimate: StackEstimate, findings: StackFindings, name: str, settin
         "warnings": estimate.warnings,
         "notes": estimate.notes,
         "dispersion": {**_evidence(band), **({**fits, "about_the_deviations": SYSTEMATIC_PART} if fits else {"problem": band.problem})},
-        **({} if model is None else {"band_model": model.record()}),
+        **({} if model is None else {"band_model": (model.best or model.models[0]).record()}),
+        **({} if model is None or len(model.models) == 1 else {"band_models": model.record()}),
         **({} if gap is None else {"gap_sign": gap.record()}),
+        **({"set_point": asdict(findings.set_point[name])} if name in findings.set_point else {}),
         **({"stability": findings.stability[name].record()} if name in findings.stability else {}),
         "positions_px": estimate.positions,
         "weights": estimate.weights,

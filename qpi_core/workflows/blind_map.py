@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qpi_core.base.errors import InputError
-from qpi_core.estimates.blind_estimate import BlindEstimate, BlindStackEstimate
+from qpi_core.estimates.blind_estimate import BlindEstimate
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.maps import ScanMap, load_map
 from qpi_core.maps.preparation import Prepared
@@ -56,7 +56,7 @@ def extract_blind_map(inputs: BlindMap, options: ExtractionOptions, extractor: E
     """
     pitch = inputs.prepared.pixel_size_nm if inputs.scan.pixel_size_known else None
     estimate = extractor.extract_blind(inputs.prepared.values, inputs.kernel_size, pixel_size_nm=pitch, time_limit_s=options.time_limit_s)
-    assert not isinstance(estimate, BlindStackEstimate)
+    assert isinstance(estimate, BlindEstimate)
     found = estimate.with_source(layer_source(inputs.scan, inputs.prepared, options))
     assert isinstance(found, BlindEstimate)
     return found

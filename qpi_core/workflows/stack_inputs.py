@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import bytes_sha256, json_ready
 from qpi_core.base.version import __version__
-from qpi_core.extraction.band_model import BAND_MODELS
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.halves import require_enough_defects
 from qpi_core.extraction.methods import find_method
@@ -25,6 +24,7 @@ from qpi_core.maps.series import load_stack
 from qpi_core.qspace.regions import Ring
 from qpi_core.workflows.one_map import DEFAULT_KERNEL_SIZE, MapFiles
 from qpi_core.workflows.prepared_stack import PreparedStack, prepare_stack
+from qpi_core.workflows.stack_physics import require_band_input, require_channels, require_path
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,11 @@ class StackOptions:
         pixel_size_nm: (dy, dx) or one number; overrides what the file says.
         stability: compare the kernels of two halves of the defects, layer by layer, and say in the side-car how far they agree.
         model: the networks that take part, None for the default ones.
-        band_model: a band to be fitted to the maps, or None.
+        band_models: bands to be fitted to the maps.
+        lattice: (lattice constant in nm, direction of a primitive vector in degrees) for those of a lattice, or None.
+        joint_density: write that of the band which the maps prefer.
+        path: square or hexagonal: E(q) through the points of high symmetry of `lattice`; None is none.
+        set_point: channels whose kernels are compared with those of dI/dV; empty compares the energies alone; None is no check.
         gap_ring: (low, high) rad/nm, the ring of q-space whose gap sign is judged, or None.
         more_scans, scan_bias_mv: the files of a stack after the first one, and the energies of all.
         device: where the networks run.
@@ -52,7 +56,11 @@ class StackOptions:
     noise_model: str = "auto"
     stability: bool = False
     model: str | None = None
-    band_model: str | None = None
+    band_models: tuple[str, ...] = ()
+    lattice: tuple[float, float] | None = None
+    joint_density: bool = False
+    path: str | None = None
+    set_point: tuple[str, ...] | None = None
     gap_ring: tuple[float, float] | None = None
     more_scans: tuple[str, ...] = ()
     scan_bias_mv: tuple[float, ...] | None = None
@@ -80,6 +88,7 @@ class StackInputs:
         sentences: how the files were read.
         source: where the stack came from, for its provenance.
         pictures: formats of the pictures.
+        preparation: of the layers, for other channels alike.
     """
 
     scan: ScanMap
@@ -91,6 +100,7 @@ class StackInputs:
     sentences: tuple[str, ...]
     source: dict[str, Any] = field(default_factory=dict)
     pictures: tuple[str, ...] = ("png",)
+    preparation: Preparation = Preparation()
 
 
 def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
@@ -139,15 +149,26 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
         settings["model"] = options.model
     if options.stability:
         settings["stability"] = True
-    if options.band_model is not None:
-        settings["band_model"] = require_band_input(options.band_model, stack, labels)
+    if options.band_models:
+        settings["band_models"] = require_band_input(options.band_models, stack, labels, options.lattice)
+    if options.lattice is not None:
+        settings["lattice"] = options.lattice
+    if options.path is not None:
+        settings["path"] = require_path(options.path, options.lattice, stack)
+    if options.joint_density:
+        if not options.band_models:
+            raise InputError("a joint density of states needs a band: give --band with it.")
+        settings["joint_density"] = True
     if options.gap_ring is not None:
         if stack.pixel_size_nm is None:
             raise InputError("the sign of a gap needs the pixel size, which the file does not say; give --pixel-size-nm.")
         require_gap_input(Ring(*options.gap_ring), stack.bias_mv, size, stack.pixel_size_nm)
         settings["gap_ring_rad_per_nm"] = options.gap_ring
+    if options.set_point is not None:
+        settings["set_point"] = require_channels(options.set_point, scan, stack, labels)
     source = _source(files, options, scan, stack)
-    return StackInputs(scan, stack, moved, labels, size, dict(json_ready(settings)), tuple(sentences), source, options.pictures)
+    content = dict(json_ready(settings))
+    return StackInputs(scan, stack, moved, labels, size, content, tuple(sentences), source, options.pictures, options.preparation)
 
 
 def _load(files: MapFiles, options: StackOptions) -> ScanMap:
@@ -174,20 +195,3 @@ def _source(files: MapFiles, options: StackOptions, scan: ScanMap, stack: Prepar
         "sha256": scan.sha256,
     }
     return {name: value for name, value in json_ready(told).items() if value is not None}
-
-
-def require_band_input(model: str, stack: PreparedStack, labels: tuple[str, ...] | None = None) -> str:
-    """Return the name of a band model that can be fitted to a stack.
-
-    Raises:
-        InputError: no such model, several classes, or pixel size or energies are not known; told before the layers are solved.
-    """
-    if model not in BAND_MODELS:
-        raise InputError(f"band must be one of {', '.join(BAND_MODELS)}, but it is {model!r}.")
-    if labels is not None:
-        raise InputError("a band model is fitted to one class of defects, but the list names several; leave --band out, or keep one class.")
-    if stack.pixel_size_nm is None:
-        raise InputError("a band needs the pixel size, which the file does not say; give --pixel-size-nm.")
-    if not np.isfinite(stack.bias_mv).all():
-        raise InputError("a band needs the energy of every layer, which the file does not say.")
-    return model

@@ -9,7 +9,6 @@ from typing import Any
 from qpi_core.estimates.class_stack import NO_CLASS, StackResult, stacks_of, with_layers, with_source
 from qpi_core.estimates.stack_estimate import LayerKernel
 from qpi_core.extraction.band import find_band
-from qpi_core.extraction.band_model import fit_band_model
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.stack_findings import StackFindings, find_gap_sign
 from qpi_core.extraction.stack_stability import assess_stack
@@ -19,6 +18,7 @@ from qpi_core.results.layer_folder import LayerFolder
 from qpi_core.results.stack_bundle import stack_documents
 from qpi_core.results.stack_files import stack_files
 from qpi_core.workflows.stack_inputs import StackInputs
+from qpi_core.workflows.stack_physics import compare_bands, compare_channels
 
 
 def solve_into(
@@ -86,16 +86,14 @@ def solve_layers(
     }
     result = extract_stack(extractor, inputs.stack.values, inputs.positions_px, classes=inputs.labels, **asked)
     result = with_layers(with_source(result, inputs.source), there)
-    model = None
-    if "band_model" in inputs.settings and inputs.stack.pixel_size_nm is not None:
-        name, energies = inputs.settings["band_model"], inputs.stack.bias_mv
-        model = fit_band_model(inputs.stack.values, result.positions, energies, inputs.stack.pixel_size_nm, model=name)
+    model = compare_bands(inputs, result)
     ring = inputs.settings.get("gap_ring_rad_per_nm")
     bands = {name: find_band(estimate) for name, estimate in stacks_of(result).items()}
     gaps = {} if ring is None else {name: find_gap_sign(estimate, Ring(*ring)) for name, estimate in stacks_of(result).items()}
     tell = None if progress is None else lambda _, words: progress(total, total, words)  # the layers themselves are done
     halves = assess_stack(extractor, inputs.stack.values, result, report=tell) if inputs.settings.get("stability") else {}
-    return result, StackFindings(bands, model, gaps, halves)
+    standing = compare_channels(extractor, inputs, result)
+    return result, StackFindings(bands, model, gaps, halves, standing)
 
 
 def stack_keywords(inputs: StackInputs) -> StackKeywords:

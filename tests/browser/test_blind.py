@@ -28,6 +28,7 @@ def test_one_button_from_a_map_to_marks_and_a_kernel(app: AppPage):
     button.click()
     app.wait_for_step("3 Kernel: ready")
     app.wait_for_count(14)
+    eventually(lambda: app.canvas.get_attribute("data-sure") == "14", "every mark has a dot")
     app.page.locator(".st-key-kernel_preview .heatmaplayer image").wait_for()
     side_car = json.loads(app.download("json"))
     found = np.array(side_car["positions_px"])

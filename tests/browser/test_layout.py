@@ -1,4 +1,4 @@
-"""No text overlaps another one, is cut off, or leaves the window: every page, two sizes of the window, light and dark."""
+"""No text overlaps another one, is cut off, or leaves the window, and axe-core finds nothing serious: every page, light and dark."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.browser.accessibility import grave_findings
 from tests.browser.app_page import AppPage, eventually
 from tests.ui.stacks.stack_app import POSITIONS, npz
 
@@ -76,7 +77,7 @@ def app(new_page: Any) -> AppPage:
 
 
 def faults(app: AppPage) -> list[str]:
-    """Return what is wrong on the open page from its top to its end, in both sizes and both themes."""
+    """Return what is wrong on the open page from its top to its end, in both sizes and both themes, and what axe-core finds in either."""
     found = []
     for width, height in SIZES:
         app.page.set_viewport_size({"width": width, "height": height})
@@ -89,6 +90,8 @@ def faults(app: AppPage) -> list[str]:
                 found += [f"{width} x {height}, {theme}, {top} px down: {fault}" for fault in app.page.evaluate(_FAULTS)]
                 top += height - 250
             app.page.evaluate(_SCROLL, 0)
+            if width == SIZES[0][0]:
+                found += [f"{theme}: {finding}" for finding in grave_findings(app.page)]
     return found
 
 

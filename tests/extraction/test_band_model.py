@@ -13,7 +13,7 @@ from scipy.special import hankel1
 import qpi_core
 from qpi_core.__main__ import main
 from qpi_core.base.errors import InputError
-from qpi_core.extraction.band_model import fit_band_model
+from qpi_core.extraction.band_model import compare_band_models, fit_band_model
 from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 
@@ -101,8 +101,12 @@ def test_a_wave_that_stands_still_is_no_band():
 
 def test_bad_input_gets_a_sentence():
     layers, positions = nothing("noise", 0)
-    with pytest.raises(InputError, match="free-electron, but it is 'dirac'"):
-        fit_band_model(layers, positions, ENERGIES, PITCH, model="dirac")
+    with pytest.raises(InputError, match="triangular, but it is 'kagome'"):
+        fit_band_model(layers, positions, ENERGIES, PITCH, model="kagome")
+    with pytest.raises(InputError, match="lattice_constant_nm must be 0.1 to 5 nm for the model 'square'"):
+        fit_band_model(layers, positions, ENERGIES, PITCH, model="square")
+    with pytest.raises(InputError, match="list of different names"):
+        compare_band_models(layers, positions, ENERGIES, PITCH, models=["dirac", "dirac"])
     with pytest.raises(InputError, match="at least 3 measured layers"):
         fit_band_model(layers[:2], positions, ENERGIES[:2], PITCH)
     with pytest.raises(InputError, match="finite energies"):
@@ -115,9 +119,18 @@ def test_the_command_line_writes_the_band_beside_the_kernels(tmp_path, capsys):
     np.savez(tmp_path / "stack.npz", didv=layers, bias_mv=ENERGIES)
     np.savetxt(tmp_path / "p.csv", positions, delimiter=",", header="x_px,y_px", comments="")
     arguments = ["stack", str(tmp_path / "stack.npz"), "--positions", str(tmp_path / "p.csv"), "--out", str(tmp_path / "out"), "--quiet"]
-    arguments += ["--method", "defect_average", "--kernel-size", "24", "--band", "free-electron"]
+    arguments += ["--method", "defect_average", "--kernel-size", "24", "--band", "free-electron", "--joint-density"]
+    arguments += ["--path", "hexagonal", "--lattice", "0.9", "10", "--pictures", "png", "svg"]
     assert main(arguments) == 2 and "--pixel-size-nm" in capsys.readouterr().err
     assert main([*arguments, "--pixel-size-nm", str(PITCH)]) == 0
     model = json.loads((tmp_path / "out" / "stack.json").read_text(encoding="utf-8"))["band_model"]
     assert abs(model["parameters"]["band_edge_mev"][0] - EDGE) < 2 and model["claimed"]
     assert model["sentences"][0] in capsys.readouterr().out.splitlines()
+    joint = np.load(tmp_path / "out" / "joint-density.npy")
+    assert joint.shape == (len(ENERGIES), 24, 24) and (joint >= 0).all()
+    for name in ("band-qspace.png", "dispersion.svg", "path-map.png"):
+        assert (tmp_path / "out" / name).stat().st_size > 5000
+    table = np.genfromtxt(tmp_path / "out" / "band.csv", delimiter=",", skip_header=1)
+    truth = 2 * np.sqrt((table[:, 0] - EDGE) * MASS / HBAR2_OVER_2M_MEV_NM2)
+    assert len(table) == len(ENERGIES) and np.abs((table[:, 1] - truth) / table[:, 2]).max() < 3.5
+    assert (tmp_path / "out" / "path-map.csv").read_text(encoding="utf-8").startswith("distance_rad_per_nm")

@@ -118,7 +118,7 @@ def test_one_list_serves_all_energies():
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        ({"classes": 2}, "only one kind of defect"),
+        ({"classes": 4}, "at most 3 kinds of defects"),
         ({"classes": 0}, "classes must be"),
         ({"kernel_size": 2}, "kernel_size must be"),
         ({"time_limit_s": 0}, "time_limit_s must be"),

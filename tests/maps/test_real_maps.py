@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 import pytest
 
-from qpi_core.maps import find_defects, level, load_map
+from qpi_core.maps import find_spots, level, load_map
 from tests.maps.written.written_files import DATA
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the folder shared/data with real measurements is not beside the project")
@@ -96,5 +96,5 @@ def test_createc_terraces_have_atomic_height():
 def test_the_single_defect_is_found_first(arguments):
     """The map shows one dark disc of about 35 pixels radius around (235, 211), read off the picture."""
     scan = load_map(DATA / "scans" / "createc_scan_11nm.dat")
-    strongest = find_defects(scan.layer("Z (m)"), **arguments)[0]
+    strongest = find_spots(scan.layer("Z (m)"), **arguments)[0]
     np.testing.assert_allclose(strongest, (235, 211), atol=4)

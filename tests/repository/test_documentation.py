@@ -44,7 +44,7 @@ def test_the_page_shows_every_document():
     for name in TITLES:
         app.get_by_key("document").set_value(name).run()
         assert not app.exception
-        shown = "".join(part.value for part in app.markdown)
+        shown = "".join(part.value for part in (*app.markdown, *app.code))
         text = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
         blocks = [block.strip() for block in re.findall(r"```\w+\n(.*?)```", text, re.DOTALL)]
         assert text.splitlines()[0] in shown and all(block in shown for block in blocks)

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MOST_LINES, MOST_ARGUMENTS = 300, 8
-CONTRACT = {"extract", "extract_classes", "extract_blind", "extract_stack", "assess"}
+CONTRACT = {"extract", "extract_classes", "extract_blind", "extract_stack", "assess", "find_defects"}
 """Public functions whose keywords people outside rely on."""
 STILL_LONGER = {"fit_harmonics", "_finished", "_corrected"}
 """Nine arguments each: the first arguments of the harmonic solver, and the choice among prior kernels."""

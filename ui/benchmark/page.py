@@ -62,7 +62,6 @@ def _choose_model(models: list[ModelInfo]) -> ModelInfo | None:
         models,
         format_func=lambda info: f"{info.title} ({info.name})",
         key="benchmark_model",
-        disabled=len(models) == 1,
         help="Only one model is installed." if len(models) == 1 else "Whose card and measurements are shown.",
     )
 

@@ -22,7 +22,10 @@ TITLES = {
     "measured_maps": "Measured maps",
 }
 _WIDTH = 860
-_PICTURE = re.compile(r"^!\[([^\]]*)\]\(([\w/]+\.png)\)$", re.MULTILINE)
+_PART = re.compile(
+    r"^!\[(?P<caption>[^\]]*)\]\((?P<picture>[\w/]+\.png)\)$|^```(?P<language>\w+)\n(?P<code>.*?)\n```$", re.MULTILINE | re.DOTALL
+)
+"""A picture, or a block of code in a named language."""
 _OTHER_DOCUMENT = re.compile(r"\[([^\]]+)\]\(\w+\.md\)")
 
 
@@ -44,11 +47,19 @@ def show_documentation_page() -> None:
 
 
 def show_document(text: str) -> None:
-    """Show a document; its pictures lie beside it on disk, where Markdown in a browser does not find them, nor links to other documents."""
+    """Show a document; its pictures lie beside it on disk, where Markdown in a browser does not find them, nor links to other documents.
+
+    Code wraps: what has to be scrolled sideways cannot be read by keyboard alone.
+    """
     rest = _OTHER_DOCUMENT.sub(r"*\1*", text)
-    while picture := _PICTURE.search(rest):
-        st.markdown(rest[: picture.start()], width=_WIDTH)
-        with st.container(width=_WIDTH):
-            st.image(FOLDER / picture[2], caption=picture[1])  # at its own size, or as wide as the text
-        rest = rest[picture.end() :]
+    while part := _PART.search(rest):
+        if part.start():
+            st.markdown(rest[: part.start()], width=_WIDTH)
+        if part["picture"]:
+            with st.container(width=_WIDTH):
+                # At its own size, or as wide as the text.
+                st.image(FOLDER / part["picture"], caption=part["caption"], alt=part["caption"])
+        else:
+            st.code(part["code"], language=part["language"], wrap_lines=True, width=_WIDTH)
+        rest = rest[part.end() :]
     st.markdown(rest, width=_WIDTH)

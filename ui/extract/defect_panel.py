@@ -99,8 +99,8 @@ def _read_list(space: Workspace, view: MapView, name: str, content: bytes, units
 
 def _show_detection(space: Workspace, view: MapView) -> None:
     def propose() -> None:
-        template = space.outcome.estimate.kernel if like_kernel else None
-        start_search(space, view, st.session_state["sensitivity"], template)
+        template = space.outcome.estimate.kernel if looked_for == "kernel" else None
+        start_search(space, view, st.session_state["sensitivity"], template, "spots" if looked_for == "spots" else "auto")
 
     def snap() -> None:
         from qpi_core.maps import snap_to_extremum
@@ -110,7 +110,7 @@ def _show_detection(space: Workspace, view: MapView) -> None:
         except InputError as error:
             space.proposal_note = str(error)
 
-    like_kernel = _choose_target(space, view)
+    looked_for = _choose_target(space, view)
     bounded_slider("Sensitivity", 0.0, 1.0, usual=0.5, step=0.05, key="sensitivity", help=texts.SENSITIVITY, persist_state="session")
     searching = space.jobs.get("search") is not None
     st.button(
@@ -134,19 +134,19 @@ def _show_detection(space: Workspace, view: MapView) -> None:
         st.caption(space.proposal_note)
 
 
-def _choose_target(space: Workspace, view: MapView) -> bool:
-    """Show what the detection looks for; say whether it is the extracted kernel."""
+def _choose_target(space: Workspace, view: MapView) -> str:
+    """Show what the detection looks for and return it: "auto", "spots" or, where there is one, "kernel"."""
     fits = space.outcome is not None and space.outcome.estimate.pixel_size_nm == view.pixel_size_nm
     reason = "extract one first" if space.outcome is None else "the one below has another pixel size"
+    choices = {"auto": "What repeats", "spots": "Spots", **({"kernel": "Like the kernel"} if fits else {})}
     chosen = st.segmented_control(
         "Look for",
-        ["spots", "kernel"],
-        format_func={"spots": "Spots", "kernel": "Like the kernel"}.__getitem__,
-        default="spots",
+        list(choices),
+        format_func=choices.__getitem__,
+        default="auto",
         required=True,
         key="look_for",
-        disabled=not fits,
-        help=texts.LOOK_FOR if fits else f"{texts.LOOK_FOR} There is no such kernel yet: {reason}.",
+        help=texts.LOOK_FOR if fits else f"{texts.LOOK_FOR} The kernel cannot be looked for yet: {reason}.",
         persist_state="session",
     )
-    return fits and chosen == "kernel"
+    return str(chosen) if chosen in choices else "auto"

@@ -21,7 +21,8 @@ def show_kernel_preview(outcome: Outcome, stale: bool) -> None:
     )
     words = f"{symmetry_words(estimate)} · q = {wave_vector_words(estimate)}" if wave_vector_words(estimate) else symmetry_words(estimate)
     trust = verdict_on(outcome).trust
-    st.caption(":orange[Out of date: press Extract.]" if stale else f":{COLOURS[trust]}-badge[{TITLES[trust]}] {words}")
+    # No caption: those are pale, and a badge in pale letters on its own colour is hard to read.
+    st.markdown(":orange[Out of date: press Extract.]" if stale else f":{COLOURS[trust]}-badge[{TITLES[trust]}] :small[{words}]")
 
 
 def preview_figure(outcome: Outcome, height: int = _HEIGHT) -> Figure:

@@ -118,7 +118,6 @@ def choose_view(loaded: LoadedMap) -> MapView | None:
         index=channels.index(scan.default_channel),
         key=f"channel_{loaded.sha256[:12]}",
         help=texts.CHANNEL,
-        disabled=len(channels) == 1,
         persist_state="session",
     )
     choose_beside(loaded, channel)

@@ -24,6 +24,7 @@ from ui.extract.tour import show_tour
 from ui.jobs.defect_search import keep_proposal_of
 from ui.jobs.extraction import Question
 from ui.result.moved_positions import moved_positions, show_moved_positions
+from ui.result.sure_marks import show_sure_caption, sure_marks
 from ui.state.preparation_state import preparation_of
 from ui.state.saved_controls import controls_of
 from ui.state.warm_up import warm_up_once
@@ -127,15 +128,17 @@ def _show_picker(space: Workspace, view: MapView, frame: int | None) -> None:
         space.shown = (defects.rev, defects.points, defects.labels)
     rev, points, labels = space.shown
     layer, beside = view.layer, second_picture(space.loaded, view)
+    moved, sure = moved_positions(space, layer.sha256), sure_marks(space.outcome, layer.sha256)
     defect_picker(
         PickerMap(layer.values, layer.sha256, _map_id(space), view.colours, view.limits, view.pixel_size_nm, view.unit, beside),
-        PickerMarks(rev, points, labels, space.proposal, moved_positions(space, layer.sha256), frame),
+        PickerMarks(rev, points, labels, space.proposal, moved, sure, frame),
         session=space.session,
         height=_PICKER_HEIGHT,
         key=_PICKER_KEY,
         on_change=lambda: _adopt_picture(workspace()),
     )
     show_proposal(space)
+    show_sure_caption(sure)
     show_moved_positions(space, view.layer.sha256)
     show_map_captions(space.loaded, view)
     show_before_after(space, view)

@@ -12,7 +12,8 @@ from ui.state.workspace import Workspace
 if TYPE_CHECKING:
     from qpi_core.estimates.band_model import BandModel
 
-MODEL = "free-electron"
+MODELS = ("free-electron", "dirac", "two-bands", "elliptic", "hexagonal", "topological")
+"""Those that need no lattice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,13 +24,13 @@ class BandFit:
     model: BandModel
 
 
-def start_band_fit(space: Workspace, outcome: StackOutcome) -> None:
+def start_band_fit(space: Workspace, outcome: StackOutcome, model: str = MODELS[0]) -> None:
     """Queue the fit to the layers of a solved stack, at the positions that it used."""
     space.stack_band_problem = ""
-    space.jobs.start("band", "Band fit", lambda job: fit_band(job, outcome), lambda job: _take(space, job))
+    space.jobs.start("band", "Band fit", lambda job: fit_band(job, outcome, model), lambda job: _take(space, job))
 
 
-def fit_band(job: Job, outcome: StackOutcome) -> BandFit:
+def fit_band(job: Job, outcome: StackOutcome, name: str = MODELS[0]) -> BandFit:
     """Prepare the layers and fit, as the command line does.
 
     Raises:
@@ -38,12 +39,12 @@ def fit_band(job: Job, outcome: StackOutcome) -> BandFit:
     from qpi_core.extraction.band_model import fit_band_model
     from qpi_core.maps.preparation import Preparation
     from qpi_core.workflows.prepared_stack import prepare_stack
-    from qpi_core.workflows.stack_inputs import require_band_input
+    from qpi_core.workflows.stack_physics import require_band_input
 
     question = outcome.question
     stack = prepare_stack(question.scan, question.channel, Preparation.from_json(question.steps))
     job.step(0.1, "Fitting a band to the maps")
-    model = require_band_input(MODEL, stack, question.classes)
+    (model,) = require_band_input((name,), stack, question.classes)
     assert stack.pixel_size_nm is not None  # what require_band_input has seen to
     layers, estimate = question.wanted, outcome.estimate
     found = fit_band_model(

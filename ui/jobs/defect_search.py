@@ -1,4 +1,4 @@
-"""The search for defects as a job: spots, or what resembles the extracted kernel. Its result is only a proposal."""
+"""The search for defects as a job: what repeats itself, spots, or what resembles the extracted kernel. Its result is only a proposal."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from ui.state.workspace import NO_POINTS, Workspace
 _NOTHING = "Nothing stands out at this sensitivity; raise it, or mark the defects by hand."
 
 
-def start_search(space: Workspace, view: MapView, sensitivity: float, template: NDArray[np.float32] | None) -> None:
+def start_search(space: Workspace, view: MapView, sensitivity: float, template: NDArray[np.float32] | None, pattern: str) -> None:
     """Queue a search on the layer in view and wait a moment for it.
 
     Args:
         space: of the session.
         view: the layer.
         sensitivity: 0 to 1.
-        template: (k, k) kernel to look for; None looks for spots.
+        template: (k, k) kernel to look for, or None.
+        pattern: of `find_defects`: what to look for where there is no template.
     """
     values, sha256 = view.layer.values, view.layer.sha256
 
     def work(job: Job) -> tuple[str, NDArray[np.float64]]:
-        from qpi_core.maps import find_defects
+        from qpi_core.extraction.defect_detection import find_defects
 
-        job.step(0.05, "Looking for spots" if template is None else "Looking for the kernel")
-        return sha256, find_defects(values, sensitivity=sensitivity, template=template, report=job.step)
+        job.step(0.02, "Looking for defects" if template is None else "Looking for the kernel")
+        return sha256, find_defects(values, sensitivity=sensitivity, pattern=pattern, template=template, report=job.step)
 
     space.proposal, space.proposal_note = NO_POINTS, ""
     space.jobs.start("search", "Search for defects", work, lambda job: _take(space, job), ui.jobs.background.PATIENCE_SECONDS)

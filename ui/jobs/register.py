@@ -43,6 +43,7 @@ KINDS = {
     "methods": JobKind(long_queue, "Extract", steady=True),
     "ring": JobKind(long_queue, "Extract", steady=True),
     "stack": JobKind(long_queue, "Stacks"),
+    "stack_search": JobKind(long_queue, "Stacks"),
     "band": JobKind(long_queue, "Stacks"),
     "stack_stability": JobKind(long_queue, "Stacks", steady=True),
     "comparison": JobKind(long_queue, "Synthesize", of_map=False, steady=True),

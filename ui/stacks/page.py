@@ -16,6 +16,7 @@ from ui.extract.kernel_panel import available_methods, default_method, method_ti
 from ui.jobs.queues import Job
 from ui.jobs.stack import StackOutcome, StackQuestion
 from ui.jobs.stack_solving import solve_stack
+from ui.stacks.find_defects import show_find_defects
 from ui.stacks.source import show_stack_source
 from ui.state.loaders import extractor
 from ui.state.preparation_state import preparation_of
@@ -26,6 +27,11 @@ from ui.widgets.bottom_bar import bottom_places, show_jobs
 from ui.widgets.progress_steps import plain, show_steps
 from ui.widgets.refinement_switch import choose_refinement
 from ui.widgets.window_control import choose_window
+
+_NO_MARKS = (
+    "No defects are marked. Mark them on the Extract page, on the layer that shows them best; they serve every layer. "
+    "Or have them found in all energies together."
+)
 
 
 def show_stack_page() -> None:
@@ -38,6 +44,8 @@ def show_stack_page() -> None:
     missing = _what_is_missing(space)
     if missing:
         st.info(missing, icon=":material/info:")
+        if space.loaded is not None and missing == _NO_MARKS:
+            show_find_defects(space, _channel(space))
     else:
         question = _show_controls(space)
     with steps:
@@ -71,7 +79,7 @@ def _what_is_missing(space: Workspace) -> str:
     except InputError as error:
         return plain(str(error))
     if not len(space.defects.points):
-        return "No defects are marked. Mark them on the Extract page, on the layer that shows them best; they serve every layer."
+        return _NO_MARKS
     return ""
 
 

@@ -9,7 +9,7 @@ from qpi_core.extraction.stack_findings import GapSign, find_gap_sign
 from qpi_core.qspace.regions import Ring
 from ui.charts.stack import gap_sign_chart
 from ui.charts.subplots import PLOTLY_CONFIG
-from ui.jobs.band_fit import start_band_fit
+from ui.jobs.band_fit import MODELS, start_band_fit
 from ui.jobs.stack import StackOutcome, StackView
 from ui.state.workspace import Workspace
 from ui.widgets import texts
@@ -31,15 +31,16 @@ def show_physics(space: Workspace, outcome: StackOutcome, view: StackView, stem:
 
 def _show_band(space: Workspace, outcome: StackOutcome) -> None:
     reason = _why_no_band(space, outcome)
+    model = st.selectbox("Band", MODELS, format_func=lambda name: name.replace("-", " "), key="band_kind", help=texts.BAND_KIND)
     pressed = st.button(
-        "Fit a free-electron band to the maps",
+        "Fit this band to the maps",
         key="fit_band",
         icon=":material/show_chart:",
         disabled=bool(reason),
         help=reason or texts.FIT_BAND,
     )
     if pressed:
-        start_band_fit(space, outcome)
+        start_band_fit(space, outcome, str(model))
         st.rerun()
     if reason:
         st.caption(reason)

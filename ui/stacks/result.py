@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from ui.jobs.stack import StackOutcome, StackView
+from ui.stacks.band_guide import show_band_guide
 from ui.stacks.defect_list import show_list_offers
 from ui.stacks.downloads import file_part, show_downloads
 from ui.stacks.energies import show_energies
@@ -70,6 +71,8 @@ def _show(find: Callable[[], StackOutcome | None], growing: bool, playing: bool)
         show_layer_in_qspace(workspace(), outcome, view, index)
         show_stack_stability(workspace(), outcome, view, index)
         show_physics(workspace(), outcome, view, file_stem(view))
+        fit = workspace().stack_band
+        show_band_guide(view, index, fit.model if fit is not None and fit.outcome is outcome else None)
 
 
 def file_stem(view: StackView) -> str:

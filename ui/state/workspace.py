@@ -126,6 +126,7 @@ class Workspace:
         stack_stability, stack_stability_problem: its stability (ui.jobs.stability.StackStability) or None, and why there is none.
         stack_gap, stack_gap_problem: (view, GapSign) of the sign of a gap or None, and why there is none.
         tour: the step of the tour that is shown (ui.extract.tour), or None.
+        stack_search_note: sentence of the search for defects in all energies when it finds nothing, or cannot be done.
         stack_load_problem: sentence about files of a stack that could not be read.
         stack_at_once: compute the stack in the next run of its page without a press on the button (the example).
         qspace_view: how the kernel is looked at in q-space (qpi_core.qspace.view.QSpaceView), for the files, or None.
@@ -173,6 +174,7 @@ class Workspace:
     stack_gap: Any = None
     stack_gap_problem: str = ""
     tour: int | None = None
+    stack_search_note: str = ""
     stack_load_problem: str = ""
     stack_at_once: bool = False
     qspace_view: Any = None

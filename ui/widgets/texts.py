@@ -44,7 +44,12 @@ SENSITIVITY = (
 )
 PROPOSE = "Looks for defects and shows them as squares in the map; your marks stay until you accept."
 LOOK_FOR = (
+    "What repeats: the same pattern at every defect, whatever it looks like (up to a minute; spots where nothing repeats). "
     "Spots: what stands out of the background. Like the kernel: what resembles the extracted kernel, such as defects missing in the list."
+)
+FIND_STACK_DEFECTS = (
+    "Looks for one pattern an energy that repeats itself at the same places (up to a minute). What is found become marks on the Extract "
+    "page, and the kernels of all energies are solved at once."
 )
 SNAP = "Moves each mark to the strongest maximum or minimum within 3 px, for defects that look like spots. Undo brings your marks back."
 USE_WINDOW = "Takes this window; press Extract again. Every kernel says how far out its pattern is seen, on the map that it came from."
@@ -176,8 +181,17 @@ STACK_METHOD = (
     "Every other method solves layer by layer."
 )
 STACK_READY = "Computes the kernel of every layer, from the same defects, with the preparation of the Extract page."
+BAND_KIND = (
+    "Free electron: a parabola with round contours. Dirac: a cone. Two bands: two parabolas that one defect scatters into each other. "
+    "Elliptic and hexagonal: parabolas with such contours. Topological: a warped cone whose spin turns. Contours that are not round take "
+    "some minutes. Lattices, and several at once: stack --band on the command line."
+)
+BAND_GUIDE = (
+    "A guide for the eye: where a band of these numbers would have its wave vector 2k, and which wave vectors connect its states of "
+    "the energy in view (joint density of states). It knows no phases and nothing of the defect."
+)
 FIT_BAND = (
-    "Band edge, mass, lifetime and mean free path from all maps together, not from the rings; on the command line: stack --band. "
+    "The band's numbers, lifetime and mean free path from all maps together, not from the rings; on the command line: stack --band. "
     "It also says whether the maps show such a band at all."
 )
 GAP_RING = "Ring of q-space, 2π included, that connects the states whose gaps are compared."

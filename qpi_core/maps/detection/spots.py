@@ -31,7 +31,7 @@ _LOBE_SHARE = 0.3
 _LOBE_REACH = 4.0
 
 
-def find_defects(
+def find_spots(
     observation: ArrayLike,
     sensitivity: float = 0.5,
     polarity: str = "auto",
@@ -65,10 +65,10 @@ def find_defects(
 
     Example:
         >>> import numpy as np
-        >>> import qpi_core
+        >>> from qpi_core.maps import find_spots
         >>> y, x = np.mgrid[:40, :40]
         >>> spots = sum(np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 8) for cx, cy in ((10, 8), (29, 31)))
-        >>> np.sort(qpi_core.find_defects(spots, polarity="bright").round(), axis=0).tolist()
+        >>> np.sort(find_spots(spots, polarity="bright").round(), axis=0).tolist()
         [[10.0, 8.0], [29.0, 31.0]]
     """
     if not 0 <= sensitivity <= 1:

@@ -52,6 +52,18 @@ class FreeElectronBand:
         return np.asarray(np.where(kappa.imag < 0, -kappa, kappa))
 
 
+def rounded_radii(splines: RadialSplines, pitch_nm: float, rounding_px2: float = ROUNDING_PX2) -> Array:
+    """Return (nodes,) the radii in nm at which waves are taken: finite, and smooth enough for the splines, inside the core."""
+    outside = np.maximum(splines.nodes**2 + rounding_px2, 0.0)
+    return np.asarray(pitch_nm * (outside**4 + _FLOOR_PX**8) ** 0.125)
+
+
+def running(kappa: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Return wave numbers that a Hankel function can take: Im > 0, and away from 0."""
+    outward = np.where(kappa.imag < 0, -kappa, kappa)
+    return np.asarray(np.where(np.abs(outward) < LEAST_WAVENUMBER, 1j * LEAST_WAVENUMBER, outward))
+
+
 def wave_columns(
     kappa: NDArray[np.complex128],
     inverse_mean_free_path: float,
@@ -68,10 +80,7 @@ def wave_columns(
         pitch_nm: length of that pixel.
         rounding_px2: u of r -> sqrt(r^2 + u), what a defect and a pixel of finite size do to the wave just outside the core.
     """
-    # Inside the core, where a profile is free, the wave stays finite, and smooth enough for the splines.
-    outside = np.maximum(splines.nodes**2 + rounding_px2, 0.0)
-    radii = pitch_nm * (outside**4 + _FLOOR_PX**8) ** 0.125
-    safe = np.where(np.abs(kappa) < LEAST_WAVENUMBER, 1j * LEAST_WAVENUMBER, kappa)
+    radii, safe = rounded_radii(splines, pitch_nm, rounding_px2), running(kappa)
     waves = hankel1(0, safe[:, None] * radii) ** 2 * np.exp(-radii * inverse_mean_free_path)
     waves *= np.abs(safe[:, None])
     coefficients = waves @ splines.interpolation.T

@@ -14,18 +14,18 @@ those of the largest likelihood where the noise is found, and averaged over wher
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import block_diag, cho_factor, cho_solve
 from scipy.special import logsumexp
 
 from qpi_core.solvers.band_model.projections import Projections
 
 Array = NDArray[np.float64]
 
-_ROUNDS = 6
+_ROUNDS, _ROUNDS_OF_SEVERAL = 6, 3
 _STRENGTHS = np.geomspace(1e-2, 1e2, 9)
 _COHERENCES = (2.0, 8.0, 32.0, 128.0)
 _LENGTHS = (10.0, 30.0, 90.0)
@@ -63,6 +63,23 @@ class Layer:
     def empty(self) -> float:
         """log p without any kernel."""
         return self.constant - 0.5 * self.power
+
+    def integrated(self, columns: Array, prior: Array) -> Layer:
+        """Return the layer with a part columns @ c, c ~ N(0, diag(prior)), of its kernel integrated out."""
+        scaled = columns * np.sqrt(prior)
+        factor = cho_factor(np.eye(len(prior)) + scaled.T @ self.gram @ scaled, lower=True)
+        through, right = self.gram @ scaled, scaled.T @ self.projection
+        return Layer(
+            gram=self.gram - through @ cho_solve(factor, through.T),
+            projection=self.projection - through @ cho_solve(factor, right),
+            power=self.power - float(right @ cho_solve(factor, right)),
+            constant=self.constant - float(np.sum(np.log(np.diag(factor[0])))),
+            variances=self.variances,
+        )
+
+    def first(self, count: int) -> Layer:
+        """Return what the layer says of its first coefficients alone."""
+        return replace(self, gram=self.gram[:count, :count], projection=self.projection[:count])
 
     def log_marginal(self, columns: Array, prior: Array) -> float:
         """Return log p of a kernel columns @ c, columns (c, m), c ~ N(0, diag(prior)), prior (m,)."""
@@ -106,10 +123,53 @@ def solve_free(statistics: Projections, index: int, wavenumber_per_px: float, ro
         mean, covariance, power, freedom = _posterior(layer, prior)
         if round_ == rounds - 1:
             break
-        left = statistics.power[index] - 2 * statistics.projection[index] @ mean + np.einsum("i,bij,j->b", mean, statistics.gram, mean)
-        spread = np.einsum("bij,ij->b", statistics.gram, covariance)
-        variances = np.maximum((left + spread) / statistics.count, 1e-9 * base)
+        variances = np.maximum(_expected_power(statistics, index, mean, covariance) / statistics.count, 1e-9 * base)
     return FreeKernel(layer, averaged, power, freedom)
+
+
+def solve_free_orders(statistics: Projections, index: int, wavenumber_per_px: float) -> FreeKernel:
+    """Return noise and free kernel of a layer with several angular orders; as solve_free, which finds the isotropic part first.
+
+    Every angular function has a prior of its own, chosen for what the ones before it leave: log p is a sum over them, each averaged over
+    its prior's numbers and over not being there at all.
+    """
+    first = solve_free(statistics.isotropic(), index, wavenumber_per_px)
+    variances, floor = first.layer.variances, 1e-9 * float(statistics.power[index].sum() / statistics.count.sum())
+    roots: list[Array] = []
+    for _ in range(_ROUNDS_OF_SEVERAL):
+        layer = Layer.under(statistics, index, variances)
+        roots, score = _priors_in_turn(layer, statistics, wavenumber_per_px)
+        mean, covariance, power, freedom = _posterior(layer, block_diag(*roots))
+        found = FreeKernel(layer, layer.empty + score, power, freedom)
+        variances = np.maximum(_expected_power(statistics, index, mean, covariance) / statistics.count, floor)
+    return found
+
+
+def _priors_in_turn(layer: Layer, statistics: Projections, q: float) -> tuple[list[Array], float]:
+    """Return the square roots of the priors, one an angular function, and log p over no kernel, averaged over what was tried."""
+    count, score = statistics.splines.count, 0.0
+    roots: list[Array] = []
+    left = replace(layer, power=0.0, constant=0.0)
+    for block in range(statistics.blocks):
+        part = slice(block * count, (block + 1) * count)
+        own = replace(left, gram=left.gram[part, part], projection=left.projection[part])
+        root, averaged = _best_prior(own, statistics.radii, q)
+        averaged -= own.empty
+        score += float(np.logaddexp(averaged, 0.0) - np.log(2.0))
+        if averaged <= 0:
+            root = root[:, :0]
+        roots.append(root)
+        wide = np.zeros((layer.projection.size, root.shape[1]))
+        wide[part] = root
+        left = left.integrated(wide, np.ones(root.shape[1]))
+    return roots, score
+
+
+def _expected_power(statistics: Projections, index: int, mean: Array, covariance: Array) -> Array:
+    """Return (bins,) the power that a kernel leaves, its mean over the kernel's posterior."""
+    gram = statistics.gram.reshape(len(statistics.gram), -1)
+    explained = gram @ (np.outer(mean, mean) + covariance).ravel()
+    return np.asarray(statistics.power[index] - 2 * statistics.projection[index] @ mean + explained)
 
 
 def _best_prior(layer: Layer, radii: Array, q: float) -> tuple[Array, float]:

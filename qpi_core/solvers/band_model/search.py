@@ -1,4 +1,4 @@
-"""The likelihood of waves on one stack: every layer scanned for a wave number of its own, and parabolas through what they say."""
+"""The likelihood of waves on one stack: every layer scanned for a wave number of its own, and bands through what they say."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.band_model.free_electron import ROUNDING_PX2, core_columns, wave_columns
-from qpi_core.solvers.band_model.layers import FreeKernel, solve_free
+from qpi_core.solvers.band_model.family import BandKernels
+from qpi_core.solvers.band_model.free_electron import core_columns, wave_columns
+from qpi_core.solvers.band_model.kernel_space import KernelSpace
+from qpi_core.solvers.band_model.layers import FreeKernel, Layer, solve_free, solve_free_orders
 from qpi_core.solvers.band_model.projections import Projections
 
 Array = NDArray[np.float64]
@@ -16,6 +18,11 @@ Array = NDArray[np.float64]
 _CORE_WIDTHS, _SIZES = np.geomspace(1e-3, 1e7, 11), np.geomspace(1.0, 1e6, 7)
 PRICE = float(np.log(len(_CORE_WIDTHS[::2]) * len(_SIZES)))
 """Log of the number of prior variances that the best pair of a layer was chosen from."""
+CORE_PRICE = float(np.log(len(_CORE_WIDTHS)))
+_DIRECTIONS = np.linspace(0.25, 11.25, 12) * np.pi / 12
+_SEEN, _ROOM = 10.0, 1.6
+_APART = 8
+"""Steps of the grid of candidates, half the resolution in wave number each."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class BandFitRule:
 
 
 class BandSearch:
-    """The likelihood of bands on one stack."""
+    """The likelihood of waves on one stack."""
 
     def __init__(self, statistics: Projections, energy_mev: Array, pitch_nm: float, rule: BandFitRule) -> None:
         """Solve the layers freely and scan each for waves.
@@ -55,33 +62,49 @@ class BandSearch:
         """
         self.statistics, self.energy, self.pitch, self.rule = statistics, energy_mev, pitch_nm, rule
         self.reach = statistics.splines.radius * pitch_nm
-        self.core = core_columns(statistics.splines, max(rule.core_nm / pitch_nm, 2.0))
+        self._core = core_columns(statistics.splines, max(rule.core_nm / pitch_nm, 2.0))
+        self.core = np.asarray(np.kron(np.eye(statistics.blocks), self._core), dtype=np.float64)
         least, most = rule.least_periods * np.pi / self.reach, rule.largest_share * np.pi / pitch_nm
         self.wavenumbers = np.arange(least, most, 0.4 / self.reach)
-        flat = [solve_free(statistics, index, 0.0, rounds=3) for index in range(len(energy_mev))]
+        isotropic = statistics.isotropic()
+        flat = [solve_free(isotropic, index, 0.0, rounds=3) for index in range(len(energy_mev))]
         self._choose(flat)
         found = self.wavenumbers[np.argmax(self.scan, axis=1)]
         # Again with the wave that was found in the prior of the free kernel, a stronger competitor and a better noise.
-        self._choose([solve_free(statistics, index, 2 * float(k) * pitch_nm) for index, k in enumerate(found)])
+        solve = solve_free if statistics.blocks == 1 else solve_free_orders
+        self._choose([solve(statistics, index, 2 * float(k) * pitch_nm) for index, k in enumerate(found)])
+        self._integrate_cores()
+        # Of the layers that show a wave at all, the longest wave vector, and room for contours that reach further in some directions.
+        seen = self.scan.max(axis=1) > _SEEN
+        longest = float(found[seen].max()) if seen.any() else float(self.wavenumbers[-1])
+        self.space = KernelSpace(statistics.splines, pitch_nm, statistics.orders, min(_ROOM * longest, float(self.wavenumbers[-1])))
 
     def _choose(self, free: list[FreeKernel]) -> None:
         """Take over free kernels with their noise, scan every layer for waves, and choose the prior variances of its amplitudes."""
         lengths = [share * self.reach for share in self.rule.mean_free_paths]
         k = (self.wavenumbers + 1e-6j).astype(np.complex128)
         shapes = [wave_columns(k, 1 / length, self.statistics.splines, self.pitch) for length in lengths]
-        scans = [_scan_layer(one, self.core, shapes) for one in free]
-        self.free, self.core_alone = free, float(sum(one.core_alone for one in scans))
+        scans = [_scan_layer(one.layer.first(self.statistics.splines.count), self._core, shapes) for one in free]
+        self.free = free
         self.scan = np.stack([one.gains for one in scans])
-        self.priors, self.amplitudes = [one.core_prior for one in scans], [one.amplitude for one in scans]
+        self.core_priors, self.amplitudes = [one.core_prior for one in scans], [one.amplitude for one in scans]
+        self.core_alone = float(sum(one.core_alone for one in scans))
         self.path = float(np.median([lengths[one.shape] for one in scans]))
 
-    def cost(self, kappa: NDArray[np.complex128], inverse_mean_free_path: float, rounding_px2: float = ROUNDING_PX2) -> float:
-        """Return -log p of the stack with waves of kappa, (energies,) rad/nm, over that of cores alone."""
-        waves = wave_columns(kappa, inverse_mean_free_path, self.statistics.splines, self.pitch, rounding_px2)
+    def _integrate_cores(self) -> None:
+        """Integrate out the cores of every angular function once for all; several are under the variance that the first chose."""
+        size = self.core.shape[1]
+        self.layers = [
+            one.layer.integrated(self.core, np.full(size, prior)) for one, prior in zip(self.free, self.core_priors, strict=True)
+        ]
+        if self.statistics.blocks > 1:
+            self.core_alone = float(sum(one.empty for one in self.layers)) - len(self.layers) * CORE_PRICE
+
+    def cost(self, columns: Array) -> float:
+        """Return -log p of the stack with waves given by their coefficients, (energies, c, m), over that of cores alone."""
         total = 0.0
-        for one, prior, wave, width in zip(self.free, self.priors, waves, self.amplitudes, strict=True):
-            columns = np.concatenate([wave, self.core], axis=1)
-            total += one.layer.log_marginal(columns, np.concatenate([[width, width], np.full(self.core.shape[1], prior)]))
+        for layer, wave, width in zip(self.layers, columns, self.amplitudes, strict=True):
+            total += layer.first(wave.shape[0]).log_marginal(wave, np.full(wave.shape[1], width))
         return self.core_alone - total + len(self.free) * PRICE
 
     @property
@@ -90,25 +113,31 @@ class BandSearch:
         paid = len(self.free) * float(np.log(self.wavenumbers.size))
         return sum(one.log_marginal for one in self.free) - paid - self.core_alone
 
-    def candidates(self) -> list[tuple[float, float]]:
-        """Return (k^2 at the lowest, at the highest energy) of the most likely parabolas that differ from each other."""
-        most = self.wavenumbers[-1]
-        line = np.arange(-0.7 * most, most, 0.5 / self.reach)
-        squares = np.sign(line) * line**2
+    def gains(self, family: BandKernels, line: Array, shape: Array) -> Array:
+        """Return (energies, s) what every layer gains by the wave of a band at a coordinate s, averaged over directions."""
+        radii = family.contour(line, shape, _DIRECTIONS)
+        k = np.where(np.isfinite(radii), radii, 0.0)
+        every = [np.interp(k, self.wavenumbers, gain, left=0.0, right=0.0).mean(axis=1) for gain in self.scan]
+        return np.stack(every)
+
+    def candidates(self, family: BandKernels, shape: Array) -> list[tuple[float, float]]:
+        """Return s at the lowest and at the highest energy of the most likely bands of one shape that differ from each other."""
+        line = family.line(float(self.wavenumbers[-1]), 0.5 / self.reach)
+        gains = self.gains(family, line, shape)
         share = (self.energy - self.energy.min()) / np.ptp(self.energy)
-        total = np.zeros((squares.size, squares.size))
-        for gain, at in zip(self.scan, share, strict=True):
-            k2 = (1 - at) * squares[:, None] + at * squares
-            k = np.sqrt(np.maximum(k2, 0.0))
-            total += np.where(k2 > 0, np.interp(k, self.wavenumbers, gain, left=0.0, right=0.0), 0.0)
-        found: list[tuple[float, float]] = []
+        total = np.zeros((line.size, line.size))
+        for gain, at in zip(gains, share, strict=True):
+            total += np.interp((1 - at) * line[:, None] + at * line, line, gain)
+        if family.rising:
+            total[np.tril_indices(line.size)] = -np.inf
+        found: list[tuple[int, int]] = []
         for place in np.argsort(total, axis=None)[::-1]:
-            low, high = (line[int(index)] for index in np.unravel_index(int(place), total.shape))
-            if all(abs(low - a) + abs(high - b) > 4 / self.reach for a, b in found):
-                found.append((float(low), float(high)))
+            low, high = (int(index) for index in np.unravel_index(int(place), total.shape))
+            if low != high and all(abs(low - a) + abs(high - b) > _APART for a, b in found):
+                found.append((low, high))
             if len(found) == self.rule.refined:
                 break
-        return [(np.sign(low) * low**2, np.sign(high) * high**2) for low, high in found]
+        return [(float(line[low]), float(line[high])) for low, high in found]
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,11 +158,10 @@ class LayerScan:
     amplitude: float
 
 
-def _scan_layer(free: FreeKernel, core: Array, shapes: list[Array]) -> LayerScan:
-    layer = free.layer
+def _scan_layer(layer: Layer, core: Array, shapes: list[Array]) -> LayerScan:
     unit = 1.0 / float(np.mean(np.diag(layer.gram)[: core.shape[1]]))
     widths = unit * _CORE_WIDTHS
-    alone = max(layer.log_marginal(core, np.full(core.shape[1], width)) for width in widths) - float(np.log(len(widths)))
+    alone = max(layer.log_marginal(core, np.full(core.shape[1], width)) for width in widths) - CORE_PRICE
     best: LayerScan | None = None
     for index, waves in enumerate(shapes):
         crossed = np.einsum("ncm,cd->nmd", waves, layer.gram, optimize=True)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from qpi_core.solvers.blind.points.joint_refinement import fits_in_memory, refine_points
 from qpi_core.solvers.blind.points.point_cleaning import clean_points, on_pixels, points_of
+from qpi_core.solvers.blind.points.repeated_pairs import as_one, common_pairs
 from qpi_core.solvers.blind.polishing.kernel_step import KernelFit, KernelStep
 from qpi_core.solvers.blind.polishing.polish import with_flips, with_moves
 from qpi_core.solvers.blind.polishing.score import Candidate
@@ -88,3 +89,17 @@ def with_richer_kernels(finding: Finding, rich: KernelStep) -> Finding:
     if gain <= 0:
         return finding
     return Finding(rich, finding.positions, finding.weights, finding.deviations, fit, finding.evidence + gain)
+
+
+def with_pairs_as_one(finding: Finding, rich: KernelStep) -> Finding:
+    """Return the finding with pairs of one offset made one defect each where the evidence prefers that.
+
+    The kernel at the pairs' middles is that at their ends twice, which takes more angular orders: those of the rich step.
+    """
+    pairs = common_pairs(finding.positions, finding.step.layers.pixels)
+    if not len(pairs) or not fits_in_memory(rich, len(finding.positions) - len(pairs)):
+        return finding
+    found = refine_points(rich, *as_one(finding.positions, finding.weights, pairs), own_weights=True)
+    if found.evidence <= finding.evidence:
+        return finding
+    return Finding(rich, found.positions, found.weights, found.deviations, found.fit, found.evidence)

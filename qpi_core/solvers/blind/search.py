@@ -11,7 +11,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.blind.finish import NEARLY, Finding, finish, with_richer_kernels
+from qpi_core.solvers.blind.finish import NEARLY, Finding, finish, with_pairs_as_one, with_richer_kernels
 from qpi_core.solvers.blind.layers import Layers
 from qpi_core.solvers.blind.points.point_cleaning import on_pixels
 from qpi_core.solvers.blind.polishing.kernel_step import WIDTHS, KernelStep
@@ -185,7 +185,8 @@ class BlindSearch:
     def _finished(self, listed: Candidate) -> Finding:
         """Return the finding that a list leads to, and remember it."""
         found = finish(with_flips(listed, 5))
-        self.finished.append(with_richer_kernels(found, self._rich(found.symmetry_order)))
+        rich = self._rich(found.symmetry_order)
+        self.finished.append(with_pairs_as_one(with_richer_kernels(found, rich), rich))
         return self.finished[-1]
 
     def _again(self, found: Finding) -> Finding | None:

@@ -62,7 +62,7 @@ class Evidence:
 
     def doubt_about_rest(self) -> str | None:
         """Return what speaks against the finding in what it leaves of the map, in words; None where nothing does."""
-        return _doubt_about_rest(self.unexplained, self.correlated, self.noise)
+        return doubt_about_rest(self.unexplained, self.correlated, self.noise)
 
     @property
     def hopeless(self) -> bool:
@@ -110,10 +110,11 @@ def doubt_about_residual(residual: NDArray[np.float32], layers: Layers) -> str |
     left = layers.long_waves.removed(np.where(layers.measured, np.nan_to_num(residual), 0)[None])[0] / layers.scales[0]
     beyond = float(np.mean(left[layers.measured].astype(np.float64) ** 2)) - float(layers.noise[0])
     correlated = residual_correlation(left[None].astype(np.float32), layers.measured)
-    return _doubt_about_rest(beyond, correlated, float(layers.noise[0]))
+    return doubt_about_rest(beyond, correlated, float(layers.noise[0]))
 
 
-def _doubt_about_rest(unexplained: float, correlated: float, noise: float) -> str | None:
+def doubt_about_rest(unexplained: float, correlated: float, noise: float) -> str | None:
+    """Return what speaks against an answer in the share of the variance that it leaves, its correlation and the noise; None for nothing."""
     if unexplained > MOST_UNEXPLAINED:
         return f"{100 * unexplained:.1f} % of the map's variance is neither noise nor explained by the kernel at the defects found."
     if correlated > MOST_CORRELATED and (unexplained > NOTHING_LEFT or noise > LITTLE_NOISE):

@@ -21,6 +21,7 @@ from qpi_core.synthesis.simulated_maps.scenes import draw_scene
 from tests.ui.app_driver import SECONDS, npy, start, wait_for_job
 from ui.jobs.blind import find_defects_and_kernel
 from ui.jobs.queues import JobQueue
+from ui.result.sure_marks import sure_marks
 from ui.state.saved_outcome import outcome_of_all
 from ui.widgets.session_panel import session_of
 
@@ -54,6 +55,16 @@ def test_defects_and_kernel_are_found_and_become_marks(searched: AppTest):
     distance = np.hypot(*(space.defects.points[:, None] - SCENE.positions).transpose(2, 0, 1))
     assert len(space.defects.points) == 14 and distance.min(axis=1).max() < 1
     assert not space.stale and not len(space.proposal)
+
+
+def test_every_mark_says_how_sure_it_is(no_networks: None, searched: AppTest):
+    space = searched.session_state["workspace"]
+    (picker,) = searched.get("bidi_component")
+    data = json.loads(picker.proto.json) if picker.proto.WhichOneof("data") == "json" else json.loads(picker.proto.mixed.json)
+    np.testing.assert_allclose(np.array(data["sure"])[:, :2], space.defects.points, atol=1e-4)
+    assert np.array(data["sure"])[:, 2].min() > 0.99
+    assert any("Dots in the marks" in caption.value for caption in searched.caption)
+    assert not len(sure_marks(space.outcome, "another layer")) and not len(sure_marks(None, space.searched))
 
 
 def test_another_kernel_size_makes_it_out_of_date_but_the_chosen_method_does_not(no_networks: None, searched: AppTest):

@@ -27,6 +27,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
     )
     app.session_state["workspace"].defects.replace(POSITIONS[:2], "table", ("B", "A"))
     app.run()
+    app.segmented_control(key="look_for").set_value("spots").run()
     return next(button for button in app.button if button.label == "Propose defects").click().run()
 
 

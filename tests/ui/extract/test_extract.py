@@ -178,6 +178,7 @@ def test_detection_is_only_a_proposal(app: AppTest):
     y, x = np.mgrid[:64, :64]
     spots = sum(np.exp(-((x - px) ** 2 + (y - py) ** 2) / 4) for px, py in POSITIONS) + 0.01 * rng.standard_normal((64, 64))
     upload(app, "map.npy", npy(spots))
+    app.segmented_control(key="look_for").set_value("spots").run()
     next(button for button in app.button if button.label == "Propose defects").click().run()
     space = app.session_state["workspace"]
     assert len(space.proposal) == len(POSITIONS) and len(space.defects.points) == 0

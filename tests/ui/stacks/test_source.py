@@ -55,5 +55,8 @@ def test_the_example_stack_is_solved_by_one_press_and_its_band_fitted(app: AppTe
     assert not app.exception and not app.error
     edge, spread = space.stack_band.model.parameters["band_edge_mev"]
     assert abs(edge - EDGE_MEV) < max(3 * spread, 1.5)
+    before = len(app.get("plotly_chart"))
+    app.toggle(key="band_guide").set_value(True).run()
+    assert not app.exception and not app.error and len(app.get("plotly_chart")) == before + 2
     app.button(key="judge_gap").click().run()
     assert not app.exception and app.error, "a gap needs energies of both signs"

@@ -115,6 +115,7 @@ class PickerMarks:
         labels: the class of each, or None where all are of the first class.
         proposal: (n, 2) positions shown as squares, not part of the list.
         moved: (n, 2) marks and (n, 2) where the map would have them, shown as crosses for as long as the list is these marks.
+        sure: (n, 3) columns (x, y, probability) of marks that were found in the map: each has a dot whose colour says how sure it is.
         frame: side in px of the kernel window, drawn around one mark, or None.
     """
 
@@ -123,6 +124,7 @@ class PickerMarks:
     labels: tuple[str, ...] | None
     proposal: NDArray[np.float64]
     moved: tuple[NDArray[np.float64], NDArray[np.float64]]
+    sure: NDArray[np.float64]
     frame: int | None
 
 
@@ -159,6 +161,7 @@ def defect_picker(shown: PickerMap, marks: PickerMarks, *, session: str, height:
         "labels": None if marks.labels is None else list(marks.labels),
         "proposal": marks.proposal.round(2).tolist(),
         "moved": [places.round(4).tolist() for places in marks.moved],
+        "sure": marks.sure.round(4).tolist(),
         "height": height,
         "frame": marks.frame,
         "beside": second,

@@ -14,8 +14,10 @@ from qpi_core.solvers.blind.polishing.score import Candidate, scored
 
 Array = NDArray[np.float64]
 
-_DOUBLE_PX = 1.3
-"""Distance below which two found defects are taken for one that lies between them."""
+_DOUBLE_PX, _PAIRED_PX = 1.3, 2.5
+"""Distances below which two found defects are taken for one that lies between them: in any list, and in one that is full of pairs."""
+_MANY_PAIRS = 3.0
+"""Multiple of the pairs that chance would make from which on a list is full of them."""
 _FAINT, _STRONG, _STRONG_SHARE = 0.3, 2.5, 0.8
 """Amplitudes as shares of that of the strong ones: below it, and above what one missing defect can have."""
 _ROUNDS = 5
@@ -24,10 +26,31 @@ _BEYOND_CHANCE = 4.0
 
 
 def clean_points(step: KernelStep, begun: PointList) -> PointList:
-    """Return the best list between pixels that a refined one leads to."""
+    """Return the best list between pixels that a refined one leads to.
+
+    A narrower kernel at two places beside each defect explains a map nearly as well as the kernel itself: a list full of pairs is
+    also judged with each of them made one, once the kernel has followed.
+    """
+    found = _cleaned(step, begun, _DOUBLE_PX)
+    if not is_full_of_pairs(found.positions, step.layers.pixels):
+        return found
+    return max(found, _cleaned(step, found, _PAIRED_PX), key=lambda one: one.evidence)
+
+
+def is_full_of_pairs(positions: Array, pixels: int) -> bool:
+    """Say whether far more pairs of defects are close to each other than in a list of places drawn at random on so many pixels."""
+    if len(positions) < 2:
+        return False
+    pairs = len(cKDTree(positions).query_pairs(_PAIRED_PX))
+    chance = 0.5 * len(positions) ** 2 * np.pi * _PAIRED_PX**2 / pixels
+    return bool(pairs > 1 + _MANY_PAIRS * chance)
+
+
+def _cleaned(step: KernelStep, begun: PointList, double_px: float) -> PointList:
+    """Return the best list on the way of repairs and refinements in turn; closer pairs than double_px are made one."""
     best = current = begun
     for _ in range(_ROUNDS):
-        positions, weights = _with_missing(step, current, *_merged(*_without_faint(step, current)))
+        positions, weights = _with_missing(step, current, *_merged(*_without_faint(step, current), double_px))
         if len(positions) == len(current.positions) and np.allclose(positions, current.positions):
             break
         current = refine_points(step, positions, weights / weights.mean(), own_weights=True)
@@ -52,12 +75,12 @@ def on_pixels(step: KernelStep, positions: Array) -> Candidate:
     return scored(step, activation)
 
 
-def _merged(positions: Array, weights: Array) -> tuple[Array, Array]:
+def _merged(positions: Array, weights: Array, double_px: float) -> tuple[Array, Array]:
     """Return the list with every close pair made one defect in their weighted middle, the closest pair first."""
     while len(positions) > 1:
         distances, others = cKDTree(positions).query(positions, k=2)
         first = int(np.argmin(distances[:, 1]))
-        if distances[first, 1] > _DOUBLE_PX:
+        if distances[first, 1] > double_px:
             break
         pair = [first, int(others[first, 1])] if others[first, 1] != first else [first, int(others[first, 0])]
         both = weights[pair]

@@ -60,9 +60,23 @@ class KernelStep:
         self._data = layers.values.reshape(len(layers.values), -1)[:, self._inside].astype(np.float64)
         self._roots = [prior_root(bank, width) for width in widths]
 
+    @property
+    def data(self) -> Array:
+        """The measured pixels of the layers, (energies, measured pixels)."""
+        return self._data
+
+    @property
+    def widest_root(self) -> Array:
+        """The Cholesky factor of the prior K with the widest envelope."""
+        return self._roots[0]
+
+    def design(self, activation: NDArray[np.float32]) -> Array:
+        """Return X for an activation map without its long waves, (filters, measured pixels)."""
+        return self._design(self.bank.superpositions(activation))
+
     def solve(self, activation: NDArray[np.float32]) -> KernelFit:
         """Return the fit of an activation map of any amplitudes, (height, width)."""
-        return self._solve(self._design(self.bank.superpositions(activation)))
+        return self._solve(self.design(activation))
 
     def solve_at(self, positions: Array, weights: Array) -> KernelFit:
         """Return the fit of defects between pixels: positions (n, 2) as (x, y) in px, amplitudes (n,)."""
@@ -83,7 +97,7 @@ class KernelStep:
     def _solve(self, design: Array) -> KernelFit:
         gram, projected = design @ design.T, design @ self._data.T
         found = [
-            _most_likely(gram, one, float(data @ data), data.size, self._roots) for one, data in zip(projected.T, self._data, strict=True)
+            most_likely(gram, one, float(data @ data), data.size, self._roots) for one, data in zip(projected.T, self._data, strict=True)
         ]
         coefficients = np.stack([one.coefficients for one in found])
         left = self._data - coefficients @ design
@@ -114,7 +128,7 @@ class _Posterior:
     root: Array
 
 
-def _most_likely(gram: Array, projected: Array, total: float, pixels: int, roots: list[Array]) -> _Posterior:
+def most_likely(gram: Array, projected: Array, total: float, pixels: int, roots: list[Array]) -> _Posterior:
     """Return what the marginal likelihood prefers."""
     best: _Posterior | None = None
     for root in roots:

@@ -1,4 +1,6 @@
 const MARKER_RADIUS = 6
+const SURE_RADIUS = 3
+const SURE_COLOURS = ["#35d07f", "#f0e442", "#ff3030"]
 const MOVED_COLOUR = "#7dff8a"
 // Colours that differ for colour-blind eyes too (Okabe and Ito), each with a shape of its own: circle, triangle, diamond,
 // square (last, because a proposal is one).
@@ -51,6 +53,7 @@ function draw(self) {
   drawFrame(context, self, g)
   drawProposal(context, self, g)
   drawMarkers(context, self, g)
+  drawSure(context, self, g)
   drawMoved(context, self, g)
   if (self.box) drawBox(context, self.box)
   if (self.cross) drawCross(context, g, self.cross)
@@ -163,6 +166,25 @@ function drawMarkers(context, self, g) {
     strokeTwice(context, ring, "#ffd23f")
     labelAt(context, several ? `${marked + 1} · ${classOf(points[marked])}` : String(marked + 1), x + radius + 6, y - radius - 4)
   }
+}
+
+// How sure each mark is that was found in the map: green, yellow, red. A mark that was moved is the user's own and has none.
+function drawSure(context, self, g) {
+  let shown = 0
+  for (const [x, y] of self.entry.defects.points) {
+    const probability = self.sure.get(`${x} ${y}`)
+    if (probability === undefined) continue
+    const [left, top] = toScreen(g, [x, y])
+    context.beginPath()
+    context.arc(left, top, SURE_RADIUS, 0, 7)
+    context.fillStyle = SURE_COLOURS[probability >= 0.99 ? 0 : probability >= 0.8 ? 1 : 2]
+    context.fill()
+    context.lineWidth = 1
+    context.strokeStyle = "rgba(0,0,0,0.65)"
+    context.stroke()
+    shown += 1
+  }
+  self.canvas.dataset.sure = String(shown)
 }
 
 // A dark line under a bright one is seen on every colour map.

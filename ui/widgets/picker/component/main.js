@@ -131,6 +131,7 @@ export default function ({ data, parentElement, setStateValue }) {
   self.entry = entry
   self.proposal = data.proposal
   self.moved = data.moved
+  self.sure = new Map(data.sure.map(([x, y, probability]) => [`${x} ${y}`, probability]))
   self.frame = data.frame
   if (!self.gesture && !self.nudgedFrom) adoptDefects(entry.defects, data.rev, withClasses(data.points, data.labels), sameMap)
   self.leastHeight = data.height
