@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.extraction.band import Band
+from qpi_core.extraction.bands.band import Band
 from qpi_core.qspace.energy_map import EnergyMap
 from qpi_core.qspace.spectra import q_axes
 from ui.charts.stack import BAND_COLOUR, EnergyLook, energy_chart

@@ -13,8 +13,8 @@ from ui.charts.colours import colour_limits
 from ui.charts.subplots import Figure, add_image, axis, panels, typed
 
 if TYPE_CHECKING:
-    from qpi_core.extraction.band import Band
-    from qpi_core.extraction.stack_findings import GapSign
+    from qpi_core.extraction.bands.band import Band
+    from qpi_core.extraction.stacks.stack_findings import GapSign
     from qpi_core.qspace.energy_map import EnergyMap
 
 RING_COLOUR = "#ffffff"

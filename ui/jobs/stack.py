@@ -15,8 +15,8 @@ from ui.state.loaders import array_hash
 if TYPE_CHECKING:
     from qpi_core.estimates.class_stack import StackResult
     from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
-    from qpi_core.extraction.band import Band
-    from qpi_core.extraction.stack_findings import StackFindings
+    from qpi_core.extraction.bands.band import Band
+    from qpi_core.extraction.stacks.stack_findings import StackFindings
     from qpi_core.maps import ScanMap
 
 
@@ -129,7 +129,7 @@ class StackOutcome:
     @property
     def findings(self) -> StackFindings:
         """The bands of all classes."""
-        from qpi_core.extraction.stack_findings import StackFindings
+        from qpi_core.extraction.stacks.stack_findings import StackFindings
 
         return StackFindings({name: view.band for name, view in self.views.items()})
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.extraction.window_search import AUTO
+from qpi_core.extraction.windows.window_search import AUTO
 from ui.jobs.queues import Cancelled, Job, remaining
 from ui.state.loaders import extractor
 
@@ -38,8 +38,8 @@ def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) 
         Cancelled: stopped before the first layer.
     """
     from qpi_core.estimates.class_stack import layers_of, stacks_of, with_layers, with_source
-    from qpi_core.extraction.band import find_band
-    from qpi_core.extraction.stacks import extract_stack
+    from qpi_core.extraction.bands.band import find_band
+    from qpi_core.extraction.stacks.stack_extraction import extract_stack
     from qpi_core.maps.preparation import Preparation
     from qpi_core.workflows.prepared_stack import prepare_stack
 
@@ -115,7 +115,7 @@ class _Growing:
     def show(self, known: dict[int, dict[str, LayerKernel]], frame: Callable[[], StackResult]) -> None:
         """Show the layers that are known, unless others were shown a moment ago; `frame` makes the stack without any of them."""
         from qpi_core.estimates.class_stack import stacks_of, with_layers
-        from qpi_core.extraction.band import Band
+        from qpi_core.extraction.bands.band import Band
 
         if time.perf_counter() - self._shown < _SHOW_AGAIN_SECONDS:
             return

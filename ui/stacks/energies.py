@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from qpi_core.extraction.band import SYSTEMATIC_PART, band_sentences
+from qpi_core.extraction.bands.band import SYSTEMATIC_PART, band_sentences
 from ui.charts.stack import SCALES, EnergyLook, energy_chart
 from ui.charts.subplots import PLOTLY_CONFIG
 from ui.jobs.stack import StackView

@@ -10,7 +10,7 @@ import streamlit as st
 
 from qpi_core.base.errors import InputError
 from qpi_core.extraction.methods import METHODS
-from qpi_core.extraction.window_search import AUTO
+from qpi_core.extraction.windows.window_search import AUTO
 from ui.autosave.keeping import keep
 from ui.extract.kernel_panel import available_methods, default_method, method_title
 from ui.jobs.queues import Job

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from qpi_core.extraction.band import Band
+from qpi_core.extraction.bands.band import Band
 from qpi_core.qspace.energy_map import EnergyMap, energy_map
 from ui.charts.stack import EnergyLook, energy_chart
 from ui.charts.subplots import PLOTLY_CONFIG

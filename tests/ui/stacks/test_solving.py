@@ -12,8 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from qpi_core.base.errors import InputError
 from qpi_core.extraction.extractor import Extractor
-from qpi_core.extraction.stack_stability import assess_stack
-from qpi_core.extraction.stacks import extract_stack
+from qpi_core.extraction.stability.stack_stability import assess_stack
+from qpi_core.extraction.stacks.stack_extraction import extract_stack
 from qpi_core.qspace.energy_map import energy_map
 from qpi_core.results.session_file import load_session, session_bytes
 from qpi_core.results.stack_bundle import stack_zip
