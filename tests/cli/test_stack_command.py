@@ -10,6 +10,7 @@ from scipy.special import hankel1
 from qpi_core.__main__ import main
 from qpi_core.qspace.dispersion import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.results.layer_folder import LayerFolder
+from qpi_core.results.band_files import BAND_FILES
 from qpi_core.results.stack_files import STACK_FILES
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 
@@ -74,7 +75,7 @@ def test_kernels_uncertainty_dispersion_and_side_car(inputs, capsys):
     # Four rings are too few to tell a band from chance: what they say is kept, and none is claimed.
     assert values["dispersion"]["evidence"]["rings"] == 4 and not values["dispersion"]["evidence"]["decisive"]
     assert values["dispersion"]["problem"] and "parabola" not in values["dispersion"]
-    others = {"gap-sign.csv", "energy-map.svg", "energy-map.pdf", "background.npy"}
+    others = {"gap-sign.csv", "energy-map.svg", "energy-map.pdf", "background.npy", *BAND_FILES}
     assert sorted(contents(inputs / "out")) == sorted(set(STACK_FILES) - others)
     printed = capsys.readouterr().out
     assert "4 of 5 layers have a kernel" in printed and values["dispersion"]["problem"] in printed
