@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from qpi_core.estimates.class_estimate import ClassEstimates as ClassEstimates
     from qpi_core.estimates.estimate import KernelEstimate as KernelEstimate
     from qpi_core.estimates.stack_estimate import StackEstimate as StackEstimate
-    from qpi_core.extraction.band_model import compare_band_models as compare_band_models
-    from qpi_core.extraction.band_model import fit_band_model as fit_band_model
+    from qpi_core.extraction.bands.band_model import compare_band_models as compare_band_models
+    from qpi_core.extraction.bands.band_model import fit_band_model as fit_band_model
     from qpi_core.extraction.defect_detection import find_defects as find_defects
     from qpi_core.extraction.extractor import Extractor as Extractor
     from qpi_core.extraction.extractor import load_extractor as load_extractor
-    from qpi_core.extraction.stability import Assessment as Assessment
-    from qpi_core.extraction.stability import assess as assess
-    from qpi_core.extraction.stability import assess_classes as assess_classes
-    from qpi_core.extraction.stack_stability import assess_stack as assess_stack
-    from qpi_core.extraction.stacks import extract_stack as extract_stack
+    from qpi_core.extraction.stability.assessment import Assessment as Assessment
+    from qpi_core.extraction.stability.assessment import assess as assess
+    from qpi_core.extraction.stability.assessment import assess_classes as assess_classes
+    from qpi_core.extraction.stability.stack_stability import assess_stack as assess_stack
+    from qpi_core.extraction.stacks.stack_extraction import extract_stack as extract_stack
     from qpi_core.maps import ScanMap as ScanMap
     from qpi_core.maps import load_map as load_map
     from qpi_core.maps import load_positions as load_positions
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from qpi_core.synthesis.simulated_maps.scenes import simulate_observation as simulate_observation
 
 _HOME_OF_NAME = {
-    "Assessment": "qpi_core.extraction.stability",
-    "assess": "qpi_core.extraction.stability",
-    "assess_classes": "qpi_core.extraction.stability",
-    "assess_stack": "qpi_core.extraction.stack_stability",
+    "Assessment": "qpi_core.extraction.stability.assessment",
+    "assess": "qpi_core.extraction.stability.assessment",
+    "assess_classes": "qpi_core.extraction.stability.assessment",
+    "assess_stack": "qpi_core.extraction.stability.stack_stability",
     "ClassEstimates": "qpi_core.estimates.class_estimate",
     "InputError": "qpi_core.base.errors",
     "KernelEstimate": "qpi_core.estimates.estimate",
@@ -55,9 +55,9 @@ _HOME_OF_NAME = {
     "Preparation": "qpi_core.maps.preparation",
     "load_preparation": "qpi_core.maps.preparation",
     "StackEstimate": "qpi_core.estimates.stack_estimate",
-    "extract_stack": "qpi_core.extraction.stacks",
-    "compare_band_models": "qpi_core.extraction.band_model",
-    "fit_band_model": "qpi_core.extraction.band_model",
+    "extract_stack": "qpi_core.extraction.stacks.stack_extraction",
+    "compare_band_models": "qpi_core.extraction.bands.band_model",
+    "fit_band_model": "qpi_core.extraction.bands.band_model",
     "KernelParameters": "qpi_core.synthesis.kernel_families.equation_7",
     "phenomenological_kernel": "qpi_core.synthesis.kernel_families.equation_7",
     "simulate_observation": "qpi_core.synthesis.simulated_maps.scenes",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from qpi_core.base.validation import NOISE_MODELS
 from qpi_core.cli.batch.many import add_executor_arguments
 from qpi_core.extraction.methods import DEFAULT_METHOD
-from qpi_core.extraction.window_search import kernel_size_argument
+from qpi_core.extraction.windows.window_search import kernel_size_argument
 
 if TYPE_CHECKING:
     from qpi_core.workflows.one_map import MapFiles

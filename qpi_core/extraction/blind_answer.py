@@ -153,7 +153,7 @@ class BlindProblem:
 
     def _all_energies(self, best: Finding) -> StackEstimate:
         """Return the kernels of all energies at the defects found."""
-        from qpi_core.extraction.stacks import extract_stack
+        from qpi_core.extraction.stacks.stack_extraction import extract_stack
 
         return extract_stack(
             self.extractor,

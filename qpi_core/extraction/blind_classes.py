@@ -14,7 +14,7 @@ from qpi_core.base.provenance import json_ready
 from qpi_core.estimates.blind_class_estimate import BlindClassEstimates, BlindClassStackEstimates
 from qpi_core.estimates.blind_estimate import BlindAlternative
 from qpi_core.extraction.blind_answer import METHOD, BlindProblem, Report, kernel_window, not_trusted
-from qpi_core.extraction.classes import ClassOptions, extract_classes
+from qpi_core.extraction.classes.class_extraction import ClassOptions, extract_classes
 from qpi_core.extraction.methods import find_method
 from qpi_core.solvers.blind.kinds.joint_kernels import Kind, Kinds, evidence_of, unexplained_by
 from qpi_core.solvers.blind.kinds.kinds_search import KindsRule, search_kinds
@@ -72,7 +72,7 @@ def _of_stack(
     problem: BlindProblem, positions: NDArray[np.float64], labels: Sequence[str], judged: dict[str, Any], record: dict[str, Any]
 ) -> BlindClassStackEstimates:
     """Return the kernels of all energies and kinds at the defects found."""
-    from qpi_core.extraction.stacks import extract_stack
+    from qpi_core.extraction.stacks.stack_extraction import extract_stack
 
     options = problem.options
     answer = extract_stack(

@@ -19,7 +19,7 @@ from qpi_core.extraction.methods import Method, find_method, solve
 from qpi_core.extraction.model_holder import ModelHolder
 from qpi_core.extraction.network_methods import run_two_step
 from qpi_core.extraction.request import Answer, Request, checked_request, constant_answer
-from qpi_core.extraction.window_search import find_window, resolve_window, with_proposal
+from qpi_core.extraction.windows.window_search import find_window, resolve_window, with_proposal
 from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.runtime.progress import no_progress
 
@@ -64,7 +64,7 @@ class Extractor(ModelHolder):
             positions: (n, 2) columns (x, y) in pixels, fractions allowed.
             method: a name out of `qpi_core.extraction.methods.METHODS`; None is the default one.
             kernel_size: side of the kernel in pixels, at most the shorter side of the map; "auto": as the pattern itself asks for
-                (qpi_core.extraction.window_proposal), which solves the map once more; the provenance says why.
+                (qpi_core.extraction.windows.window_proposal), which solves the map once more; the provenance says why.
             refine_positions: let the data move the defects before the method runs; the estimate says how far they moved.
             refine_weights: let the data give each defect its own amplitude, their mean kept.
             pixel_size_nm: pitch, one number or (dy, dx), for parameters in nm; None where it is not known.
@@ -172,9 +172,8 @@ class Extractor(ModelHolder):
             observation: (height, width), any units, NaN where not measured.
             positions: (n, 2) columns (x, y) in pixels, of all classes.
             classes: the class of each defect, a name or a whole number; one class for all is the same as `extract`.
-            method: `harmonic`, `refined` (the default), `parametric` and `tikhonov` solve all kernels together, `defect_average`
-                averages the crops of each class, `one_step` and `two_step` see the map without what the harmonic solve says of the
-                other classes.
+            method: `harmonic`, `refined` (the default), `parametric` and `tikhonov` solve all kernels together, `defect_average` is
+                of each class alone, `one_step` and `two_step` see the map without what the harmonic solve says of the others.
             kernel_size: side of every kernel in pixels; "auto": the largest that one of them asks for.
             refine_positions, refine_weights: as for `extract`, each class by its own kernel.
             pixel_size_nm, weights, with_latent, report, noise_model: as for `extract`; the noise model is one for all classes.
@@ -193,7 +192,7 @@ class Extractor(ModelHolder):
             >>> {name: len(found[name].positions) for name in found.names}
             {'vacancy': 2, 'dopant': 1}
         """
-        from qpi_core.extraction.classes import ClassOptions, extract_classes
+        from qpi_core.extraction.classes.class_extraction import ClassOptions, extract_classes
 
         size, proposal = resolve_window(
             kernel_size,

@@ -122,7 +122,7 @@ def ring_signal(
         estimate: one map's kernel, or of a class of defects, whose map is that of all classes; a RingSource for a layer of a stack.
         q_range: the ring, rad/nm; rad/px where the estimate has no pixel size.
         window: one of qpi_core.qspace.spectra.WINDOWS, for kernel and map alike.
-        half_differences: (k, k) each, A_1 - A_2 of divisions of the defects (see qpi_core.extraction.halves), or None.
+        half_differences: (k, k) each, A_1 - A_2 of divisions of the defects (see qpi_core.extraction.stability.halves), or None.
 
     Raises:
         InputError: a ring that is not ascending or holds no pixel of both spectra, an unknown window, or halves of another shape.

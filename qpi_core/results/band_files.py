@@ -8,7 +8,7 @@ import numpy as np
 
 from qpi_core.estimates.band_model import BandModel
 from qpi_core.estimates.stack_estimate import StackEstimate
-from qpi_core.extraction.band import Band
+from qpi_core.extraction.bands.band import Band
 from qpi_core.qspace.band_spectra import band_structure_of, joint_density_of_states, spectral_picture
 from qpi_core.qspace.energy_map import energy_map
 from qpi_core.qspace.surface_lattice import SurfaceLattice

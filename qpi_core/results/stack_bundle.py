@@ -7,7 +7,7 @@ from typing import Any
 
 from qpi_core.estimates.class_stack import NO_CLASS, StackResult, stacks_of
 from qpi_core.estimates.stack_estimate import StackEstimate
-from qpi_core.extraction.stack_findings import StackFindings
+from qpi_core.extraction.stacks.stack_findings import StackFindings
 from qpi_core.results.archive import zip_bytes
 from qpi_core.results.class_files import class_folders
 from qpi_core.results.stack_files import stack_files, stack_npz

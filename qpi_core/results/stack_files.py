@@ -17,8 +17,8 @@ from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import json_ready
 from qpi_core.estimates.class_stack import NO_CLASS, ClassStackEstimates, StackResult
 from qpi_core.estimates.stack_estimate import StackEstimate
-from qpi_core.extraction.band import SYSTEMATIC_PART, Band
-from qpi_core.extraction.stack_findings import StackFindings
+from qpi_core.extraction.bands.band import SYSTEMATIC_PART, Band
+from qpi_core.extraction.stacks.stack_findings import StackFindings
 from qpi_core.qspace.energy_map import EnergyMap, energy_map
 from qpi_core.qspace.surface_lattice import surface_lattice
 from qpi_core.results.band_files import BAND_FILES, band_files, dispersion_files, path_files

@@ -11,7 +11,7 @@ import numpy as np
 from qpi_core.base.errors import InputError
 from qpi_core.estimates.class_stack import StackResult, stacks_of
 from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
-from qpi_core.extraction.stack_findings import StackFindings
+from qpi_core.extraction.stacks.stack_findings import StackFindings
 from qpi_core.results.figures.kernel_rows import kernel_rows_figure, shown_layers
 from qpi_core.results.figures.picture_style import PictureStyle
 from qpi_core.results.html_page import html_list, html_page, html_picture, html_table

@@ -15,8 +15,8 @@ from qpi_core.estimates.class_estimate import ClassEstimates
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.blind_answer import DEFAULT_TIME_LIMIT_S
 from qpi_core.extraction.extractor import Extractor
-from qpi_core.extraction.halves import require_enough_defects
-from qpi_core.extraction.stability import assess, assess_classes
+from qpi_core.extraction.stability.assessment import assess, assess_classes
+from qpi_core.extraction.stability.halves import require_enough_defects
 from qpi_core.maps import ScanMap, load_map, load_positions
 from qpi_core.maps.positions.files import LoadedPositions
 from qpi_core.maps.preparation import Level, Preparation, Prepared, inside

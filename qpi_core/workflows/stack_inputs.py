@@ -13,10 +13,10 @@ from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import bytes_sha256, json_ready
 from qpi_core.base.version import __version__
 from qpi_core.extraction.extractor import Extractor
-from qpi_core.extraction.halves import require_enough_defects
 from qpi_core.extraction.methods import find_method
-from qpi_core.extraction.stack_findings import require_gap_input
-from qpi_core.extraction.window_search import find_stack_window, resolve_window
+from qpi_core.extraction.stability.halves import require_enough_defects
+from qpi_core.extraction.stacks.stack_findings import require_gap_input
+from qpi_core.extraction.windows.window_search import find_stack_window, resolve_window
 from qpi_core.maps import ScanMap, load_map, load_positions
 from qpi_core.maps.preparation import Preparation, inside
 from qpi_core.maps.readers.shared.source import read_source

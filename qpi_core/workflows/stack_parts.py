@@ -14,8 +14,8 @@ import numpy as np
 from qpi_core.base.errors import InputError
 from qpi_core.estimates.class_stack import layers_of
 from qpi_core.estimates.stack_estimate import LayerKernel
-from qpi_core.extraction.stack_extraction import SHARED_METHODS
-from qpi_core.extraction.stacks import extract_stack
+from qpi_core.extraction.stacks.stack_extraction import extract_stack
+from qpi_core.extraction.stacks.stack_run import SHARED_METHODS
 from qpi_core.runtime.devices import one_torch_thread
 from qpi_core.runtime.executor import Executor
 from qpi_core.workflows.batches import extractor_of_process

@@ -12,9 +12,9 @@ from qpi_core.base.errors import InputError
 from qpi_core.estimates.band_model import BandComparison
 from qpi_core.estimates.class_stack import NO_CLASS, StackResult
 from qpi_core.estimates.stack_estimate import StackEstimate
-from qpi_core.extraction.band_model import BAND_MODELS, band_family, compare_band_models
+from qpi_core.extraction.bands.band_model import BAND_MODELS, band_family, compare_band_models
 from qpi_core.extraction.extractor import Extractor
-from qpi_core.extraction.stacks import extract_stack
+from qpi_core.extraction.stacks.stack_extraction import extract_stack
 from qpi_core.maps import ScanMap
 from qpi_core.qspace.set_point import LEAST_LAYERS, SetPointFindings, check_set_point
 from qpi_core.qspace.surface_lattice import surface_lattice

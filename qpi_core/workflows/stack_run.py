@@ -8,11 +8,11 @@ from typing import Any
 
 from qpi_core.estimates.class_stack import NO_CLASS, StackResult, stacks_of, with_layers, with_source
 from qpi_core.estimates.stack_estimate import LayerKernel
-from qpi_core.extraction.band import find_band
+from qpi_core.extraction.bands.band import find_band
 from qpi_core.extraction.extractor import Extractor
-from qpi_core.extraction.stack_findings import StackFindings, find_gap_sign
-from qpi_core.extraction.stack_stability import assess_stack
-from qpi_core.extraction.stacks import StackKeywords, extract_stack
+from qpi_core.extraction.stability.stack_stability import assess_stack
+from qpi_core.extraction.stacks.stack_extraction import StackKeywords, extract_stack
+from qpi_core.extraction.stacks.stack_findings import StackFindings, find_gap_sign
 from qpi_core.qspace.regions import Ring
 from qpi_core.results.layer_folder import LayerFolder
 from qpi_core.results.stack_bundle import stack_documents

@@ -9,7 +9,7 @@ from qpi_core import load_extractor, simulate_observation
 from qpi_core.base.grid import central_crop, kernel_offsets
 from qpi_core.diagnostics.defects import left_at_defects, warn_about_defects
 from qpi_core.diagnostics.window import share_outside, warn_about_window, window_that_holds
-from qpi_core.extraction.stability import assess
+from qpi_core.extraction.stability.assessment import assess
 from qpi_core.synthesis.simulated_maps.scenes import draw_positions
 
 PITCH = 10 / 64

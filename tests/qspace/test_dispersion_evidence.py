@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import qpi_core
-from qpi_core.extraction.band import band_sentences, find_band
+from qpi_core.extraction.bands.band import band_sentences, find_band
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.qspace.dispersion import HBAR2_OVER_2M_MEV_NM2, RingTrack
 from qpi_core.qspace.dispersion_evidence import Shape, weigh_dispersion

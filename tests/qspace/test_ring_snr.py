@@ -8,7 +8,7 @@ import pytest
 from qpi_core.base.errors import InputError
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.estimates.stack_estimate import StackEstimate
-from qpi_core.extraction.halves import half_kernels
+from qpi_core.extraction.stability.halves import half_kernels
 from qpi_core.qspace.ring_snr import RingSource, ring_signal
 from qpi_core.qspace.spectra import fft_magnitude, kernel_window
 

@@ -13,7 +13,7 @@ CONTRACT = {"extract", "extract_classes", "extract_blind", "extract_stack", "ass
 """Public functions whose keywords people outside rely on."""
 STILL_LONGER = {"fit_harmonics", "_finished", "_corrected"}
 """Nine arguments each: the first arguments of the harmonic solver, and the choice among prior kernels."""
-MODULES = sorted((ROOT / "qpi_core").rglob("*.py"))
+MODULES = sorted(path for folder in ("qpi_core", "ui", "pages") for path in (ROOT / folder).rglob("*.py"))
 
 
 def arguments_of(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

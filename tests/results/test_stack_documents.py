@@ -17,8 +17,8 @@ import pytest
 import qpi_core
 from qpi_core.base.provenance import json_ready
 from qpi_core.estimates.class_stack import stacks_of, with_source
-from qpi_core.extraction.band import find_band
-from qpi_core.extraction.stack_findings import StackFindings
+from qpi_core.extraction.bands.band import find_band
+from qpi_core.extraction.stacks.stack_findings import StackFindings
 from qpi_core.maps.preparation import Preparation
 from qpi_core.results.figures.kernel_rows import kernel_rows_figure, shown_layers
 from qpi_core.results.stack_bundle import stack_zip

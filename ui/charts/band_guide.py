@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.extraction.band import Band
+from qpi_core.extraction.bands.band import Band
 from qpi_core.qspace.energy_map import EnergyMap
 from qpi_core.qspace.spectra import q_axes
-from ui.charts.stack import BAND_COLOUR, energy_chart
+from ui.charts.stack import BAND_COLOUR, EnergyLook, energy_chart
 from ui.charts.subplots import Figure, add_image, axis, panels
 
 Array = NDArray[np.float64]
@@ -18,7 +18,7 @@ _INNER, _TOP = 2, 99.7
 
 def band_over_energy_chart(spectra: EnergyMap, index: int, energies: Array, q: Array, height: int) -> Figure:
     """Show E(q) with the wave vector q of a band at every energy, NaN where it has no contour, both (n,)."""
-    figure = energy_chart(spectra, Band(), "none", index, height=height, title="E(q) and q = 2k of the band")
+    figure = energy_chart(spectra, Band(), "none", index, look=EnergyLook("E(q) and q = 2k of the band", height=height))
     shown = np.isfinite(q)
     trace = {"type": "scatter", "mode": "lines", "x": q[shown].tolist(), "y": energies[shown].tolist(), "xaxis": "x", "yaxis": "y"}
     figure["data"].append(trace | {"line": {"color": BAND_COLOUR, "width": 2}, "hoverinfo": "skip", "showlegend": False, "name": "band"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -18,6 +19,21 @@ TITLES = {
     "RdBu_r": "Blue-red (about 0)",
     "PuOr_r": "Purple-orange (about 0)",
 }
+
+
+@dataclass(frozen=True)
+class ColourScale:
+    """How values become colours.
+
+    Attributes:
+        colours: one of COLOUR_MAPS.
+        limits: values at the ends of the colours.
+        bar: unit beside the colour bar; None draws no bar.
+    """
+
+    colours: str
+    limits: tuple[float, float]
+    bar: str | None
 
 
 @lru_cache(maxsize=len(COLOUR_MAPS))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.base.grid import kernel_offsets
-from ui.charts.colours import colour_limits, is_signed
+from ui.charts.colours import ColourScale, colour_limits, is_signed
 from ui.charts.subplots import Figure, add_image, axis, axis_name, panels, typed
 
 KERNEL_COLOURS = "RdBu_r"
@@ -74,16 +74,31 @@ def uncertainty_picture(
     return UncertaintyPicture("Uncertainty, 1 σ", uncertainty, unit, "cividis", (0.0, high if high > 0 else 1.0))
 
 
+@dataclass(frozen=True)
+class KernelLook:
+    """How a kernel and its FFT are drawn.
+
+    Attributes:
+        logarithmic: show log10 of the magnitude, four decades.
+        height: of the figure, px.
+        uncertainty: what to draw of it, or None.
+        percentiles: of the values, at which the colours end.
+        gap: room for a colour bar and the next axis, as a share of the width; None suits the width of a page.
+    """
+
+    logarithmic: bool = False
+    height: int = 430
+    uncertainty: UncertaintyPicture | None = None
+    percentiles: tuple[float, float] = FULL_RANGE
+    gap: float | None = None
+
+
 def kernel_and_spectrum(
     kernel: NDArray[np.float32],
     magnitude: NDArray[np.float64],
     pixel_size_nm: tuple[float, float] | None,
     unit: str,
-    logarithmic: bool = False,
-    height: int = 430,
-    uncertainty: UncertaintyPicture | None = None,
-    percentiles: tuple[float, float] = FULL_RANGE,
-    gap: float | None = None,
+    look: KernelLook | None = None,
 ) -> Figure:
     """Show a kernel (nm) beside the magnitude of its FFT (rad/nm), and its uncertainty between them.
 
@@ -95,28 +110,26 @@ def kernel_and_spectrum(
         magnitude: (m, m) with m a multiple of k (zero padding), q = 0 at m // 2.
         pixel_size_nm: (dy, dx) or None.
         unit: unit of the kernel's values.
-        logarithmic: show log10 of the magnitude, four decades.
-        height: of the figure, px.
-        uncertainty: what to draw of it, or None.
-        percentiles: of the values, at which the colours end.
-        gap: room for a colour bar and the next axis, as a share of the width; None suits the width of a page.
+        look: how they are drawn; None is as usual.
     """
+    chosen = look or KernelLook()
+    uncertainty, percentiles, logarithmic = chosen.uncertainty, chosen.percentiles, chosen.logarithmic
     size = kernel.shape[0]
     dy, dx = pixel_size_nm or (1.0, 1.0)
     length = "nm" if pixel_size_nm else "px"
     titles = ["Kernel", *([uncertainty.title] if uncertainty else []), "|FFT| of the kernel"]
-    figure = panels(titles, height, gap=gap or (0.11 if uncertainty is None else 0.085))
+    figure = panels(titles, chosen.height, gap=chosen.gap or (0.11 if uncertainty is None else 0.085))
     space, place = ((dy, dx), ("x", "y", length))
-    colours, limits = display_limits(kernel, percentiles=percentiles)
-    _add_window(figure, 1, kernel, size, space, place, colours, limits, unit)
+    _add_window(figure, 1, kernel, size, space, place, ColourScale(*display_limits(kernel, percentiles=percentiles), unit))
     if uncertainty is not None:
-        _add_window(figure, 2, uncertainty.values, size, space, place, uncertainty.colours, uncertainty.limits, uncertainty.unit)
+        scale = ColourScale(uncertainty.colours, uncertainty.limits, uncertainty.unit)
+        _add_window(figure, 2, uncertainty.values, size, space, place, scale)
     floor = float(magnitude.max()) * 1e-4 or 1e-12
     spectrum = (np.log10(np.maximum(magnitude, floor)) if logarithmic else magnitude).astype(np.float32)
     steps = (2 * np.pi / (size * dy), 2 * np.pi / (size * dx))
     names = ("q<sub>x</sub>", "q<sub>y</sub>", f"rad/{length}")
-    ends = _spectrum_limits(spectrum, size, percentiles)
-    _add_window(figure, len(titles), spectrum, size, steps, names, FFT_COLOURS, ends, "log₁₀" if logarithmic else unit)
+    scale = ColourScale(FFT_COLOURS, _spectrum_limits(spectrum, size, percentiles), "log₁₀" if logarithmic else unit)
+    _add_window(figure, len(titles), spectrum, size, steps, names, scale)
     # Where dx and dy differ, a pixel's shape in q is the inverse of its shape in r.
     figure["layout"]["yaxis"] |= {"scaleanchor": "x", "scaleratio": dy / dx}
     last = len(titles)
@@ -132,8 +145,8 @@ def single_kernel(kernel: NDArray[np.float32], pixel_size_nm: tuple[float, float
     size = kernel.shape[0]
     dy, dx = pixel_size_nm or (1.0, 1.0)
     figure = panels([""], height, gap=0.2)
-    colours, limits = display_limits(kernel)
-    _add_window(figure, 1, kernel, size, (dy, dx), ("x", "y", "nm" if pixel_size_nm else "px"), colours, limits, unit)
+    names = ("x", "y", "nm" if pixel_size_nm else "px")
+    _add_window(figure, 1, kernel, size, (dy, dx), names, ColourScale(*display_limits(kernel), unit))
     figure["layout"]["yaxis"] |= {"scaleanchor": "x", "scaleratio": dy / dx}
     figure["layout"].update(margin={"l": 4, "r": 4, "t": 8, "b": 4}, dragmode=False, uirevision="preview")
     return figure
@@ -146,9 +159,7 @@ def _add_window(
     size: int,
     steps: tuple[float, float],
     names: tuple[str, str, str],
-    colours: str,
-    limits: tuple[float, float],
-    bar: str,
+    scale: ColourScale,
 ) -> None:
     """Add a (k, k) window, or a finer sampling of it, on the axes of its k pixels; `steps` is (dy, dx) in physical units a pixel."""
     finer = values.shape[0] // size
@@ -163,9 +174,9 @@ def _add_window(
         values,
         (first, first),
         (1 / finer, 1 / finer),
-        colours,
-        limits,
-        bar,
+        scale.colours,
+        scale.limits,
+        scale.bar,
         customdata=typed(physical),
         hovertemplate=hover,
     )

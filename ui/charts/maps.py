@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ui.charts.colours import colour_limits
+from ui.charts.colours import ColourScale, colour_limits
 from ui.charts.subplots import Figure, add_image, axis, axis_name, panels, typed
 
 RESIDUAL_COLOURS = "RdBu_r"
@@ -23,37 +23,43 @@ def map_with_defects(
 ) -> Figure:
     """Show a map with its defects as circles, axes in nm (px without a known pitch)."""
     figure = panels(["Map and defects"], height, gap=0.16)
-    length = "nm" if pixel_size_nm else "px"
-    _add_map(figure, 1, observation, pixel_size_nm or (1.0, 1.0), length, "viridis", colour_limits(observation), unit, positions)
+    _add_map(figure, 1, observation, pixel_size_nm, ColourScale("viridis", colour_limits(observation), unit), positions)
     figure["layout"]["uirevision"] = "map"
     return figure
 
 
-def fit_panels(
-    observation: NDArray[np.float32],
-    reconstruction: NDArray[np.float32],
-    residual: NDArray[np.float32],
-    pixel_size_nm: tuple[float, float] | None,
-    unit: str,
-    colours: str,
-    limits: tuple[float, float],
-    height: int = 340,
-    titles: tuple[str, str, str] = ("Map", "Reconstruction", "Residual, same span about 0"),
-) -> Figure:
-    """Show map, reconstruction and residual, or three other parts of a map, with one zoom; large ones as means of blocks.
+@dataclass(frozen=True, eq=False)
+class MapParts:
+    """Three pictures of one map: two parts of it, or the map and what explains it, and what is left.
+
+    Attributes:
+        first, second, left: (height, width) each.
+        pixel_size_nm: (dy, dx), or None.
+        unit: of the values.
+        titles: above them.
+    """
+
+    first: NDArray[np.float32]
+    second: NDArray[np.float32]
+    left: NDArray[np.float32]
+    pixel_size_nm: tuple[float, float] | None
+    unit: str
+    titles: tuple[str, str, str] = ("Map", "Reconstruction", "Residual, same span about 0")
+
+
+def fit_panels(parts: MapParts, colours: str, limits: tuple[float, float], height: int = 340) -> Figure:
+    """Show three pictures of a map with one zoom; large ones as means of blocks.
 
     Axes are in nm (px without a known pitch). The first two share their colours. The last one is drawn about 0 over the same span of
     values, so its contrast can be compared.
     """
-    figure = panels(list(titles), height, gap=0.07)
+    figure = panels(list(parts.titles), height, gap=0.07)
     half = (limits[1] - limits[0]) / 2
-    pitch = pixel_size_nm or (1.0, 1.0)
-    pictures = [(observation, colours, limits), (reconstruction, colours, limits), (residual, RESIDUAL_COLOURS, (-half, half))]
-    every = block_side(observation.shape)
-    for column, (full, scale, ends) in enumerate(pictures, start=1):
-        values = block_means(full, every)
-        bar = unit if column > 1 else None
-        _add_map(figure, column, values, pitch, "nm" if pixel_size_nm else "px", scale, ends, bar, every=every, unit=unit)
+    pictures = [(parts.first, colours, limits), (parts.second, colours, limits), (parts.left, RESIDUAL_COLOURS, (-half, half))]
+    every = block_side(parts.first.shape)
+    for column, (full, colour_map, ends) in enumerate(pictures, start=1):
+        scale = ColourScale(colour_map, ends, parts.unit if column > 1 else None)
+        _add_map(figure, column, block_means(full, every), parts.pixel_size_nm, scale, every=every, unit=parts.unit)
         if column > 1:
             figure["layout"][f"xaxis{column}"]["matches"] = "x"
             figure["layout"][f"yaxis{column}"].pop("scaleanchor")
@@ -96,7 +102,7 @@ def step_panels(pictures: list[StepPicture], height: int) -> Figure:
         # About 0, so that the one bar at the end holds for all of them.
         ends = (-span / 2, span / 2)
         drawn = block_means(values - np.float32(middle), every)
-        _add_map(figure, column, drawn, pitch or (1.0, 1.0), "nm" if pitch else "px", "viridis", ends, bar, every=every, unit=picture.unit)
+        _add_map(figure, column, drawn, pitch, ColourScale("viridis", ends, bar), every=every, unit=picture.unit)
         if column > 1:
             figure["layout"][f"yaxis{column}"] |= {"title": None, "showticklabels": False}
     figure["layout"]["uirevision"] = "step"
@@ -125,22 +131,20 @@ def _add_map(
     figure: Figure,
     column: int,
     values: NDArray[np.float32],
-    pixel_size: tuple[float, float],
-    length: str,
-    colours: str,
-    limits: tuple[float, float],
-    bar: str | None,
+    pixel_size_nm: tuple[float, float] | None,
+    scale: ColourScale,
     positions: NDArray[np.float64] | None = None,
     every: int = 1,
     unit: str | None = None,
 ) -> None:
     """Add a map with axes in physical units, y downwards, and its defects as open circles; values are means of every x every pixels."""
-    dy, dx = pixel_size
+    (dy, dx), length = pixel_size_nm or (1.0, 1.0), "nm" if pixel_size_nm else "px"
     rows, columns = (side * every for side in values.shape)
     first = (every - 1) / 2
     hover = f"x %{{x:.3f}} {length}<br>y %{{y:.3f}} {length}"
     origin, step = (first * dy, first * dx), (every * dy, every * dx)
-    add_image(figure, column, values, origin, step, colours, limits, bar, hovertemplate=hover, unit=bar or unit or "")
+    bar = scale.bar
+    add_image(figure, column, values, origin, step, scale.colours, scale.limits, bar, hovertemplate=hover, unit=bar or unit or "")
     if positions is not None:
         points = positions * np.array([dx, dy])
         marker = {"symbol": "circle-open", "size": 7, "color": "#ff5d3b", "line": {"width": 1.5}}

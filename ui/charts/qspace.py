@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -102,32 +103,41 @@ def _scatter(figure: Figure, column: int, points: NDArray[np.float64], **more: A
     figure["data"].append({"type": "scatter", "x": points[:, 0].tolist(), "y": points[:, 1].tolist(), "showlegend": False, **where, **more})
 
 
+@dataclass(frozen=True)
+class ProfileAxes:
+    """The axes of profiles over q.
+
+    Attributes:
+        title, label: of the figure and of the vertical axis.
+        q_unit, factor: as `qspace_chart`.
+        logarithmic: vertical axis.
+        limits: of the vertical axis (in values), or None for what the lines need.
+        zoom: as `qspace_chart`.
+    """
+
+    title: str
+    label: str
+    q_unit: str
+    factor: float
+    logarithmic: bool = False
+    limits: tuple[float, float] | None = None
+    zoom: int = 1
+
+
 def profile_chart(
-    lines: dict[str, Profile],
-    title: str,
-    label: str,
-    q_unit: str,
-    factor: float,
-    levels: dict[str, float] | None = None,
-    logarithmic: bool = False,
-    limits: tuple[float, float] | None = None,
-    manner: str = "lines",
-    height: int = 380,
-    zoom: int = 1,
+    lines: dict[str, Profile], axes: ProfileAxes, levels: dict[str, float] | None = None, manner: str = "lines", height: int = 380
 ) -> Figure:
     """Show profiles over q.
 
     Args:
         lines: name -> profile.
-        title, label: of the figure and of the vertical axis.
-        q_unit, factor: as `qspace_chart`.
+        axes: of the figure.
         levels: name -> value of level lines.
-        logarithmic: vertical axis.
-        limits: of the vertical axis (in values), or None for what the lines need.
         manner: `lines`, or `markers` for phases from -pi/2 to 3 pi/2, which jump by 2 pi.
         height: of the figure, px.
-        zoom: as `qspace_chart`.
     """
+    title, label, q_unit, factor = axes.title, axes.label, axes.q_unit, axes.factor
+    logarithmic, limits, zoom = axes.logarithmic, axes.limits, axes.zoom
     figure = panels([title], height, gap=0.02)
     for name, line in lines.items():
         data = {"type": "scatter", "mode": manner, "marker": {"size": 4}, "name": name, "x": (line.q * factor).tolist()}

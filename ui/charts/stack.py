@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from ui.charts.colours import colour_limits
 from ui.charts.subplots import Figure, add_image, axis, panels, typed
 
 if TYPE_CHECKING:
-    from qpi_core.extraction.band import Band
-    from qpi_core.extraction.stack_findings import GapSign
+    from qpi_core.extraction.bands.band import Band
+    from qpi_core.extraction.stacks.stack_findings import GapSign
     from qpi_core.qspace.energy_map import EnergyMap
 
 RING_COLOUR = "#ffffff"
@@ -27,17 +28,24 @@ _BRIGHT_RINGS = 2
 """Rings around q = 0 that set no colour limits: they hold the kernel's mean and outshine the rest."""
 
 
-def energy_chart(
-    spectra: EnergyMap,
-    band: Band,
-    fit: str,
-    index: int,
-    length: str = "nm",
-    height: int = 360,
-    title: str = "E(q): ring average of |FFT|",
-    scale: str = "linear",
-    clickable: bool = False,
-) -> Figure:
+@dataclass(frozen=True)
+class EnergyLook:
+    """How E(q) is drawn.
+
+    Attributes:
+        title: of the figure.
+        scale: one of SCALES.
+        clickable: whether places on it can be picked with the mouse.
+        height: of the figure, px.
+    """
+
+    title: str = "E(q): ring average of |FFT|"
+    scale: str = "linear"
+    clickable: bool = False
+    height: int = 360
+
+
+def energy_chart(spectra: EnergyMap, band: Band, fit: str, index: int, length: str = "nm", look: EnergyLook | None = None) -> Figure:
     """Show E(q) with the current layer as a line.
 
     Args:
@@ -46,12 +54,11 @@ def energy_chart(
         fit: `parabola`, `line` or `none`.
         index: the layer in view.
         length: nm, or px without a known pitch.
-        height: of the figure, px.
-        title: of the figure.
-        scale: one of SCALES.
-        clickable: whether places on it can be picked with the mouse.
+        look: how it is drawn; None is as usual.
     """
-    figure = panels([title], height, gap=0.13)
+    chosen = look or EnergyLook()
+    scale = chosen.scale
+    figure = panels([chosen.title], chosen.height, gap=0.13)
     energies, order = np.unique(spectra.energies, return_index=True)
     rows = scaled(spectra.magnitude[order], scale)
     unit = "mV" if spectra.energies_known else ""
@@ -73,7 +80,7 @@ def energy_chart(
         {"type": "line", "xref": "paper", "x0": 0, "x1": axis(figure, "x", 1)["domain"][1], "y0": energy, "y1": energy}
         | {"line": {"color": "#4fc3f7", "width": 1.5, "dash": "dot"}}
     ]
-    if clickable:
+    if chosen.clickable:
         _add_places(figure, energies, float(spectra.q[-1]), unit, length)
     _add_rings(figure, band)
     _add_fit(figure, spectra, band, fit)

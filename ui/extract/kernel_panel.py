@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from qpi_core.extraction.methods import DEFAULT_METHOD, METHODS
-from qpi_core.extraction.window_proposal import NOTHING, propose_from_estimate
+from qpi_core.extraction.windows.window_proposal import NOTHING, propose_from_estimate
 from ui.extract.map_panel import MapView
 from ui.jobs.extraction import Question, extract_kernel
 from ui.jobs.network_view import start_network_view

@@ -30,7 +30,7 @@ from ui.state.saved_controls import controls_of
 from ui.state.warm_up import warm_up_once
 from ui.state.workspace import Workspace, page_workspace, workspace
 from ui.widgets.bottom_bar import bottom_places, show_jobs, show_steps_of
-from ui.widgets.picker import defect_picker
+from ui.widgets.picker import PickerMap, PickerMarks, defect_picker
 from ui.widgets.progress_steps import plain
 from ui.widgets.session_panel import show_save_session
 
@@ -127,25 +127,13 @@ def _show_picker(space: Workspace, view: MapView, frame: int | None) -> None:
     if defects.source != "picture":
         space.shown = (defects.rev, defects.points, defects.labels)
     rev, points, labels = space.shown
-    sure = sure_marks(space.outcome, view.layer.sha256)
+    layer, beside = view.layer, second_picture(space.loaded, view)
+    moved, sure = moved_positions(space, layer.sha256), sure_marks(space.outcome, layer.sha256)
     defect_picker(
-        view.layer.values,
-        view.layer.sha256,
-        map_id=_map_id(space),
+        PickerMap(layer.values, layer.sha256, _map_id(space), view.colours, view.limits, view.pixel_size_nm, view.unit, beside),
+        PickerMarks(rev, points, labels, space.proposal, moved, sure, frame),
         session=space.session,
-        rev=rev,
-        points=points,
-        labels=labels,
-        proposal=space.proposal,
-        moved=moved_positions(space, view.layer.sha256),
-        sure=sure,
-        colour_map=view.colours,
-        limits=view.limits,
-        pixel_size_nm=view.pixel_size_nm,
-        unit=view.unit,
         height=_PICKER_HEIGHT,
-        frame=frame,
-        beside=second_picture(space.loaded, view),
         key=_PICKER_KEY,
         on_change=lambda: _adopt_picture(workspace()),
     )

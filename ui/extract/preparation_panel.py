@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from qpi_core.base.errors import InputError
-from ui.extract.preparation_forms import ABOUT, TITLES, FormLayer, describe_step, step_form
+from ui.extract.preparation_forms import FormLayer, step_form
+from ui.extract.preparation_names import ABOUT, TITLES, describe_step
 from ui.extract.tilt_offer import show_tilt_offer
 from ui.jobs.background import Stopped, computed, forget
 from ui.state.loaders import PreparedLayer, prepare_layer, prepared_layer

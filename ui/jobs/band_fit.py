@@ -36,7 +36,7 @@ def fit_band(job: Job, outcome: StackOutcome, name: str = MODELS[0]) -> BandFit:
     Raises:
         InputError: several classes, or pixel size or energies are not known.
     """
-    from qpi_core.extraction.band_model import fit_band_model
+    from qpi_core.extraction.bands.band_model import fit_band_model
     from qpi_core.maps.preparation import Preparation
     from qpi_core.workflows.prepared_stack import prepare_stack
     from qpi_core.workflows.stack_physics import require_band_input

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.extraction.halves import half_kernels
-from qpi_core.extraction.stack_stability import half_stacks
+from qpi_core.extraction.stability.halves import half_kernels
+from qpi_core.extraction.stability.stack_stability import half_stacks
 from qpi_core.qspace.ring_snr import RingSource
 from ui.jobs.extraction import Outcome
 from ui.jobs.queues import Job

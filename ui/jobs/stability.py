@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from qpi_core.estimates.class_estimate import ClassEstimates
-from qpi_core.extraction.stability import Assessment, assess, assess_classes
-from qpi_core.extraction.stack_stability import StackAssessment, assess_stack
+from qpi_core.extraction.stability.assessment import Assessment, assess, assess_classes
+from qpi_core.extraction.stability.stack_stability import StackAssessment, assess_stack
 from ui.jobs.extraction import Outcome
 from ui.jobs.queues import Job
 from ui.jobs.stack import StackOutcome

@@ -1,32 +1,23 @@
-"""What the Stacks page asks for, the work it starts, and what comes back."""
+"""What the Stacks page asks for, and what comes back."""
 
 from __future__ import annotations
 
 import json
-import math
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.extraction.window_search import AUTO
 from qpi_core.qspace.energy_map import EnergyMap, energy_map
-from ui.jobs.queues import Cancelled, Job, remaining
-from ui.state.loaders import array_hash, extractor
+from ui.state.loaders import array_hash
 
 if TYPE_CHECKING:
     from qpi_core.estimates.class_stack import StackResult
     from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
-    from qpi_core.extraction.band import Band
-    from qpi_core.extraction.stack_findings import StackFindings
+    from qpi_core.extraction.bands.band import Band
+    from qpi_core.extraction.stacks.stack_findings import StackFindings
     from qpi_core.maps import ScanMap
-
-_SHOW_AGAIN_SECONDS = 4.0
-_PREPARING = 0.05
-"""Share of the progress bar for the preparation of the layers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +129,7 @@ class StackOutcome:
     @property
     def findings(self) -> StackFindings:
         """The bands of all classes."""
-        from qpi_core.extraction.stack_findings import StackFindings
+        from qpi_core.extraction.stacks.stack_findings import StackFindings
 
         return StackFindings({name: view.band for name, view in self.views.items()})
 
@@ -164,85 +155,6 @@ class StackOutcome:
         return next(iter(self.views.values()))
 
 
-def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) -> StackOutcome:
-    """Solve the layers inside a job; a cancel keeps those that are finished.
-
-    Args:
-        job: told of every layer.
-        question: what is asked.
-        before: an unfinished answer to the same question, whose layers are not solved again; or None.
-
-    Raises:
-        InputError: the question cannot be answered; the sentence says why.
-        Cancelled: stopped before the first layer.
-    """
-    from qpi_core.estimates.class_stack import layers_of, stacks_of, with_layers, with_source
-    from qpi_core.extraction.band import find_band
-    from qpi_core.extraction.stacks import extract_stack
-    from qpi_core.maps.preparation import Preparation
-    from qpi_core.workflows.prepared_stack import prepare_stack
-
-    stack = prepare_stack(
-        question.scan,
-        question.channel,
-        Preparation.from_json(question.steps),
-        lambda done, total: job.step(_PREPARING * done / total, f"Preparing layer {done + 1} of {total}"),
-    )
-    known = {} if before is None else before.layers
-    # Layers that are kept have their window; the others get the same.
-    size = question.kernel_size if before is None else _side(known)
-    missing = [index for index in question.wanted if index not in known] or question.wanted
-    grown = _Growing(job, question, stack.unit)
-    settled = [question.positions]
-
-    def keep(index: int, layer: LayerKernel | dict[str, LayerKernel]) -> None:
-        known[index] = layers_of(layer)
-        grown.show(known, without_more)
-
-    def without_more() -> StackResult:
-        """Return the stack without another layer, with the list as it was moved by then."""
-        return solve(_side(known), settled[-1], cancelled=lambda: True)
-
-    def solve(size: int | str, points: NDArray[np.float64], **more: Any) -> StackResult:
-        return extract_stack(
-            extractor(),
-            stack.values,
-            points,
-            classes=question.classes,
-            bias_mv=stack.bias_mv,
-            pixel_size_nm=stack.pixel_size_nm,
-            kernel_size=size,
-            method=question.method,
-            layers=missing,
-            **more,
-        )
-
-    if size == AUTO:
-        job.step(_PREPARING, "Looking how far the pattern goes")
-    try:
-        result = solve(
-            size,
-            question.positions,
-            progress=_Progress(job),
-            on_layer=keep,
-            on_list=lambda points, _: settled.append(points),
-            cancelled=lambda: job.cancel_requested,
-            refine_positions=question.refine_positions,
-        )
-    except Cancelled:
-        # Broken off inside a layer: those before it are kept, in a stack that is asked for nothing more.
-        if not known:
-            raise
-        job.settle()
-        result = without_more()
-    job.settle()
-    stacks = stacks_of(with_source(with_layers(result, known), question.source(stack.unit)))
-    if not any(one.done.any() for one in stacks.values()):
-        raise Cancelled
-    job.message = "Fitting the dispersion"
-    return seen_stack(question, {name: (one, find_band(one)) for name, one in stacks.items()}, stack.unit)
-
-
 def seen_stack(question: StackQuestion, found: dict[str, tuple[StackEstimate, Band]], unit: str) -> StackOutcome:
     """Return a solved stack, class -> (kernels, rings), with what the page shows of it."""
     return StackOutcome(
@@ -251,52 +163,3 @@ def seen_stack(question: StackQuestion, found: dict[str, tuple[StackEstimate, Ba
             for name, (one, band) in found.items()
         }
     )
-
-
-class _Growing:
-    """Hands the layers that are done to the page while the others are being solved, in `job.best`."""
-
-    def __init__(self, job: Job, question: StackQuestion, unit: str) -> None:
-        self._job, self._question, self._unit = job, question, unit
-        self._empty: StackResult | None = None
-        self._shown = -math.inf
-
-    def show(self, known: dict[int, dict[str, LayerKernel]], frame: Callable[[], StackResult]) -> None:
-        """Show the layers that are known, unless others were shown a moment ago; `frame` makes the stack without any of them."""
-        from qpi_core.estimates.class_stack import stacks_of, with_layers
-        from qpi_core.extraction.band import Band
-
-        if time.perf_counter() - self._shown < _SHOW_AGAIN_SECONDS:
-            return
-        self._empty = self._empty or frame()
-        stacks = stacks_of(with_layers(self._empty, known))
-        self._job.best = seen_stack(self._question, {name: (one, Band()) for name, one in stacks.items()}, self._unit)
-        self._shown = time.perf_counter()
-
-
-def _side(known: dict[int, dict[str, LayerKernel]]) -> int:
-    """Return the side in px of the kernels of layers that are done."""
-    return len(next(iter(next(iter(known.values())).values())).kernel)
-
-
-class _Progress:
-    """Tells a job how many layers are done and how long the others will take."""
-
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._first: tuple[float, int] | None = None
-
-    def __call__(self, done: int, total: int, message: str) -> None:
-        now = time.perf_counter()
-        if done and self._first is None:
-            # What the layers share is prepared before the first one, and says nothing about the others.
-            self._first = (now, done)
-        text = message
-        if self._first is not None and done > self._first[1]:
-            seconds = (now - self._first[0]) / (done - self._first[1]) * (total - done)
-            text = f"{message}, about {remaining(seconds)} left"
-        try:
-            self._job.step(_PREPARING + (1 - _PREPARING) * done / total, text)
-        except Cancelled:
-            # The solver asks for itself and returns what is finished.
-            return

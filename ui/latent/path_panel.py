@@ -84,12 +84,12 @@ def show_path(path: LatentPath) -> None:
     """Show the kernel that Decoder_K draws at the slider's place, with its FFT."""
     from qpi_core.networks.atlas import decode_latents
     from qpi_core.qspace.spectra import fft_magnitude
-    from ui.charts.kernels import kernel_and_spectrum
+    from ui.charts.kernels import KernelLook, kernel_and_spectrum
     from ui.state.loaders import extractor
 
     kernel = decode_latents(extractor().models(), path.latent)[0]
     st.plotly_chart(
-        kernel_and_spectrum(kernel, fft_magnitude(kernel), path.pixel_size_nm, "", height=330),
+        kernel_and_spectrum(kernel, fft_magnitude(kernel), path.pixel_size_nm, "", KernelLook(height=330)),
         width="stretch",
         key="latent_path_kernel",
         config=PLOTLY_CONFIG,

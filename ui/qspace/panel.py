@@ -20,7 +20,7 @@ from qpi_core.qspace.view import (
     kernel_spectrum,
     qspace_pictures,
 )
-from ui.charts.qspace import profile_chart, qspace_chart
+from ui.charts.qspace import ProfileAxes, profile_chart, qspace_chart
 from ui.charts.subplots import PLOTLY_CONFIG
 from ui.qspace import texts
 from ui.qspace.controls import choose_view
@@ -118,9 +118,7 @@ def _show_profile(
     label = f"{names[kind]} ({unit})" if unit and kind != "phase" else names[kind]
     manner = "markers" if kind == "phase" else "lines"
     logarithmic = view.logarithmic and kind == "magnitude"
-    figure = profile_chart(
-        lines, title, label, *axes, logarithmic=logarithmic, limits=limits, manner=manner, height=_HEIGHT, zoom=view.zoom
-    )
+    figure = profile_chart(lines, ProfileAxes(title, label, *axes, logarithmic, limits, view.zoom), manner=manner, height=_HEIGHT)
     st.plotly_chart(
         figure, width="stretch", key="qspace_profile", config=PLOTLY_CONFIG, alt=f"{title} of the kernel's spectrum over the wave vector q"
     )

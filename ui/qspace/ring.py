@@ -8,8 +8,8 @@ import numpy as np
 import streamlit as st
 
 from qpi_core.base.errors import InputError
-from qpi_core.extraction.halves import MIN_DEFECTS
 from qpi_core.extraction.methods import METHODS
+from qpi_core.extraction.stability.halves import MIN_DEFECTS
 from qpi_core.qspace.profiles import qspace_profile
 from qpi_core.qspace.ring_snr import RingSignal, ring_signal
 from qpi_core.qspace.view import Q_UNITS, QSpaceView, kernel_spectrum

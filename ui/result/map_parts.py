@@ -7,7 +7,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from ui.charts.colours import colour_limits
-from ui.charts.maps import fit_panels
+from ui.charts.maps import MapParts, fit_panels
 from ui.charts.subplots import PLOTLY_CONFIG
 from ui.jobs.extraction import Outcome
 from ui.widgets import texts
@@ -29,8 +29,7 @@ def show_parts(outcome: Outcome) -> None:
     limits = colour_limits(np.where(measured, kernel_part, np.nan).astype(np.float32), (0.5, 99.5))
     half = max(abs(limits[0]), abs(limits[1]), float(np.abs(background).max()))
     titles = (f"Kernel, {share(kernel_part)}", f"Background, {share(background)}", f"Residual, {share(estimate.residual)}")
-    figure = fit_panels(
-        kernel_part, background, estimate.residual, estimate.pixel_size_nm, view.unit, view.colours, (-half, half), titles=titles
-    )
+    parts = MapParts(kernel_part, background, estimate.residual, estimate.pixel_size_nm, view.unit, titles)
+    figure = fit_panels(parts, view.colours, (-half, half))
     alt = "The kernel's part of the map, the background and the residual on the same colour scale"
     st.plotly_chart(figure, width="stretch", key="parts", config=PLOTLY_CONFIG, alt=alt)

@@ -9,8 +9,8 @@ import streamlit as st
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.qspace.spectra import fft_magnitude
 from ui.charts.colours import colour_limits
-from ui.charts.kernels import FULL_RANGE, UNCERTAINTY_MANNERS, kernel_and_spectrum, uncertainty_picture
-from ui.charts.maps import block_side, fit_panels
+from ui.charts.kernels import FULL_RANGE, UNCERTAINTY_MANNERS, KernelLook, kernel_and_spectrum, uncertainty_picture
+from ui.charts.maps import MapParts, block_side, fit_panels
 from ui.charts.subplots import PLOTLY_CONFIG
 from ui.extract.kernel_panel import method_title
 from ui.jobs.extraction import Outcome
@@ -118,9 +118,8 @@ def show_kernel_row(outcome: Outcome) -> None:
     if estimate.uncertainty is not None:
         uncertainty = uncertainty_picture(estimate.kernel, estimate.uncertainty, view.unit, manner, percentiles)
     magnitude = fft_magnitude(estimate.kernel, padded_size=size * _PADDING if padded else None)
-    figure = kernel_and_spectrum(
-        estimate.kernel, magnitude, estimate.pixel_size_nm, view.unit, logarithmic, 350, uncertainty=uncertainty, percentiles=percentiles
-    )
+    look = KernelLook(logarithmic, 350, uncertainty, percentiles)
+    figure = kernel_and_spectrum(estimate.kernel, magnitude, estimate.pixel_size_nm, view.unit, look)
     parts = "Extracted kernel, its uncertainty and" if uncertainty else "Extracted kernel and"
     st.plotly_chart(
         figure, width="stretch", key="kernel_row", config=PLOTLY_CONFIG, alt=f"{parts} the magnitude of its Fourier transform, side by side"
@@ -148,9 +147,8 @@ def show_fit(outcome: Outcome) -> None:
     estimate, view = outcome.estimate, outcome.question.view
     st.subheader("How well it explains the map", anchor=False)
     limits = colour_limits(view.layer.values, (0.5, 99.5))
-    figure = fit_panels(
-        view.layer.values, estimate.reconstruction, estimate.residual, estimate.pixel_size_nm, view.unit, view.colours, limits
-    )
+    parts = MapParts(view.layer.values, estimate.reconstruction, estimate.residual, estimate.pixel_size_nm, view.unit)
+    figure = fit_panels(parts, view.colours, limits)
     st.plotly_chart(
         figure, width="stretch", key="fit", config=PLOTLY_CONFIG, alt="Map, reconstruction and residual on the same colour scale"
     )

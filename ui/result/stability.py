@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from qpi_core.extraction.halves import MIN_DEFECTS
 from qpi_core.extraction.methods import METHODS
-from qpi_core.extraction.stability import Assessment
+from qpi_core.extraction.stability.assessment import Assessment
+from qpi_core.extraction.stability.halves import MIN_DEFECTS
 from ui.jobs.extraction import Outcome
 from ui.jobs.queues import Job
 from ui.jobs.stability import assess_outcome

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from qpi_core.extraction.band import SYSTEMATIC_PART, band_sentences
-from ui.charts.stack import SCALES, energy_chart
+from qpi_core.extraction.bands.band import SYSTEMATIC_PART, band_sentences
+from ui.charts.stack import SCALES, EnergyLook, energy_chart
 from ui.charts.subplots import PLOTLY_CONFIG
 from ui.jobs.stack import StackView
 from ui.widgets import texts
@@ -31,7 +31,7 @@ def show_energies(view: StackView, index: int, layer_key: str) -> None:
         scale, fit = _choose_scale(), _choose_fit(view)
     length = "px" if view.estimate.pixel_size_nm is None else "nm"
     picture.plotly_chart(
-        energy_chart(view.spectra, view.band, fit, index, length, scale=scale, clickable=True),
+        energy_chart(view.spectra, view.band, fit, index, length, EnergyLook(scale=scale, clickable=True)),
         width="stretch",
         key="stack_energies",
         config=PLOTLY_CONFIG,

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from qpi_core.base.units import in_handy_unit
 from qpi_core.qspace.spectra import fft_magnitude
 from ui.charts.colours import colour_limits
-from ui.charts.kernels import kernel_and_spectrum, single_kernel
-from ui.charts.maps import fit_panels
+from ui.charts.kernels import KernelLook, kernel_and_spectrum, single_kernel
+from ui.charts.maps import MapParts, fit_panels
 from ui.charts.subplots import PLOTLY_CONFIG
 from ui.jobs.stack import StackOutcome, StackView
 from ui.result.numbers import parameter_line, with_unit
@@ -18,8 +18,9 @@ from ui.state.loaders import prepared_layer_of
 from ui.widgets import texts
 from ui.widgets.progress_steps import plain
 
-_HEIGHT = 330
+_LOOK = KernelLook(height=330, gap=0.17)
 _CLASS_HEIGHT = 200
+_TITLES = ("Layer", "Kernels at the defects", "Residual, same span about 0")
 
 
 def show_kernel_of_layer(view: StackView, index: int) -> None:
@@ -28,7 +29,7 @@ def show_kernel_of_layer(view: StackView, index: int) -> None:
     if estimate.usable[index]:
         kernel = estimate.kernels[index]
         st.plotly_chart(
-            kernel_and_spectrum(kernel, fft_magnitude(kernel, "hann"), estimate.pixel_size_nm, view.unit, height=_HEIGHT, gap=0.17),
+            kernel_and_spectrum(kernel, fft_magnitude(kernel, "hann"), estimate.pixel_size_nm, view.unit, _LOOK),
             width="stretch",
             key="stack_kernel",
             config=PLOTLY_CONFIG,
@@ -72,15 +73,10 @@ def show_layer_and_residual(outcome: StackOutcome, index: int) -> None:
     view = next(iter(outcome.views.values()))
     st.plotly_chart(
         fit_panels(
-            layer,
-            modelled,
-            layer - modelled,
-            view.estimate.pixel_size_nm,
-            view.unit,
+            MapParts(layer, modelled, layer - modelled, view.estimate.pixel_size_nm, view.unit, _TITLES),
             "viridis",
             colour_limits(layer, (0.5, 99.5)),
             300,
-            ("Layer", "Kernels at the defects", "Residual, same span about 0"),
         ),
         width="stretch",
         key="stack_residual",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from qpi_core.base.errors import InputError
-from qpi_core.extraction.stack_findings import GapSign, find_gap_sign
+from qpi_core.extraction.stacks.stack_findings import GapSign, find_gap_sign
 from qpi_core.qspace.regions import Ring
 from ui.charts.stack import gap_sign_chart
 from ui.charts.subplots import PLOTLY_CONFIG

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from qpi_core.extraction.band import Band
+from qpi_core.extraction.bands.band import Band
 from qpi_core.qspace.energy_map import EnergyMap, energy_map
-from ui.charts.stack import energy_chart
+from ui.charts.stack import EnergyLook, energy_chart
 from ui.charts.subplots import PLOTLY_CONFIG
 from ui.jobs.ring import ring_kernel_of_layer
 from ui.jobs.stack import StackOutcome, StackView
@@ -48,7 +48,7 @@ def show_layer_in_qspace(space: Workspace, outcome: StackOutcome, view: StackVie
     title = f"E(q) along {math.degrees(cut[0]):.4g}°: |FFT| on the cut"
     length = "px" if estimate.pixel_size_nm is None else "nm"
     st.plotly_chart(
-        energy_chart(spectra, Band(), "none", index, length, title=title),
+        energy_chart(spectra, Band(), "none", index, length, EnergyLook(title)),
         width="stretch",
         key="stack_cut_energies",
         config=PLOTLY_CONFIG,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from qpi_core.extraction.halves import MIN_DEFECTS
 from qpi_core.extraction.methods import METHODS
+from qpi_core.extraction.stability.halves import MIN_DEFECTS
 from ui.jobs.queues import Job
 from ui.jobs.stability import StackStability, assess_stack_outcome
 from ui.jobs.stack import StackOutcome, StackView

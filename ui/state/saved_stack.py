@@ -9,9 +9,9 @@ import numpy as np
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import json_ready
-from qpi_core.extraction.band import find_band
+from qpi_core.extraction.bands.band import find_band
 from qpi_core.extraction.methods import METHODS
-from qpi_core.extraction.window_search import AUTO
+from qpi_core.extraction.windows.window_search import AUTO
 from qpi_core.maps.preparation import Preparation
 from qpi_core.maps.scan_map import ScanMap
 from qpi_core.results.session_file import SavedStack

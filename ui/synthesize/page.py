@@ -8,7 +8,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.qspace.spectra import fft_magnitude
 from qpi_core.synthesis.kernel_families.families import FAMILIES
 from qpi_core.synthesis.simulated_maps.synthetic_scene import SyntheticScene, scene_zip
-from ui.charts.kernels import kernel_and_spectrum
+from ui.charts.kernels import KernelLook, kernel_and_spectrum
 from ui.charts.maps import map_with_defects
 from ui.charts.subplots import PLOTLY_CONFIG
 from ui.extract.kernel_panel import available_methods
@@ -50,7 +50,7 @@ def _live_scene() -> None:
             st.error(plain(str(error)))
             return
     with pictures:
-        figure = kernel_and_spectrum(scene.kernel, fft_magnitude(scene.kernel), PIXEL_SIZE_NM, "", height=350)
+        figure = kernel_and_spectrum(scene.kernel, fft_magnitude(scene.kernel), PIXEL_SIZE_NM, "", KernelLook(height=350))
         st.plotly_chart(
             figure,
             width=_PAIR_WIDTH,

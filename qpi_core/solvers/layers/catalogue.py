@@ -46,7 +46,7 @@ _MOST_CHANGED = 0.5
 """Share of a class's list that may be missing or absent: beyond it the list belongs to another map."""
 _PEAK_OVER_SCORE = 7.0
 """Least gain of a missing defect over the score per unknown of moved defects. One map asks for 10 before it moves the listed ones too
-(score_test); here what is wrong is caught by the evidence, and three missing of sixteen were seen at 8.7 (tests/extraction/test_stacks)."""
+(score_test); here what is wrong is caught by the evidence, and three missing of sixteen were seen at 8.7 (tests/extraction/stacks)."""
 _NEAR_PX = 1.0
 """Two layers that see a missing defect within this distance see the same one."""
 

@@ -9,8 +9,8 @@ import pytest
 
 from qpi_core.base.grid import q_axis
 from qpi_core.qspace.spectra import fft_magnitude
-from ui.charts.kernels import kernel_and_spectrum, uncertainty_picture
-from ui.charts.maps import fit_panels
+from ui.charts.kernels import KernelLook, kernel_and_spectrum, uncertainty_picture
+from ui.charts.maps import MapParts, fit_panels
 
 
 def array_of(sent: dict[str, str]) -> np.ndarray:
@@ -37,7 +37,7 @@ def test_ticks_say_where_they_are():
 def test_kernel_and_uncertainty_zoom_together_and_the_fft_apart_within_their_windows():
     kernel = np.eye(32, dtype=np.float32)
     beside = uncertainty_picture(kernel, kernel, "")
-    layout = kernel_and_spectrum(kernel, fft_magnitude(kernel), (0.2, 0.1), "", uncertainty=beside)["layout"]
+    layout = kernel_and_spectrum(kernel, fft_magnitude(kernel), (0.2, 0.1), "", KernelLook(uncertainty=beside))["layout"]
     assert layout["xaxis2"]["matches"] == "x" and layout["yaxis2"]["matches"] == "y"
     assert "matches" not in layout["xaxis3"] and layout["yaxis3"]["scaleanchor"] == "x3"
     assert layout["yaxis"]["scaleratio"] == 2 and layout["yaxis3"]["scaleratio"] == 0.5
@@ -65,7 +65,7 @@ def test_spectrum_colours_ignore_the_mean():
 def test_reconstruction_has_the_maps_colours_and_the_residual_its_span():
     rng = np.random.default_rng(3)
     observation, reconstruction = rng.random((20, 30), dtype=np.float32), rng.random((20, 30), dtype=np.float32)
-    figure = fit_panels(observation, reconstruction, observation - reconstruction, (0.1, 0.1), "A", "viridis", (0.2, 0.8))
+    figure = fit_panels(MapParts(observation, reconstruction, observation - reconstruction, (0.1, 0.1), "A"), "viridis", (0.2, 0.8))
     first, second, third = figure["data"]
     assert (first["zmin"], first["zmax"]) == (second["zmin"], second["zmax"]) == pytest.approx((200, 800)), "in mA"
     assert (third["zmin"], third["zmax"]) == pytest.approx((-300, 300))
@@ -75,7 +75,9 @@ def test_uncertainty_lies_between_kernel_and_spectrum_in_the_kernels_units():
     rng = np.random.default_rng(4)
     kernel = rng.standard_normal((16, 16)).astype(np.float32)
     sigma = (0.1 + 0.1 * rng.random((16, 16))).astype(np.float32)
-    figure = kernel_and_spectrum(kernel, fft_magnitude(kernel), (0.1, 0.1), "au", uncertainty=uncertainty_picture(kernel, sigma, "au"))
+    figure = kernel_and_spectrum(
+        kernel, fft_magnitude(kernel), (0.1, 0.1), "au", KernelLook(uncertainty=uncertainty_picture(kernel, sigma, "au"))
+    )
     first, middle, _ = figure["data"]
     np.testing.assert_array_equal(array_of(middle["z"]), sigma)
     np.testing.assert_allclose(array_of(middle["customdata"]), array_of(first["customdata"]))
@@ -96,7 +98,7 @@ def test_uncertainty_on_the_kernels_colours_and_as_a_share_of_it():
 
 def test_limits_are_those_percentiles_in_all_pictures():
     kernel = np.arange(1024, dtype=np.float32).reshape(32, 32)
-    figure = kernel_and_spectrum(kernel, fft_magnitude(kernel), None, "", percentiles=(10.0, 90.0))
+    figure = kernel_and_spectrum(kernel, fft_magnitude(kernel), None, "", KernelLook(percentiles=(10.0, 90.0)))
     assert (figure["data"][0]["zmin"], figure["data"][0]["zmax"]) == pytest.approx(tuple(np.percentile(kernel, (10, 90))))
     whole = kernel_and_spectrum(kernel, fft_magnitude(kernel), None, "")
     assert figure["data"][1]["zmax"] < whole["data"][1]["zmax"]

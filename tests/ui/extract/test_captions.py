@@ -12,7 +12,7 @@ from qpi_core.base.units import in_handy_unit
 from qpi_core.qspace.spectra import fft_magnitude
 from tests.ui.app_driver import ROOT, npy, start
 from ui.charts.kernels import kernel_and_spectrum
-from ui.charts.maps import fit_panels
+from ui.charts.maps import MapParts, fit_panels
 from ui.extract.defect_table import shown_points
 from ui.result.numbers import symmetry_words, told_parameters, wave_vector_words
 from ui.widgets.progress_steps import in_words
@@ -88,7 +88,7 @@ def test_pictures_are_drawn_with_the_prefix_that_suits_them():
 
 def test_no_figure_names_its_traces_in_a_hover():
     values = np.random.default_rng(0).random((8, 8)).astype(np.float32)
-    fit = fit_panels(values, values, values, None, "S", "viridis", (0, 1))
+    fit = fit_panels(MapParts(values, values, values, None, "S"), "viridis", (0, 1))
     figures = [kernel_and_spectrum(values, fft_magnitude(values), None, ""), fit]
     for trace in (trace for figure in figures for trace in figure["data"]):
         assert trace["hovertemplate"].endswith("<extra></extra>")

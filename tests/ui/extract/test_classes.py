@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from qpi_core.extraction.stability import assess_classes
+from qpi_core.extraction.stability.assessment import assess_classes
 from qpi_core.maps.positions.files import load_positions
 from qpi_core.results.archive import classes_zip
 from qpi_core.results.session_file import load_session, session_bytes

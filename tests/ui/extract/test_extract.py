@@ -86,7 +86,7 @@ def test_the_window_that_the_pattern_asks_for_is_proposed_and_taken(app: AppTest
     app.toggle(key="model_noise").set_value(False).run()
     extract(app, "harmonic")
     assert not app.exception
-    from qpi_core.extraction.window_proposal import propose_from_estimate
+    from qpi_core.extraction.windows.window_proposal import propose_from_estimate
 
     found = propose_from_estimate(app.session_state["workspace"].outcome.estimate)
     assert found.kernel_size < 58 and found.reason in [caption.value for caption in app.caption]

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from qpi_core import load_extractor
 from tests.ui.app_driver import POSITIONS, noiseless_map, npy, start, wait_for_job
-from ui.charts.maps import block_means, block_side, fit_panels
+from ui.charts.maps import MapParts, block_means, block_side, fit_panels
 from ui.jobs.method_comparison import correlation
 
 
@@ -45,7 +45,7 @@ def test_blocks_are_means_of_what_was_measured_and_keep_their_place():
     np.testing.assert_allclose(block_means(values, 2), expected)
     assert block_means(values, 1) is values and (block_side((512, 100)), block_side((513, 8))) == (1, 2)
     large = np.zeros((700, 1024), np.float32)
-    figure = fit_panels(large, large, large, (0.2, 0.1), "", "viridis", (0.0, 1.0))
+    figure = fit_panels(MapParts(large, large, large, (0.2, 0.1), ""), "viridis", (0.0, 1.0))
     trace = figure["data"][0]
     assert trace["z"]["shape"] == "350, 512"
     assert [trace[name] for name in ("y0", "dy", "x0", "dx")] == pytest.approx([0.1, 0.4, 0.05, 0.2])

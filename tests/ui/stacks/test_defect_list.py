@@ -9,8 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from qpi_core.extraction.extractor import Extractor
-from qpi_core.extraction.stack_stability import half_stacks
-from qpi_core.extraction.stacks import extract_stack
+from qpi_core.extraction.stability.stack_stability import half_stacks
+from qpi_core.extraction.stacks.stack_extraction import extract_stack
 from qpi_core.qspace.ring_snr import RingSource, ring_signal
 from tests.ui.app_driver import wait_for_job
 from tests.ui.stacks.stack_app import ENERGIES, PITCH, POSITIONS, SIZE, STACK, compute

@@ -12,8 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from qpi_core.base.errors import InputError
 from qpi_core.extraction.extractor import Extractor
-from qpi_core.extraction.stack_stability import assess_stack
-from qpi_core.extraction.stacks import extract_stack
+from qpi_core.extraction.stability.stack_stability import assess_stack
+from qpi_core.extraction.stacks.stack_extraction import extract_stack
 from qpi_core.qspace.energy_map import energy_map
 from qpi_core.results.session_file import load_session, session_bytes
 from qpi_core.results.stack_bundle import stack_zip
@@ -171,7 +171,7 @@ def test_only_the_energies_that_are_asked_for_are_computed_and_others_can_follow
 
 def test_layers_come_in_while_others_are_computed(ready: AppTest, monkeypatch: pytest.MonkeyPatch):
     extract, seen = Extractor.extract, []
-    monkeypatch.setattr("ui.jobs.stack._SHOW_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("ui.jobs.stack_solving._SHOW_AGAIN_SECONDS", 0.0)
 
     def watch(self, *arguments, **more):
         job = ready.session_state["workspace"].jobs.get("stack")

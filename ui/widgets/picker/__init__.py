@@ -81,75 +81,89 @@ def encode_layer(sha256: str, _layer: NDArray[np.float32]) -> EncodedLayer:
     return EncodedLayer(base64.b64encode(zlib.compress(levels.tobytes(), 1)).decode("ascii"), low, step, (_layer.shape[0], _layer.shape[1]))
 
 
-def defect_picker(
-    layer: NDArray[np.float32],
-    sha256: str,
-    *,
-    map_id: str,
-    session: str,
-    rev: int,
-    points: NDArray[np.float64],
-    labels: tuple[str, ...] | None,
-    proposal: NDArray[np.float64],
-    moved: tuple[NDArray[np.float64], NDArray[np.float64]],
-    sure: NDArray[np.float64],
-    colour_map: str,
-    limits: tuple[float, float],
-    pixel_size_nm: tuple[float, float] | None,
-    unit: str,
-    height: int,
-    frame: int | None,
-    beside: SecondPicture | None = None,
-    key: str,
-    on_change: Callable[[], None],
-) -> Any:
+@dataclass(frozen=True, eq=False)
+class PickerMap:
+    """The map that defects are marked on.
+
+    Attributes:
+        values: (height, width), NaN where not measured.
+        sha256: hash of the values.
+        map_id: names the field of view: the zoom is kept as long as it stays the same.
+        colour_map: one of ui.charts.colours.COLOUR_MAPS.
+        limits: values at the ends of the colour map.
+        pixel_size_nm: (dy, dx), or None where the scale is not known.
+        unit: unit of the values, "" where not known.
+        beside: another channel of the same place, or None.
+    """
+
+    values: NDArray[np.float32]
+    sha256: str
+    map_id: str
+    colour_map: str
+    limits: tuple[float, float]
+    pixel_size_nm: tuple[float, float] | None
+    unit: str
+    beside: SecondPicture | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PickerMarks:
+    """What is marked on the map.
+
+    Attributes:
+        rev, points: Python's list of (x, y) in pixels and its version.
+        labels: the class of each, or None where all are of the first class.
+        proposal: (n, 2) positions shown as squares, not part of the list.
+        moved: (n, 2) marks and (n, 2) where the map would have them, shown as crosses for as long as the list is these marks.
+        sure: (n, 3) columns (x, y, probability) of marks that were found in the map: each has a dot whose colour says how sure it is.
+        frame: side in px of the kernel window, drawn around one mark, or None.
+    """
+
+    rev: int
+    points: NDArray[np.float64]
+    labels: tuple[str, ...] | None
+    proposal: NDArray[np.float64]
+    moved: tuple[NDArray[np.float64], NDArray[np.float64]]
+    sure: NDArray[np.float64]
+    frame: int | None
+
+
+def defect_picker(shown: PickerMap, marks: PickerMarks, *, session: str, height: int, key: str, on_change: Callable[[], None]) -> Any:
     """Show the map with its defects and return the component's result.
 
     Its `.value` is {map, rev, points, labels} or None; its `.area`, of a rectangle that was drawn for a step of the preparation, is
     {map, step, serial, left, top, right, bottom} with sides in pixels of the map, or None.
 
     Args:
-        layer: (height, width) map, NaN where not measured.
-        sha256: hash of the layer's content.
-        map_id: names the field of view: the zoom is kept as long as it stays the same.
+        shown: the map.
+        marks: on it.
         session: random name of the browser session.
-        rev, points: Python's list of (x, y) in pixels and its version.
-        labels: the class of each, or None where all are of the first class.
-        proposal: (n, 2) positions shown as squares, not part of the list.
-        moved: (n, 2) marks and (n, 2) where the map would have them, shown as crosses for as long as the list is these marks.
-        sure: (n, 3) columns (x, y, probability) of marks that were found in the map: each has a dot whose colour says how sure it is.
-        colour_map: one of ui.charts.colours.COLOUR_MAPS.
-        limits: values at the ends of the colour map.
-        pixel_size_nm: (dy, dx), or None where the scale is not known.
-        unit: unit of the values, "" where not known.
         height: least height of the picture on the page in CSS pixels; a large window gives it more.
-        frame: side in px of the kernel window, drawn around one mark, or None.
-        beside: another channel of the same place, or None.
         key: Streamlit key.
         on_change: called before the rerun that a change in the picture causes.
     """
-    dy, dx = pixel_size_nm or (1.0, 1.0)
+    dy, dx = shown.pixel_size_nm or (1.0, 1.0)
     picture = {
-        "id": map_id,
-        **_encoded_picture(layer, sha256, unit, limits, colour_map),
+        "id": shown.map_id,
+        **_encoded_picture(shown.values, shown.sha256, shown.unit, shown.limits, shown.colour_map),
         "aspect": dy / dx,
-        "pixelNm": dx if pixel_size_nm else None,
+        "pixelNm": dx if shown.pixel_size_nm else None,
     }
-    second = None
+    second, beside = None, shown.beside
     if beside is not None:
-        second = {"title": beside.title, **_encoded_picture(beside.values, beside.sha256, beside.unit, beside.limits, colour_map)}
+        second = {"title": beside.title, **_encoded_picture(beside.values, beside.sha256, beside.unit, beside.limits, shown.colour_map)}
     data = {
         "session": session,
         "name": key,
         "map": picture,
-        "rev": rev,
-        "points": points.round(4).tolist(),
-        "labels": None if labels is None else list(labels),
-        "proposal": proposal.round(2).tolist(),
-        "moved": [places.round(4).tolist() for places in moved],
-        "sure": sure.round(4).tolist(),
+        "rev": marks.rev,
+        "points": marks.points.round(4).tolist(),
+        "labels": None if marks.labels is None else list(marks.labels),
+        "proposal": marks.proposal.round(2).tolist(),
+        "moved": [places.round(4).tolist() for places in marks.moved],
+        "sure": marks.sure.round(4).tolist(),
         "height": height,
-        "frame": frame,
+        "frame": marks.frame,
         "beside": second,
     }
     return _COMPONENT(

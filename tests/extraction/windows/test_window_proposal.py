@@ -13,7 +13,7 @@ from qpi_core import load_extractor, phenomenological_kernel, simulate_observati
 from qpi_core.__main__ import main
 from qpi_core.base.errors import InputError
 from qpi_core.diagnostics.window import share_outside
-from qpi_core.extraction.window_proposal import (
+from qpi_core.extraction.windows.window_proposal import (
     FADED,
     LARGEST_WINDOW,
     NOTHING,
@@ -22,7 +22,7 @@ from qpi_core.extraction.window_proposal import (
     angular_amplitudes,
     propose_window,
 )
-from qpi_core.extraction.window_search import coarser_map, coarser_positions, find_window, grow_window
+from qpi_core.extraction.windows.window_search import coarser_map, coarser_positions, find_window, grow_window
 from qpi_core.synthesis.bands.band_structures import EllipticBand
 from qpi_core.synthesis.bands.scattering import DefectScattering, band_pattern
 from qpi_core.synthesis.simulated_maps.scenes import draw_positions, superpose
@@ -131,7 +131,7 @@ def test_a_wide_pattern_gets_nearly_the_same_window_from_the_coarser_map(extract
     clean = simulate_observation(wide, points, (192, 192), PITCH)
     image = clean + 0.1 * clean.std() * np.random.default_rng(6).standard_normal(clean.shape)
     coarse = find_window(extractor, image, points, noise_model="white")
-    monkeypatch.setattr("qpi_core.extraction.window_search._keeps_pattern", lambda kernels, factor: False)
+    monkeypatch.setattr("qpi_core.extraction.windows.window_search._keeps_pattern", lambda kernels, factor: False)
     fine = find_window(extractor, image, points, noise_model="white")
     assert fine.kernel_size > 64
     assert abs(coarse.kernel_size - fine.kernel_size) <= 0.1 * fine.kernel_size

@@ -16,10 +16,10 @@ from qpi_core.base.validation import MIN_KERNEL_SIZE, require_kernel_size, requi
 from qpi_core.estimates.class_stack import ClassStackEstimates
 from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
 from qpi_core.extraction.methods import find_method
-from qpi_core.extraction.stack_extraction import Progress, StackRun, assemble, input_notes
-from qpi_core.extraction.stack_input import require_bias, require_layers, require_list, require_stack
-from qpi_core.extraction.window_proposal import WindowProposal
-from qpi_core.extraction.window_search import AUTO, find_stack_window, resolve_window
+from qpi_core.extraction.stacks.stack_input import require_bias, require_layers, require_list, require_stack
+from qpi_core.extraction.stacks.stack_run import Progress, StackRun, assemble, input_notes
+from qpi_core.extraction.windows.window_proposal import WindowProposal
+from qpi_core.extraction.windows.window_search import AUTO, find_stack_window, resolve_window
 from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.layers.shared_solver import Stop
@@ -104,7 +104,7 @@ def extract_stack(
         bias_mv: (energies,); None where it is not known.
         pixel_size_nm: pitch, one number or (dy, dx); None where it is not known.
         kernel_size: side of the kernels in pixels, at most the shorter side of the map; "auto": the largest that a few layers, spread
-            over the energies, ask for (qpi_core.extraction.window_proposal).
+            over the energies, ask for (qpi_core.extraction.windows.window_proposal).
         method: a name out of `qpi_core.extraction.methods.METHODS`; None is the default one.
         weights: amplitude of each defect; None is 1.
         layers: indices of the layers wanted; None is all.

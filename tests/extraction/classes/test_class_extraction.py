@@ -5,7 +5,7 @@ import pytest
 
 from qpi_core.base.errors import InputError
 from qpi_core.estimates.class_estimate import ClassEstimates
-from qpi_core.extraction.class_methods import CLASS_METHODS
+from qpi_core.extraction.classes.class_methods import CLASS_METHODS
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.methods import METHODS
 from qpi_core.operators.reconstruction import reconstruct
@@ -120,7 +120,7 @@ def test_bad_input_is_one_sentence(extractor, changed, word):
 
 
 def test_the_map_moves_the_defects_of_every_class_by_its_own_kernel(extractor, monkeypatch):
-    monkeypatch.setattr("qpi_core.extraction.classes._REFINEMENT_SWEEPS", 1)
+    monkeypatch.setattr("qpi_core.extraction.classes.class_extraction._REFINEMENT_SWEEPS", 1)
     rng, classes = np.random.default_rng(4), ["up"] * 5 + ["down"] * 4
     positions = np.array([[5, 6], [30, 8], [18, 20], [7, 31], [33, 30], [17, 5], [6, 18], [31, 19], [20, 33.0]]) + rng.uniform(
         -0.5, 0.5, (9, 2)

@@ -13,7 +13,7 @@ from qpi_core.base.provenance import json_ready
 from qpi_core.base.validation import require_kernel_size, require_observation, require_positions, require_weights
 from qpi_core.diagnostics.defects import warn_about_defects
 from qpi_core.diagnostics.identifiability import NEGLIGIBLE_RESIDUAL, STRUCTURED_CORRELATION, neighbour_correlation
-from qpi_core.extraction.halves import full_list_correlation, half_kernels, kernel_correlation, require_enough_defects
+from qpi_core.extraction.stability.halves import full_list_correlation, half_kernels, kernel_correlation, require_enough_defects
 from qpi_core.runtime.progress import no_progress
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.validation import is_constant, require_pixel_size, require_positions, require_weights
 from qpi_core.estimates.band_model import BandComparison, BandModel
-from qpi_core.extraction.band_answer import LEAST_LAYERS, band_answer
+from qpi_core.extraction.bands.band_answer import LEAST_LAYERS, band_answer
 from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.solvers.band_model.families import BAND_MODELS as BAND_MODELS
 from qpi_core.solvers.band_model.families import band_family as band_family

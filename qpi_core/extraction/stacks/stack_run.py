@@ -15,7 +15,7 @@ from qpi_core.diagnostics.identifiability import warn_about_input
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
 from qpi_core.extraction.methods import Method
-from qpi_core.extraction.stack_input import ListedDefects
+from qpi_core.extraction.stacks.stack_input import ListedDefects
 from qpi_core.solvers.layers.catalogue import LayersRepair, repair_over_layers
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.layers.refinement import RefinedList, refine_over_layers

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.base.provenance import json_ready
 from qpi_core.estimates.class_stack import NO_CLASS, ClassStackEstimates, StackResult, stacks_of
-from qpi_core.extraction.halves import full_list_correlation, half_kernels, kernel_correlation
-from qpi_core.extraction.stability import REPRODUCIBLE, ROUGH, stability_sentence
-from qpi_core.extraction.stack_input import require_stack
-from qpi_core.extraction.stacks import extract_stack
+from qpi_core.extraction.stability.assessment import REPRODUCIBLE, ROUGH, stability_sentence
+from qpi_core.extraction.stability.halves import full_list_correlation, half_kernels, kernel_correlation
+from qpi_core.extraction.stacks.stack_extraction import extract_stack
+from qpi_core.extraction.stacks.stack_input import require_stack
 
 if TYPE_CHECKING:
     from qpi_core.extraction.extractor import Extractor

@@ -14,7 +14,7 @@ from qpi_core import (
     load_extractor,
     simulate_observation,
 )
-from qpi_core.extraction.halves import half_kernels
+from qpi_core.extraction.stability.halves import half_kernels
 
 SHAPE, SIZE = (48, 56), 21
 PARAMETERS = KernelParameters(symmetry_order=4, orientation=0.3, wavenumber=3.0, phase=0.7, decay=0.8)

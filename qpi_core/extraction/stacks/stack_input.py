@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.validation import MAX_PIXELS, require_positions, require_weights
-from qpi_core.extraction.classes import require_classes
+from qpi_core.extraction.classes.class_extraction import require_classes
 from qpi_core.solvers.harmonic.joint_start import DefectClass
 
 MAX_STACK_VALUES = 2**31

@@ -1,0 +1,1 @@
+"""Bands over the energies of a stack."""

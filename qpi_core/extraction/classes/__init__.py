@@ -1,0 +1,1 @@
+"""Several classes of defects in one map."""

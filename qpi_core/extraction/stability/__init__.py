@@ -1,0 +1,1 @@
+"""What two halves of the defects say of kernels."""

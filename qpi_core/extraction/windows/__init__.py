@@ -1,0 +1,1 @@
+"""The kernel window that the pattern itself asks for."""
