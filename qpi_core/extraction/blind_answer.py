@@ -21,7 +21,7 @@ from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.solvers.blind.confidence import defect_probabilities
 from qpi_core.solvers.blind.finish import Finding
 from qpi_core.solvers.blind.hold_out import doubt_about_prediction, held_out_share
-from qpi_core.solvers.blind.trust import TRUSTED, Evidence, doubt_about_number, doubt_about_residual, weigh
+from qpi_core.solvers.blind.trust import LITTLE_NOISE, TRUSTED, Evidence, doubt_about_number, doubt_about_residual, weigh
 
 if TYPE_CHECKING:
     from qpi_core.extraction.extractor import Extractor
@@ -80,12 +80,14 @@ class BlindProblem:
     def doubt_about(self, finding: Finding) -> str | None:
         """Return why a finding is not to be trusted; None where it is.
 
-        What it leaves of the map is judged with the kernels of the search; where that is not white, with the final kernel.
+        What it leaves of the map is judged with the kernels of the search; where that is not white, with the final kernel. Not where
+        there is much noise: a richer kernel at wrong places follows the noise until what is left looks white.
         """
         evidence = weigh(finding)
         doubt = evidence.doubt()
         rest = evidence.doubt_about_rest()
-        if doubt is None and rest is not None and not evidence.hopeless and self.original.ndim == 2:
+        appeal = not evidence.hopeless and evidence.noise <= LITTLE_NOISE and self.original.ndim == 2
+        if doubt is None and rest is not None and appeal:
             rest = doubt_about_residual(self._single(finding).residual, finding.step.layers)
         return doubt or rest or doubt_about_number(finding) or doubt_about_prediction(finding)
 
