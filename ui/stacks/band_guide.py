@@ -16,6 +16,7 @@ from ui.charts.band_guide import band_over_energy_chart, joint_density_chart
 from ui.charts.subplots import PLOTLY_CONFIG
 from ui.jobs.stack import StackView
 from ui.widgets import texts
+from ui.widgets.bounded_controls import bounded_slider
 
 if TYPE_CHECKING:
     from qpi_core.estimates.band_model import BandModel
@@ -47,7 +48,9 @@ def show_band_guide(view: StackView, index: int, fitted: BandModel | None) -> No
         return
     claimed = fitted is not None and fitted.claimed
     kinds = [*(("fitted",) if claimed else ()), *_SLIDERS]
-    kind = str(st.segmented_control("Band to draw", kinds, default=kinds[0], required=True, key="band_guide_kind"))
+    kind = str(
+        st.segmented_control("Band to draw", kinds, default=kinds[0], required=True, key="band_guide_kind", help=texts.BAND_GUIDE_KIND)
+    )
     if kind == "fitted" and fitted is not None:
         name, lattice = fitted.name, fitted.lattice
         numbers = {key: value for key, (value, _) in fitted.parameters.items()}
@@ -86,7 +89,9 @@ def _sliders(kind: str, fitted: BandModel | None) -> dict[str, float]:
     for place, (name, (low, high, usual)) in zip(st.columns(len(_SLIDERS[kind])), _SLIDERS[kind].items(), strict=True):
         begin = fitted.parameters[name][0] if fitted is not None and name in fitted.parameters else usual
         step = 0.01 if high <= 2 else 1.0
-        value = place.slider(_TITLES[name], low, high, float(np.clip(begin, low, high)), step, key=f"band_guide_{name}")
+        value = bounded_slider(
+            _TITLES[name], low, high, usual=float(begin), place=place, step=step, key=f"band_guide_{name}", help=texts.BAND_GUIDE_NUMBER
+        )
         # A mass of zero is no band.
         numbers[name] = value if name != "effective_mass" or abs(value) >= _LEAST_MASS else _LEAST_MASS
     return numbers

@@ -190,6 +190,8 @@ BAND_GUIDE = (
     "A guide for the eye: where a band of these numbers would have its wave vector 2k, and which wave vectors connect its states of "
     "the energy in view (joint density of states). It knows no phases and nothing of the defect."
 )
+BAND_GUIDE_KIND = "The band that was fitted to the maps, where one is claimed, or one whose numbers you choose with the sliders."
+BAND_GUIDE_NUMBER = "Moves the drawn band only; nothing is fitted. It begins where the fit ended, where there is one."
 FIT_BAND = (
     "The band's numbers, lifetime and mean free path from all maps together, not from the rings; on the command line: stack --band. "
     "It also says whether the maps show such a band at all."
