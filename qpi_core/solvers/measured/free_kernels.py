@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from qpi_core.solvers.harmonic.joint_start import DefectClass
 
-NOTHING = 1e-4
+NOTHING = 2e-4
 """Share of the map's variance, in tiles that no kernel has seen, below which nothing else is in a map. Measured, kernels without symmetry
 on 96 x 120 px with 40 defects: 3e-8 without noise, 7e-4 to 1.6e-3 with a background of 3 % and 3e-3 and more with row offsets of 5 % of
-the map's standard deviation."""
-_WIDTHS = (0.12, 0.16)
+the map's standard deviation; 6e-5 to 9e-5 for a band whose waves leave the window (150 x 200 px, 94 defects)."""
+_WIDTHS = (0.12, 0.16, 0.2)
 """Widths of the envelope in units of the solved window's side, tried in turn."""
 _STRENGTHS = (1e-6, 1e-5)
 """In units of the sum of squared weights: with no noise little is needed."""

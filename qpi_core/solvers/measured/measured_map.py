@@ -23,6 +23,7 @@ from qpi_core.solvers.harmonic.answer import superposition
 from qpi_core.solvers.harmonic.joint_start import DefectClass
 from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
+from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.harmonic.start import HarmonicStart
@@ -142,9 +143,12 @@ def _kernel_clears_the_list(problem: HarmonicProblem, positions: Array, weights:
 
 def holds_only_kernels(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart) -> bool:
     """Say whether a map that the first stage does not explain is kernels of the listed defects all the same, and nothing else."""
-    chances = chances_of_white_noise(problem, positions, weights, begun)
-    if min(chances.values(), default=1.0) >= SelectionOptions().probability:
+    if begun.stretch is not None or is_explained(begun.selection.best, begun.floor):
         return False
+    if may_be_modelled(np.isfinite(problem.values)):  # of a larger map no such chances are known
+        chances = chances_of_white_noise(problem, positions, weights, begun)
+        if min(chances.values(), default=1.0) >= SelectionOptions().probability:
+            return False
     return predict_unseen_parts(problem.values, [DefectClass(positions, weights)], problem.kernel_size)
 
 
