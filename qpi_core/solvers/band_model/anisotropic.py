@@ -28,6 +28,7 @@ Waves = NDArray[np.complex128]
 _MOST_RATIO = 4.0
 _MOST_WARPING = 0.3
 _SIXTH = np.pi / 3
+_SIX_FOLD_ANGLE = ShapeNumber("angle_rad", 0.0, _SIXTH, (0.0, _SIXTH / 4, _SIXTH / 2, 3 * _SIXTH / 4), 0.07)
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class HexagonalBand:
     bands: int = 1
     shape: tuple[ShapeNumber, ...] = (
         ShapeNumber("warping", 0.0, _MOST_WARPING, (0.03, 0.1), 0.02),
-        ShapeNumber("angle_rad", 0.0, _SIXTH, (0.0, _SIXTH / 4, _SIXTH / 2, 3 * _SIXTH / 4), 0.07),
+        _SIX_FOLD_ANGLE,
         TIP,
     )
     rounded: bool = False
@@ -121,7 +122,7 @@ class TopologicalSurfaceState:
     bands: int = 1
     shape: tuple[ShapeNumber, ...] = (
         ShapeNumber("warping_over_velocity_nm2", 0.0, 4.0, (0.2, 0.5, 1.0, 2.0), 0.1),
-        ShapeNumber("angle_rad", 0.0, _SIXTH, (0.0, _SIXTH / 4, _SIXTH / 2, 3 * _SIXTH / 4), 0.07),
+        _SIX_FOLD_ANGLE,
         TIP,
     )
     rounded: bool = False

@@ -149,7 +149,9 @@ def holds_only_kernels(problem: HarmonicProblem, positions: Array, weights: Arra
         chances = chances_of_white_noise(problem, positions, weights, begun)
         if min(chances.values(), default=1.0) >= SelectionOptions().probability:
             return False
-    return predict_unseen_parts(problem.values, [DefectClass(positions, weights)], problem.kernel_size)
+    listed = [DefectClass(positions, weights)]
+    # Whoever asks again of the same first stage gets what was found.
+    return begun.remembered("free kernels", lambda: predict_unseen_parts(problem.values, listed, problem.kernel_size))
 
 
 def explained_by_white_noise(
