@@ -80,7 +80,8 @@ def explain_classes(
         noise_model: "auto", or "white": a constant and white noise.
         known: the stage of a like map with the same classes, to begin with.
         report: progress, called between the steps; what it raises stops the work.
-        stretchable: whether a kernel may be one in stretched coordinates (see harmonic.stretch); under a noise model none is.
+        stretchable: whether a kernel may be one in stretched coordinates (see harmonic.stretch); under a noise model none is (for one
+            class see stretched_map).
     """
     values, size = problem.values, problem.kernel_size
     ranks = ranked_classes(classes)

@@ -39,6 +39,7 @@ from qpi_core.solvers.measured.large_map import find_noise_of_large_map
 from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
 from qpi_core.solvers.measured.noise_search import chances_of_white_noise, find_noise
 from qpi_core.solvers.measured.noisy_start import LATTICE, NoisyStart
+from qpi_core.solvers.measured.stretched_map import stretched_under_noise
 from qpi_core.solvers.positions.catalogue_check import Suspicion, is_taken_as_given, suspect_list
 from qpi_core.solvers.positions.catalogue_repair import DECISIVE
 from qpi_core.solvers.positions.selection import ListedFit, fit_with_list, repaired_list
@@ -104,18 +105,22 @@ def explain_map(
     if noisy is None:
         return None
     report(0.5, "Solving for the kernel under the noise model")
-    found = _explained(problem, positions, noisy)
+    given, found = problem, _explained(problem, positions, noisy)
+    stretched = stretched_under_noise(problem, positions, found.cleaned, noisy) if small else None
+    if stretched is not None:
+        problem, noisy = stretched
+        found = _explained(problem, positions, noisy)
     doubtful = mend_list and not is_taken_as_given(problem.values, positions)
-    if doubtful and small and found.may_be_the_kernel(STRONG) and _kernel_clears_the_list(problem, positions, weights, begun, found):
+    if doubtful and small and found.may_be_the_kernel(STRONG) and _kernel_clears_the_list(given, positions, weights, begun, found):
         return None
     if doubtful and small:
         report(0.7, "Comparing the list of defects with the map")
-        mended = _with_a_right_list(problem, ListedFit(positions, weights, begun, found.listed.model, None), found, noisy)
+        white = begun if stretched is None else problem.start(positions, weights)
+        mended = _with_a_right_list(problem, ListedFit(positions, weights, white, found.listed.model, None), found, noisy)
         if mended is not found:
-            return None if mended is None or _is_no_noise(problem, positions, weights, begun, mended) else mended
+            return None if mended is None or _is_no_noise(given, positions, weights, begun, mended) else mended
     if found.may_be_the_kernel(STRONG):
-        given = ListedFit(positions, weights, begun, problem.fit(positions, weights, begun), None)
-        fits: tuple[ListedFit, ...] = (given,)
+        fits: tuple[ListedFit, ...] = (ListedFit(positions, weights, begun, given.fit(positions, weights, begun), None),)
         if doubtful and not small:
             fits = fit_with_list(problem.values, positions, problem.kernel_size, weights, problem.pixel_size_nm, begun)
         if fits[-1].worth() > found.evidence:

@@ -59,10 +59,12 @@ def find_noise(
         begun: the first stage under white noise.
         options: numbers of the choice.
         unequal: the defects may have strengths and cores of their own, and a step may run through the map.
-        known: the answer for another list of the same map, to begin with.
+        known: the answer for another list of the same map or another stretch of the kernel, to begin with.
     """
     chosen = options or SelectionOptions()
-    if begun.stretch is not None or not may_be_modelled(np.isfinite(problem.values)) or is_explained(begun.selection.best, begun.floor):
+    # A stretch that explains the map under white noise needs no noise model; one that was found beside a noise model goes on from it.
+    nothing_to_find = is_explained(begun.selection.best, begun.floor) or not may_be_modelled(np.isfinite(problem.values))
+    if nothing_to_find or (begun.stretch is not None and known is None):
         return None
     given, begun = problem, on_all_pixels(problem, positions, weights, begun)
     problem, begun = without_outliers(problem, positions, weights, begun)

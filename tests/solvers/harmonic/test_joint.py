@@ -89,6 +89,17 @@ def test_marginalised_equations_are_the_dense_joint_gaussian_solve():
     assert joint.background(profiles) == pytest.approx(float(np.mean(values - stacked @ mean)), abs=1e-6)
 
 
+def test_one_class_solved_jointly_is_the_plain_solve():
+    image, classes, _, _ = two_classes(counts=(9,))
+    single = solve_harmonic(image, classes[0].positions, SIZE, pixel_size_nm=PITCH)
+    joint = fit_jointly(image, classes, SIZE, (PITCH, PITCH))
+    [alone] = joint_solutions(joint, classes, image.shape, SIZE, (PITCH, PITCH))
+    assert single.symmetry_order == alone.symmetry_order == 4
+    np.testing.assert_allclose(alone.kernel, single.kernel, atol=1e-5)
+    np.testing.assert_allclose(alone.uncertainty, single.uncertainty, rtol=1e-3)
+    assert alone.noise_sigma == pytest.approx(single.noise_sigma, rel=1e-5)
+
+
 def test_the_design_past_other_patterns_gives_the_marginalised_equations():
     image, classes, _, _ = two_classes(shape=(24, 25))
     splines = RadialSplines(0.9, 20.0)
