@@ -172,12 +172,39 @@ def measure(family: str, seed: int, compared: list[str]) -> tuple[str, dict[str,
     return line, off, chosen
 
 
+def as_grid_file(layers: np.ndarray, energies_mev: np.ndarray, pitch_nm: float) -> bytes:
+    """Return a stack as a Nanonis grid (.3ds) of evenly spaced energies: records from the bottom row on, limits and place of each first."""
+    count, height, width = layers.shape
+    size_m = 1e-9 * pitch_nm * np.array([width, height])
+    header = (
+        f'Grid dim="{width} x {height}"',
+        f"Grid settings=0;0;{size_m[0]:.9E};{size_m[1]:.9E};0",
+        "Filetype=Linear",
+        'Sweep Signal="Bias (V)"',
+        'Fixed parameters="Sweep Start;Sweep End"',
+        'Experiment parameters="X (m);Y (m)"',
+        "# Parameters (4 byte)=4",
+        f"Experiment size (bytes)={4 * count}",
+        f"Points={count}",
+        'Channels="LI Demod 1 X (A)"',
+        ":HEADER_END:",
+        "",
+    )
+    records = np.empty((height, width, 4 + count), dtype=">f4")
+    records[..., :2] = 1e-3 * energies_mev[[0, -1]]
+    row, column = np.mgrid[:height, :width]
+    records[..., 2] = ((column + 0.5) / width - 0.5) * size_m[0]
+    records[..., 3] = ((row + 0.5) / height - 0.5) * size_m[1]
+    records[..., 4:] = np.moveaxis(layers, 0, 2)[::-1]
+    return "\r\n".join(header).encode() + records.tobytes()
+
+
 def write(family: str, seed: int, folder: Path) -> None:
-    """Write stack.npz and defects.csv, and print the truth."""
+    """Write stack.3ds and defects.csv, and print the truth."""
     case = CASES[family]
     layers, positions, structure = simulate(case, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / "stack.npz", didv=layers, bias_mv=case.energies_mev)
+    (folder / "stack.3ds").write_bytes(as_grid_file(layers, case.energies_mev, case.pitch_nm))
     np.savetxt(folder / "defects.csv", positions, delimiter=",", header="x_px,y_px", comments="", fmt="%.3f")
     print(f"{family} {seed}, {case.pitch_nm} nm a pixel: {case.truth(structure)}")
 
