@@ -12,8 +12,9 @@ SAVE_SESSION = (
 )
 AUTOSAVE = (
     "Map, marks, settings and result come back after a reload of this page or a return to it. They are kept for a week in a folder of the "
-    "computer that runs the app, up to 128 MB for each tab; off deletes them."
+    "computer that runs the app, up to 128 MB for each tab, and so are the last maps under *Recent maps*; off deletes them all."
 )
+RECENT = "The last eight maps that this browser opened within a week, as long as *Keep for a reload* is on."
 PICKER = (
     "**Mouse**: click adds a defect or removes the one under it; drag moves a defect, or the map where there is none; Ctrl and wheel "
     "zoom at the cursor, and the wheel alone after a press into the map; Shift and drag removes all in a box; right-click removes.\n\n"
