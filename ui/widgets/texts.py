@@ -104,7 +104,10 @@ SYMMETRY_FOUND = (
 )
 WAVE_VECTOR_FOUND = "Wave vector of the strongest oscillation, 2π included, with one standard deviation."
 NOISE_FOUND = "Standard deviation of the noise in the map, per pixel."
-EXPLAINED = "Share of the map's variance that the reconstruction accounts for."
+EXPLAINED = (
+    "Share of the map's variance that the kernel's pattern at the defects accounts for. A background and noise that were modelled beside it "
+    "do not count."
+)
 STABILITY = (
     "Extracts again from the surroundings of one half of the defects and of the other, two times, and compares the kernels: "
     "about four times as long as the extraction."
