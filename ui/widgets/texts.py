@@ -79,8 +79,12 @@ CLASS_OF_DEFECTS = (
 TAKE_OVER = "Puts the moved positions in place of the marks; Undo above the map brings yours back."
 ADOPT_LIST = "Adopt the corrected list and extract again"
 FIND_BLIND = (
-    "No marks needed: looks for defects of one kind and their kernel in the map alone, for up to a minute, and says whether the answer is "
+    "No marks needed: looks for defects and their kernel in the map alone, for up to a minute, and says whether the answer is "
     "to be trusted. Cancel keeps the best so far. Your marks stay until you say what is to become of them."
+)
+BLIND_KINDS = (
+    "Defects of another kind leave another pattern. With 2 or 3, every kind gets marks and a kernel of its own, the strongest is A; "
+    "of a map that does not show so many, that is said."
 )
 ALTERNATIVES = (
     "Kernels and lists that the search came to as well. Evidence: natural logarithm, beside that of the kernel above; "
@@ -105,8 +109,8 @@ SYMMETRY_FOUND = (
 WAVE_VECTOR_FOUND = "Wave vector of the strongest oscillation, 2π included, with one standard deviation."
 NOISE_FOUND = "Standard deviation of the noise in the map, per pixel."
 EXPLAINED = (
-    "Share of the map's variance that the kernel's pattern at the defects accounts for. A background and noise that were modelled beside it "
-    "do not count."
+    "Share of the map's variance that the kernel's pattern at the defects accounts for. A background and noise that were modelled beside "
+    "it do not count."
 )
 STABILITY = (
     "Extracts again from the surroundings of one half of the defects and of the other, two times, and compares the kernels: "
