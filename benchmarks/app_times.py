@@ -169,7 +169,7 @@ def start_stack(app: AppPage) -> None:
     take_list(app, positions)
     app.page.get_by_role("link", name="Stacks").click()
     app.page.get_by_role("button", name="Extract every layer").click()
-    app.page.locator(".st-key-cancel_stack button").wait_for()
+    app.page.locator(".st-key-cancel_stack button").first.wait_for()
 
 
 def switches_ms(page: Page) -> dict[str, dict[str, float]]:
@@ -178,13 +178,13 @@ def switches_ms(page: Page) -> dict[str, dict[str, float]]:
     for _ in range(ROUNDS):
         for name, ready in PAGES.items():
             found[name].append(page.evaluate(_SWITCH, [name, ready]))
-            page.locator(".st-key-cancel_stack button").wait_for()
+            page.locator(".st-key-cancel_stack button").first.wait_for()
     return {name: {"first": round(times[0]), "later_median": round(median(times[1:]))} for name, times in found.items()}
 
 
 def cancel_s(page: Page, key: str) -> float:
     """Return the seconds from a press on Cancel until the computation has ended."""
-    page.locator(f".st-key-{key} button").wait_for()
+    page.locator(f".st-key-{key} button").first.wait_for()
     page.wait_for_timeout(2000)  # well on its way
     return round(page.evaluate(_GONE, [key]) / 1000, 2)
 
