@@ -3,7 +3,7 @@
 Writes benchmarks/app_times.json and prints it as a table: seconds until the first page of a new server stands, until the example's kernel
 is drawn, and from a measured scan on disk to a kernel with its verdict, with the server's CPU seconds beside it; milliseconds from a click
 on a map of 1,000 marks to the picture with the new one, and from a click on a page's name to that page while a stack of 200 layers runs;
-seconds until a cancelled computation has ended. The load of the machine before and after stands in the file: on a busy one all is longer.
+seconds until a cancelled computation has ended. The load of the machine before each stands in the file: on a busy one all is longer.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -36,6 +37,8 @@ from tests.browser.app_page import AppPage  # noqa: E402
 
 MARKS, MARKED_SIDE_PX, CLICKS = 1000, 512, 9
 LAYERS, LAYER_SIDE_PX, LAYER_DEFECTS, ROUNDS = 200, 96, 12, 3
+SCAN_PATIENCE_MS = 1_800_000
+COMMAND = "python benchmarks/app_times.py --scan createc_scan_11nm.dat"
 SCAN_DEFECT_PX = (238.9, 209.7)
 """The defect of the scan, as docs/tutorial.md has it."""
 PAGES = {
@@ -134,7 +137,7 @@ def scan_to_verdict(app: AppPage, scan: Path) -> None:
     app.click(*SCAN_DEFECT_PX)
     app.wait_for_count(1)
     app.page.locator(".st-key-extract").get_by_role("button").click()
-    app.page.locator(".st-key-verdict").wait_for()
+    app.page.locator(".st-key-verdict").wait_for(timeout=SCAN_PATIENCE_MS)
 
 
 def marks_ms(app: AppPage) -> list[float]:
@@ -173,13 +176,13 @@ def start_stack(app: AppPage) -> None:
 
 
 def switches_ms(page: Page) -> dict[str, dict[str, float]]:
-    """Return, for each page, the milliseconds of the first visit and the median of the later ones, while the stack runs."""
+    """Return, for each page, the milliseconds of the first visit and the median of the later ones."""
     found: dict[str, list[float]] = {name: [] for name in PAGES}
     for _ in range(ROUNDS):
         for name, ready in PAGES.items():
             found[name].append(page.evaluate(_SWITCH, [name, ready]))
             page.locator(".st-key-cancel_stack button").first.wait_for()
-    return {name: {"first": round(times[0]), "later_median": round(median(times[1:]))} for name, times in found.items()}
+    return {name: {"first": round(times[0]), "later": round(median(times[1:]))} for name, times in found.items()}
 
 
 def cancel_s(page: Page, key: str) -> float:
@@ -189,45 +192,80 @@ def cancel_s(page: Page, key: str) -> float:
     return round(page.evaluate(_GONE, [key]) / 1000, 2)
 
 
-def measure(browser: Browser, address: str, server: psutil.Process, scan: Path | None) -> dict[str, Any]:
-    """Return all times."""
-    first = browser.new_context().new_page()
-    content: dict[str, Any] = {"first_page_s": round(open_page(first, address), 2)}
-    content["second_session_page_s"] = round(open_page(browser.new_context().new_page(), address), 2)
-    first.context.close()
-    app = new_app(browser, address)
-    content["example_first"] = timed(server, partial(example, app))
-    app = new_app(browser, address)
-    content["example_again"] = timed(server, partial(example, app))
-    content["marker_ms"] = {"marks": MARKS, "median": median(times := marks_ms(new_app(browser, address))), "longest": max(times)}
-    if scan is not None:
-        content["scan_to_verdict"] = timed(server, partial(scan_to_verdict, new_app(browser, address), scan))
-    app = new_app(browser, address)
+@dataclass(frozen=True)
+class Running:
+    """What is measured: a browser, and the app that it talks to."""
+
+    browser: Browser
+    address: str
+    server: psutil.Process
+    scan: Path | None
+
+    def app(self) -> AppPage:
+        """Return the app in a browser session of its own."""
+        return new_app(self.browser, self.address)
+
+
+def first_pages(run: Running) -> dict[str, Any]:
+    """Return the seconds until the first page of a new server stands, and that of the next session."""
+    return {name: round(open_page(run.browser.new_context().new_page(), run.address), 2) for name in ("new_server_s", "second_session_s")}
+
+
+def examples(run: Running) -> dict[str, Any]:
+    """Return the times of the example's kernel, in a new server and once more."""
+    return {name: timed(run.server, partial(example, run.app())) for name in ("first", "again")}
+
+
+def marks(run: Running) -> dict[str, Any]:
+    """Return the milliseconds from a click to its marker."""
+    times = marks_ms(run.app())
+    return {"marks": MARKS, "median_ms": median(times), "longest_ms": max(times)}
+
+
+def own_scan(run: Running) -> dict[str, Any]:
+    """Return the times from a scan on disk to its verdict; empty without a scan."""
+    return timed(run.server, partial(scan_to_verdict, run.app(), run.scan)) if run.scan is not None else {}
+
+
+def stack(run: Running) -> dict[str, Any]:
+    """Return the times of page switches while a stack runs, and of cancelling it and a blind search."""
+    app = run.app()
     start_stack(app)
-    content["page_switch_ms"] = {"layers": LAYERS, "layer_px": [LAYER_SIDE_PX] * 2, **switches_ms(app.page)}
+    found: dict[str, Any] = {"layers": LAYERS, "layer_px": [LAYER_SIDE_PX] * 2, "switch_ms": switches_ms(app.page)}
     app.page.get_by_role("link", name="Stacks").click()
-    content["cancel_s"] = {"stack": cancel_s(app.page, "cancel_stack")}
+    found["cancel_stack_s"] = cancel_s(app.page, "cancel_stack")
     app.page.get_by_role("link", name="Extract").click()
     app.page.locator(".st-key-find_blind").get_by_role("button").click()
-    content["cancel_s"]["blind_search"] = cancel_s(app.page, "cancel_blind")
-    return content
+    found["cancel_search_s"] = cancel_s(app.page, "cancel_blind")
+    return found
+
+
+PARTS: dict[str, Callable[[Running], dict[str, Any]]] = {
+    "first_page": first_pages,
+    "example": examples,
+    "marker": marks,
+    "stack": stack,
+    "scan_to_verdict": own_scan,
+}
 
 
 def table(content: dict[str, Any]) -> str:
-    """Return the times as lines of a table."""
-    rows = [
-        ("first page of a new server", f"{content['first_page_s']} s"),
-        ("of a second session", f"{content['second_session_page_s']} s"),
-    ]
-    for key, title in (("example_first", "example's kernel"), ("example_again", "again"), ("scan_to_verdict", "scan on disk to verdict")):
-        if key in content:
-            rows.append((title, f"{content[key]['s']} s, {content[key]['server_cpu_s']} s of CPU"))
-    marker = content["marker_ms"]
-    rows.append((f"click to marker, {marker['marks']} marks", f"{marker['median']} ms, at most {marker['longest']} ms"))
-    for name in PAGES:
-        one = content["page_switch_ms"][name]
-        rows.append((f"to {name}, stack running", f"{one['first']} ms, then {one['later_median']} ms"))
-    rows += [(f"cancel of {kind.replace('_', ' ')}", f"{seconds} s") for kind, seconds in content["cancel_s"].items()]
+    """Return what was measured as lines of a table."""
+    rows: list[tuple[str, str]] = []
+
+    def add(part: str, say: Callable[[dict[str, Any]], list[tuple[str, str]]]) -> None:
+        if content.get(part):
+            rows.extend(say(content[part]))
+
+    def job(title: str, one: dict[str, float]) -> tuple[str, str]:
+        return title, f"{one['s']} s, {one['server_cpu_s']} s of CPU"
+
+    add("first_page", lambda one: [("first page of a new server", f"{one['new_server_s']} s"), ("next", f"{one['second_session_s']} s")])
+    add("example", lambda one: [job("example's kernel, new server", one["first"]), job("once more", one["again"])])
+    add("marker", lambda one: [(f"click to marker, {one['marks']} marks", f"{one['median_ms']} ms, at most {one['longest_ms']} ms")])
+    add("stack", lambda one: [(f"to {n}, stack running", f"{t['first']} ms, then {t['later']} ms") for n, t in one["switch_ms"].items()])
+    add("stack", lambda one: [("cancel of the stack", f"{one['cancel_stack_s']} s"), ("of a search", f"{one['cancel_search_s']} s")])
+    add("scan_to_verdict", lambda one: [job("scan on disk to verdict", one)])
     return "\n".join(f"{title:<36} {value}" for title, value in rows)
 
 
@@ -236,26 +274,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--chromium", default=shutil.which("chromium") or shutil.which("chromium-browser"), help="path of the browser")
     parser.add_argument("--scan", type=Path, help="createc_scan_11nm.dat, which docs/tutorial.md says where to have")
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), help="measure these; the file keeps the others")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("app_times.json"))
     args = parser.parse_args()
-    content: dict[str, Any] = {
-        "command": "python benchmarks/app_times.py --scan createc_scan_11nm.dat",
-        "processor_cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "load_before": [round(load, 2) for load in os.getloadavg()],
-    }
-    process, address, answered = start_server()
-    content["server_start_s"] = round(answered, 2)
+    content: dict[str, Any] = json.loads(args.out.read_text(encoding="utf-8")) if args.out.is_file() else {}
+    content |= {"command": COMMAND, "processor_cores": os.cpu_count(), "python": platform.python_version()}
+    process, address, _ = start_server()
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=args.chromium, args=["--no-sandbox"])
-            content |= measure(browser, address, psutil.Process(process.pid), args.scan)
+            run = Running(browser, address, psutil.Process(process.pid), args.scan)
+            for part in args.only:
+                load = os.getloadavg()[0]
+                content[part] = PARTS[part](run) | {"load_before": round(load, 2)}
+                args.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
             browser.close()
     finally:
-        process.terminate()
+        process.kill()
         process.wait(timeout=60)
-    content["load_after"] = [round(load, 2) for load in os.getloadavg()]
-    args.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(table(content))
 
 
