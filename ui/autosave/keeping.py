@@ -123,6 +123,8 @@ def keep(space: Workspace, controls: Callable[[], dict[str, Any]]) -> None:
         "stack": lambda outcome=space.stack_outcome: None if outcome is None else _only_stack(outcome),
         "marks": lambda: marks,
     }
+    if space.stack_outcome is None and space.jobs.get("stack") is not None:
+        del keys["stack"]  # it is being opened, or computed: what is kept of it stays until there is another one
     for part, key in keys.items():
         if mine.keys.get(part) != key:
             mine.keys[part] = key
