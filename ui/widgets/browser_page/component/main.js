@@ -1,6 +1,7 @@
 // What belongs to the browser tab and not to a page: its name for the autosave, the question before leaving, and the wheel over charts.
 const TAB_KEY = "qpi-tab"
 const LATEST_KEY = "qpi-latest"
+const SHELF_KEY = "qpi-recent"
 const OFF_KEY = "qpi-autosave-off"
 
 function stored(storage, key, value) {
@@ -17,6 +18,11 @@ function newName() {
 
 function tabName() {
   return stored("sessionStorage", TAB_KEY) ?? stored("sessionStorage", TAB_KEY, newName())
+}
+
+// Under this name all tabs of this browser keep the maps that they opened last.
+function shelfName() {
+  return stored("localStorage", SHELF_KEY) ?? stored("localStorage", SHELF_KEY, newName())
 }
 
 // A chart takes the wheel only with Ctrl, or after a press into it until the pointer leaves: otherwise the page scrolls.
@@ -56,5 +62,5 @@ export default function ({ data, setStateValue }) {
   const latest = stored("localStorage", LATEST_KEY)
   if (data.saved) stored("localStorage", LATEST_KEY, tab)
   known = data.known
-  if (known !== tab) tell(setStateValue, { tab, latest, off: stored("localStorage", OFF_KEY) === "1" }, 0)
+  if (known !== tab) tell(setStateValue, { tab, latest, shelf: shelfName(), off: stored("localStorage", OFF_KEY) === "1" }, 0)
 }
