@@ -47,7 +47,7 @@ PAGES = {
     "Benchmark": "[data-testid=stTabs]",
     "Documentation": "h2",
     "Stacks": ".st-key-stack_method",
-    "Extract": ".st-key-picker canvas[data-origin]",
+    "Extract": ".st-key-method",
 }
 """Name of a page -> what stands on it alone, and late."""
 _SWITCH = """([name, ready]) => new Promise((resolve, reject) => {
