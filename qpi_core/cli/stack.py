@@ -93,7 +93,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         nargs="+",
         metavar="MODEL",
         help="also fit bands to the maps themselves and say which one they prefer, with errors: free-electron, dirac, two-bands, elliptic, "
-        "hexagonal, topological, or with --lattice square and triangular (tight binding)",
+        "hexagonal, topological, or with --lattice square, triangular and honeycomb (tight binding)",
     )
     parser.add_argument(
         "--lattice",
@@ -174,9 +174,9 @@ def _solve_one(args: argparse.Namespace) -> int:
         print(sentence)
     with tqdm(total=len(inputs.stack.values), desc="layers", unit="layer", disable=args.quiet) as bar:
 
-        def show(done: int, total: int, message: str) -> None:
-            bar.set_postfix_str(message, refresh=False)
-            bar.update(done - bar.n)
+        def show(share: float, words: str, /) -> None:
+            bar.set_postfix_str(words, refresh=False)
+            bar.update(round(share * len(inputs.stack.values)) - bar.n)
 
         try:
             with spread_layers(args, (files, options), inputs, bar) as spread:

@@ -14,9 +14,10 @@ from qpi_core.base.validation import MIN_KERNEL_SIZE, require_observation, requi
 from qpi_core.diagnostics.search_limits import LEAST_SIDE, MOST_PIXELS, why_not_searched
 from qpi_core.estimates.blind_class_estimate import BlindAnswer
 from qpi_core.estimates.blind_estimate import BlindCandidate
-from qpi_core.extraction.blind_answer import BlindOptions, BlindProblem, Report
+from qpi_core.extraction.blind_answer import BlindOptions, BlindProblem
 from qpi_core.extraction.blind_classes import MAX_KINDS, extract_blind_classes
 from qpi_core.runtime.blas_threads import one_blas_thread
+from qpi_core.runtime.progress import Progress
 from qpi_core.solvers.blind.finish import Finding
 from qpi_core.solvers.blind.kinds.kinds_search import KindsRule
 from qpi_core.solvers.blind.lattice_check import repeats_itself
@@ -66,7 +67,7 @@ def extract_blind(
     extractor: Extractor,
     observation: ArrayLike,
     options: BlindOptions,
-    report: Report,
+    report: Progress,
     on_best: Callable[[BlindCandidate], None] | None = None,
 ) -> BlindAnswer:
     """Return the kernel, or one an energy, of the defects that are found in a map (height, width) or stack (energies, height, width).

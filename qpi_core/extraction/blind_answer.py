@@ -30,7 +30,6 @@ METHOD = "refined"
 DEFAULT_TIME_LIMIT_S = 60.0
 _ALTERNATIVES = 5
 
-Report = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)

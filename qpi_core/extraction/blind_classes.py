@@ -13,9 +13,10 @@ from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import json_ready
 from qpi_core.estimates.blind_class_estimate import BlindClassEstimates, BlindClassStackEstimates
 from qpi_core.estimates.blind_estimate import BlindAlternative
-from qpi_core.extraction.blind_answer import METHOD, BlindProblem, Report, kernel_window, not_trusted
+from qpi_core.extraction.blind_answer import METHOD, BlindProblem, kernel_window, not_trusted
 from qpi_core.extraction.classes.class_extraction import ClassOptions, extract_classes
 from qpi_core.extraction.methods import find_method
+from qpi_core.runtime.progress import Progress, no_progress
 from qpi_core.solvers.blind.kinds.joint_kernels import Kind, Kinds, evidence_of, unexplained_by
 from qpi_core.solvers.blind.kinds.kinds_search import KindsRule, search_kinds
 from qpi_core.solvers.blind.kinds.kinds_trust import KINDS_TRUSTED, doubt_about_kinds
@@ -26,7 +27,7 @@ _ALTERNATIVES = 5
 
 
 def extract_blind_classes(
-    problem: BlindProblem, layers: Layers, rule: KindsRule, doubt: str | None, report: Report
+    problem: BlindProblem, layers: Layers, rule: KindsRule, doubt: str | None, report: Progress
 ) -> BlindClassEstimates | BlindClassStackEstimates:
     """Return the estimates of the kinds that are found; the strongest is A.
 
@@ -60,7 +61,7 @@ def extract_blind_classes(
     if problem.original.ndim == 3:
         return _of_stack(problem, positions, labels, judged, record)
     options = ClassOptions(find_method(METHOD), problem.size, refine_positions=True, pixel_size_nm=problem.options.pixel_size_nm)
-    answer = extract_classes(problem.extractor, problem.stack[0], positions, labels, None, options, lambda share, words: None)
+    answer = extract_classes(problem.extractor, problem.stack[0], positions, labels, None, options, no_progress)
     estimates = {name: replace(one, provenance={**one.provenance, "blind": json_ready(record)}) for name, one in answer.estimates.items()}
     values = {entry.name: getattr(answer, entry.name) for entry in fields(answer)} | {"estimates": estimates}
     if doubt is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -12,6 +10,7 @@ from qpi_core.base.validation import require_observation
 from qpi_core.diagnostics.search_limits import LEAST_SIDE, MOST_PIXELS, why_not_searched
 from qpi_core.maps.detection.spots import PATTERNS as SHAPES
 from qpi_core.maps.detection.spots import find_spots
+from qpi_core.runtime.progress import Progress, no_progress
 
 PATTERNS = ("auto", "repeated", *SHAPES)
 DEFAULT_TIME_LIMIT_S = 60.0
@@ -32,7 +31,7 @@ def find_defects(
     size_px: float | None = None,
     pattern: str = "auto",
     template: ArrayLike | None = None,
-    report: Callable[[float, str], None] | None = None,
+    report: Progress | None = None,
     time_limit_s: float = DEFAULT_TIME_LIMIT_S,
 ) -> NDArray[np.float64]:
     """Return (n, 2) sub-pixel positions (x, y) of defects, the strongest first; n may be 0. A proposal to be looked over.
@@ -99,7 +98,7 @@ def _repeats_wanted(layer: NDArray[np.float32], pattern: str, polarity: str, siz
 
 
 def _find_in_stack(
-    observation: ArrayLike, sensitivity: float, time_limit_s: float, report: Callable[[float, str], None] | None
+    observation: ArrayLike, sensitivity: float, time_limit_s: float, report: Progress | None
 ) -> NDArray[np.float64]:
     """Return the defects that all energies of a stack have together.
 
@@ -116,11 +115,10 @@ def _find_in_stack(
 
 
 def _find_repeated(
-    stack: NDArray[np.float32], sensitivity: float, time_limit_s: float, report: Callable[[float, str], None] | None
+    stack: NDArray[np.float32], sensitivity: float, time_limit_s: float, report: Progress | None
 ) -> NDArray[np.float64] | None:
     """Return the defects of the best explanation, the strongest first; None where none is good enough to be proposed."""
     from qpi_core.runtime.blas_threads import one_blas_thread
-    from qpi_core.runtime.progress import no_progress
     from qpi_core.solvers.blind.finish import Finding
     from qpi_core.solvers.blind.lattice_check import repeats_itself
     from qpi_core.solvers.blind.layers import clearest_layers, prepare_layers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.estimates.estimate import KernelEstimate
+from qpi_core.runtime.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from qpi_core.extraction.request import Request
@@ -56,7 +56,7 @@ class Refinement:
 
 
 def refine_defects(
-    request: Request, positions: bool, weights: bool, report: Callable[[float, str], None] | None = None
+    request: Request, positions: bool, weights: bool, report: Progress = no_progress
 ) -> tuple[Request, Refinement]:
     """Return the request with refined defects, kept on the map, and the record of it.
 
@@ -78,7 +78,7 @@ def refine_defects(
 
 
 def _refined(
-    request: Request, positions: bool, weights: bool, sigma_px: float, report: Callable[[float, str], None] | None
+    request: Request, positions: bool, weights: bool, sigma_px: float, report: Progress
 ) -> RefinedDefects:
     """Return the defects where the map has them: refined on the map as it is, and where that has a background, on the map without it.
 

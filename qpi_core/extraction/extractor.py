@@ -21,7 +21,7 @@ from qpi_core.extraction.network_methods import run_two_step
 from qpi_core.extraction.request import Answer, Request, checked_request, constant_answer
 from qpi_core.extraction.windows.window_search import find_window, resolve_window, with_proposal
 from qpi_core.runtime.blas_threads import one_blas_thread
-from qpi_core.runtime.progress import no_progress
+from qpi_core.runtime.progress import Progress, no_progress, part_of
 
 if TYPE_CHECKING:
     from qpi_core.estimates.blind_class_estimate import BlindAnswer
@@ -54,7 +54,7 @@ class Extractor(ModelHolder):
         *,
         weights: ArrayLike | None = None,
         with_latent: bool | None = None,
-        report: Callable[[float, str], None] | None = None,
+        report: Progress | None = None,
         noise_model: str = "auto",
     ) -> KernelEstimate:
         """Extract the kernel from a map.
@@ -95,20 +95,18 @@ class Extractor(ModelHolder):
             lambda: find_window(self, observation, positions, weights=weights, pixel_size_nm=pixel_size_nm, noise_model=noise_model),
         )
         request = self.request(observation, positions, size, pixel_size_nm, weights)
-        tell = report if report is not None else no_progress
+        tell = report or no_progress
         request = replace(
             request,
             latent_wanted=with_latent is not False,
             noise_model=require_noise_model(noise_model),
-            report=lambda share, words: tell(_MOVING + (_SOLVED - _MOVING) * share, words),
+            report=part_of(report, _MOVING, _SOLVED),
         )
         constant = is_constant(request.observation)
         refinement = None
         with one_blas_thread():
             if (refine_positions or refine_weights) and not constant:
-                request, refinement = refine_defects(
-                    request, refine_positions, refine_weights, lambda share, words: tell(_MOVING * share, words)
-                )
+                request, refinement = refine_defects(request, refine_positions, refine_weights, part_of(report, 0.0, _MOVING))
             tell(_MOVING if refinement is not None else 0.0, "Solving for the kernel")
             answer = constant_answer(request) if constant else solve(chosen, request)
         tell(_SOLVED, "Comparing with the map")
@@ -163,7 +161,7 @@ class Extractor(ModelHolder):
         *,
         weights: ArrayLike | None = None,
         with_latent: bool = False,
-        report: Callable[[float, str], None] | None = None,
+        report: Progress | None = None,
         noise_model: str = "auto",
     ) -> ClassEstimates:
         """Extract one kernel for each class of defects, all solved together: Y = b + sum_c A_c*M_c + noise.
@@ -200,7 +198,7 @@ class Extractor(ModelHolder):
         )
         chosen, noise = find_method(method), require_noise_model(noise_model)
         options = ClassOptions(chosen, size, refine_positions, refine_weights, pixel_size_nm, with_latent, noise)
-        tell = report if report is not None else no_progress
+        tell = report or no_progress
         found = extract_classes(self, observation, positions, classes, weights, options, tell)
         if proposal is None:
             return found
@@ -213,7 +211,7 @@ class Extractor(ModelHolder):
         classes: int = 1,
         bias_mv: ArrayLike | None = None,
         pixel_size_nm: float | tuple[float, float] | None = None,
-        report: Callable[[float, str], None] | None = None,
+        report: Progress | None = None,
         *,
         time_limit_s: float = 60.0,
         seed: int = 0,
@@ -248,7 +246,7 @@ class Extractor(ModelHolder):
 
         options = blind_options(kernel_size, classes, bias_mv, pixel_size_nm, time_limit_s, seed)
         options = replace(options, marks=marks)
-        return extract_blind(self, observation, options, report if report is not None else no_progress, on_best)
+        return extract_blind(self, observation, options, report or no_progress, on_best)
 
     def request(
         self,

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.base.validation import require_kernel_size, require_observation, require_pixel_size, require_positions, require_weights
 from qpi_core.estimates.caution import Caution, CautionKind
+from qpi_core.runtime.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution
@@ -49,7 +50,7 @@ class Request:
     position_sigma: NDArray[np.float64] | None = None
     latent_wanted: bool = True
     noise_model: str = "auto"
-    report: Callable[[float, str], None] | None = None
+    report: Progress = no_progress
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from qpi_core.base.errors import InputError
+from qpi_core.runtime.progress import Progress, Stopped, no_progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Progress = Callable[[int, int], None]
-"""Called with (items finished, items in all)."""
 
 _PATIENCE_SECONDS = 2.0
 _CONNECT_SECONDS = 10
@@ -44,6 +43,26 @@ class Outcome(Generic[Result]):
     error: Exception | None = None
 
 
+class _Told:
+    """Tells how many items are finished, until whoever is told wants no more."""
+
+    def __init__(self, report: Progress, total: int) -> None:
+        self.stopped = False
+        self._report, self._total, self._finished = report, total, 0
+        self._tell()
+
+    def one_more(self) -> None:
+        """Tell that another item is finished."""
+        self._finished += 1
+        self._tell()
+
+    def _tell(self) -> None:
+        try:
+            self._report(self._finished / max(1, self._total), f"{self._finished} of {self._total} finished")
+        except Stopped:
+            self.stopped = True
+
+
 class Executor(Protocol):
     """Whatever can run a function over items."""
 
@@ -55,16 +74,14 @@ class Executor(Protocol):
         self,
         function: Callable[[Item], Result],
         items: Sequence[Item],
-        progress: Progress | None = None,
-        cancelled: Callable[[], bool] | None = None,
+        report: Progress = no_progress,
     ) -> Iterator[Outcome[Result]]:
         """Yield the outcome of every item as it comes, in any order.
 
         Args:
             function: of one item, importable by name, as other processes must find it.
             items: arguments that can be sent to other processes.
-            progress: called after each item.
-            cancelled: asked before each item; once it says True, nothing more is begun.
+            report: called before the first item and after each; where it raises Stopped, nothing more is begun.
         """
 
 
@@ -77,20 +94,19 @@ class InProcess:
         self,
         function: Callable[[Item], Result],
         items: Sequence[Item],
-        progress: Progress | None = None,
-        cancelled: Callable[[], bool] | None = None,
+        report: Progress = no_progress,
     ) -> Iterator[Outcome[Result]]:
         """Yield the outcomes in the order of the items; arguments as in Executor.map."""
+        told = _Told(report, len(items))
         for index, item in enumerate(items):
-            if cancelled is not None and cancelled():
+            if told.stopped:
                 return
             try:
                 outcome = Outcome(index, function(item))
             except Exception as error:  # one item's failure is its own outcome
                 outcome = Outcome(index, error=error)
             yield outcome
-            if progress is not None:
-                progress(index + 1, len(items))
+            told.one_more()
 
 
 class LocalProcesses:
@@ -110,29 +126,26 @@ class LocalProcesses:
         self,
         function: Callable[[Item], Result],
         items: Sequence[Item],
-        progress: Progress | None = None,
-        cancelled: Callable[[], bool] | None = None,
+        report: Progress = no_progress,
     ) -> Iterator[Outcome[Result]]:
         """Yield the outcomes as they come; arguments as in Executor.map.
 
         A process that dies takes the others of its pool with it: what they had in hand is then done again one by one, so that
         only the item that kills its process fails.
         """
-        waiting, suspects, finished = deque(range(len(items))), deque[int](), 0
+        waiting, suspects, told = deque(range(len(items))), deque[int](), _Told(report, len(items))
         while waiting or suspects:
             alone = bool(suspects)
             source, workers = (suspects, 1) if alone else (waiting, self.workers)
-            for index, value, error in _pool_outcomes(function, items, source, workers, cancelled):
+            for index, value, error in _pool_outcomes(function, items, source, workers, told):
                 if isinstance(error, BrokenProcessPool):
                     if not alone:
                         suspects.append(index)
                         continue
                     error = InputError(f"{_ENDED}.")
-                finished += 1
                 yield Outcome(index, value, error)
-                if progress is not None:
-                    progress(finished, len(items))
-            if cancelled is not None and cancelled():
+                told.one_more()
+            if told.stopped:
                 return
 
 
@@ -167,8 +180,7 @@ class DaskCluster:
         self,
         function: Callable[[Item], Result],
         items: Sequence[Item],
-        progress: Progress | None = None,
-        cancelled: Callable[[], bool] | None = None,
+        report: Progress = no_progress,
     ) -> Iterator[Outcome[Result]]:
         """Yield the outcomes as they come; arguments as in Executor.map."""
         from distributed import as_completed
@@ -178,10 +190,11 @@ class DaskCluster:
         numbers: dict[Any, int] = {}
         running = as_completed(loop=self._client.loop)
         waiting = iter(range(len(items)))
+        told = _Told(report, len(items))
 
         def send() -> None:
             index = next(waiting, None)
-            if index is not None and not (cancelled is not None and cancelled()):
+            if index is not None and not told.stopped:
                 future = self._client.submit(function, items[index], pure=False)
                 numbers[future.key] = index
                 running.add(future)
@@ -189,12 +202,11 @@ class DaskCluster:
         try:
             for _ in range(at_once):
                 send()
-            for finished, future in enumerate(running, start=1):
+            for future in running:
                 index, error = numbers.pop(future.key), future.exception()
                 yield Outcome(index, None if error else future.result(), _as_exception(error))
                 future.release()
-                if progress is not None:
-                    progress(finished, len(items))
+                told.one_more()
                 send()
         finally:
             running.clear()
@@ -222,7 +234,7 @@ def _pool_outcomes(
     items: Sequence[Item],
     waiting: deque[int],
     workers: int,
-    cancelled: Callable[[], bool] | None,
+    told: _Told,
 ) -> Iterator[tuple[int, Result | None, Exception | None]]:
     """Yield (index, value, error) for items in hand until nothing is waiting, or until the pool is broken."""
     before = set(multiprocessing.active_children())
@@ -232,7 +244,7 @@ def _pool_outcomes(
     broken = complete = False
     try:
         while running or (waiting and not broken):
-            while waiting and not broken and len(running) < workers and not (cancelled is not None and cancelled()):
+            while waiting and not broken and len(running) < workers and not told.stopped:
                 try:
                     running[pool.submit(function, items[waiting[0]])] = waiting[0]
                 except BrokenProcessPool:

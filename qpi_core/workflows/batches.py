@@ -22,6 +22,7 @@ from qpi_core.maps.readers.shared.source import read_source
 from qpi_core.results.files import prepare_folder
 from qpi_core.runtime.atomic_files import write_atomically
 from qpi_core.runtime.executor import Executor, Outcome
+from qpi_core.runtime.progress import Progress, no_progress
 from qpi_core.workflows.inputs import ListedMap
 from qpi_core.workflows.one_map import MapFiles
 
@@ -91,7 +92,7 @@ def run_batch(
     kind: BatchKind,
     out: str | Path,
     executor: Executor,
-    cancelled: Callable[[], bool] | None = None,
+    report: Progress = no_progress,
     send_contents: bool = False,
 ) -> Iterator[BatchReport]:
     """Do every item that has no result yet; write each result as it comes and report on it.
@@ -102,7 +103,7 @@ def run_batch(
         kind: what is done.
         out: folder of the result folders; made if it is not there.
         executor: what runs the work.
-        cancelled: asked before each item; once it says True, nothing more is begun.
+        report: called before the first item and after each; where it raises Stopped, nothing more is begun.
         send_contents: send the files' contents instead of their paths, for machines that do not share a disk.
 
     Raises:
@@ -112,13 +113,13 @@ def run_batch(
     _claim(folder, options)
     waiting: list[ListedMap] = []
     for entry in items:
-        report = _before_the_work(folder, entry, kind)
-        if report is None:
+        known = _before_the_work(folder, entry, kind)
+        if known is None:
             waiting.append(entry)
         else:
-            yield report
+            yield known
     jobs = _Jobs(waiting, options, send_contents)
-    for outcome in executor.map(partial(_answer, kind.run) if send_contents else kind.run, jobs, None, cancelled):
+    for outcome in executor.map(partial(_answer, kind.run) if send_contents else kind.run, jobs, report):
         yield _finish(folder, waiting[outcome.index], outcome)
 
 

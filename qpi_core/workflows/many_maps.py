@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from qpi_core.results.class_files import result_files
 from qpi_core.results.files import SIDECAR_NAME, holds_only_results, load_sidecar
 from qpi_core.runtime.devices import one_torch_thread
 from qpi_core.runtime.executor import Executor
+from qpi_core.runtime.progress import Progress, no_progress
 from qpi_core.workflows.batches import BatchJob, BatchKind, BatchReport, BatchResult, extractor_of_process, run_batch
 from qpi_core.workflows.blind_map import describe_blind, extract_blind_map, read_blind_map
 from qpi_core.workflows.inputs import ListedMap
@@ -48,7 +49,7 @@ def extract_batch(
     options: ExtractionOptions,
     out: str | Path,
     executor: Executor,
-    cancelled: Callable[[], bool] | None = None,
+    report: Progress = no_progress,
     send_contents: bool = False,
 ) -> Iterator[BatchReport]:
     """Extract every map that has no result yet; the arguments are those of run_batch.
@@ -56,4 +57,4 @@ def extract_batch(
     Raises:
         InputError: as run_batch.
     """
-    return run_batch(maps, options, replace(MAPS, needs_list=not options.blind), out, executor, cancelled, send_contents)
+    return run_batch(maps, options, replace(MAPS, needs_list=not options.blind), out, executor, report, send_contents)

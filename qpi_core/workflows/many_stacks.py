@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from qpi_core.results.files import CLASS_FOLDER
 from qpi_core.results.stack_files import STACK_FILES, STACK_SIDECAR
 from qpi_core.runtime.devices import one_torch_thread
 from qpi_core.runtime.executor import Executor
+from qpi_core.runtime.progress import Progress, no_progress
 from qpi_core.workflows.batches import BatchJob, BatchKind, BatchReport, BatchResult, extractor_of_process, run_batch
 from qpi_core.workflows.inputs import ListedMap
 from qpi_core.workflows.stack_inputs import StackOptions, read_stack_inputs
@@ -35,7 +36,7 @@ def solve_stacks(
     options: StackOptions,
     out: str | Path,
     executor: Executor,
-    cancelled: Callable[[], bool] | None = None,
+    report: Progress = no_progress,
     send_contents: bool = False,
 ) -> Iterator[BatchReport]:
     """Solve every stack that has no result yet, each a file; the arguments are those of run_batch.
@@ -43,7 +44,7 @@ def solve_stacks(
     Raises:
         InputError: as run_batch.
     """
-    return run_batch(stacks, options, STACKS, out, executor, cancelled, send_contents)
+    return run_batch(stacks, options, STACKS, out, executor, report, send_contents)
 
 
 def _hashes(folder: Path) -> tuple[str, str | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.maps.preparation.coordinates import CoordinateMap
+from qpi_core.runtime.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from qpi_core.maps import ScanMap
@@ -52,7 +52,7 @@ def require_stack(scan: ScanMap, channel: str | None, preparation: Preparation) 
 
 
 def prepare_stack(
-    scan: ScanMap, channel: str | None, preparation: Preparation, step: Callable[[int, int], None] | None = None
+    scan: ScanMap, channel: str | None, preparation: Preparation, report: Progress = no_progress
 ) -> PreparedStack:
     """Prepare every layer of a channel alike; layers without any measured pixel stay empty.
 
@@ -60,7 +60,7 @@ def prepare_stack(
         scan: a map with several layers.
         channel: None is the default one.
         preparation: the steps, none for the values as they are.
-        step: called with (layers done, layers) before each layer.
+        report: called before each layer with the share that is done; what it raises stops the work.
 
     Raises:
         InputError: as require_stack, a step does not fit, or no layer holds anything.
@@ -69,8 +69,7 @@ def prepare_stack(
     prepared: dict[int, NDArray[np.float32]] = {}
     last = None
     for index in range(count):
-        if step is not None:
-            step(index, count)
+        report(index / count, f"Preparing layer {index + 1} of {count}")
         if np.isfinite(raw[index]).any():
             last = preparation.apply_to_scan(scan, channel, index=index)
             prepared[index] = last.values.astype(np.float32)

@@ -17,6 +17,7 @@ from qpi_core.qspace.regions import Ring
 from qpi_core.results.layer_folder import LayerFolder
 from qpi_core.results.stack_bundle import stack_documents
 from qpi_core.results.stack_files import stack_files
+from qpi_core.runtime.progress import Progress, part_of
 from qpi_core.workflows.stack_inputs import StackInputs
 from qpi_core.workflows.stack_physics import compare_bands, compare_channels
 
@@ -25,7 +26,7 @@ def solve_into(
     out: str | Path,
     inputs: StackInputs,
     extractor: Extractor,
-    progress: Callable[[int, int, str], None] | None = None,
+    report: Progress | None = None,
     spread: Callable[[list[int], Callable[[int, Any], None]], None] | None = None,
 ) -> tuple[StackResult, StackFindings] | None:
     """Solve the layers that a folder does not hold yet, each written as it comes, then write the results.
@@ -34,7 +35,7 @@ def solve_into(
         out: the folder.
         inputs: as read_stack_inputs gives them.
         extractor: for the methods that work layer by layer.
-        progress: called with (layers done, layers of the stack, what is going on).
+        report: called with the share of the stack's layers that are done, and a few words; what it raises stops the work.
         spread: solves layers elsewhere: called with those that are missing, and with what keeps each; None is here, one by one.
 
     Returns:
@@ -51,7 +52,7 @@ def solve_into(
     if spread is not None:
         spread([index for index in range(len(inputs.stack.values)) if index not in there], folder.add)
         there = folder.read(inputs.kernel_size, names)
-    result, findings = solve_layers(inputs, extractor, there, folder.add, progress)
+    result, findings = solve_layers(inputs, extractor, there, folder.add, report)
     folder.finish(stack_result_files(inputs, result, findings))
     return result, findings
 
@@ -61,12 +62,12 @@ def solve_layers(
     extractor: Extractor,
     there: Mapping[int, Mapping[str, LayerKernel]] | None = None,
     on_layer: Callable[[int, Any], None] | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
+    report: Progress | None = None,
 ) -> tuple[StackResult, StackFindings]:
     """Solve the layers that are not there yet and return all kernels with what was found in them.
 
     Args:
-        inputs, extractor, progress: as for solve_into.
+        inputs, extractor, report: as for solve_into.
         there: index -> class -> kernel of the layers that are there.
         on_layer: as for extract_stack.
 
@@ -78,11 +79,10 @@ def solve_layers(
     moved = inputs.settings["refine_positions"] or inputs.settings["refine_weights"]
     asked = stack_keywords(inputs)
     asked |= {
-        "layers": missing or ([0] if moved else None),
         # With every layer there, only the notes and hashes of the stack are asked for, and where the defects have moved.
-        "cancelled": lambda: not missing and not moved,
+        "layers": missing or ([0] if moved else []),
         "on_layer": on_layer,
-        "progress": None if progress is None else lambda done, _, message: progress(len(there) + done, total, message),
+        "report": part_of(report, len(there) / total, 1.0),
     }
     result = extract_stack(extractor, inputs.stack.values, inputs.positions_px, classes=inputs.labels, **asked)
     result = with_layers(with_source(result, inputs.source), there)
@@ -90,7 +90,7 @@ def solve_layers(
     ring = inputs.settings.get("gap_ring_rad_per_nm")
     bands = {name: find_band(estimate) for name, estimate in stacks_of(result).items()}
     gaps = {} if ring is None else {name: find_gap_sign(estimate, Ring(*ring)) for name, estimate in stacks_of(result).items()}
-    tell = None if progress is None else lambda _, words: progress(total, total, words)  # the layers themselves are done
+    tell = part_of(report, 1.0, 1.0)  # the layers themselves are done
     halves = assess_stack(extractor, inputs.stack.values, result, report=tell) if inputs.settings.get("stability") else {}
     standing = compare_channels(extractor, inputs, result)
     return result, StackFindings(bands, model, gaps, halves, standing)

@@ -11,6 +11,7 @@ import pytest
 
 from qpi_core.base.errors import InputError
 from qpi_core.runtime.executor import DaskCluster, InProcess, LocalProcesses, choose_executor
+from qpi_core.runtime.progress import stop_when
 
 
 def as_dict(outcomes):
@@ -37,12 +38,12 @@ def executor(request):
 
 def test_every_item_has_its_outcome_and_progress_counts_them(executor):
     counts = []
-    outcomes = as_dict(executor.map(math.sqrt, [0.0, 1.0, -1.0, 4.0], lambda done, total: counts.append((done, total))))
+    outcomes = as_dict(executor.map(math.sqrt, [0.0, 1.0, -1.0, 4.0], lambda share, words: counts.append(share)))
     assert outcomes.pop(2) in ("math domain error", "expected a nonnegative input, got -1.0")
     assert outcomes == {0: 0, 1: 1, 3: 2}
-    assert counts == [(n, 4) for n in range(1, 5)]
+    assert counts == [n / 4 for n in range(5)]
     seen = []
-    for outcome in executor.map(math.sqrt, list(range(100)), None, lambda: len(seen) >= 2):
+    for outcome in executor.map(math.sqrt, list(range(100)), stop_when(lambda: len(seen) >= 2)):
         seen.append(outcome.index)
     assert 2 <= len(seen) <= 8, "nothing is begun after cancelling"
 

@@ -18,6 +18,7 @@ from typing import Any
 import streamlit as st
 
 from qpi_core.base.errors import InputError
+from qpi_core.runtime.progress import Stopped
 from ui.jobs.interruption import Interruptible
 
 _LOG = logging.getLogger(__name__)
@@ -30,8 +31,8 @@ _AGAIN_SECONDS = 0.2
 _LOW_PRIORITY = 10
 
 
-class Cancelled(BaseException):
-    """Raised inside the work when the user has asked to stop; like KeyboardInterrupt, no failure that the work could deal with."""
+class Cancelled(Stopped):
+    """Raised inside the work when the user has asked to stop."""
 
 
 class Job:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.extraction.windows.window_search import AUTO
+from qpi_core.runtime.progress import part_of
 from ui.jobs.queues import Cancelled, Job, remaining
 from ui.state.loaders import extractor
 
@@ -47,7 +48,7 @@ def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) 
         question.scan,
         question.channel,
         Preparation.from_json(question.steps),
-        lambda done, total: job.step(_PREPARING * done / total, f"Preparing layer {done + 1} of {total}"),
+        part_of(job.step, 0.0, _PREPARING),
     )
     known = {} if before is None else before.layers
     # Layers that are kept have their window; the others get the same.
@@ -62,7 +63,7 @@ def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) 
 
     def without_more() -> StackResult:
         """Return the stack without another layer, with the list as it was moved by then."""
-        return solve(_side(known), settled[-1], cancelled=lambda: True)
+        return solve(_side(known), settled[-1], layers=[])
 
     def solve(size: int | str, points: NDArray[np.float64], **more: Any) -> StackResult:
         return extract_stack(
@@ -74,8 +75,7 @@ def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) 
             pixel_size_nm=stack.pixel_size_nm,
             kernel_size=size,
             method=question.method,
-            layers=missing,
-            **more,
+            **{"layers": missing, **more},
         )
 
     if size == AUTO:
@@ -84,10 +84,9 @@ def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) 
         result = solve(
             size,
             question.positions,
-            progress=_Progress(job),
+            report=_Remaining(job),
             on_layer=keep,
             on_list=lambda points, _: settled.append(points),
-            cancelled=lambda: job.cancel_requested,
             refine_positions=question.refine_positions,
         )
     except Cancelled:
@@ -130,24 +129,20 @@ def _side(known: dict[int, dict[str, LayerKernel]]) -> int:
     return len(next(iter(next(iter(known.values())).values())).kernel)
 
 
-class _Progress:
-    """Tells a job how many layers are done and how long the others will take."""
+class _Remaining:
+    """Tells a job how far its layers are and how long the others will take."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._first: tuple[float, int] | None = None
+        self._first: tuple[float, float] | None = None
 
-    def __call__(self, done: int, total: int, message: str) -> None:
+    def __call__(self, share: float, words: str, /) -> None:
         now = time.perf_counter()
-        if done and self._first is None:
+        if share and self._first is None:
             # What the layers share is prepared before the first one, and says nothing about the others.
-            self._first = (now, done)
-        text = message
-        if self._first is not None and done > self._first[1]:
-            seconds = (now - self._first[0]) / (done - self._first[1]) * (total - done)
-            text = f"{message}, about {remaining(seconds)} left"
-        try:
-            self._job.step(_PREPARING + (1 - _PREPARING) * done / total, text)
-        except Cancelled:
-            # The solver asks for itself and returns what is finished.
-            return
+            self._first = (now, share)
+        text = words
+        if self._first is not None and share > self._first[1]:
+            seconds = (now - self._first[0]) / (share - self._first[1]) * (1 - share)
+            text = f"{words}, about {remaining(seconds)} left"
+        self._job.step(_PREPARING + (1 - _PREPARING) * share, text)

@@ -49,13 +49,14 @@ def _start(space: Workspace, channel: str) -> None:
     def work(job: Job) -> NDArray[np.float64]:
         from qpi_core.extraction.defect_detection import find_defects
         from qpi_core.maps.preparation import Preparation
+        from qpi_core.runtime.progress import part_of
         from qpi_core.workflows.prepared_stack import prepare_stack
 
         stack = prepare_stack(
             scan,
             channel,
             Preparation.from_json(steps),
-            lambda done, total: job.step(_PREPARING * done / total, f"Preparing layer {done + 1} of {total}"),
+            part_of(job.step, 0.0, _PREPARING),
         )
         measured = np.isfinite(stack.values).any(axis=(1, 2))
         return find_defects(stack.values[measured], report=job.step)

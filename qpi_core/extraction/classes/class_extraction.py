@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from qpi_core.extraction.methods import METHODS, Method
 from qpi_core.extraction.request import Answer, Request, constant_answer
 from qpi_core.operators.reconstruction import superposition_of
 from qpi_core.runtime.blas_threads import one_blas_thread
+from qpi_core.runtime.progress import Progress, no_progress, part_of
 
 if TYPE_CHECKING:
     from qpi_core.extraction.extractor import Extractor
@@ -51,7 +52,7 @@ def extract_classes(
     classes: Sequence[object],
     weights: ArrayLike | None,
     options: ClassOptions,
-    report: Callable[[float, str], None],
+    report: Progress,
 ) -> ClassEstimates:
     """Run a method on all classes; see `Extractor.extract_classes`, which is the way in.
 
@@ -64,9 +65,7 @@ def extract_classes(
     if len(names) == 1:
         return _one_class(extractor, observation, common, labels, options, report)
     members = {name: np.flatnonzero([label == name for label in labels]) for name in names}
-    common = replace(
-        common, noise_model=options.noise_model, report=lambda share, words: report(_MOVING + (_SOLVED - _MOVING) * share, words)
-    )
+    common = replace(common, noise_model=options.noise_model, report=part_of(report, _MOVING, _SOLVED))
     requests = [_part(common, name, chosen) for name, chosen in members.items()]
     refinements: list[Refinement | None] = [None] * len(names)
     with one_blas_thread():
@@ -120,7 +119,7 @@ def _one_class(
     common: Request,
     labels: tuple[str, ...],
     options: ClassOptions,
-    report: Callable[[float, str], None],
+    report: Progress,
 ) -> ClassEstimates:
     """Return what `extract` gives."""
     estimate = extractor.extract(
@@ -177,7 +176,7 @@ def _with_common_noise(method: Method, requests: Sequence[Request], answers: lis
 
 
 def _refined_defects(
-    requests: list[Request], options: ClassOptions, report: Callable[[float, str], None]
+    requests: list[Request], options: ClassOptions, report: Progress
 ) -> tuple[list[Request], list[Refinement | None]]:
     """Let the map move the defects of every class, each with what the other classes leave as its map."""
     given, found = requests, list[Refinement | None]([None] * len(requests))
@@ -185,10 +184,8 @@ def _refined_defects(
     for sweep in range(_REFINEMENT_SWEEPS):
         begun = sweep * (1 + len(requests))
         report(_MOVING * begun / stages, f"Round {sweep + 1} of at most {_REFINEMENT_SWEEPS}: the kernels of all classes")
-        left = leftovers(
-            requests,
-            [answer.solution for answer in solve_classes(METHODS["harmonic"], [replace(request, report=None) for request in requests])],
-        )
+        quiet = [replace(request, report=no_progress) for request in requests]
+        left = leftovers(requests, [answer.solution for answer in solve_classes(METHODS["harmonic"], quiet)])
         moved = []
         for index, (rest, first) in enumerate(zip(left, given, strict=True)):
             words = f"Round {sweep + 1} of at most {_REFINEMENT_SWEEPS}: moving class {index + 1} of {len(given)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from qpi_core.base.validation import require_kernel_size, require_observation, r
 from qpi_core.diagnostics.defects import warn_about_defects
 from qpi_core.diagnostics.identifiability import NEGLIGIBLE_RESIDUAL, STRUCTURED_CORRELATION, neighbour_correlation
 from qpi_core.extraction.stability.halves import full_list_correlation, half_kernels, kernel_correlation, require_enough_defects
-from qpi_core.runtime.progress import no_progress
+from qpi_core.runtime.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from qpi_core.estimates.class_estimate import ClassEstimates
@@ -65,7 +65,7 @@ def assess(
     splits: int = 2,
     seed: int = 0,
     estimate: KernelEstimate | None = None,
-    report: Callable[[float, str], None] | None = None,
+    report: Progress | None = None,
 ) -> Assessment:
     """Return how stable the kernel is when half of the defects are left out, and how white the residual is.
 
@@ -125,7 +125,7 @@ def assess_classes(
     *,
     splits: int = 2,
     seed: int = 0,
-    report: Callable[[float, str], None] | None = None,
+    report: Progress | None = None,
 ) -> dict[str, Assessment]:
     """Return, class by class, how stable the kernels are when half of every class is left out; all classes are solved together.
 
@@ -154,6 +154,7 @@ def assess_classes(
         )
         return {name: one.kernel for name, one in found.estimates.items()}
 
+    report = report or no_progress
     pairs = list(half_kernels(kernels, image, estimate.positions, labels=estimate.classes, splits=splits, seed=seed, report=report))
     return {
         name: _judge(tuple(kernel_correlation(first[name], second[name]) for first, second in pairs), image, one, seed)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from qpi_core.base.errors import InputError
-from qpi_core.runtime.progress import no_progress
+from qpi_core.runtime.progress import Progress, no_progress
 
 Kernels = TypeVar("Kernels")
 
@@ -27,7 +27,7 @@ def half_kernels(
     labels: Sequence[str] | None = None,
     splits: int = 2,
     seed: int = 0,
-    report: Callable[[float, str], None] | None = None,
+    report: Progress = no_progress,
 ) -> Iterator[tuple[Kernels, Kernels]]:
     """Return the kernels of two halves of the defects, one pair a random division, each computed when it is asked for.
 
@@ -47,7 +47,6 @@ def half_kernels(
     require_enough_defects(len(points), labels)
     if isinstance(splits, bool) or not isinstance(splits, (int, np.integer)) or not 1 <= splits <= MAX_SPLITS:
         raise InputError(f"splits must be a whole number from 1 to {MAX_SPLITS}, but it is {splits!r}.")
-    tell = report or no_progress
 
     def pairs() -> Iterator[tuple[Kernels, Kernels]]:
         nearest = _nearest_defect(points, (image.shape[-2], image.shape[-1]))
@@ -56,7 +55,7 @@ def half_kernels(
             in_first = _half_of_each(len(points), labels, rng)
             kernels = []
             for number, half in enumerate((in_first, ~in_first)):
-                tell((2 * split + number + 1) / (2 * splits + 1), f"Half {number + 1} of division {split + 1} of {splits}")
+                report((2 * split + number + 1) / (2 * splits + 1), f"Half {number + 1} of division {split + 1} of {splits}")
                 kernels.append(kernels_of(_seen_by(image, half[nearest])))
             yield kernels[0], kernels[1]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from qpi_core.extraction.stability.assessment import REPRODUCIBLE, ROUGH, stabil
 from qpi_core.extraction.stability.halves import full_list_correlation, half_kernels, kernel_correlation
 from qpi_core.extraction.stacks.stack_extraction import extract_stack
 from qpi_core.extraction.stacks.stack_input import require_stack
+from qpi_core.runtime.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from qpi_core.extraction.extractor import Extractor
@@ -52,7 +53,7 @@ def half_stacks(
     *,
     splits: int = 1,
     seed: int = 0,
-    report: Callable[[float, str], None] | None = None,
+    report: Progress | None = None,
 ) -> list[tuple[HalfStack, HalfStack]]:
     """Return the kernels of two halves of the defects, class -> (energies, k, k), one pair a random division of every class.
 
@@ -88,7 +89,7 @@ def half_stacks(
         )
         return {name: own.kernels for name, own in stacks_of(found).items()}
 
-    return list(half_kernels(kernels, array, result.positions, labels=classes, splits=splits, seed=seed, report=report))
+    return list(half_kernels(kernels, array, result.positions, labels=classes, splits=splits, seed=seed, report=report or no_progress))
 
 
 def assess_stack(
@@ -98,7 +99,7 @@ def assess_stack(
     *,
     splits: int = 1,
     seed: int = 0,
-    report: Callable[[float, str], None] | None = None,
+    report: Progress | None = None,
 ) -> dict[str, StackAssessment]:
     """Return, class by class, how stable the kernel of every layer is when half of the defects are left out.
 

@@ -6,6 +6,7 @@ Y_e = b_e + sum_c A_{c,e} * M_c + noise_e
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
@@ -17,12 +18,12 @@ from qpi_core.estimates.class_stack import ClassStackEstimates
 from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
 from qpi_core.extraction.methods import find_method
 from qpi_core.extraction.stacks.stack_input import require_bias, require_layers, require_list, require_stack
-from qpi_core.extraction.stacks.stack_run import Progress, StackRun, assemble, input_notes
+from qpi_core.extraction.stacks.stack_run import StackRun, assemble, input_notes
 from qpi_core.extraction.windows.window_proposal import WindowProposal
 from qpi_core.extraction.windows.window_search import AUTO, find_stack_window, resolve_window
 from qpi_core.runtime.blas_threads import one_blas_thread
+from qpi_core.runtime.progress import Progress, Stopped, no_progress
 from qpi_core.solvers.layers.problem import StackProblem
-from qpi_core.solvers.layers.shared_solver import Stop
 
 if TYPE_CHECKING:
     from qpi_core.extraction.extractor import Extractor
@@ -43,8 +44,7 @@ class StackKeywords(TypedDict, total=False):
     refine_positions: bool
     refine_weights: bool
     noise_model: str
-    progress: Progress | None
-    cancelled: Stop | None
+    report: Progress | None
     on_layer: OnLayer | None
     on_list: OnList | None
 
@@ -82,8 +82,7 @@ def extract_stack(
     refine_positions: bool = False,
     refine_weights: bool = False,
     noise_model: str = "auto",
-    progress: Progress | None = None,
-    cancelled: Stop | None = None,
+    report: Progress | None = None,
     on_layer: OnLayer | None = None,
     on_list: OnList | None = None,
 ) -> StackEstimate | ClassStackEstimates:
@@ -107,14 +106,14 @@ def extract_stack(
             over the energies, ask for (qpi_core.extraction.windows.window_proposal).
         method: a name out of `qpi_core.extraction.methods.METHODS`; None is the default one.
         weights: amplitude of each defect; None is 1.
-        layers: indices of the layers wanted; None is all.
+        layers: indices of the layers wanted; None is all; with none, only the list and what is said of the stack are asked for.
         refine_positions: let several layers together move the defects before the kernels are solved: one list serves all energies, so
             what the layers say adds up.
         refine_weights: let them give each defect an amplitude of its own, the same at all energies.
         noise_model: "auto": `harmonic` and `refined` model background and coloured noise of the layers that ask for it (marginal
             likelihood), each layer by itself; "white": a constant background and white noise.
-        progress: called with (layers done, layers wanted, what is going on).
-        cancelled: asked between steps; once it says True, what is finished is returned.
+        report: as for `Extractor.extract`, with the share of the layers wanted that are done; where it raises
+            `qpi_core.runtime.progress.Stopped`, the layers that are finished by then are returned.
         on_layer: called with (index, kernel) as soon as a layer is finished; with classes, with (index, {class: kernel}).
         on_list: called with the positions, (n, 2), and amplitudes, (n,), in use, before the layers are solved.
 
@@ -152,24 +151,23 @@ def extract_stack(
     problem = StackProblem(array, listed.by_class(), require_kernel_size(size, shape), pitch, require_noise_model(noise_model))
     energies = require_bias(bias_mv, len(array))
     wanted = require_layers(layers, len(array))
-    run = StackRun(extractor, chosen, problem, listed, wanted, progress, cancelled or (lambda: False))
-    if refine_positions or refine_weights:
-        with one_blas_thread():
-            run.refine(refine_positions, refine_weights)
-    if on_list is not None:
-        on_list(run.listed.positions, run.listed.weights)
-    with one_blas_thread():
-        run.mend_list()
-    window: dict[str, object] = {} if proposal is None else {"window": {"chosen": AUTO, **asdict(proposal)}}
-    notes = (*input_notes(array, listed, problem.kernel_size), *(() if proposal is None else (proposal.reason,)))
+    run = StackRun(extractor, chosen, problem, listed, wanted, report or no_progress)
     finished: dict[int, tuple[LayerKernel, ...]] = {}
-    with one_blas_thread():
+    # Whoever asks may want no more at any step: what is finished by then is the answer.
+    with suppress(Stopped), one_blas_thread():
+        if refine_positions or refine_weights:
+            run.refine(refine_positions, refine_weights)
+        if on_list is not None:
+            on_list(run.listed.positions, run.listed.weights)
+        run.mend_list()
         for index, kernels in run.solve(finished):
             finished[index] = kernels
             if on_layer is not None:
                 on_layer(index, kernels[0] if classes is None else dict(zip(listed.names, kernels, strict=True)))
             run.say(f"Layer {len(finished)} of {len(wanted)}")
-    notes = (*notes, *run.refinement_notes())
+    window: dict[str, object] = {} if proposal is None else {"window": {"chosen": AUTO, **asdict(proposal)}}
+    chosen_window = () if proposal is None else (proposal.reason,)
+    notes = (*input_notes(array, listed, problem.kernel_size), *chosen_window, *run.refinement_notes())
     found = {
         name: assemble(run, place, energies, {index: kernels[place] for index, kernels in finished.items()}, notes, window)
         for place, name in enumerate(listed.names)

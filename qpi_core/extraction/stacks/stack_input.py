@@ -18,16 +18,16 @@ MAX_STACK_VALUES = 2**31
 
 
 def require_layers(layers: Sequence[int] | None, count: int) -> list[int]:
-    """Return the wanted layers, ascending, each once.
+    """Return the wanted layers, ascending, each once; None is all.
 
     Raises:
-        InputError: not whole numbers from 0 to count - 1, or none.
+        InputError: not whole numbers from 0 to count - 1.
     """
     if layers is None:
         return list(range(count))
     wanted = sorted({int(index) for index in layers if isinstance(index, (int, np.integer)) and 0 <= index < count})
-    if not wanted or len(wanted) < len(set(layers)):
-        raise InputError(f"layers must be whole numbers from 0 to {count - 1}, at least one, but they are {list(layers)!r:.200}.")
+    if len(wanted) < len(set(layers)):
+        raise InputError(f"layers must be whole numbers from 0 to {count - 1}, but they are {list(layers)!r:.200}.")
     return wanted
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,11 @@ from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
 from qpi_core.extraction.methods import Method
 from qpi_core.extraction.stacks.stack_input import ListedDefects
+from qpi_core.runtime.progress import Progress, part_of
 from qpi_core.solvers.layers.catalogue import LayersRepair, repair_over_layers
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.layers.refinement import RefinedList, refine_over_layers
-from qpi_core.solvers.layers.shared_solver import NOTHING_MEASURED, SharedSolver, Stop
+from qpi_core.solvers.layers.shared_solver import NOTHING_MEASURED, SharedSolver
 from qpi_core.solvers.positions.score_test import POSITION_SIGMA_PX
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 SHARED_METHODS = ("refined", "harmonic")
 MENDING_METHOD = "refined"
 """The method that repairs a list, as it does for one map."""
-Progress = Callable[[int, int, str], None]
 Layers = Iterator[tuple[int, tuple[LayerKernel, ...]]]
 
 
@@ -41,8 +41,7 @@ class StackRun:
     problem: StackProblem
     listed: ListedDefects
     wanted: list[int]
-    progress: Progress | None
-    stop: Stop
+    report: Progress
     solver: SharedSolver | None = None
     refined: RefinedList | None = None
     given: ListedDefects | None = None
@@ -51,16 +50,17 @@ class StackRun:
     repair: LayersRepair | None = None
 
     def say(self, message: str) -> None:
-        """Tell how many layers are done, and what is going on."""
-        if self.progress is not None:
-            self.progress(len(self.finished or ()), len(self.wanted), message)
+        """Tell which share of the layers is done, and what is going on."""
+        self.report(len(self.finished or ()) / max(1, len(self.wanted)), message)
 
     def refine(self, positions: bool, weights: bool) -> None:
         """Let some layers together move and weight the defects; without a layer that holds anything they stay."""
         layers = self._telling_layers()
         if not layers:
             return
-        self.refined = refine_over_layers(self.problem, layers, POSITION_SIGMA_PX, positions, weights, self.say, self.stop)
+        # No layer is done by then, so the share stays where it is.
+        tell = part_of(self.report, 0.0, 0.0)
+        self.refined = refine_over_layers(self.problem, layers, POSITION_SIGMA_PX, positions, weights, tell)
         self.problem = replace(self.problem, classes=self.refined.classes)
         self.given, self.asked = self.listed, {"refine_positions": positions, "refine_weights": weights}
         self.listed = self.listed.moved(self.refined.classes)
@@ -100,16 +100,15 @@ class StackRun:
         """Yield (index, kernels of all classes) of the layers; finished is where the caller keeps them."""
         self.finished = finished
         if self.method.name in SHARED_METHODS:
-            self.solver = SharedSolver(self.problem, self.method.name == "refined", self.say)
-            yield from self.solver.solve(self.wanted, self.stop)
+            self.solver = SharedSolver(self.problem, self.method.name == "refined", self.report)
+            yield from self.solver.solve(self.wanted)
         else:
             yield from self._one_by_one()
 
     def _one_by_one(self) -> Layers:
         problem, listed = self.problem, self.listed
-        for index in self.wanted:
-            if self.stop():
-                return
+        for number, index in enumerate(self.wanted, start=1):
+            self.say(f"Solving layer {number} of {len(self.wanted)}")
             values = problem.layer(index)
             if not np.isfinite(values).any():
                 yield index, (LayerKernel.empty(problem.kernel_size, NOTHING_MEASURED),) * len(listed.names)

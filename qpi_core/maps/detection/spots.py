@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
@@ -14,6 +12,7 @@ from qpi_core.base.validation import require_observation
 from qpi_core.maps.detection.inversion_symmetry import inversion_response
 from qpi_core.maps.detection.peaks import in_deviations, local_maxima, parabola_top, thin_out
 from qpi_core.maps.preparation.levelling import subtract_polynomial
+from qpi_core.runtime.progress import Progress, no_progress
 
 PATTERNS = ("spots", "waves")
 POLARITIES = ("auto", "bright", "dark", "both")
@@ -39,7 +38,7 @@ def find_spots(
     size_px: float | None = None,
     pattern: str = "spots",
     template: ArrayLike | None = None,
-    report: Callable[[float, str], None] | None = None,
+    report: Progress | None = None,
 ) -> NDArray[np.float64]:
     """Return (n, 2) sub-pixel positions (x, y) of spots or of the centres of wave patterns, the strongest first; n may be 0.
 
@@ -95,7 +94,7 @@ def find_spots(
     scales = fitting if size_px is None else (size_px,)
     threshold = _HIGHEST_THRESHOLD ** (1 - sensitivity) * _LOWEST_THRESHOLD**sensitivity
     if template is not None:
-        return find_like_template(layer, kernel, threshold, 1 - sensitivity, min_distance, report)
+        return find_like_template(layer, kernel, threshold, 1 - sensitivity, min_distance, report or no_progress)
     if pattern == "waves":
         response = signed = in_deviations(inversion_response(layer, measured, size_px or _WINDOW_PX), measured)
     else:

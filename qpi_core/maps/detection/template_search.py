@@ -6,8 +6,6 @@ subtracted, and the rest of the map is judged anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import map_coordinates
@@ -20,6 +18,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.maps.detection.peaks import local_maxima, parabola_top, thin_out
 from qpi_core.maps.preparation.levelling import subtract_polynomial
 from qpi_core.operators.correlation import correlate_with_kernel
+from qpi_core.runtime.progress import Progress, no_progress
 
 Array = NDArray[np.float64]
 
@@ -57,7 +56,7 @@ def find_like_template(
     threshold: float,
     least_share: float,
     min_distance: float,
-    report: Callable[[float, str], None] | None = None,
+    report: Progress = no_progress,
 ) -> Array:
     """Return (n, 2) positions (x, y) of defects that look like a kernel, the strongest first.
 
@@ -76,8 +75,7 @@ def find_like_template(
     search = _Search(layer, kernel, min_distance)
     places, amplitudes = np.empty((0, 2)), np.empty(0)
     for number in range(_ROUNDS):
-        if report is not None:
-            report(number / (_ROUNDS + _LAST_STEPS), f"Round {number + 1} of at most {_ROUNDS}, {len(places)} found")
+        report(number / (_ROUNDS + _LAST_STEPS), f"Round {number + 1} of at most {_ROUNDS}, {len(places)} found")
         rest, correlation = search.without(places, amplitudes)
         if places.size:
             places, amplitudes = search.step(correlation, places, amplitudes)
@@ -88,8 +86,7 @@ def find_like_template(
     if not places.size:
         return places
     for number in range(_LAST_STEPS):
-        if report is not None:
-            report((_ROUNDS + number) / (_ROUNDS + _LAST_STEPS), f"Placing {len(places)} between the pixels")
+        report((_ROUNDS + number) / (_ROUNDS + _LAST_STEPS), f"Placing {len(places)} between the pixels")
         rest, correlation = search.without(places, amplitudes)
         places, amplitudes = search.step(correlation, places, amplitudes)
     kept = search.significance(rest, correlation, places, amplitudes) > threshold

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from qpi_core.maps.preparation.step import Image, Layer, Step, StepResult
 from qpi_core.maps.preparation.step_json import described_step, step_of
 from qpi_core.maps.preparation.sweep_source import SweepSource
 from qpi_core.maps.readers.shared.source import FileSource, read_source
+from qpi_core.runtime.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from qpi_core.maps.scan_map import ScanMap
@@ -68,7 +69,7 @@ class Preparation:
         unit: str = "",
         companions: Mapping[str, ArrayLike] | None = None,
         companion_units: Mapping[str, str] | None = None,
-        report: Callable[[float, str], None] | None = None,
+        report: Progress = no_progress,
         source: SweepSource | None = None,
     ) -> Prepared:
         """Return the layer after all steps, with what each of them did.
@@ -103,8 +104,7 @@ class Preparation:
         results: list[StepResult] = []
         coordinates = CoordinateMap()
         for number, step in enumerate(self.steps, start=1):
-            if report is not None:
-                report((number - 1) / len(self.steps), f"Step {number} of {len(self.steps)}, {step.name}")
+            report((number - 1) / len(self.steps), f"Step {number} of {len(self.steps)}, {step.name}")
             result = step.apply(layer)
             if not np.isfinite(result.values).any():
                 raise InputError(f"Step {number} ({step.name}) leaves no measured pixel; change or remove it.")
@@ -128,7 +128,7 @@ class Preparation:
         channel: str | None = None,
         bias_mv: float | None = None,
         index: int | None = None,
-        report: Callable[[float, str], None] | None = None,
+        report: Progress = no_progress,
     ) -> Prepared:
         """Return one layer of a map after all steps; channel, bias_mv and index choose it as in ScanMap.layer, report is that of apply.
 

@@ -11,6 +11,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.runtime.progress import Progress
 from qpi_core.solvers.blind.finish import NEARLY, Finding, finish, with_pairs_as_one, with_richer_kernels
 from qpi_core.solvers.blind.layers import Layers
 from qpi_core.solvers.blind.points.point_cleaning import on_pixels
@@ -86,7 +87,7 @@ class BlindSearch:
     layers: Layers
     rule: SearchRule
     accepts: Callable[[Finding], bool]
-    report: Callable[[float, str], None]
+    report: Progress
     finished: list[Finding] = field(default_factory=list)
     _richer: dict[int, KernelStep] = field(default_factory=dict)
     _waiting: list[Candidate] = field(default_factory=list)

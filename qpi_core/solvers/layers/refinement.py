@@ -7,13 +7,14 @@ over the layers, and so is the log likelihood of another valley of the misfit. K
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.runtime.progress import Progress, no_progress
 from qpi_core.solvers.harmonic.joint_start import DefectClass
 from qpi_core.solvers.layers.layer_models import LayerModels
 from qpi_core.solvers.layers.pilots import choose_pilots
@@ -55,8 +56,7 @@ def refine_over_layers(
     sigma_px: float,
     move: bool,
     resize: bool,
-    say: Callable[[str], None] = lambda message: None,
-    stop: Callable[[], bool] = lambda: False,
+    report: Progress = no_progress,
 ) -> RefinedList:
     """Return the list that the layers support best.
 
@@ -65,11 +65,10 @@ def refine_over_layers(
         layers: those that hold something, out of which some are chosen.
         sigma_px: standard deviation of the clicks in each direction.
         move, resize: positions are free; amplitudes are free.
-        say: told before each round what is going on.
-        stop: asked before each round; once it says True, the list as it is then is returned.
+        report: called before each round; what it raises stops the work.
     """
     rounds = _LayerRounds(problem, choose_pilots(layers, LAYERS), sigma_px, move, resize)
-    classes, deviation = rounds.run(say, stop)
+    classes, deviation = rounds.run(report)
     moved = np.concatenate([np.hypot(*(new.positions - old.positions).T) for new, old in zip(classes, problem.classes, strict=True)])
     return RefinedList(classes, moved, deviation, rounds.layers)
 
@@ -88,18 +87,17 @@ class _LayerRounds:
         """Begin with the defects as given, and no kernel."""
         self.state = LayerModels(self.problem, self.layers)
 
-    def run(self, say: Callable[[str], None], stop: Callable[[], bool]) -> tuple[tuple[DefectClass, ...], Array]:
+    def run(self, report: Progress) -> tuple[tuple[DefectClass, ...], Array]:
         """Return the classes with their defects moved, and the deviation of each position."""
         state, classes = self.state, self.state.classes
-        say("Looking for the kernels of some layers, to move the defects by")
+        report(0.0, "Looking for the kernels of some layers, to move the defects by")
         state.choose()
         deviations = [np.full(len(one.positions), self.sigma) for one in classes]
         pace = [np.ones(len(one.positions)) for one in classes]
         last = [np.zeros_like(one.positions) for one in classes]
         for attempt in range(_ROUNDS):
-            if stop():
-                break
-            say(f"Moving the defects by {len(self.layers)} layers together, round {attempt + 1} of at most {_ROUNDS}")
+            words = f"Moving the defects by {len(self.layers)} layers together, round {attempt + 1} of at most {_ROUNDS}"
+            report(attempt / _ROUNDS, words)
             furthest = 0.0
             for index, one in enumerate(classes):
                 telling = state.telling(index)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,7 @@ from qpi_core.estimates.caution import NO_NOISE_MODEL, Caution, CautionKind
 from qpi_core.estimates.stack_estimate import LayerKernel
 from qpi_core.noise.tiles import can_be_modelled
 from qpi_core.operators.reconstruction import reconstruct
+from qpi_core.runtime.progress import Progress, no_progress
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, take_samples
 from qpi_core.solvers.harmonic.joint_start import samples_of
@@ -35,9 +36,6 @@ from qpi_core.solvers.measured.kernel_or_noise import CLEAN
 from qpi_core.solvers.measured.noisy_start import NoisyStage
 from qpi_core.solvers.measured.whiteness import leaves_white_noise
 from qpi_core.solvers.refined import NO_LONGER_SYMMETRIC, SYMMETRY_LOST
-
-Say = Callable[[str], None]
-Stop = Callable[[], bool]
 
 _VALUESAT_ONCE = 2**26
 """Layers x pixels that go through the design matrix together: 256 MiB."""
@@ -59,13 +57,13 @@ class SharedSolver:
     Attributes:
         problem: the stack.
         corrected: whether a correction may follow the harmonics.
-        say: told what is being done before the first layer.
+        report: called between the steps with the share of the layers asked for that are finished; what it raises stops the work.
         pilots: the layers that were solved in full, for each class.
     """
 
     problem: StackProblem
     corrected: bool
-    say: Say
+    report: Progress = no_progress
     pilots: list[list[Pilot]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -89,25 +87,29 @@ class SharedSolver:
                 key = hashlib.sha256(np.packbits(measured).tobytes()).digest()
                 self._groups.setdefault(key, []).append(index)
 
-    def solve(self, layers: list[int], stop: Stop) -> Iterator[tuple[int, tuple[LayerKernel, ...]]]:
-        """Yield (index, kernels) of the layers, group by group, until stop() says so; ascending within a group."""
+    def solve(self, layers: list[int]) -> Iterator[tuple[int, tuple[LayerKernel, ...]]]:
+        """Yield (index, kernels) of the layers, group by group; ascending within a group."""
+        self._asked, self._finished = len(layers), 0
         for index in layers:
             if index in self._answers:
+                self._finished += 1
                 yield index, self._answers[index]
         waiting = [index for index in layers if index not in self._answers]
-        if not waiting or not self._solve_pilots(stop):
+        if not waiting:
             return
+        self._solve_pilots()
         kinds = self._kinds = [kinds_of_model(own) for own in self.pilots]
         wanted = set(waiting)
         # The largest group holds most pilots, so it decides on the correction for all.
         for members in sorted(self._groups.values(), key=lambda group: (-len(group), group[0])):
             if wanted.isdisjoint(members):
                 continue
-            yield from self._solve_group(members, wanted, kinds, stop)
-            if stop():
-                return
+            yield from self._solve_group(members, wanted, kinds)
 
-    def _solve_pilots(self, stop: Stop) -> bool:
+    def _say(self, words: str) -> None:
+        self.report(self._finished / self._asked, words)
+
+    def _solve_pilots(self) -> None:
         every = sorted(index for group in self._groups.values() for index in group)
         chosen = list(choose_pilots(every, PILOTS if len(self.problem.classes) == 1 else FEWER_PILOTS))
         found: dict[int, tuple[Pilot, ...]] = {}
@@ -115,10 +117,8 @@ class SharedSolver:
         middle = chosen[len(chosen) // 2]
         waiting = [middle, *(index for index in chosen if index != middle)]
         while waiting:
-            if stop():
-                return False
             index = waiting.pop(0)
-            self.say(f"Comparing symmetries on layer {len(found) + 1} of {len(found) + 1 + len(waiting)}")
+            self._say(f"Comparing symmetries on layer {len(found) + 1} of {len(found) + 1 + len(waiting)}")
             found[index], noisy = solve_pilot(index, self.problem)
             if noisy is not None:
                 self._noise_models[index] = noisy
@@ -129,10 +129,9 @@ class SharedSolver:
         self.pilots = self._settled.pilots
         if not self._settled.is_shared:
             self._groups = {key + bytes(str(k), "ascii"): [k] for key, members in self._groups.items() for k in members}
-        return not stop()
 
     def _solve_group(
-        self, members: list[int], wanted: set[int], kinds: list[tuple[ModelKind, ...]], stop: Stop
+        self, members: list[int], wanted: set[int], kinds: list[tuple[ModelKind, ...]]
     ) -> Iterator[tuple[int, tuple[LayerKernel, ...]]]:
         problem = self.problem
         samples = take_samples(problem.layer(members[0]), problem.positions, problem.weights, problem.aspect)
@@ -150,31 +149,36 @@ class SharedSolver:
             chunk = members[first : first + at_once]
             if wanted.isdisjoint(chunk) and planned:
                 continue
-            self.say("Preparing what the layers share")
+            self._say("Preparing what the layers share")
             shared = accumulate(bases, self._values(samples, chunk))
             solver = LayerSolver(shared, kinds, options)
             if not planned:
-                self.say("Judging whether circular harmonics suffice")
+                self._say("Judging whether circular harmonics suffice")
                 correction, planned = self._plan(solver, chunk), True
-            yield from self._finish_all([index for index in chunk if index in wanted], chunk, solver, correction, stop)
+            yield from self._finish_all([index for index in chunk if index in wanted], chunk, solver, correction)
 
     def _finish_all(
-        self, asked: list[int], chunk: list[int], solver: LayerSolver, correction: SharedCorrection | None, stop: Stop
+        self, asked: list[int], chunk: list[int], solver: LayerSolver, correction: SharedCorrection | None
     ) -> Iterator[tuple[int, tuple[LayerKernel, ...]]]:
         """Yield the layers in their order; a few are worked on at once, because no layer depends on another one."""
         waiting: deque[tuple[int, Future[tuple[LayerKernel, ...]]]] = deque()
+
+        def first() -> tuple[int, tuple[LayerKernel, ...]]:
+            index, future = waiting.popleft()
+            kernels = future.result()
+            self._finished += 1
+            return index, kernels
+
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            for index in asked:
-                if stop():
-                    break
-                waiting.append((index, pool.submit(self._finish, index, chunk.index(index), solver, correction)))
-                if len(waiting) == AT_ONCE:
-                    done, future = waiting.popleft()
-                    yield done, future.result()
-            while waiting and not stop():
-                done, future = waiting.popleft()
-                yield done, future.result()
-            pool.shutdown(cancel_futures=True)
+            try:
+                for index in asked:
+                    waiting.append((index, pool.submit(self._finish, index, chunk.index(index), solver, correction)))
+                    if len(waiting) == AT_ONCE:
+                        yield first()
+                while waiting:
+                    yield first()
+            finally:  # also where whoever asks wants no more
+                pool.shutdown(cancel_futures=True)
 
     def _values(self, samples: MapSamples, layers: list[int]) -> NDArray[np.float32]:
         """Return the measured pixels of layers, (layers, pixels), in the order of the samples."""

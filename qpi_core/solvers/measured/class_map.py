@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from qpi_core.diagnostics.identifiability import may_be_modelled
 from qpi_core.noise.model import MapNoise
 from qpi_core.noise.outliers import find_outliers
 from qpi_core.noise.selection import SelectionOptions
-from qpi_core.runtime.progress import no_progress
+from qpi_core.runtime.progress import Progress, no_progress
 from qpi_core.solvers.harmonic.joint import JointModel, finish_jointly, in_their_order, ranked_classes
 from qpi_core.solvers.harmonic.joint_start import ClassStart, DefectClass, choose_jointly, open_classes
 from qpi_core.solvers.harmonic.joint_stretch import stretched_jointly
@@ -69,7 +69,7 @@ def explain_classes(
     classes: Sequence[DefectClass],
     noise_model: str = "auto",
     known: NoisyStage[JointStage] | None = None,
-    report: Callable[[float, str], None] | None = None,
+    report: Progress = no_progress,
     stretchable: bool = True,
 ) -> ExplainedClasses:
     """Return the kernels of all classes, under a noise model where the map asks for one.
@@ -82,7 +82,6 @@ def explain_classes(
         report: progress, called between the steps; what it raises stops the work.
         stretchable: whether a kernel may be one in stretched coordinates (see harmonic.stretch); under a noise model none is.
     """
-    tell = report if report is not None else no_progress
     values, size = problem.values, problem.kernel_size
     ranks = ranked_classes(classes)
     ordered = [classes[k] for k in ranks]
@@ -93,13 +92,13 @@ def explain_classes(
     plain = stretched_jointly(problem, ordered, plain) if stretchable else plain
     noisy = None
     if noise_model != "white" and may_be_modelled(np.isfinite(values)) and not is_explained(quick[-1].fit, starts[0].floor):
-        tell(0.3, "Looking for background and coloured noise")
+        report(0.3, "Looking for background and coloured noise")
         kernels = _on_all_pixels(problem, ordered, starts, quick)
         if not (_kernels_suffice(values, kernels, plain) or predict_unseen_parts(values, ordered, size)):
             noisy = find_class_noise(problem, ordered, kernels, quick, known)
     if noisy is None:
         return ExplainedClasses(in_their_order(plain, ranks), None)
-    tell(0.7, "Solving for the kernels under the noise model")
+    report(0.7, "Solving for the kernels under the noise model")
     whitener = noisy.start.whitener
     chosen = choose_jointly(noisy.start.starts, problem.symmetry_orders, noisy.start.chosen, sweeps=1)
     joint = finish_jointly(noisy.values, ordered, noisy.start.starts, chosen, size, whitener)

@@ -7,7 +7,7 @@ model is made afresh for the repaired list, and the evidence of both decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from qpi_core.noise.components import MixedModel
 from qpi_core.noise.lattice_waves import find_lattice_waves
 from qpi_core.noise.model import MapNoise
 from qpi_core.noise.selection import SelectionOptions, score_white_noise
-from qpi_core.runtime.progress import no_progress
+from qpi_core.runtime.progress import Progress, no_progress
 from qpi_core.solvers.harmonic.answer import superposition
 from qpi_core.solvers.harmonic.joint_start import DefectClass
 from qpi_core.solvers.harmonic.model import HarmonicModel
@@ -86,7 +86,7 @@ def explain_map(
     weights: Array,
     begun: HarmonicStart | None = None,
     mend_list: bool = True,
-    report: Callable[[float, str], None] | None = None,
+    report: Progress = no_progress,
 ) -> ExplainedMap | None:
     """Return the map explained by kernel, defects, background and noise; None where white noise explains all but the kernel.
 
@@ -97,20 +97,19 @@ def explain_map(
         mend_list: repair a list that the map contradicts; else it is taken as it is.
         report: progress, called between the steps; what it raises stops the work.
     """
-    tell = report if report is not None else no_progress
     begun = problem.start(positions, weights) if begun is None else begun
-    tell(0.1, "Looking for background and coloured noise")
+    report(0.1, "Looking for background and coloured noise")
     small = may_be_modelled(np.isfinite(problem.values))
     noisy = (find_noise if small else find_noise_of_large_map)(problem, positions, weights, begun)
     if noisy is None:
         return None
-    tell(0.5, "Solving for the kernel under the noise model")
+    report(0.5, "Solving for the kernel under the noise model")
     found = _explained(problem, positions, noisy)
     doubtful = mend_list and not is_taken_as_given(problem.values, positions)
     if doubtful and small and found.may_be_the_kernel(STRONG) and _kernel_clears_the_list(problem, positions, weights, begun, found):
         return None
     if doubtful and small:
-        tell(0.7, "Comparing the list of defects with the map")
+        report(0.7, "Comparing the list of defects with the map")
         mended = _with_a_right_list(problem, ListedFit(positions, weights, begun, found.listed.model, None), found, noisy)
         if mended is not found:
             return None if mended is None or _is_no_noise(problem, positions, weights, begun, mended) else mended

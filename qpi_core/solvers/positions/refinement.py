@@ -9,7 +9,7 @@ Where what is left asks for a stretch of the kernel, all is done again in stretc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +23,7 @@ from qpi_core.base.validation import (
     require_positions,
     require_weights,
 )
+from qpi_core.runtime.progress import Progress, no_progress, part_of
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
@@ -76,7 +77,7 @@ def refine(
     weights: ArrayLike | None = None,
     pixel_size_nm: float | tuple[float, float] | None = None,
     options: RefinementOptions | None = None,
-    report: Callable[[float, str], None] | None = None,
+    report: Progress = no_progress,
 ) -> RefinedDefects:
     """Return the defects' positions and amplitudes that the map supports best.
 
@@ -104,23 +105,18 @@ def refine(
     if not is_constant(values):
         problem = HarmonicProblem(values, size, pitch, asked.stretch, asked.symmetry_orders)
         rounds = _Rounds(problem, clicked, amplitudes, asked.sigma_px, asked.positions, asked.weights)
-        points, sizes, model = rounds.run(_part_of(report, 0.0, _FIRST_SHARE))
+        points, sizes, model = rounds.run(part_of(report, 0.0, _FIRST_SHARE))
         stretched = rounds.stretched(points, sizes) if asked.positions and asked.stretch is None else problem
         if stretched is not problem:
             # A round kernel for a stretched one has drawn the defects towards where the two differ least.
             other = replace(rounds, problem=stretched)
-            again = other.run(_part_of(report, _FIRST_SHARE, 1.0), points, sizes)
+            again = other.run(part_of(report, _FIRST_SHARE, 1.0), points, sizes)
             if other.worth(*again) > rounds.worth(points, sizes, model):
                 rounds, (points, sizes, model) = other, again
         if pattern_gain(model) >= LEAST_GAIN:
             deviation, unsupported = rounds.judge(model, points, sizes)
     moved = np.hypot(*(points - clicked).T)
     return RefinedDefects(points, sizes, moved, deviation, unsupported, tuple(_sentences(moved, unsupported, asked.sigma_px)))
-
-
-def _part_of(report: Callable[[float, str], None] | None, first: float, last: float) -> Callable[[float, str], None] | None:
-    """Return the report of a part of the work, between two shares of the whole."""
-    return None if report is None else lambda share, words: report(first + (last - first) * share, words)
 
 
 @dataclass(frozen=True)
@@ -191,7 +187,7 @@ class _Rounds:
         return self.problem.values
 
     def run(
-        self, report: Callable[[float, str], None] | None = None, points: Array | None = None, weights: Array | None = None
+        self, report: Progress = no_progress, points: Array | None = None, weights: Array | None = None
     ) -> tuple[Array, Array, HarmonicModel]:
         """Return positions, amplitudes, and the last model; the rounds begin at points with weights, or at what was given."""
         points, weights = self.clicked if points is None else points, self.given if weights is None else weights
@@ -202,8 +198,7 @@ class _Rounds:
         settled = _NEARLY_SETTLED_PX if jointly else _SETTLED_PX
         pace, last = np.ones(len(points)), np.zeros_like(points)
         for attempt in range(_ROUNDS if self.move or self.resize else 0):
-            if report is not None:
-                report(attempt / _ROUNDS, f"Moving the defects, round {attempt + 1} of at most {_ROUNDS}")
+            report(attempt / _ROUNDS, f"Moving the defects, round {attempt + 1} of at most {_ROUNDS}")
             moved, weights = self._step(model, points, weights, attempt in _SEARCH_IN)
             # Two defects that share one spot push each other to and fro: whoever turns back walks half as far from then on.
             pace = np.where(np.sum((moved - points) * last, axis=1) < 0, 0.5 * pace, np.minimum(1.0, 1.5 * pace))

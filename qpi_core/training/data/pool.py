@@ -18,6 +18,7 @@ from tqdm import tqdm
 from qpi_core.networks.kernel_frame import CHANNELS, FRAME_SIZE, ORIENTATIONS, kernel_frame, network_window, turn
 from qpi_core.networks.kernel_vae import KERNEL_SIZE, normalise_kernel
 from qpi_core.runtime.executor import InProcess, LocalProcesses
+from qpi_core.runtime.progress import stop_when
 from qpi_core.solvers.tikhonov import prepare_map
 from qpi_core.training.data.scene_stream import MAP_SHAPES, USUAL, SceneMix, draw_training_scene
 from qpi_core.training.data.streams import KernelShares
@@ -103,7 +104,7 @@ def build_pool(plan: PoolPlan, cancelled: Callable[[], bool] = lambda: False, pr
     """Write every chunk that is missing, with a progress bar, in so many processes; stop between two chunks when cancelled."""
     missing = [chunk for chunk in plan.chunks() if not chunk_path(plan.folder, chunk.number).exists()]
     executor = InProcess() if processes == 1 else LocalProcesses(processes)
-    outcomes = executor.map(Chunk.write, missing, cancelled=cancelled)
+    outcomes = executor.map(Chunk.write, missing, stop_when(cancelled))
     for outcome in tqdm(outcomes, total=len(missing), desc="pool", unit="chunk", mininterval=5):
         if outcome.error is not None:
             raise outcome.error

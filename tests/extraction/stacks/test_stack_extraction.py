@@ -7,6 +7,7 @@ import qpi_core
 from qpi_core.base.errors import InputError
 from qpi_core.estimates.caution import CautionKind
 from qpi_core.extraction.extractor import Extractor
+from qpi_core.runtime.progress import Stopped
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines, take_samples
 from qpi_core.solvers.layers.pilots import choose_pilots
@@ -72,17 +73,22 @@ def test_a_layer_does_not_depend_on_which_others_are_asked_for(scene, estimate):
 def test_cancel_keeps_what_is_finished_and_progress_counts(scene):
     stack, positions = scene
     seen, kept = [], []
+
+    def report(share, words, /):
+        seen.append(share)
+        if len(kept) == 2:
+            raise Stopped
+
     found = qpi_core.extract_stack(
         Extractor(device="cpu"),
         stack,
         positions,
         kernel_size=SIZE,
         method="defect_average",
-        progress=lambda done, total, message: seen.append((done, total)),
-        cancelled=lambda: len(kept) == 2,
+        report=report,
         on_layer=lambda index, kernel: kept.append(index),
     )
-    assert kept == [0, 1] and seen[-1] == (2, 6)
+    assert kept == [0, 1] and seen[-1] == 2 / 6
     assert found.done.tolist() == [True, True, False, False, False, False]
     assert np.isfinite(found.kernels[:2]).all() and np.isnan(found.kernels[2:]).all()
 

@@ -44,8 +44,8 @@ def solved(stretch_of_layer):
     kernels = [stretched_pattern(4, stretch_of_layer(layer), 0.4 + 0.06 * layer) for layer in range(3)]
     stack = np.stack([noisy_map([kernel], [points], SHAPE, 0.2, rng) for kernel in kernels])
     problem = StackProblem(stack, (DefectClass(points, np.ones(12)),), SIZE, None, "white")
-    solver = SharedSolver(problem, False, lambda message: None)
-    answers = {index: one[0] for index, one in solver.solve([0, 1, 2], lambda: False)}
+    solver = SharedSolver(problem, False)
+    answers = {index: one[0] for index, one in solver.solve([0, 1, 2])}
     return answers, [on_window(kernel, SIZE) for kernel in kernels]
 
 

@@ -10,6 +10,7 @@ from itertools import chain, combinations
 import numpy as np
 from scipy.linalg import block_diag
 
+from qpi_core.runtime.progress import Progress
 from qpi_core.solvers.blind.kinds.joint_kernels import Kinds, evidence_of, solve_kinds
 from qpi_core.solvers.blind.kinds.kinds_polish import cut_kinds, kinds_with_amplitudes, kinds_with_flips
 from qpi_core.solvers.blind.layers import Layers
@@ -48,7 +49,7 @@ class KindsRule:
     share: float = 0.7
 
 
-def search_kinds(layers: Layers, rule: KindsRule, accepts: Callable[[Kinds], bool], report: Callable[[float, str], None]) -> list[Kinds]:
+def search_kinds(layers: Layers, rule: KindsRule, accepts: Callable[[Kinds], bool], report: Progress) -> list[Kinds]:
     """Return the kinds found, the best first; one that is accepted ends the search."""
     begun = rule.clock()
     most = max(_LEAST_MOST, int(_DENSEST * layers.pixels))
