@@ -1,9 +1,9 @@
 """Measure what a user waits for, in Chromium: python benchmarks/app_times.py [--scan createc_scan_11nm.dat] (needs the test tools)
 
-Writes benchmarks/app_times.json and prints it as a table: seconds until the first page of a new server stands, until the example's kernel
-is drawn, and from a measured scan on disk to a kernel with its verdict, with the server's CPU seconds beside it; milliseconds from a click
-on a map of 1,000 marks to the picture with the new one, and from a click on a page's name to that page while a stack of 200 layers runs;
-seconds until a cancelled computation has ended. The load of the machine before each stands in the file: on a busy one all is longer.
+Writes benchmarks/app_times.json and the table of docs/benchmarks.md: seconds until the first page of a new server stands, until the
+example's kernel is drawn, and from a measured scan on disk to a kernel with its verdict, with the server's CPU seconds beside it;
+milliseconds from a click on a map of 1,000 marks to the picture with the new one, and from a click on a page's name to that page while a
+stack of 200 layers runs; seconds until a cancelled computation has ended. The load of the machine before each stands beside it.
 """
 
 from __future__ import annotations
@@ -32,11 +32,14 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.app_server import PATIENCE_MS, open_page, start_server  # noqa: E402
+from benchmarks.app_times_table import HEADER, rows  # noqa: E402
+from benchmarks.results_tables import filled, markdown  # noqa: E402
 from qpi_core import simulate_observation  # noqa: E402
 from tests.browser.app_page import AppPage  # noqa: E402
 
 MARKS, MARKED_SIDE_PX, CLICKS = 1000, 512, 9
 LAYERS, LAYER_SIDE_PX, LAYER_DEFECTS, ROUNDS = 200, 96, 12, 3
+OUT = ROOT / "benchmarks" / "app_times.json"
 SCAN_PATIENCE_MS = 1_800_000
 COMMAND = "python benchmarks/app_times.py --scan createc_scan_11nm.dat"
 SCAN_DEFECT_PX = (238.9, 209.7)
@@ -47,7 +50,7 @@ PAGES = {
     "Benchmark": "[data-testid=stTabs]",
     "Documentation": "h2",
     "Stacks": ".st-key-stack_method",
-    "Extract": ".st-key-picker canvas[data-origin]",
+    "Extract": ".st-key-method",
 }
 """Name of a page -> what stands on it alone, and late."""
 _SWITCH = """([name, ready]) => new Promise((resolve, reject) => {
@@ -249,33 +252,13 @@ PARTS: dict[str, Callable[[Running], dict[str, Any]]] = {
 }
 
 
-def table(content: dict[str, Any]) -> str:
-    """Return what was measured as lines of a table."""
-    rows: list[tuple[str, str]] = []
-
-    def add(part: str, say: Callable[[dict[str, Any]], list[tuple[str, str]]]) -> None:
-        if content.get(part):
-            rows.extend(say(content[part]))
-
-    def job(title: str, one: dict[str, float]) -> tuple[str, str]:
-        return title, f"{one['s']} s, {one['server_cpu_s']} s of CPU"
-
-    add("first_page", lambda one: [("first page of a new server", f"{one['new_server_s']} s"), ("next", f"{one['second_session_s']} s")])
-    add("example", lambda one: [job("example's kernel, new server", one["first"]), job("once more", one["again"])])
-    add("marker", lambda one: [(f"click to marker, {one['marks']} marks", f"{one['median_ms']} ms, at most {one['longest_ms']} ms")])
-    add("stack", lambda one: [(f"to {n}, stack running", f"{t['first']} ms, then {t['later']} ms") for n, t in one["switch_ms"].items()])
-    add("stack", lambda one: [("cancel of the stack", f"{one['cancel_stack_s']} s"), ("of a search", f"{one['cancel_search_s']} s")])
-    add("scan_to_verdict", lambda one: [job("scan on disk to verdict", one)])
-    return "\n".join(f"{title:<36} {value}" for title, value in rows)
-
-
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--chromium", default=shutil.which("chromium") or shutil.which("chromium-browser"), help="path of the browser")
     parser.add_argument("--scan", type=Path, help="createc_scan_11nm.dat, which docs/tutorial.md says where to have")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), help="measure these; the file keeps the others")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("app_times.json"))
+    parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
     content: dict[str, Any] = json.loads(args.out.read_text(encoding="utf-8")) if args.out.is_file() else {}
     content |= {"command": COMMAND, "processor_cores": os.cpu_count(), "python": platform.python_version()}
@@ -292,7 +275,11 @@ def main() -> None:
     finally:
         process.kill()
         process.wait(timeout=60)
-    print(table(content))
+    made = markdown(HEADER, rows(content))
+    if args.out == OUT:
+        page = ROOT / "docs" / "benchmarks.md"
+        page.write_text(filled(page.read_text(encoding="utf-8"), {"app_times": made}), encoding="utf-8")
+    print(made)
 
 
 if __name__ == "__main__":

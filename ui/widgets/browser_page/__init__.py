@@ -1,7 +1,7 @@
 """The part of the app that belongs to the browser tab: an inline component without a picture of its own, on every page.
 
-It names the tab for the autosave (ui.autosave.keeping), asks before the tab is left while something would be lost, and keeps the wheel for
-scrolling when the pointer happens to be over a chart.
+It names the tab for the autosave (ui.autosave.keeping), asks before the tab is left while something would be lost, keeps the wheel for
+scrolling when the pointer happens to be over a chart, and loads a file that is dropped on the map.
 """
 
 from __future__ import annotations
