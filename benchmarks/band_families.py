@@ -23,7 +23,8 @@ from scipy.ndimage import gaussian_filter
 from qpi_core.extraction.bands.band_model import BAND_MODELS, compare_band_models, fit_band_model
 from qpi_core.maps import load_map
 from qpi_core.synthesis.bands.band_structures import MEV_NM_IN_KM_PER_S, BandStructure, EllipticBand, SeveralBands, WarpedBand
-from qpi_core.synthesis.bands.lattices import SquareLattice, TriangularLattice
+from qpi_core.synthesis.bands.hexagonal import HexagonalParabola
+from qpi_core.synthesis.bands.lattices import HoneycombLattice, SquareLattice, TriangularLattice
 from qpi_core.synthesis.bands.scattering import DefectScattering, band_pattern
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 
@@ -65,6 +66,10 @@ def ellipse(rng: np.random.Generator) -> EllipticBand:
     return EllipticBand(rng.uniform(-80, -50), rng.uniform(0.3, 0.5), rng.uniform(1.3, 2.5), rng.uniform(0.2, np.pi - 0.2))
 
 
+def hexagon(rng: np.random.Generator) -> HexagonalParabola:
+    return HexagonalParabola(rng.uniform(-80, -50), rng.uniform(0.3, 0.5), rng.uniform(0.04, 0.12), rng.uniform(0.05, np.pi / 3 - 0.05))
+
+
 def two_bands(rng: np.random.Generator) -> SeveralBands:
     outer = EllipticBand(rng.uniform(-140, -110), rng.uniform(0.4, 0.5))
     return SeveralBands((outer, EllipticBand(rng.uniform(-60, -40), rng.uniform(0.2, 0.3))))
@@ -76,6 +81,10 @@ def square(rng: np.random.Generator) -> SquareLattice:
 
 def triangular(rng: np.random.Generator) -> TriangularLattice:
     return TriangularLattice(rng.uniform(50, 80), 0.0, rng.uniform(-230, -190), 0.6, rng.uniform(0, np.pi / 3))
+
+
+def honeycomb(rng: np.random.Generator) -> HoneycombLattice:
+    return HoneycombLattice(rng.uniform(90, 130), 0.0, rng.uniform(-20, 20), 1.2, rng.uniform(0, np.pi / 3))
 
 
 def truth_of_pair(band: SeveralBands) -> dict[str, float]:
@@ -101,8 +110,24 @@ CASES = {
         0.2,
         20.0,
     ),
+    "hexagonal": Case(
+        hexagon,
+        lambda b: {"band_edge_mev": b.band_edge_mev, "effective_mass": b.effective_mass, "warping": b.warping, "angle_rad": b.angle},
+        np.linspace(200, 500, 10),
+        0.2,
+        20.0,
+    ),
     "two-bands": Case(two_bands, truth_of_pair, np.linspace(200, 500, 10), 0.2, 20.0),
     "square": Case(square, truth_of_lattice, np.linspace(-60, 60, 10), 0.2, 15.0, lattice=True, tip_nm=0.3),
+    "honeycomb": Case(
+        honeycomb,
+        lambda b: {"hopping_mev": b.hopping_mev, "dirac_energy_mev": -b.chemical_potential_mev},
+        np.linspace(40, 85, 10),
+        0.2,
+        8.0,
+        lattice=True,
+        tip_nm=0.3,
+    ),
     "triangular": Case(triangular, truth_of_lattice, np.linspace(-60, 60, 10), 0.2, 15.0, lattice=True, tip_nm=0.3),
 }
 
@@ -147,12 +172,39 @@ def measure(family: str, seed: int, compared: list[str]) -> tuple[str, dict[str,
     return line, off, chosen
 
 
+def as_grid_file(layers: np.ndarray, energies_mev: np.ndarray, pitch_nm: float) -> bytes:
+    """Return a stack as a Nanonis grid (.3ds) of evenly spaced energies: records from the bottom row on, limits and place of each first."""
+    count, height, width = layers.shape
+    size_m = 1e-9 * pitch_nm * np.array([width, height])
+    header = (
+        f'Grid dim="{width} x {height}"',
+        f"Grid settings=0;0;{size_m[0]:.9E};{size_m[1]:.9E};0",
+        "Filetype=Linear",
+        'Sweep Signal="Bias (V)"',
+        'Fixed parameters="Sweep Start;Sweep End"',
+        'Experiment parameters="X (m);Y (m)"',
+        "# Parameters (4 byte)=4",
+        f"Experiment size (bytes)={4 * count}",
+        f"Points={count}",
+        'Channels="LI Demod 1 X (A)"',
+        ":HEADER_END:",
+        "",
+    )
+    records = np.empty((height, width, 4 + count), dtype=">f4")
+    records[..., :2] = 1e-3 * energies_mev[[0, -1]]
+    row, column = np.mgrid[:height, :width]
+    records[..., 2] = ((column + 0.5) / width - 0.5) * size_m[0]
+    records[..., 3] = ((row + 0.5) / height - 0.5) * size_m[1]
+    records[..., 4:] = np.moveaxis(layers, 0, 2)[::-1]
+    return "\r\n".join(header).encode() + records.tobytes()
+
+
 def write(family: str, seed: int, folder: Path) -> None:
-    """Write stack.npz and defects.csv, and print the truth."""
+    """Write stack.3ds and defects.csv, and print the truth."""
     case = CASES[family]
     layers, positions, structure = simulate(case, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / "stack.npz", didv=layers, bias_mv=case.energies_mev)
+    (folder / "stack.3ds").write_bytes(as_grid_file(layers, case.energies_mev, case.pitch_nm))
     np.savetxt(folder / "defects.csv", positions, delimiter=",", header="x_px,y_px", comments="", fmt="%.3f")
     print(f"{family} {seed}, {case.pitch_nm} nm a pixel: {case.truth(structure)}")
 

@@ -93,7 +93,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         nargs="+",
         metavar="MODEL",
         help="also fit bands to the maps themselves and say which one they prefer, with errors: free-electron, dirac, two-bands, elliptic, "
-        "hexagonal, topological, or with --lattice square and triangular (tight binding)",
+        "hexagonal, topological, or with --lattice square, triangular and honeycomb (tight binding)",
     )
     parser.add_argument(
         "--lattice",

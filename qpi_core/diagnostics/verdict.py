@@ -20,6 +20,7 @@ from qpi_core.diagnostics.search_limits import why_not_searched
 from qpi_core.diagnostics.window import LARGEST_WINDOW
 from qpi_core.estimates.caution import Caution, CautionKind, kind_of
 from qpi_core.estimates.estimate import KernelEstimate
+from qpi_core.estimates.stack_estimate import LayerKernel
 
 MOST_ERROR, NOTICEABLE_ERROR = 1.0, 0.3
 """Ratio of the kernel's error to the kernel, root mean squares: beyond the first it cannot be told from nothing."""
@@ -147,7 +148,7 @@ def verdict_of(estimate: KernelEstimate, together: Iterable[str] = ()) -> Verdic
     sentences = [*together, *estimate.warnings, *_about_error(estimate)]
     ordered = sorted(sentences, key=lambda sentence: _ORDER[_kind(sentence)])
     if not ordered or RULES[_kind(ordered[0])].trust is Trust.TRUST:
-        return Verdict(Trust.TRUST, _praise(estimate), others=tuple(ordered))
+        return Verdict(Trust.TRUST, _praise(estimate, len(estimate.positions)), others=tuple(ordered))
     worst = RULES[_kind(ordered[0])].trust
     as_bad = [sentence for sentence in ordered if RULES[_kind(sentence)].trust is worst]
     # Of reasons that weigh the same, one that can be mended is told; a background passes for much else, so it comes first.
@@ -158,7 +159,20 @@ def verdict_of(estimate: KernelEstimate, together: Iterable[str] = ()) -> Verdic
     return Verdict(worst, first, _kind(first), remedy, value, others)
 
 
-def relative_error(estimate: KernelEstimate) -> float:
+def layer_verdict(layer: LayerKernel, defects: int) -> Verdict:
+    """Return the verdict on one layer of a stack, by the same rules; what mends a layer is done to the whole stack, so no remedy is named.
+
+    Args:
+        layer: with its warnings.
+        defects: how many its kernel stands at.
+    """
+    ordered = sorted([*layer.warnings, *_about_error(layer)], key=lambda sentence: _ORDER[_kind(sentence)])
+    if not ordered or RULES[_kind(ordered[0])].trust is Trust.TRUST:
+        return Verdict(Trust.TRUST, _praise(layer, defects), others=tuple(ordered))
+    return Verdict(RULES[_kind(ordered[0])].trust, ordered[0], _kind(ordered[0]), others=tuple(ordered[1:]))
+
+
+def relative_error(estimate: KernelEstimate | LayerKernel) -> float:
     """Return the root mean square of a kernel's error over that of the kernel; NaN where the method gives no error."""
     power = float(np.mean(estimate.kernel.astype(np.float64) ** 2))
     if estimate.uncertainty is None or power == 0:
@@ -173,7 +187,7 @@ def _kind(sentence: str) -> CautionKind:
     return CautionKind.OTHER if small else kind
 
 
-def _about_error(estimate: KernelEstimate) -> list[Caution]:
+def _about_error(estimate: KernelEstimate | LayerKernel) -> list[Caution]:
     error = relative_error(estimate)
     if not error > NOTICEABLE_ERROR:
         return []
@@ -212,9 +226,9 @@ def _noise_is_white_by_choice(estimate: KernelEstimate) -> bool:
     return (estimate.provenance.get("options") or {}).get("noise_model") == "white"
 
 
-def _praise(estimate: KernelEstimate) -> str:
+def _praise(estimate: KernelEstimate | LayerKernel, count: int) -> str:
     """Return what speaks for a result that nothing speaks against."""
-    count, error = len(estimate.positions), relative_error(estimate)
+    error = relative_error(estimate)
     found = f"What the kernel at {count} {'defect' if count == 1 else 'defects'} leaves of the map is noise"
     return f"{found}, and its error is {_percent(error)} of it." if math.isfinite(error) else f"{found}."
 

@@ -222,7 +222,8 @@ def solve_refined_as_listed(request: Request) -> Answer:
 
 
 def _refined_with(request: Request, listed: ListedFit) -> Answer:
-    """Return the answer of `refined` for one list; the request's defects are those of the list."""
+    """Return the answer of `refined` for one list; the request's defects are those of the list. Eq. 7 comes before the other priors."""
+    from qpi_core.solvers.formula_prior import formula_answer
     from qpi_core.solvers.harmonic.answer import kernel_without
     from qpi_core.solvers.refined import Prior, nothing_known, solve_refined
 
@@ -241,10 +242,14 @@ def _refined_with(request: Request, listed: ListedFit) -> Answer:
         if not request.has_model():
             return []
         network = run_two_step(request, listed.start)
-        solution = network_solution(request, network)
-        return [Prior("two_step", solution, NETWORK_FREEDOM, lambda held: run_two_step(_without(request, held)).wide_kernel)]
 
-    solution = solve_refined(image, points, size, priors, weights=weights, rivals=rivals)
+        def without(held: NDArray[np.bool_]) -> NDArray[np.float32]:
+            return run_two_step(replace(request, observation=np.where(held, np.float32(np.nan), image))).wide_kernel
+
+        return [Prior("two_step", network_solution(request, network), NETWORK_FREEDOM, without)]
+
+    solution = formula_answer(listed, harmonic, image, lambda: _position_variance(request, listed))
+    solution = solution or solve_refined(image, points, size, priors, weights=weights, rivals=rivals)
     # What follows later reads the list as it was given; the latent of a repaired one is made here.
     wanted = request.latent_wanted or listed.repair is not None
     if network is None and wanted and request.has_model():
@@ -281,11 +286,6 @@ def _position_variance(request: Request, listed: ListedFit) -> NDArray[np.float6
     return None if sigma is None or not sigma.any() else kernel_variance(listed.model, sigma, request.kernel_size)
 
 
-def _without(request: Request, held: NDArray[np.bool_]) -> Request:
-    """Return the request for a map without some pixels."""
-    return replace(request, observation=np.where(held, np.float32(np.nan), request.observation))
-
-
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
@@ -295,6 +295,6 @@ METHODS: dict[str, Method] = {
         Method("parametric", "fit of Eq. 7 from the harmonic estimate; knows the formula", False, _parametric),
         Method("one_step", "one network straight from map and defects to the kernel (the paper's baseline)", True, solve_one_step),
         Method("two_step", "Decoder_K(Encoder_Y(.)): the latent of the map, decoded into a kernel", True, solve_two_step),
-        Method("refined", "harmonic or network kernel, corrected wherever held-out pixels show more; mends wrong lists", False, _refined),
+        Method("refined", "Eq. 7, harmonic or network kernel, corrected where held-out pixels show more; mends lists", False, _refined),
     )
 }

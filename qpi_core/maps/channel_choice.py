@@ -6,7 +6,7 @@ Never a constant channel, never one measured once where there is a stack over en
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -56,6 +56,8 @@ WORDS: Mapping[str, frozenset[str]] = {
 
 _GLUED = re.compile(r"(lockin|lia|li|demod)(x|y|r|phi|phase|amp|mag)?")
 _UNIT = re.compile(r"\s+\([^()]*\)|(?<=[\w\]])\([^()]*\)\s*$")
+_UNIT_BRACKETS = re.compile(r"[()]")
+_FINAL_B = re.compile(r"[ _.-]b$", re.IGNORECASE)
 _PASS = re.compile(r"\[p\d+\]", re.IGNORECASE)
 _HIGHER = frozenset({"2nd", "3rd", "second", "third"})
 _MOST_LISTED = 24
@@ -82,7 +84,7 @@ def choose_channel(values: Mapping[str, _Stack]) -> ChannelChoice:
     """
     changing = [name for name, stack in values.items() if _varies(stack)] or list(values)
     candidates = [name for name in changing if len(values[name]) > 1] or changing
-    forward = [name for name in candidates if not is_backward(name)] or candidates
+    forward = [name for name in candidates if not (is_backward(name) or _is_marked_back(name, values))] or candidates
     best = min(signal_of(name) for name in forward)
     chosen = [name for name in forward if signal_of(name) == best]
     chosen = [name for name in chosen if "[avg]" in name.lower()] or chosen
@@ -102,9 +104,11 @@ def doubt_about(choice: ChannelChoice, names: Sequence[str]) -> str:
 def signal_of(name: str) -> Signal:
     """Return what a channel's name says that it holds."""
     words = _words(_PASS.sub(" ", name))
-    higher = _is_higher_harmonic(words)
+    higher = _is_higher_harmonic(words + _words(_UNIT_BRACKETS.sub(" ", name)))  # "LI X (2f)": no unit stands in these brackets
     if CONDUCTANCE_NAMES.search(" ".join(name.lower().replace("_", " ").split())):
-        return Signal.LOCK_IN_OTHER if higher else Signal.CONDUCTANCE
+        if higher or _any(words, "phase"):
+            return Signal.LOCK_IN_OTHER
+        return Signal.LOCK_IN_Y if _any(words, "y") else Signal.CONDUCTANCE
     if _any(words, "lock-in") and "pll" not in words:
         return Signal.LOCK_IN_OTHER if higher else _lock_in_signal(words)
     if words and words[0] in WORDS["bias"]:
@@ -115,6 +119,12 @@ def signal_of(name: str) -> Signal:
 def is_backward(name: str) -> bool:
     """Say whether a channel's name says that it was recorded on the way back."""
     return _any(_words(name), "backward")
+
+
+def _is_marked_back(name: str, names: Collection[str]) -> bool:
+    """Say whether a name ends with B where another one is the same but for an F: dIdV_B beside dIdV_F."""
+    bare = _UNIT.sub("", name).rstrip()
+    return bool(_FINAL_B.search(bare)) and any(_UNIT.sub("", other).rstrip().lower() == f"{bare[:-1]}f".lower() for other in names)
 
 
 def without_direction(name: str) -> str:

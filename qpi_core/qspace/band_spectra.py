@@ -28,7 +28,7 @@ from qpi_core.synthesis.bands.band_structures import (
     WarpedBand,
 )
 from qpi_core.synthesis.bands.hexagonal import HexagonalParabola
-from qpi_core.synthesis.bands.lattices import SquareLattice, TriangularLattice
+from qpi_core.synthesis.bands.lattices import HoneycombLattice, SquareLattice, TriangularLattice
 
 Array = NDArray[np.float64]
 
@@ -78,6 +78,8 @@ def band_structure(name: str, numbers: Mapping[str, float], lattice: tuple[float
             kind = SquareLattice if name == "square" else TriangularLattice
             hopping = numbers["hopping_mev"]
             return kind(hopping, hopping * numbers["second_hopping_ratio"], -numbers["band_centre_mev"], *lattice)
+        if name == "honeycomb" and lattice is not None:
+            return HoneycombLattice(numbers["hopping_mev"], 0.0, -numbers["dirac_energy_mev"], *lattice)
     except KeyError as error:
         raise InputError(f"numbers of the model {name!r} must hold {error.args[0]}, but they are {', '.join(numbers)}.") from error
     raise InputError(f"there is no band model {name!r}, or it is of a lattice and none is given.")

@@ -238,6 +238,21 @@ def _polish(fit: EquationFit, classes: Sequence[MapSamples]) -> EquationFit:
     return best
 
 
+def superposition_of_fit(fit: EquationFit, model: HarmonicModel, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return A*M of a fit of one class, (height, width), zero where not measured.
+
+    The formula is evaluated at the true offsets, on large maps through the radial splines of its model.
+    """
+    image = np.zeros(shape, dtype=np.float32)
+    kernel, samples = fit.kernels[0], model.samples
+    if samples.values.size * len(samples.positions) > _EXACT_PAIRS:
+        basis = _basis(model, (0, kernel.order) if kernel.order else (0,))
+        image[samples.places] = superpose([basis], [kernel.profiles(model.splines.nodes)[0]])
+    else:
+        image[samples.places] = _predict(kernel, samples)[0]
+    return image
+
+
 def _predict(kernel: EquationSeven, samples: MapSamples) -> tuple[Array, Array]:
     """Return the sum over defects at every sampled pixel and its derivatives, (5, pixels)."""
     predicted, slopes = np.empty(samples.x.size), np.empty((5, samples.x.size))

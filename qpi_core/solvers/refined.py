@@ -124,6 +124,14 @@ def solve_refined(
         return _finished(chosen, first, prepared, operator, notes)
 
 
+def uncorrected(
+    observation: ArrayLike, positions: ArrayLike, kernel_size: int, prior: Prior, weights: ArrayLike | None = None
+) -> KernelSolution | None:
+    """Return the answer with one prior mean where held-out pixels find nothing to correct in it, else None; arguments as above."""
+    solution = solve_refined(observation, positions, kernel_size, [prior], weights=weights)
+    return solution if solution.details["correction"] == "none" else None
+
+
 def _verdict(
     map_: NDArray[np.float32],
     prepared: PreparedMap,

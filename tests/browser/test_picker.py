@@ -183,3 +183,22 @@ def test_marks_of_two_classes_keep_theirs_through_drag_undo_and_the_table(app: A
     app.page.get_by_text("1 defect, kernel").first.wait_for()
     app.page.keyboard.press("Control+z")
     app.page.get_by_text("2 defects of 2 classes").first.wait_for()
+
+
+def test_a_file_dropped_on_the_map_is_loaded_in_its_place(app: AppPage):
+    mark(app, (20, 20))
+    values = np.random.default_rng(4).standard_normal((40, 50)).astype(np.float32)
+    app.canvas.evaluate(
+        """(canvas, bytes) => {
+            const dropped = new DataTransfer()
+            dropped.items.add(new File([new Uint8Array(bytes)], "dropped.npy"))
+            for (const kind of ["dragover", "drop"]) {
+                const told = new DragEvent(kind, { dataTransfer: dropped, bubbles: true, composed: true, cancelable: true })
+                canvas.dispatchEvent(told)
+                if (!told.defaultPrevented) throw new Error(`${kind} is left to the browser`)
+            }
+        }""",
+        list(npy(values)),
+    )
+    app.wait_for_step("1 Map: dropped.npy")
+    app.wait_for_count(0)

@@ -51,3 +51,30 @@ def test_crop_and_mask_are_drawn_on_the_map(new_page):
     page.get_by_text("Crop: 33 × 43 px from x = 31, y = 21").locator("visible=true").first.wait_for()
     app.wait_for_count(1)
     eventually(lambda: page.get_by_text("1 defect outside set aside").count() == 1, "the second defect is said to be set aside")
+
+
+def test_a_polygon_is_clicked_and_closed(new_page):
+    app = AppPage(new_page())
+    app.upload_map("map.npy", npy(noiseless_map()))
+    app.wait_for_map()
+    page = app.page
+
+    def draw(tool: str, *corners: tuple[float, float]) -> None:
+        page.get_by_role("button", name=tool, exact=True).click()
+        for number, corner in enumerate(corners, 1):
+            app.click(*corner)
+            eventually(lambda number=number: app.canvas.get_attribute("data-corners") == str(number), "the corner is set")
+
+    draw("Mask", (10, 10), (30, 12), (20, 40), (2, 60))
+    page.keyboard.press("Backspace")
+    page.keyboard.press("Enter")
+    page.get_by_text("Leave out a polygon: 3 corners").locator("visible=true").first.wait_for()
+    draw("Crop", (5, 5), (60, 5), (60, 50), (5, 50))
+    app.click(5, 5)
+    page.get_by_text("Keep a polygon: 4 corners").locator("visible=true").first.wait_for()
+    assert app.canvas.get_attribute("data-corners") == "0" and app.canvas.get_attribute("data-count") == "0"
+    draw("Mask", (20, 20))
+    page.keyboard.press("Escape")
+    assert app.canvas.get_attribute("data-corners") == "0"
+    app.click(30, 30)
+    app.wait_for_count(1)

@@ -70,6 +70,13 @@ def test_units_and_passes_are_no_part_of_a_signal():
     assert not chosen("dI/dV", "(dI/dV)/(I/V)").sure and chosen("I(V) (A)", "I(V) [bwd] (A)").sure
 
 
+def test_components_harmonics_and_letters_for_directions():
+    for worse in ("dIdV phase (deg)", "dI/dV Y (S)", "LI X (2f) (V)", "dIdV (2nd harm)"):
+        assert signal_of(worse) > Signal.LOCK_IN_AMPLITUDE and chosen(worse, "LI R (V)").name == "LI R (V)"
+    for first, second in (("dIdV_B", "dIdV_F"), ("LIX b (V)", "LIX f (V)"), ("dIdV-B", "dIdV-F")):
+        assert chosen(first, "Z (m)", second).name == second and chosen(first, "Z (m)").name == first
+
+
 def test_constant_channels_and_parameters_are_never_shown_first():
     assert chosen("Z (m)", "LI X (V)", constant=["Z (m)"]).name == "LI X (V)"
     assert chosen("dI/dV", "Z (m)", constant=["dI/dV"]).name == "Z (m)"

@@ -33,7 +33,7 @@ def short_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 WANDERERS = int(os.environ.get("QPI_WANDERERS", "1"))
-"""How many users take 250 random actions each: 8 of them, 2,000 actions, take some minutes."""
+"""How many users take 150 random actions each: 14 of them, 2,100 actions, take some minutes."""
 
 
 def alive(app: AppTest, history: list[str]) -> None:

@@ -66,6 +66,10 @@ def _take_names(space: Workspace) -> None:
     if mine.tab or not isinstance(value, dict):
         return
     tab, latest = (name if isinstance(name, str) else "" for name in (value.get("tab"), value.get("latest")))
+    with contextlib.suppress(ValueError, OSError):
+        shelf = value.get("shelf")
+        store().listed(shelf if isinstance(shelf, str) else "")
+        mine.shelf = shelf
     with contextlib.suppress(ValueError, OSError):  # names of another form, or a folder that cannot be read: nothing is kept
         store().saved_at(tab)
         mine.tab, mine.off = tab, value.get("off") is True
@@ -119,10 +123,22 @@ def keep(space: Workspace, controls: Callable[[], dict[str, Any]]) -> None:
         "stack": lambda outcome=space.stack_outcome: None if outcome is None else _only_stack(outcome),
         "marks": lambda: marks,
     }
+    if space.stack_outcome is None and space.jobs.get("stack") is not None:
+        del keys["stack"]  # it is being opened, or computed: what is kept of it stays until there is another one
     for part, key in keys.items():
         if mine.keys.get(part) != key:
             mine.keys[part] = key
-            _queue_part(mine, part, makers[part])
+            _queue_part(mine, part, makers[part], _as_recent(space) if part == "map" else None)
+
+
+def _as_recent(space: Workspace) -> Callable[[bytes], None] | None:
+    """Return what keeps the map in use among the recent ones; simulated maps are made again in a moment."""
+    from ui.autosave.recent import keep_recent, part_of
+
+    shelf, loaded = space.autosave.shelf, space.loaded
+    if not shelf or loaded.positions is not None or loaded.simulation is not None:
+        return None
+    return lambda content: keep_recent(shelf, part_of(loaded.name, loaded.sha256), content)
 
 
 def _only_map(scan: Any) -> Any:
@@ -145,7 +161,7 @@ def _only_stack(outcome: Any) -> Any:
     return Session(None, np.zeros((0, 2)), stack=saved_stack(outcome))
 
 
-def _queue_part(mine: Autosave, part: str, make: Callable[[], Any]) -> None:
+def _queue_part(mine: Autosave, part: str, make: Callable[[], Any], then: Callable[[bytes], None] | None) -> None:
     before = mine.jobs.get(part)
     if before is not None and before.state == "waiting":
         before.cancel()
@@ -159,7 +175,10 @@ def _queue_part(mine: Autosave, part: str, make: Callable[[], Any]) -> None:
         if session is None:
             store().forget(tab, part)
             return
-        fits = store().save(tab, part, session_bytes(session))
+        content = session_bytes(session)
+        fits = store().save(tab, part, content)
+        if then is not None:
+            then(content)
         # The marks are small: they say nothing about whether the rest has room.
         mine.too_large = mine.too_large if part == "marks" else not fits
 
@@ -174,4 +193,11 @@ def switch(space: Workspace, on: bool) -> None:
         for job in mine.jobs.values():
             if job.state not in FINISHED:
                 job.cancel()
-        _queue().submit("Forget", lambda job: store().forget(mine.tab))
+        _queue().submit("Forget", lambda job: _forget_all(mine))
+
+
+def _forget_all(mine: Autosave) -> None:
+    """Delete what is kept of this tab, and the recent maps of its browser."""
+    store().forget(mine.tab)
+    if mine.shelf:
+        store().forget(mine.shelf)

@@ -15,6 +15,7 @@ class Autosave:
     Attributes:
         tab: name of the browser tab, "" before it has arrived.
         latest: the tab that kept work last in this browser, to be offered, or "".
+        shelf: name under which the recent maps of this browser are kept, "" before it has arrived.
         off: whether the user wants none of it.
         chosen: what was chosen in this session, for the browser to remember, or None.
         keys: part -> what it was when it was queued last.
@@ -26,6 +27,7 @@ class Autosave:
 
     tab: str = ""
     latest: str = ""
+    shelf: str = ""
     off: bool = False
     chosen: bool | None = None
     keys: dict[str, Any] = field(default_factory=dict)

@@ -44,6 +44,21 @@ class AutosaveStore:
         place = self._place(tab)
         return {path.stem: path.read_bytes() for path in sorted(place.glob("*.zip"))} if place.is_dir() else {}
 
+    def listed(self, tab: str) -> list[tuple[str, float]]:
+        """Return (part, when it was kept) of what is kept, the latest first."""
+        found = []
+        for path in self._place(tab).glob("*.zip"):
+            with contextlib.suppress(OSError):  # another tab may tidy up at the same time
+                found.append((path.stem, path.stat().st_mtime))
+        return sorted(found, key=lambda one: -one[1])
+
+    def content(self, tab: str, part: str) -> bytes | None:
+        """Return a part, or None where it is not kept."""
+        for path in self._place(tab).glob("*.zip"):
+            if path.stem == part:
+                return path.read_bytes()
+        return None
+
     def saved_at(self, tab: str) -> float | None:
         """Return when something was kept last (seconds since 1970), or None."""
         times = [path.stat().st_mtime for path in self._place(tab).glob("*.zip")]

@@ -37,12 +37,14 @@ class EnergyLook:
         scale: one of SCALES.
         clickable: whether places on it can be picked with the mouse.
         height: of the figure, px.
+        unit: of |FFT|.
     """
 
     title: str = "E(q): ring average of |FFT|"
     scale: str = "linear"
     clickable: bool = False
     height: int = 360
+    unit: str = ""
 
 
 def energy_chart(spectra: EnergyMap, band: Band, fit: str, index: int, length: str = "nm", look: EnergyLook | None = None) -> Figure:
@@ -71,7 +73,7 @@ def energy_chart(spectra: EnergyMap, band: Band, fit: str, index: int, length: s
         (1.0, step),
         "magma",
         colour_limits(rows[:, min(_BRIGHT_RINGS, rows.shape[1] - 1) :], (0.5, 99.5)),
-        "log₁₀" if scale == "log" else "",
+        {"log": "log₁₀", "each": ""}.get(scale, chosen.unit),
         y=typed(energies),
         hovertemplate=f"q %{{x:.3f}} rad/{length}<br>%{{y:.4g}} {unit}",
     )

@@ -19,7 +19,8 @@ def show_kernel_preview(outcome: Outcome, stale: bool) -> None:
     st.plotly_chart(
         preview_figure(outcome), width="stretch", key="kernel_preview", config={"displayModeBar": False}, alt="The extracted kernel, small"
     )
-    words = f"{symmetry_words(estimate)} · q = {wave_vector_words(estimate)}" if wave_vector_words(estimate) else symmetry_words(estimate)
+    symmetry = "symmetry not determined" if estimate.symmetry_order is None else symmetry_words(estimate)
+    words = f"{symmetry} · q = {wave_vector_words(estimate)}" if wave_vector_words(estimate) else symmetry
     trust = verdict_on(outcome).trust
     # No caption: those are pale, and a badge in pale letters on its own colour is hard to read.
     st.markdown(":orange[Out of date: press Extract.]" if stale else f":{COLOURS[trust]}-badge[{TITLES[trust]}] :small[{words}]")

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from qpi_core.base.errors import InputError
+from ui.autosave.recent import show_recent
 from ui.charts.colours import COLOUR_MAPS, DIVERGING, TITLES, colour_limits
 from ui.extract.beside import choose_beside
 from ui.extract.preparation_panel import show_preparation
@@ -97,6 +98,7 @@ def show_source(space: Workspace) -> None:
             on_click=lambda: go_back(workspace()),
             help=f"With its defects, its settings and its result: {plain(space.previous.loaded.name)}",
         )
+    show_recent(space)
     show_carried(space)
     if space.problem:
         st.error(plain(space.problem))

@@ -56,5 +56,8 @@ def describe_step(step: dict[str, Any]) -> str:
     if name == "resample":
         size = parameters.get("pixel_size_nm")
         return f"Resample: {f'{size:.4g} nm' if size else 'square pixels'}"
+    if name == "mask_polygon":
+        title = "Keep a polygon" if parameters.get("keep") else TITLES[name]
+        return f"{title}: {len(parameters['corners'])} corners"
     short = [f"{key.replace('_', ' ')} {value:.4g}" for key, value in parameters.items() if type(value) in (int, float)]
     return TITLES[name] + (f": {', '.join(short)}" if short else "")

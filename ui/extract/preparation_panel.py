@@ -54,7 +54,7 @@ def show_preparation(space: Workspace, scan: ScanMap, channel: str, index: int) 
             _choose_shown(state, layer.prepared.results)
         _show_file(state)
     st.caption(_summary(state))
-    if state.problem:  # beside the panel, which may be closed when a rectangle is drawn on the map
+    if state.problem:  # beside the panel, which may be closed when an area is drawn on the map
         st.error(plain(state.problem))
     if problem:
         raise InputError(f"{problem} Remove the step under Preparation, or undo it.")

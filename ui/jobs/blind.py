@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ui.jobs.extraction import Outcome, Question, source_of
+from ui.jobs.extraction import Outcome, Question, placed, source_of, with_kinds
 from ui.jobs.network_view import start_network_view
 from ui.jobs.queues import Cancelled, Job
 from ui.state.loaders import extractor
 from ui.state.workspace import NO_POINTS, Workspace
 
 if TYPE_CHECKING:
+    from qpi_core.estimates.blind_class_estimate import BlindClassEstimates
     from qpi_core.estimates.blind_estimate import BlindCandidate, BlindEstimate
 
-TITLE = "Search"
+TITLE, TITLE_OF_KINDS = "Search", "Search for several kinds"
 TIME_LIMIT_S = 60.0
+MOST_KINDS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +28,7 @@ class BlindResult:
     """What a search came to.
 
     Attributes:
-        outcome: kernel and defects, or None where no defect was found.
+        outcome: kernel and defects, with those of the other kinds, or None where no defect was found.
         reason: why it is trusted, or why not.
     """
 
@@ -72,12 +74,42 @@ def _result(question: Question, found: BlindEstimate, seconds: float) -> BlindRe
     return BlindResult(Outcome(asked, found.with_source(source_of(asked)), None, "", seconds), found.reason)
 
 
-def start_blind_search(space: Workspace, question: Question, time_limit_s: float) -> None:
-    """Queue the search for the layer and kernel size of a question; its marks, if there are any, are left alone."""
+def find_kinds(job: Job, question: Question, time_limit_s: float, kinds: int) -> BlindResult:
+    """Search the layer of a question for several kinds of defects inside a job.
+
+    Raises:
+        InputError: the map cannot be searched, or does not show so many kinds; the sentence says why.
+        Cancelled: stopped.
+    """
+    started, view = time.perf_counter(), question.view
+    found: BlindClassEstimates = extractor().extract_blind(
+        view.layer.values, question.kernel_size, kinds, pixel_size_nm=view.pixel_size_nm, report=job.step, time_limit_s=time_limit_s
+    )
+    seconds = time.perf_counter() - started
+    positions = np.concatenate([one.positions for one in found.estimates.values()])
+    labels = tuple(name for name, one in found.estimates.items() for _ in one.positions)
+    method = next(iter(found.estimates.values())).method
+    asked = replace(question, positions=positions, labels=labels, method=method, refine_positions=False, blind=True, auto_window=False)
+    outcomes = {name: placed(asked, one, seconds) for name, one in found.estimates.items()}
+    return BlindResult(with_kinds(outcomes), found.reason)
+
+
+def start_blind_search(space: Workspace, question: Question, time_limit_s: float, kinds: int = 1) -> None:
+    """Queue the search for the layer and kernel size of a question; its marks, if there are any, are left alone.
+
+    Args:
+        space: of the session.
+        question: with the layer.
+        time_limit_s: the search ends by then.
+        kinds: of defects that are looked for, 1 to MOST_KINDS.
+    """
     space.problem = space.blind_note = ""
     space.proposal = NO_POINTS
-    work = lambda job: find_defects_and_kernel(job, question, time_limit_s)  # noqa: E731
-    space.jobs.start("blind", TITLE, work, lambda job: _take(space, job), 0.0)
+
+    def work(job: Job) -> BlindResult:
+        return find_defects_and_kernel(job, question, time_limit_s) if kinds == 1 else find_kinds(job, question, time_limit_s, kinds)
+
+    space.jobs.start("blind", TITLE if kinds == 1 else TITLE_OF_KINDS, work, lambda job: _take(space, job), 0.0)
 
 
 def _take(space: Workspace, job: Job) -> None:
@@ -91,9 +123,9 @@ def _take(space: Workspace, job: Job) -> None:
         space.blind_note = result.reason
         return
     space.outcome, space.extract_problem = result.outcome, ""
-    found = result.outcome.estimate.positions
+    found = result.outcome.question.positions
     if not len(space.defects.points):
-        space.defects.replace(found, "blind")
+        space.defects.replace(found, "blind", result.outcome.question.labels)
     elif not np.array_equal(space.defects.points, found):
         space.proposal, space.searched = found, result.outcome.question.view.layer.sha256
     start_network_view(space)

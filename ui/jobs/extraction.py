@@ -97,8 +97,14 @@ def with_kinds(kinds: Mapping[str, Outcome], shown: Outcome | None = None) -> Ou
     """Return the outcome of one class, the first one unless it is said, with all of them beside it."""
     from qpi_core.diagnostics.classes import warn_about_classes
 
-    together = tuple(warn_about_classes({name: one.estimate for name, one in kinds.items()}))
-    return replace(shown or next(iter(kinds.values())), kinds=kinds, together=together)
+    together = warn_about_classes({name: one.estimate for name, one in kinds.items()})
+    first = next(iter(kinds.values()))
+    search = first.estimate.provenance.get("blind") or {}
+    if search.get("trusted") is False:
+        from qpi_core.extraction.blind_answer import not_trusted
+
+        together = [not_trusted(str(search.get("reason", ""))), *together]
+    return replace(shown or first, kinds=kinds, together=tuple(together))
 
 
 def extract_kernel(job: Job, question: Question) -> Outcome:
@@ -143,10 +149,10 @@ def _extract_classes(job: Job, tool: Any, question: Question) -> Outcome:
     )
     seconds = time.perf_counter() - started
     job.step(0.95, "Finding their places in the latent space")
-    return with_kinds({name: _placed(question, estimate, seconds) for name, estimate in found.estimates.items()})
+    return with_kinds({name: placed(question, estimate, seconds) for name, estimate in found.estimates.items()})
 
 
-def _placed(question: Question, estimate: KernelEstimate, seconds: float) -> Outcome:
+def placed(question: Question, estimate: KernelEstimate, seconds: float) -> Outcome:
     """Return the outcome of one class with its place in the latent space, or a note why there is none."""
     note, place = "", None
     if estimate.latent is None:

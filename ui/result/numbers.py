@@ -29,7 +29,7 @@ def show_numbers(outcome: Outcome) -> None:
         name, value = _wave_vector(estimate)
         right.metric(name, value, help=texts.WAVE_VECTOR_FOUND)
         left.metric("Noise σ (estimated)", with_unit(*in_handy_unit(estimate.noise_sigma, unit)), help=texts.NOISE_FOUND)
-        right.metric("Explained", f"{100 * explained_share(outcome):.1f} %", help=texts.EXPLAINED)
+        right.metric("Explained by the kernel", f"{100 * explained_share(outcome):.1f} %", help=texts.EXPLAINED)
         st.caption(f"{counted(len(estimate.positions), 'defect')} · {duration(outcome.seconds)}")
     with table:
         st.table(parameter_rows(outcome), border="horizontal", hide_header=False)
@@ -78,14 +78,28 @@ def window_misleads(estimate: KernelEstimate) -> bool:
 
 
 def explained_share(outcome: Outcome) -> float:
-    """Return the share of the map's variance that the reconstruction accounts for, from 0 to 1."""
+    """Return the share of the map's variance that the kernel's pattern accounts for, from 0 to 1."""
     return explained_part(outcome.estimate, outcome.question.view.layer.values)
 
 
 def explained_part(estimate: KernelEstimate, values: NDArray[np.float32]) -> float:
-    """Return the share of the variance of a map (height, width) that an estimate accounts for, from 0 to 1."""
+    """Return the share of the variance of a map (height, width) that the kernel's pattern accounts for, from 0 to 1.
+
+    Where a background was modelled beside it, that is var(A * M) / var(Y), the share that "What the map is made of" names: a background
+    free enough takes what the kernel leaves, so that the sum of both always explains nearly all. Else it is 1 - var(residual) / var(Y).
+    """
     variance = float(np.nanvar(values))
-    return max(0.0, 1.0 - float(np.nanvar(estimate.residual)) / variance) if variance > 0 else 0.0
+    if not variance > 0:
+        return 0.0
+    if estimate.has_background:
+        return min(1.0, kernel_variance(estimate, values) / variance)
+    return max(0.0, 1.0 - float(np.nanvar(estimate.residual)) / variance)
+
+
+def kernel_variance(estimate: KernelEstimate, values: NDArray[np.float32]) -> float:
+    """Return the variance of the kernel's part of the reconstruction over the measured pixels of a map (height, width)."""
+    part = estimate.reconstruction if estimate.background_map is None else estimate.reconstruction - estimate.background_map
+    return float(np.var(part[np.isfinite(values)], dtype=np.float64))
 
 
 def with_unit(number: str, unit: str) -> str:

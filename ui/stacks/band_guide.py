@@ -15,6 +15,7 @@ from qpi_core.synthesis.bands.band_structures import contour_radius
 from ui.charts.band_guide import band_over_energy_chart, joint_density_chart
 from ui.charts.subplots import PLOTLY_CONFIG
 from ui.jobs.stack import StackView
+from ui.stacks.band_title import band_title
 from ui.widgets import texts
 from ui.widgets.bounded_controls import bounded_slider
 
@@ -49,7 +50,15 @@ def show_band_guide(view: StackView, index: int, fitted: BandModel | None) -> No
     claimed = fitted is not None and fitted.claimed
     kinds = [*(("fitted",) if claimed else ()), *_SLIDERS]
     kind = str(
-        st.segmented_control("Band to draw", kinds, default=kinds[0], required=True, key="band_guide_kind", help=texts.BAND_GUIDE_KIND)
+        st.segmented_control(
+            "Band to draw",
+            kinds,
+            format_func=band_title,
+            default=kinds[0],
+            required=True,
+            key="band_guide_kind",
+            help=texts.BAND_GUIDE_KIND,
+        )
     )
     if kind == "fitted" and fitted is not None:
         name, lattice = fitted.name, fitted.lattice

@@ -31,7 +31,7 @@ def show_energies(view: StackView, index: int, layer_key: str) -> None:
         scale, fit = _choose_scale(), _choose_fit(view)
     length = "px" if view.estimate.pixel_size_nm is None else "nm"
     picture.plotly_chart(
-        energy_chart(view.spectra, view.band, fit, index, length, EnergyLook(scale=scale, clickable=True)),
+        energy_chart(view.spectra, view.band, fit, index, length, EnergyLook(scale=scale, clickable=True, unit=view.unit)),
         width="stretch",
         key="stack_energies",
         config=PLOTLY_CONFIG,

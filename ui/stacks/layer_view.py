@@ -7,6 +7,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from qpi_core.base.units import in_handy_unit
+from qpi_core.diagnostics.verdict import layer_verdict
 from qpi_core.qspace.spectra import fft_magnitude
 from ui.charts.colours import colour_limits
 from ui.charts.kernels import KernelLook, kernel_and_spectrum, single_kernel
@@ -14,6 +15,7 @@ from ui.charts.maps import MapParts, fit_panels
 from ui.charts.subplots import PLOTLY_CONFIG
 from ui.jobs.stack import StackOutcome, StackView
 from ui.result.numbers import parameter_line, with_unit
+from ui.result.verdict import COLOURS, TITLES
 from ui.state.loaders import prepared_layer_of
 from ui.widgets import texts
 from ui.widgets.progress_steps import plain
@@ -42,8 +44,20 @@ def show_kernel_of_layer(view: StackView, index: int) -> None:
         found = estimate.layer(index).parameters
         if found:
             st.caption(plain("; ".join(parameter_line(name, *pair) for name, pair in found.items()) + "."))
-    for warning in estimate.warnings[index]:
-        st.caption(plain(warning))
+    _show_verdict(view, index)
+
+
+def _show_verdict(view: StackView, index: int) -> None:
+    """Show whether the kernel of a layer is to be relied on and the one reason that matters; the other remarks stand under it."""
+    estimate = view.estimate
+    if not estimate.usable[index]:
+        for warning in estimate.warnings[index]:
+            st.caption(plain(warning))
+        return
+    verdict = layer_verdict(estimate.layer(index), len(estimate.positions))
+    st.markdown(f":{COLOURS[verdict.trust]}-badge[{TITLES[verdict.trust]}] {plain(verdict.reason)}")
+    for sentence in verdict.others:
+        st.caption(plain(sentence))
 
 
 def show_classes_beside(outcome: StackOutcome, index: int) -> None:

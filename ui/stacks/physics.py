@@ -11,6 +11,7 @@ from ui.charts.stack import gap_sign_chart
 from ui.charts.subplots import PLOTLY_CONFIG
 from ui.jobs.band_fit import MODELS, start_band_fit
 from ui.jobs.stack import StackOutcome, StackView
+from ui.stacks.band_title import band_title
 from ui.state.workspace import Workspace
 from ui.widgets import texts
 from ui.widgets.bounded_controls import bounded_number
@@ -31,7 +32,7 @@ def show_physics(space: Workspace, outcome: StackOutcome, view: StackView, stem:
 
 def _show_band(space: Workspace, outcome: StackOutcome) -> None:
     reason = _why_no_band(space, outcome)
-    model = st.selectbox("Band", MODELS, format_func=lambda name: name.replace("-", " "), key="band_kind", help=texts.BAND_KIND)
+    model = st.selectbox("Band", MODELS, format_func=band_title, key="band_kind", help=texts.BAND_KIND)
     pressed = st.button(
         "Fit this band to the maps",
         key="fit_band",

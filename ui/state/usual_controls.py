@@ -16,6 +16,7 @@ USUAL: dict[str, Any] = {
     "stack_refine_clicked": True,
     "stack_refine_listed": False,
     "model_noise": True,
+    "blind_kinds": 1,
     "look_for": "spots",
     "sensitivity": 0.5,
     "kernel_limits": (0.0, 100.0),

@@ -103,7 +103,7 @@ class Workspace:
         drawn: the question whose result has been shown, in whole or its kernel alone.
         stale: whether the result below belongs to other inputs than those above it.
         shown_outcome: the outcome that the lower part of the page shows.
-        area_taken: serial of the last rectangle that was drawn on the map and taken over.
+        area_taken: serial of the last area that was drawn on the map and taken over.
         whole_page: whether the whole page is being run, or only its upper part.
         previous: the map before with all that belongs to it (ui.state.map_change.EarlierMap), so that a change loses nothing.
         carried: sentence about what was kept of the map before.

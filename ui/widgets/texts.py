@@ -12,8 +12,9 @@ SAVE_SESSION = (
 )
 AUTOSAVE = (
     "Map, marks, settings and result come back after a reload of this page or a return to it. They are kept for a week in a folder of the "
-    "computer that runs the app, up to 128 MB for each tab; off deletes them."
+    "computer that runs the app, up to 128 MB for each tab, and so are the last maps under *Recent maps*; off deletes them all."
 )
+RECENT = "The last eight maps that this browser opened within a week, as long as *Keep for a reload* is on."
 PICKER = (
     "**Mouse**: click adds a defect or removes the one under it; drag moves a defect, or the map where there is none; Ctrl and wheel "
     "zoom at the cursor, and the wheel alone after a press into the map; Shift and drag removes all in a box; right-click removes.\n\n"
@@ -78,8 +79,12 @@ CLASS_OF_DEFECTS = (
 TAKE_OVER = "Puts the moved positions in place of the marks; Undo above the map brings yours back."
 ADOPT_LIST = "Adopt the corrected list and extract again"
 FIND_BLIND = (
-    "No marks needed: looks for defects of one kind and their kernel in the map alone, for up to a minute, and says whether the answer is "
+    "No marks needed: looks for defects and their kernel in the map alone, for up to a minute, and says whether the answer is "
     "to be trusted. Cancel keeps the best so far. Your marks stay until you say what is to become of them."
+)
+BLIND_KINDS = (
+    "Defects of another kind leave another pattern. With 2 or 3, every kind gets marks and a kernel of its own, the strongest is A; "
+    "of a map that does not show so many, that is said."
 )
 ALTERNATIVES = (
     "Kernels and lists that the search came to as well. Evidence: natural logarithm, beside that of the kernel above; "
@@ -103,7 +108,10 @@ SYMMETRY_FOUND = (
 )
 WAVE_VECTOR_FOUND = "Wave vector of the strongest oscillation, 2π included, with one standard deviation."
 NOISE_FOUND = "Standard deviation of the noise in the map, per pixel."
-EXPLAINED = "Share of the map's variance that the reconstruction accounts for."
+EXPLAINED = (
+    "Share of the map's variance that the kernel's pattern at the defects accounts for. A background and noise that were modelled beside "
+    "it do not count."
+)
 STABILITY = (
     "Extracts again from the surroundings of one half of the defects and of the other, two times, and compares the kernels: "
     "about four times as long as the extraction."

@@ -47,8 +47,8 @@ def fit_band_model(
         pixel_size_nm: pitch, one number or (dy, dx).
         weights: amplitude of each defect; None is 1.
         model: one of BAND_MODELS.
-        lattice: for "square" and "triangular": lattice constant in nm and direction of a primitive vector in rad, from +x towards +y
-            (downwards).
+        lattice: for "square", "triangular" and "honeycomb": lattice constant in nm and direction of a primitive vector in rad, from +x
+            towards +y (downwards).
         rule: other settings than the usual ones.
 
     Raises:

@@ -7,13 +7,14 @@ import math
 from qpi_core.base.errors import InputError
 from qpi_core.solvers.band_model.anisotropic import EllipticBand, HexagonalBand, TopologicalSurfaceState
 from qpi_core.solvers.band_model.family import BandKernels
+from qpi_core.solvers.band_model.honeycomb import HoneycombBand
 from qpi_core.solvers.band_model.isotropic import DiracCone, FreeElectrons, TwoParabolas
 from qpi_core.solvers.band_model.lattices import TightBinding
 
 _OF_A_CONTINUUM: dict[str, BandKernels] = {
     one.name: one for one in (FreeElectrons(), DiracCone(), TwoParabolas(), EllipticBand(), HexagonalBand(), TopologicalSurfaceState())
 }
-_OF_A_LATTICE = ("square", "triangular")
+_OF_A_LATTICE = ("square", "triangular", "honeycomb")
 BAND_MODELS = (*_OF_A_CONTINUUM, *_OF_A_LATTICE)
 """Names of all families."""
 
@@ -37,4 +38,6 @@ def band_family(name: str, lattice_constant_nm: float | None = None, lattice_ang
         raise InputError(f"lattice_constant_nm must be 0.1 to 5 nm for the model {name!r}, but it is {lattice_constant_nm!r}.")
     if not math.isfinite(lattice_angle_rad):
         raise InputError(f"lattice_angle_rad must be a finite angle, but it is {lattice_angle_rad!r}.")
+    if name == "honeycomb":
+        return HoneycombBand(float(lattice_constant_nm), float(lattice_angle_rad))
     return TightBinding(float(lattice_constant_nm), float(lattice_angle_rad), name == "square")

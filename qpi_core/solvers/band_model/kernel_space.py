@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from qpi_core.solvers.band_model.free_electron import ROUNDING_PX2, rounded_radii
 from qpi_core.solvers.band_model.polar_green import PolarTransform
+from qpi_core.solvers.band_model.square_green import SquareTransform
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines, angular_count
 
 Array = NDArray[np.float64]
@@ -58,6 +59,11 @@ class KernelSpace:
     def polar(self) -> PolarTransform:
         """Return the transform from wave vectors in polar coordinates to these radii."""
         return PolarTransform.on(self.radii(), self.angles, self.most_wavenumber, min(np.pi / self.pitch_nm, _ENDS * self.most_wavenumber))
+
+    @cached_property
+    def square(self) -> SquareTransform:
+        """Return the transform from a square grid of wave vectors to these radii, for contours that do not surround the centre."""
+        return SquareTransform.on(self.radii(), self.angles, self.pitch_nm)
 
     def lasting(self, s: NDArray[np.complex128], slope: Array) -> NDArray[np.complex128]:
         """Return s with an imaginary part large enough for the transform: waves that decay over some radii of the kernels.

@@ -43,9 +43,10 @@ def test_every_pass_has_its_own_bias_and_all_together_are_a_stack():
     assert scan.energies("Z [bwd] (m)") == pytest.approx([40, -80]) and scan.unit() == "A"
 
 
-def test_one_row_a_pass_and_other_columns():
-    columns = "\tBias_override_value_(V)\tbias override\n"
-    scan = load_map(multipass(["\t0.03\tON\n", "\t-0.08\tyes\n"], columns), "scan.sxm")
+@pytest.mark.parametrize(("unit", "values"), [("V", ("0.03", "-0.08")), ("mV", ("30", "-80,0"))])
+def test_one_row_a_pass_and_other_columns(unit, values):
+    columns = f"\tBias_override_value_({unit})\tbias override\n"
+    scan = load_map(multipass([f"\t{values[0]}\tON\n", f"\t{values[1]}\tyes\n"], columns), "scan.sxm")
     assert scan.energies("[P1] Z (m)") == pytest.approx([30]) and scan.energies("[P2] LI X [bwd] (A)") == pytest.approx([-80])
 
 

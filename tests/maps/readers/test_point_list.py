@@ -84,6 +84,44 @@ def test_a_column_of_the_bias_makes_a_stack():
         np.testing.assert_allclose(scan.layer(bias_mv=1e3 * bias), Z * bias, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("heading", "factor"),
+    [
+        ("# x(nm) y(nm) V_bias(V) I(nA)", 1e3),
+        ("x_nm y_nm bias_mV I", 1),
+        ("x_nm y_nm E_meV I", 1),
+        ("x_nm y_nm Energy(eV) I", 1e3),
+        ("x(nm) y(nm) U(V) I", 1e3),
+        ("x(nm) y(nm) V I", None),
+        ("x(nm) y(nm) s I", None),
+        ("", None),
+    ],
+)
+def test_energies_are_never_averaged(heading, factor):
+    """A column that runs through the same values at every point makes layers, whatever it is called."""
+    rows = np.array([[x, y, bias, z * bias] for x, y, z, _ in points() for bias in (-0.2, 0.1, 0.3)])
+    order = np.random.default_rng(5).permutation(len(rows)) if heading else slice(None)
+    scan = load_map(text(rows[order], heading), "list.txt")
+    for layer, bias in zip(scan.stack(), (-0.2, 0.1, 0.3), strict=True):
+        np.testing.assert_allclose(layer, Z * bias, rtol=1e-6)
+    if factor is None:
+        assert np.isnan(scan.bias_mv).all() and any("runs from -0.2 to 0.3" in warning for warning in scan.warnings)
+    else:
+        assert scan.bias_mv == pytest.approx(factor * np.array([-0.2, 0.1, 0.3])) and not scan.warnings
+
+
+def test_columns_in_another_order_and_repeats_that_nothing_tells_apart():
+    table = points()
+    turned = load_map(text(table[:, [2, 1, 3, 0]], "z_pm,y_nm,dIdV,x_nm", ","), "list.csv")
+    np.testing.assert_allclose(turned.layer("dIdV"), DIDV, rtol=1e-6)
+    assert turned.pixel_size_nm == pytest.approx((0.25, 0.5)) and not turned.warnings
+    twice = load_map(text(np.concatenate([table, table + [0, 0, 2, 2]]), "x_nm,y_nm,z,dIdV", ","), "list.csv")
+    np.testing.assert_allclose(twice.layer("dIdV"), DIDV + 1, rtol=1e-5)
+    assert any("up to 2 times" in warning and "averaged" in warning for warning in twice.warnings)
+    ratio = load_map(text(table, "x_nm,y_nm,I/V,dI/dV", ","), "list.csv")
+    assert ratio.channels == ("I/V", "dI/dV")
+
+
 def test_named_points_on_no_grid_are_refused():
     table = np.random.default_rng(4).uniform(size=(80, 4))
     with pytest.raises(InputError, match="no regular grid"):

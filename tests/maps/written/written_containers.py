@@ -29,6 +29,31 @@ def gwy(*fields, encoding="utf-8"):
     return b"GWYP" + b"GwyContainer\0" + struct.pack("<I", len(whole)) + whole
 
 
+def brick(stack, zoff, zreal, levels=None):
+    """A Gwyddion file of one brick (layers, height, width) over the bias in V, its levels calibrated one by one or evenly spaced."""
+
+    def part(key, letter, value):
+        return key.encode() + b"\0" + letter + value
+
+    def made(kind, body):
+        return kind.encode() + b"\0" + struct.pack("<I", len(body)) + body
+
+    def unit(key, text):
+        return part(key, b"o", made("GwySIUnit", part("unitstr", b"s", text.encode() + b"\0")))
+
+    body = b"".join(part(key, b"i", struct.pack("<i", side)) for key, side in zip(("zres", "yres", "xres"), stack.shape, strict=True))
+    numbers = {"xreal": 1e-8, "yreal": 1e-8, "zreal": zreal, "zoff": zoff}
+    body += b"".join(part(key, b"d", struct.pack("<d", number)) for key, number in numbers.items())
+    body += unit("si_unit_x", "m") + unit("si_unit_y", "m") + unit("si_unit_z", "V") + unit("si_unit_w", "S")
+    body += part("data", b"D", struct.pack("<I", stack.size) + stack.astype("<f8").tobytes())
+    if levels is not None:
+        line = part("res", b"i", struct.pack("<i", len(levels))) + part("real", b"d", struct.pack("<d", 1.0)) + unit("si_unit_y", "V")
+        line += part("data", b"D", struct.pack("<I", len(levels)) + np.asarray(levels, "<f8").tobytes())
+        body += part("calibration", b"O", struct.pack("<I", 1) + made("GwyDataLine", line))
+    whole = part("/brick/0", b"o", made("GwyBrick", body)) + part("/brick/0/title", b"s", b"dI/dV\0")
+    return b"GWYP" + made("GwyContainer", whole)
+
+
 def wave(stack, labels=(), order="<", units=("m", "m", "m", ""), note=b"note", title="scan"):
     """An Igor wave of version 5: (layers, height, width), the layers labelled."""
     layers, height, width = stack.shape

@@ -13,7 +13,7 @@ from qpi_core.solvers.band_model.layers import Layer, solve_free, solve_free_ord
 from qpi_core.solvers.band_model.projections import project_stack
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines, angular_functions
 from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2, EllipticBand, WarpedBand
-from qpi_core.synthesis.bands.lattices import SquareLattice
+from qpi_core.synthesis.bands.lattices import HoneycombLattice, SquareLattice
 from qpi_core.synthesis.bands.scattering import DefectScattering, band_pattern
 
 ORDERS = (0, 2, 4, 6)
@@ -59,18 +59,45 @@ CASES = {
         [np.log(2.0), 0.7, np.hypot(0.15, 0.1)],
     ),
     "square": (SquareLattice(100.0, -15.0, -200.0, 0.6, 0.2), 20.0, [(20 - 200 + 20j) / -200], [-0.15, 0.3]),
+    "honeycomb": (HoneycombLattice(100.0, 0.0, -20.0, 1.2, 0.2), 50.0, [(50 - 20 + 20j) / 100], [0.3]),
 }
+OF_A_LATTICE = ("square", "honeycomb")
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_kernels_are_those_of_a_t_matrix_summed_over_a_square_grid(space, name):
     structure, energy, s, shape = CASES[name]
-    lattice = (structure.lattice_constant_nm, structure.angle) if name == "square" else ()
-    kernel = band_pattern(DefectScattering(structure, energy, 20.0, 300.0, 0.3 if name == "square" else 0.15), 12.0)
+    lattice = (structure.lattice_constant_nm, structure.angle) if name in OF_A_LATTICE else ()
+    kernel = band_pattern(DefectScattering(structure, energy, 20.0, 300.0, 0.3 if name in OF_A_LATTICE else 0.15), 12.0)
     radii = space.radii()[far(space)]
     truth = kernel(radii[:, None] * np.cos(space.angles), radii[:, None] * np.sin(space.angles))
     patterns = band_family(name, *lattice).patterns(np.array([s]), np.array(shape), space, 0.125)
     assert misfit(patterns[:, 0][:, far(space)], truth, radii) < (0.1 if name == "square" else 0.03)
+
+
+@pytest.mark.parametrize("s", [-0.4, 0.7])
+def test_small_contours_of_a_honeycomb_lie_around_the_corner_of_its_zone(s):
+    family = band_family("honeycomb", 1.2, 0.2)
+    radius = family.contour(np.array([s, 0.001]), np.array([0.3]), DIRECTIONS)
+    corner = 4 * np.pi / 3.6
+    kx, ky = corner * np.cos(0.2) + radius[0] * np.cos(DIRECTIONS), corner * np.sin(0.2) + radius[0] * np.sin(DIRECTIONS)
+    np.testing.assert_allclose(size_of_honeycomb(1.2, kx, ky), abs(s), atol=1e-9)
+    np.testing.assert_allclose(radius[1], 0.001 / (0.5 * np.sqrt(3) * 1.2), rtol=2e-3)  # a cone of slope t a sqrt(3) / 2
+    assert np.isnan(family.contour(np.array([3.2]), np.array([0.3]), DIRECTIONS)).all()
+
+
+def test_the_two_sites_of_a_honeycomb_turn_its_pattern_by_half_a_turn(space):
+    patterns = band_family("honeycomb", 1.2, 0.0).patterns(np.array([[0.5 + 0.1j]]), np.array([0.2]), space, 0.125)[0, 0]
+    third, half = len(space.angles) // 3, len(space.angles) // 2
+    size = np.abs(patterns[far(space)]).max()
+    assert np.abs(patterns - np.roll(patterns, third, axis=1))[far(space)].max() < 0.02 * size
+    assert np.abs(patterns - np.roll(patterns, half, axis=1))[far(space)].max() > 0.2 * size
+
+
+def size_of_honeycomb(a, kx, ky):
+    """|f| by the lattice vectors: |f|^2 = 3 + 2 sum of the cosines over them."""
+    turns = 0.2 + np.arange(3) * np.pi / 3
+    return np.sqrt(np.maximum(3 + 2 * sum(np.cos(a * (kx * np.cos(t) + ky * np.sin(t))) for t in turns), 0.0))
 
 
 def test_a_cone_is_the_topological_state_without_warping(space):
@@ -106,6 +133,8 @@ def energies_of(name: str, numbers, kx: np.ndarray, ky: np.ndarray) -> np.ndarra
         near = sum(np.cos(k * a * np.cos(phi - 0.2 - turn)) for turn in turns)
         next_near = sum(np.cos(k * a * far_away * np.cos(phi - 0.2 - second - turn)) for turn in turns)
         return centre - 2 * t * (near + ratio * next_near)
+    if name == "honeycomb":
+        return numbers["dirac_energy_mev"] + numbers["hopping_mev"] * size_of_honeycomb(0.6, kx, ky)
     if name in ("dirac", "topological"):
         velocity = numbers["velocity_km_per_s"] / 1.5192674
         cubic = numbers.get("warping_mev_nm3", 0.0) * k**3 * np.cos(3 * (phi - numbers.get("angle_rad", 0.0)))
@@ -172,3 +201,5 @@ def test_a_lattice_has_to_be_given():
         band_family("triangular")
     with pytest.raises(InputError, match="finite angle"):
         band_family("square", 0.4, np.nan)
+    with pytest.raises(InputError, match="lattice_constant_nm"):
+        band_family("honeycomb", 7.0)

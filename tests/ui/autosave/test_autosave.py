@@ -16,6 +16,7 @@ from ui.autosave.keeping import keep, switch
 from ui.autosave.store import AutosaveStore
 
 TAB = "0123456789abcdef" * 2
+SHELF = "fedcba9876543210" * 2
 
 
 @pytest.fixture
@@ -23,6 +24,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AutosaveStore:
     found = AutosaveStore(tmp_path / "kept")
     monkeypatch.setattr("ui.autosave.keeping.store", lambda: found)
     monkeypatch.setattr("ui.autosave.panel.store", lambda: found)
+    monkeypatch.setattr("ui.autosave.recent.store", lambda: found)
     monkeypatch.setattr("qpi_core.extraction.extractor.Extractor.has_model", property(lambda self: False))
     return found
 
@@ -49,7 +51,7 @@ def finish(app: AppTest) -> AppTest:
 def reloaded() -> AppTest:
     """A new session whose browser tab has the same name, as after F5."""
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=SECONDS)
-    app.session_state["browser_page"] = {"value": {"tab": TAB, "latest": None, "off": False}}
+    app.session_state["browser_page"] = {"value": {"tab": TAB, "latest": None, "shelf": SHELF, "off": False}}
     return app
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import fields, replace
 from html import unescape
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from qpi_core.base.errors import InputError
+from qpi_core.estimates.blind_class_estimate import BlindClassEstimates
 from qpi_core.estimates.blind_estimate import BlindEstimate
 from qpi_core.evaluation.metrics import cosine
 from qpi_core.results.archive import bundle_files, estimate_zip
@@ -22,6 +25,7 @@ from tests.ui.app_driver import SECONDS, npy, start, wait_for_job
 from ui.jobs.blind import find_defects_and_kernel
 from ui.jobs.queues import JobQueue
 from ui.result.sure_marks import sure_marks
+from ui.state.loaders import extractor
 from ui.state.saved_outcome import outcome_of_all
 from ui.widgets.session_panel import session_of
 
@@ -163,3 +167,47 @@ def test_cancel_keeps_the_best_so_far(searched: AppTest, monkeypatch: pytest.Mon
     assert cosine(kept.kernel, SCENE.kernel) > 0.9
     assert "search that was stopped" in bundle_files(kept)["reproduce.py"].decode()
     queue._pool.shutdown(wait=True)
+
+
+KINDS = draw_scene(77, 2, 0.1, count=10)
+
+
+@pytest.fixture
+def two_kinds(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """What the search was asked for, once it has been; its answer is that of a list of two kinds."""
+    asked: dict[str, object] = {}
+
+    def extract_blind(self, observation, kernel_size, classes=1, **options):
+        asked["classes"] = classes
+        if classes == 3:
+            raise InputError("classes is 3, but the map does not show so many kinds of defects; try classes=1.")
+        solved = extractor().extract_classes(observation, KINDS.positions, ["A"] * 6 + ["B"] * 4, "tikhonov", 24)
+        record = {"trusted": False, "reason": "The kinds look alike."}
+        marked = {name: replace(one, provenance={**one.provenance, "blind": record}) for name, one in solved.estimates.items()}
+        values = {entry.name: getattr(solved, entry.name) for entry in fields(solved)} | {"estimates": marked}
+        return BlindClassEstimates(**values, trusted=False, reason="The kinds look alike.")
+
+    monkeypatch.setattr("qpi_core.extraction.extractor.Extractor.extract_blind", extract_blind)
+    return asked
+
+
+def test_several_kinds_become_classes_of_marks_with_a_kernel_each(no_networks: None, two_kinds: dict[str, object]):
+    app = start().file_uploader(key="map_upload").upload("map.npy", npy(KINDS.observation)).run()
+    app.segmented_control(key="blind_kinds").set_value(2).run()
+    app = wait_for_job(app.button(key="find_blind").click().run(), "blind")
+    space = app.session_state["workspace"]
+    assert not app.exception and two_kinds["classes"] == 2 and not space.stale
+    np.testing.assert_array_equal(space.defects.points, KINDS.positions)
+    assert space.defects.labels == ("A",) * 6 + ("B",) * 4 and list(space.outcome.kinds) == ["A", "B"]
+    assert any("not to be trusted" in error.value and "look alike" in error.value for error in app.error)
+    again = outcome_of_all(load_session(session_bytes(session_of(space, {}))).results)
+    assert again.together == space.outcome.together and again.question.is_answered_by(space.outcome.question)
+
+
+def test_a_map_without_so_many_kinds_says_so(no_networks: None, two_kinds: dict[str, object]):
+    app = start().file_uploader(key="map_upload").upload("map.npy", npy(KINDS.observation)).run()
+    app.segmented_control(key="blind_kinds").set_value(3).run()
+    app = wait_for_job(app.button(key="find_blind").click().run(), "blind")
+    space = app.session_state["workspace"]
+    assert space.outcome is None and not len(space.defects.points) and not app.exception
+    assert any("does not show so many kinds" in caption.value for caption in app.caption)

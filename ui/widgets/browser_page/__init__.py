@@ -1,7 +1,7 @@
 """The part of the app that belongs to the browser tab: an inline component without a picture of its own, on every page.
 
-It names the tab for the autosave (ui.autosave.keeping), asks before the tab is left while something would be lost, and keeps the wheel for
-scrolling when the pointer happens to be over a chart.
+It names the tab for the autosave (ui.autosave.keeping), asks before the tab is left while something would be lost, keeps the wheel for
+scrolling when the pointer happens to be over a chart, and loads a file that is dropped on the map.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ _COMPONENT = st.components.v2.component("qpi_browser_page", html="<span></span>"
 
 
 def browser_page(known: str, saved: bool, off: bool | None, ask: bool) -> Any:
-    """Mount the component; its value is {tab, latest, off}: names of this tab and of the one that saved last, and whether that is off.
+    """Mount the component; its value is {tab, latest, shelf, off}.
+
+    Those are the names of this tab, of the one that saved last, and of the place of the recent maps, and whether keeping is off.
 
     Args:
         known: the tab's name as far as it has arrived; "" asks for it.

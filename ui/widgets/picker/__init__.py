@@ -1,6 +1,6 @@
 """The map on which defects are marked: an inline Streamlit component (HTML canvas, no build step).
 
-The component owns {rev, points}; a rectangle that is drawn for the preparation is told once, under a serial of its own.
+The component owns {rev, points}; what is drawn on the map for the preparation is told once, under a serial of its own.
 A change in the picture arrives in Python as the component's value; a change in Python
 (table, file, detection) goes out as a list with a higher rev, and JavaScript takes a list only when its rev is newer.
 The map travels as 16-bit levels, so colours, limits and the read-out need no second copy.
@@ -23,7 +23,7 @@ from ui.charts.colours import colour_table
 from ui.state.loaders import MOST_LAYERS
 
 _FOLDER = Path(__file__).parent / "component"
-_SCRIPTS = ("levels.js", "view.js", "defects.js", "drawing.js", "events.js", "beside.js", "keyboard.js", "main.js")
+_SCRIPTS = ("levels.js", "view.js", "defects.js", "drawing.js", "area.js", "events.js", "beside.js", "keyboard.js", "main.js")
 _UNMEASURED = 65535
 
 _COMPONENT = st.components.v2.component(
@@ -131,8 +131,8 @@ class PickerMarks:
 def defect_picker(shown: PickerMap, marks: PickerMarks, *, session: str, height: int, key: str, on_change: Callable[[], None]) -> Any:
     """Show the map with its defects and return the component's result.
 
-    Its `.value` is {map, rev, points, labels} or None; its `.area`, of a rectangle that was drawn for a step of the preparation, is
-    {map, step, serial, left, top, right, bottom} with sides in pixels of the map, or None.
+    Its `.value` is {map, rev, points, labels} or None; its `.area`, of what was drawn for a step of the preparation, is None or
+    {map, step, serial} with the {left, top, right, bottom} of a rectangle or the {corners} of a polygon, in pixels of the map.
 
     Args:
         shown: the map.

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.maps.readers.shared.limits import require_plausible_packing, require_plausible_size
 from qpi_core.maps.readers.shared.names import unique_name
+from qpi_core.maps.readers.shared.two_statements import two_energies
 from qpi_core.maps.scan_map import MapArray, MapContent
 
 CREATEC_MAGICS = (b"[Parameter]", b"[Paramet32]", b"[Paramco32]")
@@ -53,7 +54,8 @@ def read_createc(content: bytes, name: str) -> MapContent:
         title = unique_name(f"{signal} [bwd] ({unit})" if backward else f"{signal} ({unit})", values)
         values[title] = (plane * np.float64(scale)).astype(np.float32)[np.newaxis]
         units[title] = unit
-    bias = _number(header, "Biasvolt[mV]", _number(header, "BiasVoltage", float("nan")))
+    biases = [_number(header, key, float("nan")) for key in ("Biasvolt[mV]", "BiasVoltage")]
+    bias = biases[0] if np.isfinite(biases[0]) else biases[1]
     return MapContent(
         values=values,
         units=units,
@@ -61,6 +63,7 @@ def read_createc(content: bytes, name: str) -> MapContent:
         pixel_size_nm=_pixel_size_nm(header, width, height),
         angle_deg=_number(header, "Rotation", 0.0),
         metadata=header,
+        warnings=two_energies("Biasvolt[mV]", biases[0], "BiasVolt.[mV]", biases[1]),
     )
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.maps.readers.shared.limits import require_plausible_size
 from qpi_core.maps.readers.shared.names import decoded
+from qpi_core.maps.readers.shared.two_statements import two_sizes
 from qpi_core.maps.readers.shared.units import mv_per_unit
 from qpi_core.maps.scan_map import MapContent
 
@@ -52,13 +53,19 @@ def read_gxsm(content: bytes, name: str) -> MapContent:
     title = _title(field, name)
     channel = f"{title} ({unit})" if unit else title
     sizes = _scalar(variables, "rangey") * _NM_PER_ANGSTROM, _scalar(variables, "rangex") * _NM_PER_ANGSTROM
+    pixel_size = (sizes[0] / height, sizes[1] / width) if all(size > 0 for size in sizes) else None
+    places = _steps_nm(variables, height, width)
+    # The range may be that from the first pixel to the last.
+    to_last = None if pixel_size is None else (sizes[0] / max(height - 1, 1), sizes[1] / max(width - 1, 1))
+    of_last = two_sizes("", to_last, "", places)
     return MapContent(
         values={channel: np.ascontiguousarray(values)},
         units={channel: unit},
         bias_mv=_bias_mv(variables, times, count),
-        pixel_size_nm=(sizes[0] / height, sizes[1] / width) if all(size > 0 for size in sizes) else None,
+        pixel_size_nm=pixel_size or places,
         metadata={key: value for key in ("comment", "title", "type", "dateofscan") if (value := _text(variables, key))},
         notes=(f"{times} times were read as layers.",) if times > 1 else (),
+        warnings=two_sizes("rangex and rangey", pixel_size, "the places dimx and dimy", places) if of_last else (),
     )
 
 
@@ -100,6 +107,23 @@ def _ascends(variables: dict[str, _Variable], key: str, count: int, unknown: boo
     return bool(found.values[0] < found.values[-1])
 
 
+def _mv_of(bias: _Variable) -> float:
+    """Return how many mV the unit of a bias is, V where it names none."""
+    units = [mv_per_unit(bias.attributes[key]) for key in ("var_unit", "unit", "units") if key in bias.attributes]
+    return next((unit for unit in units if not np.isnan(unit)), 1e3)
+
+
+def _steps_nm(variables: dict[str, _Variable], height: int, width: int) -> tuple[float, float] | None:
+    """Return (dy, dx) of the places of rows and columns, None where there are none."""
+    steps: list[float] = []
+    for key, count in (("dimy", height), ("dimx", width)):
+        found = variables.get(key)
+        if found is None or found.values.shape != (count,) or found.values.dtype.kind not in "fiu" or count < 2:
+            return None
+        steps.append(abs(float(found.values[-1]) - float(found.values[0])) / (count - 1) * _NM_PER_ANGSTROM)
+    return (steps[0], steps[1]) if all(np.isfinite(step) and step > 0 for step in steps) else None
+
+
 def _title(field: _Variable, name: str) -> str:
     match = _FILE_NAME.search(name)
     if match is None:
@@ -113,5 +137,5 @@ def _bias_mv(variables: dict[str, _Variable], times: int, count: int) -> NDArray
     factor = np.nan if values is None else mv_per_unit(values.attributes.get("unit", ""))
     if values is not None and count > 1 and times == 1 and not np.isnan(factor) and values.values.shape == (count,):
         return np.asarray(values.values.astype(np.float64) * factor)
-    bias = next((_scalar(variables, key) * 1e3 for key in variables if _BIAS.fullmatch(key)), np.nan)
+    bias = next((_scalar(variables, key) * _mv_of(variables[key]) for key in variables if _BIAS.fullmatch(key)), np.nan)
     return np.full(times * count, bias if times * count == 1 else np.nan)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.maps.channel_parts import content_of_parts
 from qpi_core.maps.readers.shared.limits import require_plausible_size
 from qpi_core.maps.readers.shared.names import decoded
+from qpi_core.maps.readers.shared.two_statements import two_energies
 from qpi_core.maps.readers.shared.units import mv_per_unit, nm_per_unit
 from qpi_core.maps.scan_map import MapContent
 
@@ -50,11 +51,11 @@ def read_nid(content: bytes, name: str) -> MapContent:
     if end < 0:
         raise InputError(f"{name} begins as a Nanosurf file, but its header does not end; the file is cut off, so copy it again.")
     sections = _sections(decoded(content[:end]))
-    bias, note = _bias(sections)
+    bias, note, warnings = _bias(sections)
     channels = [channel for channel in _channels(content, end + len(_DATA_MARK), sections, bias, name) if np.isfinite(channel.values).any()]
     if not channels:
         raise InputError(f"{name} holds no image: its data are curves, or cut off. Load the file of the scan.")
-    return content_of_parts(channels, [note] if note else [])
+    return replace(content_of_parts(channels, [note] if note else []), warnings=warnings)
 
 
 def _sections(header: str) -> Sections:
@@ -109,16 +110,21 @@ def _values(content: bytes, start: int, sides: tuple[int, int], bits: int, secti
     return values[np.newaxis, ::-1]
 
 
-def _bias(sections: Sections) -> tuple[float, str]:
-    """Return the bias in mV and a sentence on what the file calls it."""
+def _bias(sections: Sections) -> tuple[float, str, tuple[str, ...]]:
+    """Return the bias of the sample or else of the tip in mV, a sentence on what the file calls it, and one where it gives two."""
+    found: list[tuple[str, float, bool]] = []
     for entries in sections.values():
         for key, value in entries.items():
             match = _QUANTITY.match(value.replace(",", ".")) if _BIAS.fullmatch(key.strip().rstrip(":")) else None
             if match and not np.isnan(mv_per_unit(match[2])):
-                tip = key.lower().startswith("tip")
-                sentence = "The bias is the tip voltage as the file gives it; the sample's has the opposite sign." if tip else ""
-                return float(match[1]) * mv_per_unit(match[2]), sentence
-    return float("nan"), ""
+                found.append((key.strip(), float(match[1]) * mv_per_unit(match[2]), key.lower().startswith("tip")))
+    if not found:
+        return float("nan"), "", ()
+    # Of the same bias the tip's voltage has the opposite sign of the sample's.
+    name, bias, tip = min(found, key=lambda entry: entry[2])
+    others = [(f"{other} seen from the sample", -value) if of_tip != tip else (other, value) for other, value, of_tip in found]
+    differing = tuple(dict.fromkeys(text for other, value in others for text in two_energies(name, bias, other, value)))
+    return bias, "The bias is the tip voltage as the file gives it; the sample's has the opposite sign." if tip else "", differing
 
 
 def _numbers(key: str) -> list[int]:

@@ -6,18 +6,21 @@ The last pixel of each image comes first, as Gwyddion reads them.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from qpi_core.base.errors import InputError
-from qpi_core.maps.readers.shared.header_entries import read_entries
+from qpi_core.maps.readers.shared.header_entries import HeaderEntries, read_entries
 from qpi_core.maps.readers.shared.limits import require_plausible_size
 from qpi_core.maps.readers.shared.names import decoded
+from qpi_core.maps.readers.shared.two_statements import more_than_declared
 from qpi_core.maps.readers.shared.units import mv_per_unit, nm_per_unit
 from qpi_core.maps.scan_map import MapArray, MapContent
 
 WSXM_MAGIC = b"WSxM file copyright"
+_KEYS = ("Topography Bias", "X Amplitude", "Y Amplitude", "Number of rows", "Number of columns", "Image Data Type")
 _RAMP = "Number of points per ramp"
 _TYPES = {"double": "<f8", "float": "<f4", "simple": "<f4", "short": "<i2", "short data": "<i2"}
 
@@ -31,7 +34,8 @@ def read_wsxm(content: bytes, name: str) -> MapContent:
         InputError: no image, a header that is incomplete, or cut off.
     """
     end = re.search(rb"\[Header end\]\r?\n", content[: 2**20])
-    header = {} if end is None else _entries(decoded(content[: end.end()]))
+    entries = _entries("" if end is None else decoded(content[: end.end()]))
+    header = entries.values
     cube = _RAMP in header
     if end is None or not (cube or b"SxM Image file" in content[:200]):
         raise InputError(f"{name} is a WSxM file but not a complete image; open it in WSxM and save it as an image (.stp).")
@@ -40,17 +44,20 @@ def read_wsxm(content: bytes, name: str) -> MapContent:
     dtype = np.dtype(_TYPES.get(header.get("Image Data Type", "short").lower(), "<i2"))
     require_plausible_size(name, (layers, height, width), (len(content) - end.end()) // dtype.itemsize)
     count = layers * height * width
-    if len(content) - end.end() < count * dtype.itemsize:
+    held = (len(content) - end.end()) // dtype.itemsize
+    said = (*entries.contradictions(_KEYS), *more_than_declared(count, held))
+    if held < count:
         raise InputError(f"{name} is cut off: it declares {layers} x {width} x {height} values and holds fewer. Copy it again.")
     data = np.frombuffer(content, dtype, count=count, offset=end.end()).reshape(layers, -1)[:, ::-1]
     stack = data.reshape(layers, height, width).astype(np.float64)
     pixel_size = _pixel_size(header, height, width)
     if cube:
-        return _cube(stack, header, pixel_size, dtype)
+        found = _cube(stack, header, pixel_size, dtype)
+        return replace(found, warnings=(*said, *found.warnings))
     values, unit = _scaled(stack, header)
     channel = header.get("Acquisition channel", "") or "value"
     bias = np.array([_in_mv(header.get("Topography Bias", ""))])
-    return MapContent({channel: values}, {channel: unit}, bias, pixel_size, metadata=header)
+    return MapContent({channel: values}, {channel: unit}, bias, pixel_size, metadata=header, warnings=said)
 
 
 def _scaled(stack: MapArray, header: dict[str, str]) -> tuple[MapArray, str]:
@@ -86,9 +93,9 @@ def _in_mv(text: str) -> float:
     return value * mv_per_unit(unit)
 
 
-def _entries(text: str) -> dict[str, str]:
+def _entries(text: str) -> HeaderEntries:
     pairs = (line.partition(":") for line in text.splitlines())
-    return read_entries((key.strip(), value.strip()) for key, colon, value in pairs if colon).values
+    return read_entries((key.strip(), value.strip()) for key, colon, value in pairs if colon)
 
 
 def _pixel_size(header: dict[str, str], height: int, width: int) -> tuple[float, float] | None:

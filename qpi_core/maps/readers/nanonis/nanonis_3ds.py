@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
-from qpi_core.maps.positions.scanner_frame import ScannerFrame
+from qpi_core.maps.readers.nanonis.nanonis_places import first_row_is_bottom, place_of_grid, read_frame
 from qpi_core.maps.readers.nanonis.nanonis_sweep import SweptData, sweep_energies
 from qpi_core.maps.readers.shared.header_entries import HeaderEntries, read_entries
 from qpi_core.maps.readers.shared.limits import require_plausible_size
@@ -17,6 +17,8 @@ from qpi_core.maps.readers.shared.names import decoded, unique_name
 from qpi_core.maps.scan_map import MapArray, MapContent
 
 GRID_MAGIC = b"Grid dim="
+_KEYS = ("Grid dim", "Grid settings", "Points", "Filetype", "Channels", "Sweep Signal", "Fixed parameters", "Experiment parameters")
+_SPELLINGS = {key.lower(): key for key in (*_KEYS, "# Parameters (4 byte)", "Experiment size (bytes)")}
 _HEADER_END = re.compile(rb":HEADER_END:\r?\n")
 _UNIT = re.compile(r"\(([^()]*)\)\s*$")
 _TURNED_NOTE = "The file begins at the bottom of the scan frame; its rows were turned so that the first one is the top of the frame."
@@ -38,25 +40,20 @@ def read_3ds(content: bytes, name: str) -> MapContent:
     entries, start = _header(content, name)
     header = entries.values
     width, height = _dimensions(header, name)
-    points = _whole(header, "Points", name)
     parameter_count = _whole(header, "# Parameters (4 byte)", name)
     channels = [channel for channel in header.get("Channels", "").split(";") if channel.strip()]
-    record = parameter_count + len(channels) * points
-    stated = header.get("Experiment size (bytes)", "")
-    if not channels or (stated.isdigit() and int(stated) != len(channels) * points * 4):
-        raise InputError(
-            f"{name} is damaged: its header states {len(channels)} channels of {points} points, but {stated or 'no'} bytes a spectrum."
-        )
     held = (len(content) - start) // 4
+    points, about_size = _points(header, name, (width * height, parameter_count, len(channels)), held)
+    record = parameter_count + len(channels) * points
     require_plausible_size(name, (height, width, record), held)
     records = _measured_points(content, start, held, width * height, record, name)
     data = records.reshape(height, width, record)
 
     parameters = _parameters(header, parameter_count)
-    settings = _frame(header)
+    frame = read_frame(header, (height, width))
     sweep = sweep_energies(header, SweptData(records, parameters, parameter_count, channels, points))
     notes = list(sweep.notes)
-    first_is_bottom = _first_row_is_bottom(data, parameters, settings[4])
+    first_is_bottom = first_row_is_bottom(data, parameters, frame.angle_deg)
     if first_is_bottom is not False:
         data = data[::-1]
         notes.append(_TURNED_NOTE if first_is_bottom else _ASSUMED_NOTE)
@@ -72,16 +69,17 @@ def read_3ds(content: bytes, name: str) -> MapContent:
             title = unique_name(f"{parameter} [point]", values)
             values[title] = np.ascontiguousarray(data[:, :, number])[np.newaxis]
             units[title] = _unit(parameter)
+    pixel_size, centre, about_places = place_of_grid(frame, data, parameters)
     return MapContent(
         values=values,
         units=units,
         bias_mv=sweep.bias_mv,
-        pixel_size_nm=(settings[3] / height * 1e9, settings[2] / width * 1e9) if settings[2] > 0 and settings[3] > 0 else None,
-        angle_deg=settings[4] if np.isfinite(settings[4]) else 0.0,
-        centre_nm=_centre_nm(settings, data, parameters),
+        pixel_size_nm=pixel_size,
+        angle_deg=frame.angle_deg if np.isfinite(frame.angle_deg) else 0.0,
+        centre_nm=centre,
         metadata=header,
         notes=tuple(notes),
-        warnings=(*entries.contradictions(("Grid dim", "Grid settings", "Points", "Filetype", "Channels")), *sweep.warnings),
+        warnings=(*entries.contradictions(_KEYS[:5]), *about_size, *about_places, *sweep.warnings),
     )
 
 
@@ -112,7 +110,7 @@ def _pairs(lines: list[str], comments: bool = True) -> Iterator[tuple[str, str]]
             continue
         key, _, value = text.partition("=")
         inside = comments and key.strip().lower() == "comment" and value.startswith('"') and (len(value) == 1 or not value.endswith('"'))
-        yield key.strip(), value.strip().strip('"')
+        yield _SPELLINGS.get(key.strip().lower(), key.strip()), value.strip().strip('"')
 
 
 def _dimensions(header: dict[str, str], name: str) -> tuple[int, int]:
@@ -140,50 +138,43 @@ def _measured_points(content: bytes, start: int, held: int, total: int, record: 
     return data
 
 
+def _points(header: dict[str, str], name: str, sides: tuple[int, int, int], held: int) -> tuple[int, tuple[str, ...]]:
+    """Return the points of a spectrum, and warnings where the header gives two numbers or the file holds more values than it says.
+
+    Args:
+        header, name: of the file.
+        sides: points of the grid, parameters of each, channels.
+        held: values that follow the header.
+
+    Raises:
+        InputError: two numbers of points of which none fits the values in the file, or no channel.
+    """
+    total, parameters, channels = sides
+    points, stated = _whole(header, "Points", name), header.get("Experiment size (bytes)", "")
+    other = int(stated) / (4 * channels) if channels and re.fullmatch(r"\d{1,12}", stated) else points
+    fitting = [n for n in (points, other) if n == int(n) and total * (parameters + channels * int(n)) == held]
+    if not channels or (other != points and not fitting):
+        raise InputError(
+            f"{name} is damaged: its header states {channels} channels of {points} points, but {stated or 'no'} bytes a spectrum."
+        )
+    if other != points:
+        sentence = (
+            f"The header gives two sizes: {points} points a spectrum and {stated} bytes a spectrum, which are {other:.6g} points; "
+            f"{fitting[0]:.0f} points were taken, as the values in the file are as many."
+        )
+        return int(fitting[0]), (sentence,)
+    if held > total * (parameters + channels * points):
+        sentence = (
+            f"The header describes {total} points of {parameters + channels * points} values, but the file holds {held} values, more than "
+            "that: the sizes in the header were taken, and the map may be wrong."
+        )
+        return points, (sentence,)
+    return points, ()
+
+
 def _parameters(header: dict[str, str], count: int) -> list[str]:
     listed = ";".join(header.get(key, "") for key in ("Fixed parameters", "Experiment parameters"))
     return [parameter.strip() for parameter in listed.split(";") if parameter.strip()][:count]
-
-
-def _frame(header: dict[str, str]) -> tuple[float, float, float, float, float]:
-    """Return (centre x, centre y, width, height in m, angle in degrees clockwise), NaN where missing."""
-    numbers = [float("nan")] * 5
-    for index, text in enumerate(header.get("Grid settings", "").split(";")[:5]):
-        try:
-            numbers[index] = float(text)
-        except ValueError:
-            continue
-    return numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
-
-
-def _first_row_is_bottom(data: NDArray[np.float32], parameters: list[str], angle_deg: float) -> bool | None:
-    """Say whether the recorded positions rise along the frame's own y axis with the row number; None where they do not say."""
-    if "X (m)" not in parameters or "Y (m)" not in parameters or not np.isfinite(angle_deg):
-        return None
-    angle = np.deg2rad(angle_deg)
-    with np.errstate(over="ignore", invalid="ignore"):  # damaged positions may be infinite; they are passed over below
-        along = data[:, :, parameters.index("X (m)")] * np.sin(angle) + data[:, :, parameters.index("Y (m)")] * np.cos(angle)
-    rows = [float(row[np.isfinite(row)].mean()) for row in along if np.isfinite(row).any()]
-    return rows[-1] > rows[0] if len(rows) > 1 and rows[-1] != rows[0] else None
-
-
-def _centre_nm(settings: tuple[float, float, float, float, float], data: NDArray[np.float32], parameters: list[str]) -> tuple[float, float]:
-    """Return the centre of the frame in nm: as set, moved by what the recorded places are off on average (rows from the top).
-
-    Nanonis measures at the corner of each pixel or at its centre, and the scanner creeps: only the recorded places tell.
-    """
-    centre = settings[0] * 1e9, settings[1] * 1e9
-    height, width = data.shape[:2]
-    if "X (m)" not in parameters or "Y (m)" not in parameters or not np.isfinite(settings).all() or min(settings[2:4]) <= 0:
-        return centre
-    frame = ScannerFrame(centre, settings[4], (height, width), (settings[3] / height * 1e9, settings[2] / width * 1e9))
-    rows, columns = np.mgrid[:height, :width].reshape(2, -1)
-    places = np.stack([data[:, :, parameters.index(name)].reshape(-1) for name in ("X (m)", "Y (m)")], axis=1).astype(np.float64) * 1e9
-    with np.errstate(over="ignore", invalid="ignore"):
-        off = places - frame.to_scanner(np.stack([columns, rows], axis=1))
-        off = off[np.isfinite(off).all(axis=1)]
-        shift = np.median(off, axis=0) if len(off) else np.zeros(2)
-    return float(centre[0] + shift[0]), float(centre[1] + shift[1])
 
 
 def _varies(values: NDArray[np.float32]) -> bool:

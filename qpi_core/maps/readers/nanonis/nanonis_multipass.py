@@ -109,12 +109,13 @@ def _overrides(table: str) -> list[float | None] | None:
     if "bias override" not in titles or "bias override value" not in titles:
         return None
     switch, value = titles.index("bias override"), titles.index("bias override value")
+    factor = 1.0 if "(mv)" in lines[0].strip().split("\t")[value].lower() else 1e3
     rows: list[float | None] = []
     for line in lines[1:]:
         cells = [cell.strip() for cell in line.strip().split("\t")]
         if len(cells) <= max(switch, value):
             return None
-        rows.append(_number(cells[value]) * 1e3 if cells[switch].lower() in _YES else None)
+        rows.append(_number(cells[value]) * factor if cells[switch].lower() in _YES else None)
     return rows
 
 

@@ -73,7 +73,8 @@ def sweep_energies(header: Mapping[str, str], data: SweptData) -> Sweep:
     unknown = np.full(data.points, np.nan)
     if "bias" not in signal.lower():
         return Sweep(unknown, (f"The sweep was over {signal or 'an unnamed signal'}, not over the bias: the layers have no energy.",))
-    limits, warnings = _recorded_limits(data)
+    volts = 1e-3 if "(mv)" in signal.lower() else 1.0
+    limits, warnings = _recorded_limits(data, volts)
     header_limits = _header_limits(header, data.points)
     linear = limits or header_limits
     segments = _segments(header, data.points)
@@ -99,9 +100,10 @@ def _kind_of_sweep(
     """Return linear or multi-line, and how the file says it; where it does not, the one that the recorded bias or the limits bear out."""
     for key in ("Filetype", *(key for key in header if key.rpartition(">")[2].strip().lower() == "sweep mode")):
         stated = header.get(key, "").strip()
-        if stated.lower() in ("mls", "multiline", "multi line", "multisegment", "multi segment"):
+        word = re.sub(r"[^a-z]", "", stated.lower())
+        if word.startswith(("mls", "multi", "segment")):
             return _MULTI_LINE, f"the file says {key}={stated}"
-        if stated.lower() in ("linear", "lin"):
+        if word.startswith("lin"):
             return _LINEAR, f"the file says {key}={stated}"
     words = "the file does not say which sweep it made"
     if segments is None or not segments.fits:
@@ -115,8 +117,13 @@ def _kind_of_sweep(
     return (_MULTI_LINE if ends <= _tolerance(linear.bias_mv) else _LINEAR), words
 
 
-def _recorded_limits(data: SweptData) -> tuple[_Source | None, list[str]]:
-    """Return the even sweep between the limits that stand with every point, and a warning where they differ between points."""
+def _recorded_limits(data: SweptData, volts: float) -> tuple[_Source | None, list[str]]:
+    """Return the even sweep between the limits that stand with every point, and a warning where they differ between points.
+
+    Args:
+        data: the records.
+        volts: how many V the unit of the limits is.
+    """
     names = [name.lower().removeprefix("sweep ") for name in data.parameters] or ["start", "end"]  # files without names begin so
     places = [next((i for i, name in enumerate(names) if name.startswith(key)), data.parameter_count) for key in ("start", "end")]
     if max(places) >= data.parameter_count:
@@ -125,7 +132,7 @@ def _recorded_limits(data: SweptData) -> tuple[_Source | None, list[str]]:
     limits = limits[np.isfinite(limits).all(axis=1)]
     if not len(limits) or not limits.any():
         return None, []
-    start, end = (float(str(np.float32(limit))) for limit in limits[0])  # 0.2 V was stored in single precision: 200 mV it is
+    start, end = (volts * float(str(np.float32(limit))) for limit in limits[0])  # 0.2 V was stored in single precision: 200 mV it is
     source = _even("the sweep from start to end recorded with every point", start, end, data.points)
     different = int((np.abs(limits - limits[0]).max(axis=1) > 1e-6).sum())
     sentence = f"The sweep's limits differ between points: {different} of {len(limits)} points have others than the first."
@@ -153,9 +160,10 @@ def _segments(header: Mapping[str, str], points: int) -> _Source | None:
 
     Nanonis stores the energy that two segments share once; sweeps with a gap between segments store both ends.
     """
-    key = next((key for key in header if f"{_START} (v)" in key.lower()), None)
+    key = next((key for key in header if re.search(rf"{_START} \(m?v\)", key.lower())), None)
     if key is None:
         return None
+    volts = 1e-3 if f"{_START} (mv)" in key.lower() else 1.0
     titles = [title.rpartition(":")[2].strip().lower() for title in key.split(",")]
     columns = [next((i for i, title in enumerate(titles) if title.startswith(name)), None) for name in (_START, _END, _STEPS)]
     rows = [row.split(",") for row in header[key].split(";")[:_MOST_SEGMENTS] if row.strip()]
@@ -165,6 +173,7 @@ def _segments(header: Mapping[str, str], points: int) -> _Source | None:
         return None
     if table.ndim != 2 or table.shape[1] != 3 or not np.isfinite(table).all() or (table[:, 2] != np.round(table[:, 2])).any():
         return None
+    table[:, :2] *= volts
     parts = "one segment" if len(table) == 1 else f"{len(table)} segments"
     words = f"{_range(table[0, 0] * 1e3, table[-1, 1] * 1e3)} in {parts} of {int(table[:, 2].sum())} points"
     return _Source("the header's table of segments", _joined(table, points), words)

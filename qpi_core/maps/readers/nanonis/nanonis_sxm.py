@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.maps.readers.nanonis.nanonis_multipass import read_passes, stacks_over_bias, without_pass
+from qpi_core.maps.readers.nanonis.nanonis_settings import contradictions, pixels_of_file
 from qpi_core.maps.readers.shared.header_entries import HeaderEntries, read_entries
 from qpi_core.maps.readers.shared.limits import require_plausible_size
 from qpi_core.maps.readers.shared.names import decoded, unique_name
@@ -19,6 +20,7 @@ SXM_MAGIC = b":NANONIS_VERSION:"
 _HEADER_END = b":SCANIT_END:"
 _DATA_MARK = b"\x1a\x04"
 _MAX_IMAGES = 1000
+_KEYS = ("SCAN_PIXELS", "SCAN_RANGE", "SCAN_DIR", "SCAN_ANGLE", "BIAS", "DATA_INFO")
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,9 @@ def read_sxm(content: bytes, name: str) -> MapContent:
     header, start = _split(content, name)
     entries = _tags(header)
     tags = entries.values
-    width, height = _pixels(tags, name)
     images = _images(tags.get("DATA_INFO", ""), name)
     held = (len(content) - start) // 4
+    (width, height), about_size = pixels_of_file(_pixels(tags, name), tags, len(images), held)
     sides = (len(images), height, width)
     require_plausible_size(name, sides, held)
     if held < width:
@@ -86,7 +88,7 @@ def read_sxm(content: bytes, name: str) -> MapContent:
         centre_nm=(centre[0] * 1e9, centre[1] * 1e9),
         metadata=tags,
         notes=("The scan ran upwards; its rows were turned so that the first one is the top of the frame.",) if up else (),
-        warnings=(*entries.contradictions(("SCAN_PIXELS", "SCAN_RANGE", "SCAN_DIR", "SCAN_ANGLE", "BIAS", "DATA_INFO")), *passes.warnings),
+        warnings=(*entries.contradictions(_KEYS), *about_size, *contradictions(tags), *passes.warnings),
     )
 
 

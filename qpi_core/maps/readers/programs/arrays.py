@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.maps.readers.shared.limits import MAX_VALUES, require_plausible_packing, require_plausible_size
 from qpi_core.maps.readers.shared.names import is_companion
-from qpi_core.maps.readers.shared.stack_axes import energy_axis
+from qpi_core.maps.readers.shared.stack_axes import bias_in_mv, energy_axis
+from qpi_core.maps.readers.shared.two_statements import two_energies
 from qpi_core.maps.scan_map import MapArray, MapContent
 
 _MAX_MEMBERS = 1000
 _MAX_ITEM_BYTES = 16
+_LIKELY_VOLTS = 3.0
 BIAS_KEYS = ("bias_mv", "bias_mV", "bias")
 """Names of arrays that hold the energies in mV."""
 
@@ -59,7 +61,7 @@ def content_of_arrays(arrays: dict[str, NDArray[Any]], name: str, units: Mapping
         InputError: no map among them, or a bias or pixel size that does not fit.
     """
     arrays = dict(arrays)
-    bias = _taken(arrays, BIAS_KEYS, lambda array: array.ndim <= 1)
+    bias, about_bias = _take_bias(arrays)
     pixel_size = _taken(arrays, PIXEL_SIZE_KEYS, lambda array: array.size <= 2)
     arrays = {key: _energies_first(array, bias) for key, array in arrays.items()}
     notes = [f"Array {key!r} of shape {a.shape} was left out: it is not a map." for key, a in arrays.items() if a.ndim not in (0, 2, 3)]
@@ -80,6 +82,7 @@ def content_of_arrays(arrays: dict[str, NDArray[Any]], name: str, units: Mapping
         bias_mv=_bias(bias, energies, name),
         pixel_size_nm=_pixel_size(pixel_size, name),
         notes=tuple(notes),
+        warnings=about_bias,
         others=tuple(_of_one_size(group, units or {}) for group in others),
     )
 
@@ -163,6 +166,32 @@ def _taken(arrays: dict[str, NDArray[Any]], names: tuple[str, ...], fits: Callab
     """Remove and return the first fitting array of one of the names, wherever it lies (a/b/name)."""
     key = next((key for name in names for key in arrays if key.rpartition("/")[2] == name and fits(arrays[key])), None)
     return None if key is None else arrays.pop(key)
+
+
+def _take_bias(arrays: dict[str, NDArray[Any]]) -> tuple[NDArray[Any] | None, tuple[str, ...]]:
+    """Remove the energies and return them in mV, with sentences on what to beware of: a second list that differs, or a likely unit of V.
+
+    A list is known by its name: bias_mv, bias (mV by convention), or a name of an energy with its unit, such as energy_meV or bias_V.
+    """
+    lists: list[tuple[str, NDArray[Any]]] = []
+    while (key := next((key for name in BIAS_KEYS for key in arrays if _named(key, name) and arrays[key].ndim <= 1), None)) is not None:
+        lists.append((key, arrays.pop(key)))
+    for key in [key for key, array in arrays.items() if array.ndim <= 1 and bias_in_mv(key, "", np.zeros(1)) is not None]:
+        values = bias_in_mv(key, "", arrays.pop(key).astype(np.float64))
+        lists += [] if values is None else [(key, values)]
+    if not lists:
+        return None, ()
+    (taken, bias), *others = lists
+    said = [sentence for other, values in others for sentence in two_energies(taken, bias, other, values)]
+    largest = float(np.abs(bias).max(initial=0.0)) if np.isfinite(bias).all() else 0.0
+    if taken.rpartition("/")[2] == "bias" and 0 < largest < _LIKELY_VOLTS:
+        first, last = bias.reshape(-1)[[0, -1]]
+        said.append(f"The list {taken!r} has no unit and was read as mV ({first:.6g} to {last:.6g} mV); if it is in V, name it bias_V.")
+    return bias, tuple(said)
+
+
+def _named(key: str, name: str) -> bool:
+    return key.rpartition("/")[2] == name
 
 
 def _energies_first(array: NDArray[Any], bias: NDArray[Any] | None) -> NDArray[Any]:

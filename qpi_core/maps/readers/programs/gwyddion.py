@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from qpi_core.base.validation import require_pixel_size
 from qpi_core.maps.channel_parts import content_of_parts
 from qpi_core.maps.readers.shared.limits import require_plausible_size
 from qpi_core.maps.readers.shared.names import decoded, unique_name
+from qpi_core.maps.readers.shared.two_statements import two_energies
 from qpi_core.maps.readers.shared.units import mv_per_unit, nm_per_unit
 from qpi_core.maps.scan_map import MapArray, MapContent
 
@@ -69,13 +70,15 @@ def read_gwy(content: bytes, name: str) -> MapContent:
     except (_DamagedError, struct.error, UnicodeDecodeError) as error:
         raise InputError(f"{name} is cut off or damaged: it is not a complete Gwyddion file. Save it again.") from error
     fields: list[_Field] = []
+    said: list[str] = []
     for key, part in sorted(container.parts.items(), key=lambda item: _number(item[0])):
         if isinstance(part, _Object) and (re.fullmatch(r"/\d+/data", key) or re.fullmatch(r"/brick/\d+", key)):
             title = unique_name(str(container.parts.get(f"{key}/title", "") or key), {field.title for field in fields})
             fields.append(_field(part, title, f"{key} in {name}"))
+            said += _about_energies(part, title)
     if not fields:
         raise InputError(f"{name} holds no image data; a Gwyddion file needs at least one data field or volume.")
-    return content_of_parts(fields)
+    return replace(content_of_parts(fields), warnings=tuple(said))
 
 
 def write_gwy(
@@ -172,6 +175,17 @@ def _field(part: _Object, title: str, name: str) -> _Field:
     return _Field(title, unit, stack, _bias(part, len(stack)) if len(stack) > 1 else None, _pixel_size(part, stack.shape))
 
 
+def _about_energies(part: _Object, title: str) -> tuple[str, ...]:
+    """Return a sentence where a brick's calibration of its levels does not agree with their even spacing."""
+    layers = part.parts.get("zres")
+    if not isinstance(layers, int) or layers < 2:
+        return ()
+    calibrated, even = _calibration_mv(part, layers), _even_mv(part, layers)
+    if calibrated is None or even is None:
+        return ()
+    return two_energies(f"the calibration of the levels of {title!r}", calibrated, "their even spacing", even)
+
+
 def _stack(part: _Object, name: str) -> MapArray:
     """Return the values of a data field or brick as (layers, height, width), first row on top."""
     sides = tuple(part.parts.get(key, 0 if key != "zres" else 1) for key in ("zres", "yres", "xres"))
@@ -197,6 +211,24 @@ def _pixel_size(part: _Object, shape: tuple[int, ...]) -> tuple[float, float] | 
 
 
 def _bias(part: _Object, layers: int) -> NDArray[np.float64] | None:
+    """Return the energies in mV of a brick: those of its calibration, or else those of its z axis in V; None where it has none."""
+    calibrated = _calibration_mv(part, layers)
+    return _even_mv(part, layers) if calibrated is None else calibrated
+
+
+def _calibration_mv(part: _Object, layers: int) -> NDArray[np.float64] | None:
+    """Return the energies of a brick whose levels are unevenly spaced: Gwyddion keeps them as a line, one number a level."""
+    lines = part.parts.get("calibration")
+    line = lines[0] if isinstance(lines, list) and lines else lines
+    data = line.parts.get("data") if isinstance(line, _Object) else None
+    if not isinstance(line, _Object) or not isinstance(data, np.ndarray) or data.size != layers:
+        return None
+    # The line's values have the unit of its y axis; the brick's z axis stands in where it has none.
+    factor = mv_per_unit(_unit(line, "si_unit_y") or _unit(part, "si_unit_z"))
+    return None if np.isnan(factor) else np.asarray(data.astype(np.float64) * factor)
+
+
+def _even_mv(part: _Object, layers: int) -> NDArray[np.float64] | None:
     """Return the energies in mV of a brick whose z axis is in V (level k at zoff + k zreal / zres), else None."""
     step, offset = part.parts.get("zreal"), part.parts.get("zoff", 0.0)
     factor = mv_per_unit(_unit(part, "si_unit_z"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -13,6 +14,7 @@ from qpi_core.maps.readers.programs.arrays import BIAS_KEYS, PIXEL_SIZE_KEYS, co
 from qpi_core.maps.readers.shared.limits import MAX_VALUES, require_plausible_packing
 from qpi_core.maps.readers.shared.names import decoded
 from qpi_core.maps.readers.shared.stack_axes import bias_in_mv, energy_axis, steps_nm
+from qpi_core.maps.readers.shared.two_statements import two_energies, two_sizes
 from qpi_core.maps.scan_map import MapContent
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -43,13 +45,19 @@ def read_hdf5(content: bytes, name: str) -> MapContent:
         elif key in known or (key in vectors and _is_place(key)):
             del arrays[key]
     fitting = next((bias for bias in known.values() if len(bias) == energies), None)
+    said: list[str] = []
     if fitting is not None:
         arrays[BIAS_KEYS[0]] = fitting
+        names = [key for key, bias in known.items() if len(bias) == energies]
+        said += [text for key in names[1:] for text in two_energies(names[0], fitting, key, known[key])]
     shapes = (array.shape for array in arrays.values() if array.ndim in (2, 3))
     largest = max(shapes, key=lambda sides: sides[-2] * sides[-1], default=(0, 0))
-    if not any(key.rpartition("/")[2] in PIXEL_SIZE_KEYS for key in arrays) and (steps := steps_nm(vectors, largest)):
+    steps = steps_nm(vectors, largest)
+    if not any(key.rpartition("/")[2] in PIXEL_SIZE_KEYS for key in arrays) and steps:
         arrays[PIXEL_SIZE_KEYS[0]] = np.array(steps)
-    return content_of_arrays(arrays, name, {key: unit for key, (_, unit) in datasets.items()})
+    found = content_of_arrays(arrays, name, {key: unit for key, (_, unit) in datasets.items()})
+    said += two_sizes(PIXEL_SIZE_KEYS[0], found.pixel_size_nm, "the vectors x and y", steps)
+    return replace(found, warnings=(*said, *found.warnings))
 
 
 def read_datasets(content: bytes, name: str) -> dict[str, tuple[NDArray[Any], str]]:

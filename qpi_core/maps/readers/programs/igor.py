@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.maps.readers.shared.limits import require_plausible_size
 from qpi_core.maps.readers.shared.names import decoded, unique_name
+from qpi_core.maps.readers.shared.two_statements import two_energies
 from qpi_core.maps.readers.shared.units import mv_per_unit, nm_per_unit
 from qpi_core.maps.scan_map import MapArray, MapContent
 
@@ -24,6 +25,7 @@ _OLD_MAGICS = tuple(struct.pack(order + "h", version) for order in "<>" for vers
 _TYPES = {2: "f4", 4: "f8", 8: "i1", 16: "i2", 32: "i4", 72: "u1", 80: "u2", 96: "u4"}
 _HEADER_BYTES = 384
 _LABEL_BYTES = 32
+_LABEL_OF_ENERGY = re.compile(r"((?:[^-+0-9.]*[=_ ])?)([-+]?\d*\.?\d+(?:[eE][-+]?\d{1,2})?)\s*(m?V)")
 _UNITS_OF_LABELS = {
     **dict.fromkeys(("height", "zsensor", "deflection", "amplitude", "z"), "m"),
     **{"phase": "deg", "current": "A", "frequency": "Hz", "capacitance": "F", "potential": "V", "voltage": "V", "bias": "V"},
@@ -64,7 +66,11 @@ def read_igor(content: bytes, name: str) -> MapContent:
     values = _values(content, order, sides, name)
     data_unit, *units, labels = _units_and_labels(content, order, len(values))
     title = _text(content, 92, 32) or "wave"
-    bias = _bias_mv(units[2], starts[2], steps[2], labels, len(values)) if len(sides) == 3 else None
+    of_axis, of_labels = _axis_mv(units[2], starts[2], steps[2], len(values)), _labels_mv(labels)
+    bias = (of_labels if of_axis is None else of_axis) if len(sides) == 3 else None
+    said: tuple[str, ...] = ()
+    if of_axis is not None and of_labels is not None and len(sides) == 3:
+        said = two_energies("the scale of the third dimension", of_axis, "the labels of its layers", of_labels)
     channels = _labelled(values, labels, data_unit) if labels and bias is None else {title: (values, data_unit)}
     pixel = [abs(steps[axis]) * nm_per_unit(units[axis]) for axis in (1, 0)]
     return MapContent(
@@ -72,6 +78,7 @@ def read_igor(content: bytes, name: str) -> MapContent:
         units={key: unit for key, (_, unit) in channels.items()},
         bias_mv=bias,
         pixel_size_nm=(pixel[0], pixel[1]) if all(np.isfinite(side) and side > 0 for side in pixel) else None,
+        warnings=said,
     )
 
 
@@ -114,14 +121,18 @@ def _units_and_labels(content: bytes, order: str, layers: int) -> tuple[str, str
     return units[0], units[1], units[2], units[3], units[4], labels if len(labels) == layers and all(labels) else []
 
 
-def _bias_mv(unit: str, start: float, step: float, labels: list[str], layers: int) -> NDArray[np.float64] | None:
-    """Return the energies of the layers by the third axis, or by labels such as "-50 mV", else None."""
-    if not np.isnan(mv_per_unit(unit)):
-        return np.asarray((start + step * np.arange(layers)) * mv_per_unit(unit))
-    found = [re.fullmatch(r"([-+]?\d*\.?\d+(?:[eE][-+]?\d{1,2})?)\s*(m?V)", label) for label in labels]
-    if not found or not all(found):
+def _axis_mv(unit: str, start: float, step: float, layers: int) -> NDArray[np.float64] | None:
+    """Return the energies of the layers by the scale of the third axis, None where its unit is no voltage."""
+    factor = mv_per_unit(unit)
+    return None if np.isnan(factor) else np.asarray((start + step * np.arange(layers)) * factor)
+
+
+def _labels_mv(labels: list[str]) -> NDArray[np.float64] | None:
+    """Return the energies that labels such as "-50 mV" or "dIdV_-50mV" give, all with the same words before them, else None."""
+    found = [_LABEL_OF_ENERGY.fullmatch(label) for label in labels]
+    if not found or not all(found) or len({match[1] for match in found if match}) > 1:
         return None
-    return np.array([float(match[1]) * mv_per_unit(match[2]) for match in found if match])
+    return np.array([float(match[2]) * mv_per_unit(match[3]) for match in found if match])
 
 
 def _labelled(values: MapArray, labels: list[str], data_unit: str) -> dict[str, tuple[MapArray, str]]:

@@ -18,7 +18,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.maps.readers.programs.arrays import BIAS_KEYS, content_of_arrays
 from qpi_core.maps.readers.programs.hdf5 import read_datasets
 from qpi_core.maps.readers.shared.limits import MAX_VALUES, plausible_unpacked_bytes, require_plausible_packing, require_plausible_size
-from qpi_core.maps.readers.shared.stack_axes import energy_axis
+from qpi_core.maps.readers.shared.stack_axes import bias_in_mv, energy_axis
 from qpi_core.maps.scan_map import MapContent
 
 MAT_5_MAGIC = b"MATLAB 5.0 MAT-file"
@@ -46,7 +46,8 @@ def read_mat(content: bytes, name: str) -> MapContent:
         InputError: damaged, larger than MAX_VALUES, or without a map.
     """
     arrays = _version_73(content, name) if content.startswith(MAT_73_MAGIC) else _version_5(content, name)
-    energies = next((array.size for key, array in arrays.items() if key.rpartition("/")[2] in BIAS_KEYS), None)
+    named = (*BIAS_KEYS, *(key for key in arrays if bias_in_mv(key, "", np.zeros(1)) is not None))
+    energies = next((array.size for key, array in arrays.items() if key in named or key.rpartition("/")[2] in named), None)
     stacked = {
         key: np.moveaxis(array, energy_axis(array.shape, energies, usual=2), 0) if array.ndim == 3 else array
         for key, array in arrays.items()

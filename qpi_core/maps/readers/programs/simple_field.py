@@ -13,6 +13,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.maps.readers.shared.header_entries import read_entries
 from qpi_core.maps.readers.shared.limits import require_plausible_size
 from qpi_core.maps.readers.shared.names import decoded
+from qpi_core.maps.readers.shared.two_statements import more_than_declared
 from qpi_core.maps.readers.shared.units import nm_per_unit
 from qpi_core.maps.scan_map import MapArray, MapContent
 
@@ -30,10 +31,12 @@ def read_gsf(content: bytes, name: str) -> MapContent:
     if end < 0:
         raise InputError(f"{name} begins as a Gwyddion simple field, but its header does not end; the file is cut off, so copy it again.")
     lines = (line.partition("=") for line in decoded(content[len(GSF_MAGIC) : end]).splitlines())
-    header = read_entries((key.strip(), value.strip()) for key, equals, value in lines if equals).values
+    entries = read_entries((key.strip(), value.strip()) for key, equals, value in lines if equals)
+    header = entries.values
     width, height = (_whole(header, key, name) for key in ("XRes", "YRes"))
     start = end + 4 - end % 4
-    held = min(max(len(content) - start, 0) // 4, width * height)
+    there = max(len(content) - start, 0) // 4
+    held = min(there, width * height)
     require_plausible_size(name, (height, width), held)
     if held < width:
         raise InputError(f"{name} holds a header but not one line of data; the file is cut off, so copy it again.")
@@ -48,6 +51,7 @@ def read_gsf(content: bytes, name: str) -> MapContent:
         bias_mv=np.array([np.nan]),
         pixel_size_nm=(sizes[0] / height, sizes[1] / width) if all(size > 0 for size in sizes) else None,
         metadata=header,
+        warnings=(*entries.contradictions(("XRes", "YRes", "XReal", "YReal", "XYUnits")), *more_than_declared(width * height, there)),
     )
 
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from qpi_core.maps.readers.shared.units import mv_per_unit, nm_per_unit
 
-_BIAS_NAMES = ("bias", "energy", "energies", "voltage", "v", "e", "sample_bias", "sweep")
+BIAS_NAMES = ("bias", "energy", "energies", "voltage", "v", "u", "e", "v_bias", "bias_v", "sample_bias", "sample bias", "sweep")
+"""Names of an axis of energies, in lower case, without their unit."""
 _SUFFIXES = {"_mv": 1.0, "_mev": 1.0, "_v": 1e3, "_ev": 1e3}
 
 
@@ -31,10 +32,10 @@ def bias_in_mv(name: str, unit: str, values: NDArray[np.float64]) -> NDArray[np.
     """Return a vector's energies in mV where its name says that it holds some and its name or unit says in what, else None."""
     plain = name.rpartition("/")[2].lower()
     for suffix, factor in _SUFFIXES.items():
-        if plain.endswith(suffix) and plain.removesuffix(suffix) in _BIAS_NAMES:
+        if plain.endswith(suffix) and plain.removesuffix(suffix) in BIAS_NAMES:
             return values * factor
     factor = mv_per_unit(unit)
-    if plain in _BIAS_NAMES and not np.isnan(factor):
+    if plain in BIAS_NAMES and not np.isnan(factor):
         return values * factor
     return values if plain == "bias" and not unit else None
 

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
-from qpi_core.maps.channel_choice import Signal, signal_of
 from qpi_core.maps.readers.shared.limits import require_plausible_size
 from qpi_core.maps.readers.shared.names import unique_name
 from qpi_core.maps.readers.shared.regular_grid import RegularGrid, find_regular_grid
+from qpi_core.maps.readers.shared.stack_axes import BIAS_NAMES
 from qpi_core.maps.readers.shared.units import mv_per_unit, nm_per_unit
+from qpi_core.maps.readers.tables_and_images.point_layers import find_layers
 from qpi_core.maps.scan_map import MapArray, MapContent
 
 _HEADING = re.compile(r"([^\s()\[\],;]+)(?:[ _]*[(\[]([^)\]]*)[)\]])?")
@@ -49,19 +50,23 @@ def headings(line: str, columns: int) -> list[tuple[str, str]]:
 def _with_unit(name: str, unit: str) -> tuple[str, str]:
     """Return name and unit, also where they are written as one: x_nm, x/nm."""
     match = _UNIT_SUFFIX.fullmatch(name)
-    return (match[1], match[2]) if match and not unit and not np.isnan(nm_per_unit(match[2])) else (name, unit)
+    if match is None or unit:
+        return name, unit
+    # "bias_mV" has a unit, "I/V" none: it is a ratio.
+    of_energy = match[1].lower() in BIAS_NAMES and not np.isnan(mv_per_unit(match[2]))
+    return (match[1], match[2]) if of_energy or not np.isnan(nm_per_unit(match[2])) else (name, unit)
 
 
 def names_points(found: Sequence[tuple[str, str]]) -> bool:
-    """Say whether the first two columns are x and y, and a third is there."""
-    return len(found) > 2 and [name.lower() for name, _ in found[:2]] == ["x", "y"]
+    """Say whether two of the columns are x and y, and a third is there."""
+    return len(found) > 2 and {"x", "y"} <= {name.lower() for name, _ in found}
 
 
 def read_points(table: NDArray[np.float64], found: Sequence[tuple[str, str]], name: str) -> MapContent | None:
     """Return the map of a table of points, None where the table is none: an ordinary grid of numbers.
 
-    It is one where its columns are named x, y, ..., or where the first two columns run over a grid. Points that are visited several
-    times are averaged, unless a column of the bias tells them apart: then they are a stack.
+    It is one where two of its columns are named x and y, or where the first two run over a grid. Points that are listed several times
+    are a stack where a column sweeps through the same values at each of them, else they are averaged, and a warning says so.
 
     Args:
         table: (points, columns).
@@ -72,6 +77,11 @@ def read_points(table: NDArray[np.float64], found: Sequence[tuple[str, str]], na
         InputError: the columns are named x and y, but the points lie on no grid.
     """
     named = names_points(found)
+    if named:
+        names = [name.lower() for name, _ in found]
+        order = [names.index("x"), names.index("y")]
+        order += [k for k in range(len(found)) if k not in order]
+        table, found = table[:, order], [found[k] for k in order]
     if not named and not (3 <= table.shape[1] <= _MOST_COLUMNS and len(table) >= _LEAST_POINTS):
         return None
     grid = _grid(table[:, :2])
@@ -85,18 +95,14 @@ def read_points(table: NDArray[np.float64], found: Sequence[tuple[str, str]], na
 
 
 def _content(table: NDArray[np.float64], columns: list[_Column], grid: RegularGrid, name: str) -> MapContent:
-    bias = next((k for k in range(2, len(columns)) if signal_of(columns[k].name) == Signal.BIAS), None)
-    factor = mv_per_unit(columns[bias].unit) if bias is not None else np.nan
-    if bias is None or np.isnan(factor) or len(columns) < 4:
-        energies, layer = None, np.zeros(len(table), dtype=np.int64)
-    else:
-        energies, layer = np.unique(table[:, bias], return_inverse=True)
+    layers = find_layers(table, [(column.name, column.unit) for column in columns], grid.cells[:, 0] * grid.shape[1] + grid.cells[:, 1])
+    bias, energies, layer = layers.column, layers.bias_mv, layers.layer
     shape = (1 if energies is None else len(energies), *grid.shape)
     require_plausible_size(name, (len(columns), *shape), table.size)
     values: dict[str, MapArray] = {}
     units: dict[str, str] = {}
     for number, column in enumerate(columns):
-        if number > 1 and (number != bias or energies is None):
+        if number > 1 and number != bias:
             title = unique_name(f"{column.name} ({column.unit})" if column.unit else column.name, values)
             values[title], units[title] = _on_grid(table[:, number], layer, grid, shape), column.unit
     units_of_length = [columns[axis].unit for axis in (1, 0)]
@@ -105,9 +111,10 @@ def _content(table: NDArray[np.float64], columns: list[_Column], grid: RegularGr
     return MapContent(
         values=values,
         units=units,
-        bias_mv=None if energies is None else energies * factor,
+        bias_mv=energies,
         pixel_size_nm=(float(pitch[0]), float(pitch[1])) if np.isfinite(pitch).all() else None,
         notes=(_Y_UPWARDS.format(grid.shape[1], grid.shape[0]), *([_METRES] if metres else [])),
+        warnings=layers.warnings,
     )
 
 

@@ -1,6 +1,8 @@
-// What belongs to the browser tab and not to a page: its name for the autosave, the question before leaving, and the wheel over charts.
+// What belongs to the browser tab and not to a page: its name for the autosave, the question before leaving, the wheel over charts,
+// and files that are dropped on the page.
 const TAB_KEY = "qpi-tab"
 const LATEST_KEY = "qpi-latest"
+const SHELF_KEY = "qpi-recent"
 const OFF_KEY = "qpi-autosave-off"
 
 function stored(storage, key, value) {
@@ -19,6 +21,11 @@ function tabName() {
   return stored("sessionStorage", TAB_KEY) ?? stored("sessionStorage", TAB_KEY, newName())
 }
 
+// Under this name all tabs of this browser keep the maps that they opened last.
+function shelfName() {
+  return stored("localStorage", SHELF_KEY) ?? stored("localStorage", SHELF_KEY, newName())
+}
+
 // A chart takes the wheel only with Ctrl, or after a press into it until the pointer leaves: otherwise the page scrolls.
 function guardWheel() {
   if (window.qpiWheelGuarded) return
@@ -31,6 +38,28 @@ function guardWheel() {
     const chart = chartOf(event)
     if (chart && chart !== entered && !event.ctrlKey && !event.metaKey) event.stopPropagation()
   }, { capture: true, passive: true })
+}
+
+// A file dropped on the map, or anywhere else on the Extract page, is loaded as if it had been chosen: left alone, the browser would open it
+// in place of the app. Uploaders take what is dropped on them themselves.
+function takeDrops() {
+  if (window.qpiDropsTaken) return
+  window.qpiDropsTaken = true
+  const chooserOf = event => {
+    const onUploader = event.target instanceof Element && event.target.closest("[data-testid=stFileUploader]")
+    const files = [...(event.dataTransfer?.types ?? [])].includes("Files")
+    return files && !onUploader ? document.querySelector(".st-key-map_upload input[type=file]") : null
+  }
+  document.addEventListener("dragover", event => { if (chooserOf(event)) event.preventDefault() }, { capture: true })
+  document.addEventListener("drop", event => {
+    const chooser = chooserOf(event)
+    if (!chooser) return
+    event.preventDefault()
+    const dropped = new DataTransfer()
+    dropped.items.add(event.dataTransfer.files[0])
+    chooser.files = dropped.files
+    chooser.dispatchEvent(new Event("change", { bubbles: true }))
+  }, { capture: true })
 }
 
 // A value set while the page is still being built can get lost on its way: it is sent again until the app knows the name.
@@ -48,6 +77,7 @@ function tell(setStateValue, value, times) {
 
 export default function ({ data, setStateValue }) {
   guardWheel()
+  takeDrops()
   if (!data) return
   window.onbeforeunload = data.ask ? event => { event.preventDefault(); return "" } : null
   if (data.off !== null) stored("localStorage", OFF_KEY, data.off ? "1" : "0")
@@ -56,5 +86,5 @@ export default function ({ data, setStateValue }) {
   const latest = stored("localStorage", LATEST_KEY)
   if (data.saved) stored("localStorage", LATEST_KEY, tab)
   known = data.known
-  if (known !== tab) tell(setStateValue, { tab, latest, off: stored("localStorage", OFF_KEY) === "1" }, 0)
+  if (known !== tab) tell(setStateValue, { tab, latest, shelf: shelfName(), off: stored("localStorage", OFF_KEY) === "1" }, 0)
 }

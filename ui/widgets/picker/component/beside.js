@@ -1,6 +1,8 @@
 // A second channel of the same place beside the map. Both canvases are of one size, so one view serves both: either leads the zoom, and
 // the pointer on one is a cross on the other.
 
+const TITLE_HEIGHT = 24
+
 async function loadBeside(self, data) {
   const { beside } = data
   const row = self.canvas.parentElement
@@ -62,10 +64,20 @@ function drawBeside(self) {
   drawMarkers(context, shown, g)
   if (self.pointer && !self.pointerBeside) drawCross(context, g, self.pointer)
   drawScaleBar(context, map, g)
-  labelAt(context, second.map.title, 10, 14)
+  titleAt(context, second.map.title, g, colours)
   context.restore()
   drawColourBar(context, shown, g, colours)
   second.canvas.dataset.origin = JSON.stringify([g.left, g.top, g.sx, g.sy])
+}
+
+// In the colour of the page's text where it stands beside the map, in white with a dark edge where it stands on it.
+function titleAt(context, title, g, colours) {
+  if (g.top < TITLE_HEIGHT) { labelAt(context, title, 10, 14); return }
+  context.font = `600 12px ${colours.font}`
+  context.textAlign = "left"
+  context.textBaseline = "middle"
+  context.fillStyle = colours.text
+  context.fillText(title, 10, 14)
 }
 
 function readBeside(self, row, column) {

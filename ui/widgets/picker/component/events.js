@@ -89,7 +89,8 @@ function onUp(self, event) {
   const points = self.entry.defects.points
   if (gesture.kind === "box" || gesture.kind === "area") {
     self.box = null
-    if (gesture.moved) (gesture.kind === "box" ? removeBox : sendArea)(self, g, gesture, x, y)
+    if (gesture.moved) (gesture.kind === "box" ? removeBox : sendRectangle)(self, g, gesture, x, y)
+    else if (gesture.kind === "area") addCorner(self, g, x, y)
   } else if (gesture.before) {
     self.entry.defects.points = gesture.before
     commit(self, points)
@@ -98,23 +99,6 @@ function onUp(self, event) {
   } else if (!gesture.moved && gesture.kind === "click") {
     clickAt(self, g, gesture.hit, x, y)
   }
-  refresh(self)
-}
-
-// A rectangle that was drawn for a step of the preparation; the app adds the step, and the next drag marks defects again.
-function sendArea(self, g, gesture, x, y) {
-  const [first, second] = [[gesture.x, gesture.y], [x, y]].map(([px, py]) => clampPoint(self.map, toMap(g, px, py)))
-  const [left, right] = [Math.min(first[0], second[0]), Math.max(first[0], second[0])]
-  const [top, bottom] = [Math.min(first[1], second[1]), Math.max(first[1], second[1])]
-  self.setStateValue("area", { map: self.map.id, step: self.tool, serial: crypto.randomUUID?.() ?? `${Math.random()}`, left, top, right, bottom })
-  chooseTool(self, null)
-}
-
-function chooseTool(self, name) {
-  self.tool = name
-  self.root.querySelectorAll("button[data-tool]").forEach(button => {
-    button.setAttribute("aria-pressed", String(button.dataset.tool === name))
-  })
   refresh(self)
 }
 

@@ -10,7 +10,7 @@ function onKey(self, event) {
   else if (command && key.toLowerCase() === "y") act(self, "redo")
   else if (command) return
   else if (KEY_ACTIONS[key]) act(self, KEY_ACTIONS[key])
-  else if (key === "Escape" && self.tool) { self.box = null; self.gesture = null; chooseTool(self, null) }
+  else if (self.tool && areaKey(self, key)) { /* done */ }
   else if (key === " ") self.spaceHeld = true
   else if (key === "n" || key === "p") holdMarker(self, key === "n" ? 1 : -1)
   else if (ARROWS[key] && self.held !== null) nudge(self, ARROWS[key], stepOf(event))

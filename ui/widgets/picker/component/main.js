@@ -2,13 +2,16 @@
 // so that going to another page and back changes nothing.
 const mounted = new WeakMap()
 const TALLEST_SHARE = 0.62
-const AREAS = { crop: "Drag what to keep · Esc ends", mask_rectangle: "Drag what to leave out · Esc ends" }
+const AREAS = {
+  crop: "Keep: drag a rectangle, or click corners and Enter · Esc ends",
+  mask_rectangle: "Leave out: drag a rectangle, or click corners and Enter · Esc ends",
+}
 const kept = (window.qpiPickers ??= new Map())
 
 function create(parentElement) {
   const root = parentElement.querySelector(".picker")
   const canvas = root.querySelector("canvas")
-  const self = { root, canvas, picture: document.createElement("canvas"), hover: -1, held: null, nudgedFrom: null, pending: false }
+  const self = { root, canvas, picture: document.createElement("canvas"), hover: -1, held: null, nudgedFrom: null, corners: [], pending: false }
   canvas.addEventListener("wheel", event => onWheel(self, event), { passive: false })
   self.observer = new ResizeObserver(() => { fitHeight(self); refresh(self) })
   self.observer.observe(canvas)
@@ -126,7 +129,7 @@ export default function ({ data, parentElement, setStateValue }) {
   if (!kept.has(keptKey)) kept.set(keptKey, { mapId: null, view: fitView(), defects: newDefects(), kind: FIRST_CLASS })
   const entry = kept.get(keptKey)
   const sameMap = entry.mapId === data.map.id
-  if (!sameMap) entry.view = fitView()
+  if (!sameMap) { entry.view = fitView(); self.corners = [] }
   entry.mapId = data.map.id
   self.entry = entry
   self.proposal = data.proposal
