@@ -98,6 +98,12 @@ class BandCost:
         """Return the numbers of the shape."""
         return point[self.ends : self.ends + len(self.family.shape)]
 
+    def turned(self, point: Array) -> Array:
+        """Return the numbers with angles within one turn: where a map shows no direction a search may walk round many times."""
+        found = point.copy()
+        found[self.angles] = np.mod(point[self.angles], self.ranges[self.angles, 1])
+        return found
+
     def band(self, point: Array) -> Array:
         """Return s at both ends of the energies, (bands, 2)."""
         found = np.repeat(point[: self.ends], 2) if self.tied else point[: self.ends]
@@ -111,7 +117,7 @@ class BandCost:
         imaginary = _TIED if self.tied else np.abs(high - low) / np.ptp(energy) * np.exp(point[at])
         rounding = float(point[-1]) if self.family.rounded else ROUNDING_PX2
         s = np.asarray(low + (high - low) * share + 1j * imaginary, dtype=np.complex128)
-        waves = self.family.patterns(s, self.shape(point), search.space, rounding)
+        waves = self.family.patterns(s, self.shape(self.turned(point)), search.space, rounding)
         decay = np.exp(-search.space.radii(rounding) * np.exp(point[at + (0 if self.tied else 1)]))
         return search.space.columns(waves * decay[:, None])
 
@@ -146,7 +152,7 @@ def fit_band(search: BandSearch, family: BandKernels) -> FittedBand | None:
         value, point = polish(cost, point, cost.scales)
         if before - value < _CONVERGED:
             break
-    point[cost.angles] = np.mod(point[cost.angles], cost.ranges[cost.angles, 1])
+    point = cost.turned(point)
     bend = hessian(cost, point, cost.scales)
     evidence = -value + 0.5 * point.size * np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(bend)[1] - cost.log_volume
     names = tuple(cost.numbers(point))

@@ -8,9 +8,11 @@ from scipy.special import hankel1
 
 from qpi_core.base.errors import InputError
 from qpi_core.solvers.band_model.families import BAND_MODELS, band_family
+from qpi_core.solvers.band_model.fit import BandCost
 from qpi_core.solvers.band_model.kernel_space import KernelSpace
 from qpi_core.solvers.band_model.layers import Layer, solve_free, solve_free_orders
 from qpi_core.solvers.band_model.projections import project_stack
+from qpi_core.solvers.band_model.search import BandFitRule, BandSearch
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines, angular_functions
 from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2, EllipticBand, WarpedBand
 from qpi_core.synthesis.bands.lattices import HoneycombLattice, SquareLattice
@@ -203,3 +205,19 @@ def test_a_lattice_has_to_be_given():
         band_family("square", 0.4, np.nan)
     with pytest.raises(InputError, match="lattice_constant_nm"):
         band_family("honeycomb", 7.0)
+
+
+@pytest.mark.parametrize("name", ["hexagonal", "elliptic"])
+def test_a_search_may_turn_a_contour_round_and_round(name):
+    """Where a map shows no direction the angle is free: the cost repeats with every turn, however far away."""
+    layers = np.random.default_rng(2).standard_normal((3, 24, 24))
+    positions = np.array([[5.0, 6.0], [15.0, 11.0], [9.0, 19.0]])
+    family = band_family(name)
+    statistics = project_stack(layers, positions, np.ones(3), (1.0, 1.0), 8.0, family.orders)
+    search = BandSearch(statistics, np.array([0.0, 50.0, 100.0]), 0.3, BandFitRule())
+    cost = BandCost(search, family)
+    point = np.array([2.0, 4.0, 0.1, 0.3, 0.15, np.log(2.0), np.log(0.5)])
+    turns = np.zeros(point.size)
+    turns[cost.angles] = 300 * cost.ranges[cost.angles, 1]
+    assert len(cost.angles) == 1 and np.isfinite(cost(point))
+    assert cost(point + turns) == pytest.approx(cost(point), rel=1e-9)

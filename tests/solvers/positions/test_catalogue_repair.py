@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from qpi_core.extraction.extractor import Extractor
+from qpi_core.solvers.formula_prior import formula_prior
 from qpi_core.solvers.harmonic.answer import harmonic_solution
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.evidence import evaluate
@@ -125,9 +126,10 @@ def test_the_kernel_of_a_repaired_list_has_wider_error_bars():
     estimate = Extractor("there is no such model", device="cpu").extract(image, clicked, "refined", SIZE, pixel_size_nm=PITCH)
     assert "list_repair" in estimate.provenance
     (listed,) = chosen(clicked, image)
-    known = harmonic_solution(listed.model, SIZE, (PITCH, PITCH), 14).uncertainty
+    # The map is of Eq. 7 and prefers it, so its error bars are those of the formula.
+    known = formula_prior(listed.model, harmonic_solution(listed.model, SIZE, (PITCH, PITCH), 14), SHAPE).uncertainty
     variance = kernel_variance(listed.model, listed.repair.sigma_px, SIZE)
-    assert 0.01 < np.mean(variance) / np.mean(known**2) < 1
+    assert 0.01 < np.mean(variance) / np.mean(known**2) < 2
     np.testing.assert_allclose(np.mean(estimate.uncertainty**2), np.mean(known**2) + np.mean(variance), rtol=0.02)
 
 
