@@ -182,7 +182,7 @@ def _refined(request: Request) -> Answer:
 
 def _offering(answer: Answer, kinds: TwoKinds | None) -> Answer:
     """Return an answer for a list as it is with the kinds that it holds: how far it is from the first kind's kernel is not known to it."""
-    from qpi_core.solvers.refined import disagreement
+    from qpi_core.solvers.corrected_kernel import disagreement
 
     if kinds is None:
         return answer

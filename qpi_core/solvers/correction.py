@@ -8,6 +8,7 @@ not seen, or with one defect by their marginal likelihood.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +19,11 @@ from torch import Tensor
 
 from qpi_core.operators.conjugate_gradients import multi_shift_cg
 from qpi_core.operators.convolution import ForwardOperator
+from qpi_core.operators.joint import JointOperator
 from qpi_core.operators.linear import LinearOperator
 from qpi_core.operators.stationary import StationaryNormal, is_large
+from qpi_core.solvers.least_squares import centred, gaussian_envelope, noise_of, solve_shifted
 from qpi_core.solvers.single_defect import likeliest_envelope
-from qpi_core.solvers.tikhonov import centred, gaussian_envelope, solve_shifted
 
 ENVELOPE_WIDTHS = (0.08, 0.18)
 """Candidate widths, in units of the solved window's side."""
@@ -36,6 +38,8 @@ DECISIVE_GAIN = 3.0
 """The held-out error must fall by this many standard errors of the difference, or there is no correction."""
 DECISIVE_LOG_LIKELIHOOD = 10.0
 """With one defect the log likelihood must rise by this much, or there is no correction."""
+_ONE = torch.tensor([1.0])
+"""The strength of a solve whose envelope holds it."""
 
 
 @dataclass(frozen=True)
@@ -54,22 +58,24 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Correction:
-    """A solved correction, on the scale of the residual it was given.
+class Corrections:
+    """Solved corrections of the kernels of one class or several, on the scale of the residual that they were given.
 
     Attributes:
-        change: (k, k) what to add to the kernel.
-        deviation: (k, k) one standard deviation a pixel.
+        changes: (k, k) each, what to add to the kernel.
+        deviations: (k, k) each, one standard deviation a pixel.
+        unsettled: (k, k) each, share of the prior's variance that the data left.
         noise: standard deviation of the noise.
+        background: constant that is left beside them.
         predicted: mean squared error that this posterior expects of its prediction of a pixel, noise included; nan for a large map.
-        unsettled: (k, k) share of the prior's variance that the data left.
     """
 
-    change: NDArray[np.float32]
-    deviation: NDArray[np.float32]
+    changes: list[NDArray[np.float32]]
+    deviations: list[NDArray[np.float32]]
+    unsettled: list[NDArray[np.float32]]
     noise: float
+    background: float
     predicted: float
-    unsettled: NDArray[np.float32]
 
 
 def judge_correction(residual: Tensor, mask: Tensor, operator: ForwardOperator, power: float) -> Judgement:
@@ -113,57 +119,77 @@ def judge_single_correction(
     return Judgement(best.error, best.strength, best.width)
 
 
-def solve_correction(residual: Tensor, mask: Tensor, operator: ForwardOperator, judgement: Judgement) -> Correction:
-    """Solve for the correction on all pixels.
+def solve_corrections(residual: Tensor, mask: Tensor, operator: JointOperator, judged: Sequence[Judgement]) -> Corrections:
+    """Solve for the corrections of all classes together, on all pixels.
 
     The uncertainty is that of samples: a draw from the prior, seen through noise, minus its own estimate, is a draw from the
     posterior about its mean (perturb and optimise). A random probe estimates the degrees of freedom (Hutchinson's trace). On a map
-    much larger than the window the samples are those of a convolution, which takes a fraction of the time.
+    much larger than the window the samples of one class are those of a convolution, which takes a fraction of the time.
+
+    Args:
+        residual: (height, width), what the kernels leave, 0 where not measured.
+        mask: (height, width), 1 where measured.
+        operator: for the windows of the corrections, one a class.
+        judged: of each class; every one has a strength.
     """
-    assert judgement.strength is not None, "there is nothing to solve without a strength"
-    envelope = gaussian_envelope(operator.kernel_size, judgement.width)
-    sample = _sample_window if is_large(operator) else sample_map
-    solved, misses, freedom = sample(residual, mask, operator, envelope, judgement.strength, torch.Generator().manual_seed(0))
-    left = centred(residual - operator(solved), mask)
-    pixels = float(mask.sum())
-    noise = float(left.square().sum() / max(pixels - freedom - 1, 0.02 * pixels)) ** 0.5
-    variance = misses.square().mean(dim=0).numpy()
-    # A dozen samples leave 20 % of scatter from pixel to pixel; the true variance is smooth.
-    smooth = gaussian_filter(variance, 2.0)
-    predicted = np.nan
-    if not is_large(operator):
+    parts = [prior_envelope(operator.kernel_size, one) for one in judged]
+    envelope, generator = torch.cat(parts), torch.Generator().manual_seed(0)
+    large = len(judged) == 1 and is_large(operator.operators[0])
+    if large:
+        solved, misses, freedom = _sample_window(residual, mask, operator.operators[0], envelope, generator)
+    else:
+        solved, misses, freedom = _sample_map(residual, mask, operator, envelope, generator)
+    raw = residual - operator(solved)
+    pixels, left = float(mask.sum()), centred(raw, mask)
+    noise, predicted = noise_of(float(left.square().sum()), pixels, freedom), np.nan
+    if not large:
         spread = (operator(misses).square() * mask).sum(dim=(-2, -1)).mean() / mask.sum()
         predicted = noise**2 * (1 + float(spread))
-    unsettled = np.clip(smooth * judgement.strength / envelope.numpy() ** 2, 0, 1)
-    return Correction(solved.numpy(), (noise * np.sqrt(smooth)).astype(np.float32), noise, predicted, unsettled.astype(np.float32))
+    # A dozen samples leave 20 % of scatter from pixel to pixel; the true variance is smooth.
+    variances = [gaussian_filter(part.square().mean(dim=0).numpy(), 2.0) for part in operator.parts(misses)]
+    return Corrections(
+        changes=[part.numpy().copy() for part in operator.parts(solved)],
+        deviations=[np.asarray(noise * np.sqrt(variance), dtype=np.float32) for variance in variances],
+        unsettled=[np.clip(variance / one.numpy() ** 2, 0, 1) for variance, one in zip(variances, parts, strict=True)],
+        noise=noise,
+        background=float((raw * mask).sum() / mask.sum()),
+        predicted=predicted,
+    )
 
 
-def sample_map(
-    residual: Tensor, mask: Tensor, operator: LinearOperator, envelope: Tensor, strength: float, generator: torch.Generator
+def prior_envelope(size: int, judgement: Judgement) -> Tensor:
+    """Return the prior's standard deviation of a correction over that of the noise, (size, size)."""
+    assert judgement.strength is not None, "there is nothing to solve without a strength"
+    envelope: Tensor = gaussian_envelope(size, judgement.width) / judgement.strength**0.5
+    return envelope
+
+
+def _sample_map(
+    residual: Tensor, mask: Tensor, operator: LinearOperator, envelope: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, float]:
-    """Return the correction (k, k), draws from the posterior about it (SAMPLES, k, k) for noise 1, and the degrees of freedom."""
-    draws = envelope / strength**0.5 * torch.randn((SAMPLES, *envelope.shape), generator=generator)
+    """Return the corrections (C k, k), draws from the posterior about them (SAMPLES, C k, k) for noise 1, and the degrees of freedom."""
+    draws = envelope * torch.randn((SAMPLES, *envelope.shape), generator=generator)
     seen = (operator(draws) + torch.randn((SAMPLES, *mask.shape), generator=generator)) * mask
     probe = (2.0 * torch.randint(0, 2, mask.shape, generator=generator) - 1.0) * mask
     stack = torch.cat([residual[None], probe[None], seen])
-    solved = solve_shifted(operator, stack, mask, envelope, torch.tensor([strength]), FINAL_ITERATIONS, TOLERANCE)[0]
+    solved = solve_shifted(operator, stack, mask, envelope, _ONE, FINAL_ITERATIONS, TOLERANCE)[0]
     freedom = float((probe * centred(operator(solved[1]), mask)).sum())
     return solved[0], solved[2:] - draws, freedom
 
 
 def _sample_window(
-    residual: Tensor, mask: Tensor, operator: ForwardOperator, envelope: Tensor, strength: float, generator: torch.Generator
+    residual: Tensor, mask: Tensor, operator: ForwardOperator, envelope: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, float]:
     """Return the same for a large map: the correction is solved as it is, the samples with the normal operator as a convolution."""
-    solved = solve_shifted(operator, residual, mask, envelope, torch.tensor([strength]), FINAL_ITERATIONS, TOLERANCE)[0]
+    solved = solve_shifted(operator, residual, mask, envelope, _ONE, FINAL_ITERATIONS, TOLERANCE)[0]
     stationary = StationaryNormal(operator, mask)
 
     def normal(scaled: Tensor) -> Tensor:
         return envelope * stationary(envelope * scaled)
 
-    draws = torch.randn((SAMPLES, *envelope.shape), generator=generator) / strength**0.5
+    draws = torch.randn((SAMPLES, *envelope.shape), generator=generator)
     seen = normal(draws) + envelope * stationary.draw(SAMPLES, generator)
     probe = 2.0 * torch.randint(0, 2, envelope.shape, generator=generator) - 1.0
     stack = torch.cat([normal(probe)[None], seen])
-    answers = multi_shift_cg(normal, stack, torch.tensor([strength]), FINAL_ITERATIONS, TOLERANCE)[0]
+    answers = multi_shift_cg(normal, stack, _ONE, FINAL_ITERATIONS, TOLERANCE)[0]
     return solved, envelope * (answers[1:] - draws), float((probe * answers[0]).sum())

@@ -9,42 +9,22 @@ then solved together, so that what two classes could both explain widens the err
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from qpi_core.base.grid import central_crop
 from qpi_core.estimates.solution import KernelSolution
 from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.operators.joint import JointOperator
-from qpi_core.solvers.correction import Judgement, judge_correction, judge_single_correction, sample_map
+from qpi_core.solvers.corrected_kernel import with_correction
+from qpi_core.solvers.correction import Judgement, judge_correction, judge_single_correction, solve_corrections
 from qpi_core.solvers.harmonic.joint_start import DefectClass
-from qpi_core.solvers.refined import (
-    MOST_WIDENING,
-    NEGLIGIBLE,
-    NO_LONGER_SYMMETRIC,
-    SYMMETRY_LOST,
-    judge_part,
-    sum_of_windows,
-)
+from qpi_core.solvers.least_squares import PreparedMap, centred, gaussian_envelope, prepare_map, solve_shifted, solved_window
+from qpi_core.solvers.refined import NEGLIGIBLE, judge_part
 from qpi_core.solvers.single_defect import is_one_place
-from qpi_core.solvers.tikhonov import PreparedMap, centred, gaussian_envelope, prepare_map, solve_shifted, solved_window
-
-
-@dataclass(frozen=True)
-class JointCorrection:
-    """Corrections of some classes on the scale of the prepared map, each (k, k); deviation and unsettled as in Correction."""
-
-    changes: list[NDArray[np.float32]]
-    deviations: list[NDArray[np.float32]]
-    unsettled: list[NDArray[np.float32]]
-    noise: float
-    background: float
-    predicted: float
 
 
 def correct_jointly(
@@ -65,7 +45,7 @@ def correct_jointly(
         if not judged:
             return [replace(prior, details={**prior.details, "prior": "harmonic", "correction": "none"}) for prior in priors]
         joint = JointOperator([operators[index] for index in judged])
-        found = solve_joint_correction(residual, mask, joint, list(judged.values()))
+        found = solve_corrections(residual, mask, joint, list(judged.values()))
     error = min(judgement.error for judgement in judged.values())
     background = (offset + found.background) * prepared.scale
     solutions = []
@@ -75,8 +55,8 @@ def correct_jointly(
             place = list(judged).index(index)
             added = operators[index](torch.from_numpy(found.changes[place])).numpy() * np.float32(prepared.scale)
             exact = np.where(prepared.mask > 0, _superposition(prior) + added, np.float32(0))
-            common = replace(common, superposition=exact)
-            solutions.append(_corrected(common, found, place, judged[index], error, prepared.scale, kernel_size))
+            common = replace(common, superposition=exact, details={**prior.details, "prior": "harmonic"})
+            solutions.append(with_correction(common, found, place, judged[index], prepared.scale, error))
         else:
             solutions.append(replace(common, details={**prior.details, "prior": "harmonic", "correction": "none"}))
     return solutions
@@ -121,56 +101,3 @@ def _judge_one(residual: Tensor, prepared: PreparedMap, one: DefectClass, operat
     power = float((one.weights**2).sum())
     part = judge_part(residual, prepared, one.positions, one.weights, operator)
     return part or judge_correction(residual, mask, operator, power)
-
-
-def solve_joint_correction(residual: Tensor, mask: Tensor, operator: JointOperator, judged: Sequence[Judgement]) -> JointCorrection:
-    """Solve all corrections on all pixels, with draws from their joint posterior (as solve_correction does for one class)."""
-    size = operator.kernel_size
-    scaled = [gaussian_envelope(size, one.width) / float(one.strength or 1.0) ** 0.5 for one in judged]
-    envelope = torch.cat(scaled)
-    solved, misses, freedom = sample_map(residual, mask, operator, envelope, 1.0, torch.Generator().manual_seed(0))
-    raw = residual - operator(solved)
-    left = centred(raw, mask)
-    pixels = float(mask.sum())
-    noise = float(left.square().sum() / max(pixels - freedom - 1, 0.02 * pixels)) ** 0.5
-    spread = (operator(misses).square() * mask).sum(dim=(-2, -1)).mean() / mask.sum()
-    variances = [gaussian_filter(part.square().mean(dim=0).numpy(), 2.0) for part in operator.parts(misses)]
-    return JointCorrection(
-        changes=[part.numpy().copy() for part in operator.parts(solved)],
-        deviations=[np.asarray(noise * np.sqrt(variance), dtype=np.float32) for variance in variances],
-        unsettled=[np.clip(variance / one.numpy() ** 2, 0, 1) for variance, one in zip(variances, scaled, strict=True)],
-        noise=noise,
-        background=float((raw * mask).sum() / mask.sum()),
-        predicted=noise**2 * (1 + float(spread)),
-    )
-
-
-def _corrected(
-    prior: KernelSolution, found: JointCorrection, place: int, judgement: Judgement, error: float, scale: float, size: int
-) -> KernelSolution:
-    change = found.changes[place] * np.float32(scale)
-    wide = sum_of_windows(prior.wide_kernel, change)
-    kernel = central_crop(wide, size).copy()
-    assert prior.uncertainty is not None, "the joint harmonic solve gives it"
-    # A posterior that predicts unseen pixels worse than it says is widened until it says so.
-    widening = float(np.clip(error / found.predicted, 1.0, MOST_WIDENING))
-    variance = widening * (central_crop(found.deviations[place], size) * scale) ** 2
-    deviation = np.sqrt(variance + central_crop(found.unsettled[place], size) * prior.uncertainty**2)
-    moved = float(np.linalg.norm(central_crop(change, size)) / max(float(np.linalg.norm(kernel)), 1e-300))
-    return replace(
-        prior,
-        kernel=kernel,
-        wide_kernel=wide,
-        symmetry_order=prior.symmetry_order if moved < SYMMETRY_LOST else None,
-        warnings=prior.warnings if moved < SYMMETRY_LOST else (*prior.warnings, NO_LONGER_SYMMETRIC),
-        uncertainty=deviation.astype(np.float32),
-        details={
-            **prior.details,
-            "prior": "harmonic",
-            "correction": "solved",
-            "correction_strength": float(judgement.strength or 0.0),
-            "correction_width_px": judgement.width,
-            "correction_share": moved,
-            "widening": widening,
-        },
-    )

@@ -15,33 +15,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from qpi_core.base.grid import central_crop
 from qpi_core.base.validation import require_problem
-from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.estimates.solution import KernelSolution
 from qpi_core.operators.convolution import ForwardOperator
-from qpi_core.solvers.correction import Judgement, judge_correction, judge_single_correction, solve_correction
+from qpi_core.operators.joint import JointOperator
+from qpi_core.solvers.corrected_kernel import disagreement, with_correction
+from qpi_core.solvers.correction import Judgement, judge_correction, judge_single_correction, solve_corrections
 from qpi_core.solvers.cross_validation import Verdict, held_out_tiles, judge_candidates
+from qpi_core.solvers.least_squares import PreparedMap, centred, prepare_map, representative_part, solved_window
 from qpi_core.solvers.single_defect import is_one_place
-from qpi_core.solvers.tikhonov import PreparedMap, centred, prepare_map, representative_part, solved_window
 
 NEGLIGIBLE = 1e-7
 """Share of the map's variance below which a residual is rounding and the error of the radial splines, not worth a correction."""
 MOST_JUDGED = 20_000
 """Pixels of a map up to which the candidates compete on held-out tiles; beyond it nothing that was fitted counts against its pixels."""
-MOST_WIDENING = 100.0
-SYMMETRY_LOST = 0.1
-"""Size of a correction, as a share of the kernel, from which the prior's symmetry order is no longer reported."""
 JUDGED_SIDE = 512
 """Larger maps are judged on a part of this side, which holds as many pixels as any decision needs; the solve takes the whole map."""
-NO_LONGER_SYMMETRIC = Caution(
-    "The map shows much that a kernel with one rotation symmetry does not explain; it is in the kernel, so no symmetry order is given, "
-    "and the parameters describe the symmetric part only.",
-    CautionKind.SYMMETRY,
-)
 
 
 @dataclass(frozen=True)
@@ -121,14 +112,16 @@ def solve_refined(
             judgement = Judgement(verdict.errors[verdict.index], verdict.strength, verdict.width)
             notes = {f"held_out_error_{prior.name}": error * prepared.scale**2 for prior, error in zip(priors, verdict.errors, strict=True)}
             best = verdict.index
-            return _finished(priors, best, residuals[best], offsets[best], judgement, prepared, operator, size, notes)
+            chosen = _Chosen(priors[best], residuals[best], offsets[best], judgement)
+            return _finished(chosen, first, prepared, operator, notes)
         # A first choice that leaves nothing to correct needs no rivals.
         if judgements[0].strength is not None:
             judgements += [judge(residual) for residual in residuals[1:]]
         errors = [_honest(judgement, prior, float(mask.sum())) for judgement, prior in zip(judgements, priors, strict=False)]
         best = int(np.argmin(errors))
         notes = {f"held_out_error_{prior.name}": error * prepared.scale**2 for prior, error in zip(priors, errors, strict=False)}
-        return _finished(priors, best, residuals[best], offsets[best], judgements[best], prepared, operator, size, notes)
+        chosen = _Chosen(priors[best], residuals[best], offsets[best], judgements[best])
+        return _finished(chosen, first, prepared, operator, notes)
 
 
 def uncorrected(
@@ -162,33 +155,37 @@ def _verdict(
     return judge_candidates(torch.from_numpy(np.stack(left)), prepared.mask, held, label, operator, float((amplitudes**2).sum()))
 
 
+@dataclass(frozen=True)
+class _Chosen:
+    """The prior that was chosen: what it leaves of the prepared map, the background there, and what held-out pixels said."""
+
+    prior: Prior
+    residual: Tensor
+    offset: float
+    judgement: Judgement
+
+
 def _finished(
-    priors: Sequence[Prior],
-    best: int,
-    residual: Tensor,
-    offset: float,
-    judgement: Judgement,
-    prepared: PreparedMap,
-    operator: ForwardOperator,
-    size: int,
-    notes: dict[str, float],
+    chosen: _Chosen, reference: KernelSolution, prepared: PreparedMap, operator: ForwardOperator, notes: dict[str, float]
 ) -> KernelSolution:
-    """Return the chosen prior, corrected where the judgement says so, with an uncertainty whatever the prior brought."""
-    solution = priors[best].solution
-    known: dict[str, float | int | str] = {"prior": priors[best].name, **notes}
-    if judgement.strength is not None:
-        solution = _corrected(solution, priors[0].solution, residual, offset, judgement, prepared, operator, size, known)
-    else:
-        solution = replace(solution, details={**solution.details, **known, "correction": "none"})
-    if solution.uncertainty is None:
-        # Where a kernel comes without error bars, how far the candidates are apart is the least that is not known.
-        solution = replace(solution, uncertainty=disagreement(solution.kernel, priors[0].solution.kernel))
-    return solution
+    """Return the chosen prior, corrected where the judgement says so, with an uncertainty whatever the prior brought.
 
-
-def disagreement(kernel: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the local root mean square of the difference of two kernels."""
-    return np.asarray(np.sqrt(gaussian_filter((kernel - other).astype(np.float64) ** 2, 2.0)), dtype=np.float32)
+    Where a kernel comes without error bars, how far it is from the reference is the least that is not known.
+    """
+    prior = chosen.prior.solution
+    known = replace(prior, details={**prior.details, "prior": chosen.prior.name, **notes})
+    if chosen.judgement.strength is None:
+        solution = replace(known, details={**known.details, "correction": "none"})
+        return solution if prior.uncertainty is not None else replace(solution, uncertainty=disagreement(prior.kernel, reference.kernel))
+    found = solve_corrections(chosen.residual, torch.from_numpy(prepared.mask), JointOperator([operator]), [chosen.judgement])
+    exact = prior.superposition
+    if exact is not None:
+        added = operator(torch.from_numpy(found.changes[0])).numpy() * np.float32(prepared.scale)
+        exact = np.where(prepared.mask > 0, exact + added, np.float32(0))
+    # What neither the prior nor its change explains has the background as its mean, whatever background the prior brought.
+    background = chosen.offset + found.background * prepared.scale
+    known = replace(known, background=background, noise_sigma=found.noise * prepared.scale, superposition=exact)
+    return with_correction(known, found, 0, chosen.judgement, prepared.scale, reference=reference.kernel)
 
 
 def nothing_known(observation: NDArray[np.float32], kernel_size: int) -> KernelSolution:
@@ -230,64 +227,3 @@ def _honest(judgement: Judgement, prior: Prior, pixels: float) -> float:
     """Return the held-out error without what the prior gained by having been fitted to those pixels too (as in Akaike's FPE)."""
     share = min(prior.freedom / pixels, 0.5)
     return judgement.error * (1 + share) / (1 - share)
-
-
-def _corrected(
-    prior: KernelSolution,
-    reference: KernelSolution,
-    residual: Tensor,
-    offset: float,
-    judgement: Judgement,
-    prepared: PreparedMap,
-    operator: ForwardOperator,
-    size: int,
-    notes: dict[str, float | int | str],
-) -> KernelSolution:
-    correction = solve_correction(residual, torch.from_numpy(prepared.mask), operator, judgement)
-    change = correction.change * np.float32(prepared.scale)
-    wide = sum_of_windows(prior.wide_kernel, change)
-    # What neither the prior nor its change explains has the background as its mean, whatever background the prior brought.
-    added = operator(torch.from_numpy(correction.change))
-    left = (residual - added).numpy()[prepared.mask > 0]
-    exact = prior.superposition
-    if exact is not None:
-        exact = np.where(prepared.mask > 0, exact + added.numpy() * np.float32(prepared.scale), np.float32(0))
-    # A change this large is no detail: what the prior said about the symmetry no longer describes the kernel.
-    kernel = central_crop(wide, size).copy()
-    own = prior.uncertainty if prior.uncertainty is not None else disagreement(kernel, reference.kernel)
-    # A posterior that predicts unseen tiles worse than it says is widened until it says so.
-    widening = float(np.clip(judgement.error / correction.predicted, 1.0, MOST_WIDENING)) if np.isfinite(correction.predicted) else 1.0
-    variance = widening * (central_crop(correction.deviation, size) * prepared.scale) ** 2
-    # Where the data left the correction open, the prior's own uncertainty is still there.
-    deviation = np.sqrt(variance + central_crop(correction.unsettled, size) * own**2)
-    moved = float(np.linalg.norm(central_crop(change, size)) / max(float(np.linalg.norm(kernel)), 1e-300))
-    return replace(
-        prior,
-        kernel=kernel,
-        symmetry_order=prior.symmetry_order if moved < SYMMETRY_LOST else None,
-        warnings=prior.warnings if moved < SYMMETRY_LOST else (*prior.warnings, NO_LONGER_SYMMETRIC),
-        wide_kernel=wide,
-        background=offset + float(left.mean(dtype=np.float64)) * prepared.scale,
-        noise_sigma=correction.noise * prepared.scale,
-        uncertainty=deviation.astype(np.float32),
-        superposition=exact,
-        details={
-            **prior.details,
-            **notes,
-            "correction": "solved",
-            "correction_strength": float(judgement.strength or 0.0),
-            "correction_width_px": judgement.width,
-            "correction_share": moved,
-            "widening": widening,
-        },
-    )
-
-
-def sum_of_windows(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the sum of two square windows, centre onto centre, on an odd window that holds both."""
-    size = max(len(one), len(other)) | 1
-    total = np.zeros((size, size), dtype=np.float32)
-    for window in (one, other):
-        start = size // 2 - len(window) // 2
-        total[start : start + len(window), start : start + len(window)] += window
-    return total

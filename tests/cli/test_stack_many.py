@@ -99,6 +99,20 @@ def test_the_layers_of_one_stack_over_processes_are_those_of_one_process(stacks,
     assert "are in" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("without_pictures")
+def test_a_cluster_gets_the_contents_of_stacks_and_gives_the_same_bytes(stacks, tmp_path):
+    distributed = pytest.importorskip("distributed", reason="distributed (requirements-cluster.txt) is not installed")
+    one = stacks / "b.npy"
+    assert solve(one, positions=stacks / "b.csv", out=tmp_path / "here") == 0
+    kind = {"processes": False, "protocol": "tcp://", "dashboard_address": None}
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, **kind) as cluster:
+        options = ("--scheduler", cluster.scheduler_address)
+        assert solve(one, positions=stacks / "b.csv", out=tmp_path / "layers", options=options) == 0
+        assert solve(stacks, positions=stacks, out=tmp_path / "many", options=options) == 0
+    assert contents(tmp_path / "layers") == contents(tmp_path / "many" / "b") == contents(tmp_path / "here")
+    assert (tmp_path / "many" / "a" / "kernels.npy").is_file()
+
+
 def test_a_stack_needs_a_file(tmp_path, capsys):
     assert solve(positions=tmp_path / "p.csv", out=tmp_path / "out") == 2
     assert "give MAP" in capsys.readouterr().err

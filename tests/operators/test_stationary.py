@@ -7,7 +7,7 @@ import torch
 from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.operators.stationary import StationaryNormal, is_large
 from qpi_core.solvers.correction import _sample_window, sample_map
-from qpi_core.solvers.tikhonov import gaussian_envelope
+from qpi_core.solvers.least_squares import gaussian_envelope
 
 RNG = np.random.default_rng(4)
 SHAPE, WINDOW = (150, 170), 21

@@ -62,6 +62,7 @@ def test_the_joint_density_of_a_lattice_is_that_of_an_explicit_sum_over_its_zone
         ("topological", {"dirac_energy_mev": -200.0, "velocity_km_per_s": 400.0, "warping_mev_nm3": 80.0, "angle_rad": 0.1}, None),
         ("square", {"hopping_mev": 100.0, "second_hopping_ratio": 0.1, "band_centre_mev": 50.0}, (0.6, 0.2)),
         ("triangular", {"hopping_mev": 60.0, "second_hopping_ratio": 0.0, "band_centre_mev": 50.0}, (0.6, 0.2)),
+        ("honeycomb", {"hopping_mev": -100.0, "dirac_energy_mev": -40.0}, (1.2, 0.2)),
     ],
 )
 def test_every_model_has_its_pictures(name, numbers, lattice):

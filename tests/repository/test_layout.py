@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[2]
 MOST_LINES, MOST_ARGUMENTS = 300, 8
 CONTRACT = {"extract", "extract_classes", "extract_blind", "extract_stack", "assess", "find_defects"}
 """Public functions whose keywords people outside rely on."""
-STILL_LONGER = {"fit_harmonics", "_finished", "_corrected"}
-"""Nine arguments each: the first arguments of the harmonic solver, and the choice among prior kernels."""
+STILL_LONGER = {"fit_harmonics"}
+"""Nine arguments: those that every step of the harmonic solver begins with, and three switches."""
 MODULES = sorted(path for folder in ("qpi_core", "ui", "pages") for path in (ROOT / folder).rglob("*.py"))
 
 

@@ -6,9 +6,11 @@ import torch
 
 from qpi_core.estimates.solution import KernelSolution
 from qpi_core.operators.convolution import ForwardOperator
-from qpi_core.solvers.correction import Judgement, judge_correction, solve_correction
+from qpi_core.operators.joint import JointOperator
+from qpi_core.solvers.correction import Judgement, judge_correction, solve_corrections
+from qpi_core.solvers.least_squares import gaussian_envelope
 from qpi_core.solvers.refined import Prior, nothing_known, solve_refined
-from qpi_core.solvers.tikhonov import gaussian_envelope, solve_tikhonov
+from qpi_core.solvers.tikhonov import solve_tikhonov
 from qpi_core.synthesis.simulated_maps.scenes import draw_scene
 
 SCENE = draw_scene(seed=31, index=3, noise_level=0.2, count=40)
@@ -95,10 +97,10 @@ def test_the_correction_is_the_posterior_mean_and_its_deviation_the_posterior_de
     data = columns @ truth + rng.normal(size=196) * strength**0.5
     data -= data.mean()
     residual = torch.from_numpy(data.reshape(14, 14).astype(np.float32))
-    found = solve_correction(residual, torch.ones(14, 14), operator, Judgement(1.0, strength, width))
-    np.testing.assert_allclose(found.change.ravel(), np.linalg.solve(precision, columns.T @ data), atol=5e-3)
+    found = solve_corrections(residual, torch.ones(14, 14), JointOperator([operator]), [Judgement(1.0, strength, width)])
+    np.testing.assert_allclose(found.changes[0].ravel(), np.linalg.solve(precision, columns.T @ data), atol=5e-3)
     expected = found.noise * np.sqrt(np.diag(np.linalg.inv(precision))).mean()
-    assert found.deviation.mean() == pytest.approx(expected, rel=0.25)
+    assert found.deviations[0].mean() == pytest.approx(expected, rel=0.25)
     assert found.noise == pytest.approx(strength**0.5, rel=0.2)
 
 

@@ -53,9 +53,9 @@ def _defect_average(method: Method, requests: Sequence[Request]) -> list[Answer]
 
 
 def _tikhonov(method: Method, requests: Sequence[Request]) -> list[Answer]:
-    from qpi_core.solvers.joint_tikhonov import solve_joint_tikhonov
+    from qpi_core.solvers.tikhonov import solve_tikhonov_classes
 
-    return [Answer(one) for one in solve_joint_tikhonov(requests[0].observation, _classes(requests), requests[0].kernel_size)]
+    return [Answer(one) for one in solve_tikhonov_classes(requests[0].observation, _classes(requests), requests[0].kernel_size)]
 
 
 def _joint_harmonic(requests: Sequence[Request]) -> list[Answer]:

@@ -11,11 +11,12 @@ from qpi_core.solvers.blind.points.joint_refinement import fits_in_memory, refin
 from qpi_core.solvers.blind.points.point_cleaning import clean_points, on_pixels, points_of
 from qpi_core.solvers.blind.points.repeated_pairs import as_one, common_pairs
 from qpi_core.solvers.blind.polishing.kernel_step import KernelFit, KernelStep
-from qpi_core.solvers.blind.polishing.polish import with_flips, with_moves
+from qpi_core.solvers.blind.polishing.polish import cut, with_amplitudes, with_flips, with_moves
 from qpi_core.solvers.blind.polishing.score import Candidate
 
 Array = NDArray[np.float64]
 
+_THRESHOLD = 3.0
 _FIRST_STEPS, NEARLY = 3, 0.05
 """Steps between the pixels after which a list that is right leaves next to nothing, and the share of the variance above which it is wrong.
 
@@ -103,3 +104,23 @@ def with_pairs_as_one(finding: Finding, rich: KernelStep) -> Finding:
     if found.evidence <= finding.evidence:
         return finding
     return Finding(rich, found.positions, found.weights, found.deviations, found.fit, found.evidence)
+
+
+def from_middles(finding: Finding, rich: KernelStep, most: int) -> Finding:
+    """Return the finding that the middles of pairs of one offset lead to, or the finding itself where that has more evidence.
+
+    An elongated kernel of which the search's angular orders hold a half only is found as two halves, among many false places. Most middles
+    are defects then, and with more orders the true kernel shows.
+
+    Args:
+        finding: one that leaves much of the layers unexplained.
+        rich: a step of more angular orders.
+        most: defects.
+    """
+    pairs = common_pairs(finding.positions, finding.step.layers.pixels)
+    if not len(pairs):
+        return finding
+    listed = cut(with_amplitudes(on_pixels(rich, finding.positions[pairs].mean(axis=1)), 4, 40, _THRESHOLD), most)
+    if listed is None:
+        return finding
+    return max(finding, finish(with_flips(listed, 5)), key=lambda one: one.evidence)

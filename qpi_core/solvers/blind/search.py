@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.runtime.progress import Progress
-from qpi_core.solvers.blind.finish import NEARLY, Finding, finish, with_pairs_as_one, with_richer_kernels
+from qpi_core.solvers.blind.finish import NEARLY, Finding, finish, from_middles, with_pairs_as_one, with_richer_kernels
 from qpi_core.solvers.blind.layers import Layers
 from qpi_core.solvers.blind.points.point_cleaning import on_pixels
 from qpi_core.solvers.blind.polishing.kernel_step import WIDTHS, KernelStep
@@ -187,8 +187,11 @@ class BlindSearch:
         """Return the finding that a list leads to, and remember it."""
         found = finish(with_flips(listed, 5))
         rich = self._rich(found.symmetry_order)
-        self.finished.append(with_pairs_as_one(with_richer_kernels(found, rich), rich))
-        return self.finished[-1]
+        found = with_pairs_as_one(with_richer_kernels(found, rich), rich)
+        if found.unexplained > NEARLY and not self._late():
+            found = from_middles(found, rich, self._densest)
+        self.finished.append(found)
+        return found
 
     def _again(self, found: Finding) -> Finding | None:
         """Return an accepted finding that one with little left leads to: its kernel is right, and some defects are missing or too many."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, take_samples
 from qpi_core.solvers.harmonic.equations.evidence import low_rank_factor
-from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
+from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.frame import SolverFrame, stretch_matrix
 from qpi_core.solvers.harmonic.orders.selection import Selection, select_orders
 from qpi_core.solvers.harmonic.orders.significant_orders import ChosenOrders, choose_orders

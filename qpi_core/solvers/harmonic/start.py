@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, furthest_offset, take_samples
-from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
+from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.frame import SolverFrame, stretch_matrix
 from qpi_core.solvers.harmonic.orders.selection import Selection, log_evidence, select_orders
 from qpi_core.solvers.harmonic.posterior import Renderer

@@ -19,8 +19,8 @@ from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, defects_near, take_samples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate, posterior_factor
-from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
 from qpi_core.solvers.harmonic.equations.slopes import kernel_with_slopes
+from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.frame import stretch_matrix
 from qpi_core.solvers.harmonic.orders.residual_test import DOUBTFUL, widened
 from qpi_core.solvers.harmonic.orders.selection import log_evidence

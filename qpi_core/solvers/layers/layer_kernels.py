@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate, superpose
 from qpi_core.solvers.harmonic.equations.evidence import low_rank_factor
-from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
+from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.equations.whitened_equations import accumulate_whitened
 from qpi_core.solvers.layers.layer_solver import ClassFit, LayerOptions, LayerSolver
 from qpi_core.solvers.layers.pilots import ModelKind

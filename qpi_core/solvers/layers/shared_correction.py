@@ -17,11 +17,10 @@ from torch import Tensor
 from qpi_core.base.grid import central_crop
 from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.operators.joint import JointOperator
-from qpi_core.solvers.correction import FINAL_ITERATIONS, TOLERANCE, Judgement, judge_correction, solve_correction
+from qpi_core.solvers.correction import FINAL_ITERATIONS, TOLERANCE, Judgement, judge_correction, prior_envelope, solve_corrections
 from qpi_core.solvers.harmonic.joint_start import DefectClass
-from qpi_core.solvers.joint_refined import solve_joint_correction
+from qpi_core.solvers.least_squares import centred, gaussian_envelope, noise_of, solve_shifted, solved_window
 from qpi_core.solvers.single_defect import is_one_place
-from qpi_core.solvers.tikhonov import centred, gaussian_envelope, solve_shifted, solved_window
 
 LEAST_SHARE = 0.05
 """Size of the correction, as a share of the pilots' kernels, below which none is made: it would add more noise than it takes away error."""
@@ -56,7 +55,7 @@ class SharedCorrection:
             left = centred(values - self.operator(change), mask)
         pixels = float(self.mask.sum())
         power = float(left.double().square().sum())
-        noise = (power / max(pixels - self.freedom - 1, 0.02 * pixels)) ** 0.5
+        noise = noise_of(power, pixels, self.freedom)
         changes = {index: part.numpy().copy() for index, part in zip(self.classes, self.operator.parts(change), strict=True)}
         return changes, left.numpy(), noise
 
@@ -99,9 +98,9 @@ def plan_correction(
                 break
             best = min(decisive, key=lambda k: (decisive[k].error, k))
             operator, judgement = waiting.pop(best), decisive[best]
-            changes = [solve_correction(values, measured, operator, judgement).change for values in left[len(left) // 2 :][:1]]
+            change = solve_corrections(left[len(left) // 2], measured, JointOperator([operator]), [judgement]).changes[0]
             size = float(np.linalg.norm(central_crop(pilots[len(left) // 2].kernels[best], kernel_size)))
-            if float(np.linalg.norm(central_crop(changes[0], kernel_size))) * scales[len(left) // 2] >= LEAST_SHARE * size:
+            if float(np.linalg.norm(central_crop(change, kernel_size))) * scales[len(left) // 2] >= LEAST_SHARE * size:
                 chosen[best] = operator, judgement
                 left = [_without(values, measured, operator, judgement) for values in left] if waiting else left
         if not chosen:
@@ -131,14 +130,9 @@ def _prepared(values: Tensor, mask: NDArray[np.float32], chosen: dict[int, tuple
     """Solve one layer with draws from the posterior: its deviations over the noise, and its degrees of freedom, are those of all."""
     measured, operators, judged = torch.from_numpy(mask), [o for o, _ in chosen.values()], [j for _, j in chosen.values()]
     joint = JointOperator(operators)
-    envelopes = [gaussian_envelope(joint.kernel_size, one.width) / float(one.strength or 1.0) ** 0.5 for one in judged]
-    if len(judged) == 1:
-        # On a map much larger than the window this takes a fraction of the time.
-        solved = solve_correction(values, measured, operators[0], judged[0])
-        changes, deviations, noise = [solved.change], [solved.deviation], solved.noise
-    else:
-        several = solve_joint_correction(values, measured, joint, judged)
-        changes, deviations, noise = several.changes, several.deviations, several.noise
+    found = solve_corrections(values, measured, joint, judged)
+    changes, deviations, noise = found.changes, found.deviations, found.noise
+    envelopes = [prior_envelope(joint.kernel_size, one) for one in judged]
     left = centred(values - joint(torch.cat([torch.from_numpy(change) for change in changes], dim=-2)), measured)
     # The noise says how many degrees of freedom were counted.
     freedom = float(mask.sum()) - 1 - float(left.double().square().sum()) / noise**2

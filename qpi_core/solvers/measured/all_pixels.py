@@ -11,7 +11,7 @@ from scipy.special import bdtrc
 
 from qpi_core.noise.outliers import find_outliers
 from qpi_core.solvers.harmonic.equations.basis import take_samples
-from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
+from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.orders.selection import select_orders
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import HarmonicStart
@@ -31,7 +31,7 @@ def on_all_pixels(problem: HarmonicProblem, positions: Array, weights: Array, be
 
 
 def _on_all_pixels(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart) -> HarmonicStart:
-    samples = take_samples(problem.values, positions, weights, begun.aspect)
+    samples = take_samples(problem.values, positions, weights, begun.aspect, stretch=begun.frame.stretch)
     design = StoredDesign(samples, begun.splines, tuple(sorted({0, *problem.symmetry_orders})))
     selection = select_orders(design, begun.splines.nodes, problem.symmetry_orders, begun.floor)
     return replace(begun, samples=samples, design=design, selection=selection)

@@ -27,6 +27,8 @@ _WIDTHS = (0.12, 0.16, 0.2)
 _STRENGTHS = (1e-6, 1e-5)
 """In units of the sum of squared weights: with no noise little is needed."""
 _ITERATIONS = 150
+_SIDE = 160
+"""Larger maps are looked at on a part of this side."""
 
 
 def predict_unseen_parts(values: NDArray[np.float32], classes: Sequence[DefectClass], kernel_size: int) -> bool:
@@ -42,14 +44,14 @@ def predict_unseen_parts(values: NDArray[np.float32], classes: Sequence[DefectCl
     from qpi_core.operators.convolution import ForwardOperator
     from qpi_core.operators.joint import JointOperator
     from qpi_core.solvers.cross_validation import held_out_tiles
-    from qpi_core.solvers.tikhonov import gaussian_envelope, prepare_map, representative_part, solve_shifted, solved_window
+    from qpi_core.solvers.least_squares import gaussian_envelope, prepare_map, representative_part, solve_shifted, solved_window
 
     prepared = prepare_map(values)
     window = solved_window(kernel_size, (values.shape[0], values.shape[1]))
     everywhere = np.concatenate([one.positions for one in classes])
     weights = np.concatenate([one.weights for one in classes])
     # The numbers of the defects in the place of their weights say which of them are in the part.
-    part, points, numbers = representative_part(prepared, everywhere, np.arange(len(everywhere), dtype=np.float64), window)
+    part, points, numbers = representative_part(prepared, everywhere, np.arange(len(everywhere), dtype=np.float64), window, _SIDE)
     label, near = np.repeat(np.arange(len(classes)), [len(one.positions) for one in classes]), numbers.astype(int)
     members = [own for own in (label[near] == index for index in range(len(classes))) if own.any()]
     shape = (part.mask.shape[0], part.mask.shape[1])

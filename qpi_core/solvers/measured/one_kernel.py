@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic.equations.evidence import low_rank_factor
-from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
+from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.orders.selection import select_orders
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import HarmonicStart

@@ -12,7 +12,7 @@ from qpi_core.base.optimiser import minimise
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines, design_tiles, take_samples
 from qpi_core.solvers.harmonic.equations.evidence import RadialPrior, evaluate, low_rank_factor, posterior_factor
-from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
+from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.fit import solve_harmonic
 from qpi_core.solvers.harmonic.model import fit_harmonics
 

@@ -10,7 +10,7 @@ from qpi_core.base.grid import kernel_coordinates
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines, take_samples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate, posterior_factor
-from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
+from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.fit import solve_harmonic
 from qpi_core.solvers.harmonic.joint import fit_jointly, joint_solutions
 from qpi_core.solvers.harmonic.joint_start import DefectClass

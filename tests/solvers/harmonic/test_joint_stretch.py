@@ -7,7 +7,7 @@ import pytest
 from scipy.linalg import sqrtm
 
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines, take_samples
-from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
+from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.joint import fit_jointly, joint_solutions
 from qpi_core.solvers.harmonic.joint_start import DefectClass, samples_of
 from qpi_core.solvers.harmonic.joint_stretch import stretched_jointly

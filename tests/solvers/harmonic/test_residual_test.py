@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines, take_samples
-from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
+from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.fit import solve_harmonic
 from qpi_core.solvers.harmonic.orders.residual_test import DOUBTFUL, _power, unexplained_orders
 from qpi_core.solvers.harmonic.search import refine, scan_grid, shared_start

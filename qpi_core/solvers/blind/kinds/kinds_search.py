@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import chain, combinations
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
-from scipy.linalg import block_diag
 
 from qpi_core.runtime.progress import Progress
-from qpi_core.solvers.blind.kinds.joint_kernels import Kinds, evidence_of, solve_kinds
+from qpi_core.solvers.blind.finish import NEARLY
+from qpi_core.solvers.blind.kinds.joint_kernels import Kinds, evidence_of, solve_kinds, unexplained_by
 from qpi_core.solvers.blind.kinds.kinds_polish import cut_kinds, kinds_with_amplitudes, kinds_with_flips
+from qpi_core.solvers.blind.kinds.kinds_start import COMPONENTS, Part, groups_beside, likely_groups
 from qpi_core.solvers.blind.layers import Layers
-from qpi_core.solvers.blind.polishing.kernel_step import KernelStep, most_likely
-from qpi_core.solvers.blind.polishing.polish import with_amplitudes
+from qpi_core.solvers.blind.polishing.kernel_step import KernelStep
+from qpi_core.solvers.blind.polishing.polish import cut, with_amplitudes, with_flips
 from qpi_core.solvers.blind.polishing.score import Candidate
 from qpi_core.solvers.blind.search import ORDERS, distinct_candidates
 from qpi_core.solvers.blind.start.filter_bank import BankShape, FilterBank
@@ -23,9 +24,11 @@ from qpi_core.solvers.blind.start.starts import Starts
 
 _SINGLES, _OF_ONE_ORDER = 14, 4
 _GROUPS, _FOLLOWED = 5, 2
-_THRESHOLD = 3.0
+_FOLLOWED_BESIDE = 3
+_FIRST_SINGLES = 3
+"""Starts of a round that are followed alone, for what is found beside them."""
+_THRESHOLD, _OTHER_THRESHOLDS = 3.0, (4.0, 2.0)
 _DENSEST, _LEAST_MOST = 0.0366, 20
-_COMPONENTS = 4
 
 
 @dataclass(frozen=True)
@@ -51,50 +54,135 @@ class KindsRule:
 
 def search_kinds(layers: Layers, rule: KindsRule, accepts: Callable[[Kinds], bool], report: Progress) -> list[Kinds]:
     """Return the kinds found, the best first; one that is accepted ends the search."""
-    begun = rule.clock()
-    most = max(_LEAST_MOST, int(_DENSEST * layers.pixels))
-    steps = [KernelStep(FilterBank(BankShape(order, rule.kernel_radius, 1.0, 1, spot=True), layers.shape), layers) for order in ORDERS]
-    starts = [Starts(layers, order, step) for order, step in zip(ORDERS, steps, strict=True)]
-    found: list[Kinds] = []
-    number = 0
-    while not (found and rule.clock() - begun > rule.time_limit_s):
-        report(
-            rule.share * min(1.0, (rule.clock() - begun) / rule.time_limit_s), f"Round {number + 1}: rough starts for {rule.count} kinds"
-        )
-        rng = np.random.default_rng([rule.seed, number])
-        drawn = list(chain.from_iterable(one.draw(rng, most, _COMPONENTS) for one in starts))
-        singles = [with_amplitudes(one, 1, 25, _THRESHOLD) for one in distinct_candidates(drawn, _OF_ONE_ORDER)[:_SINGLES]]
-        groups = [kinds_with_amplitudes(one, 2, 25, _THRESHOLD) for one in _likely_groups(singles, rule.count)]
-        groups.sort(key=lambda one: -one[0].fit.log_likelihood)
-        for group in groups[:_FOLLOWED]:
-            if found and rule.clock() - begun > rule.time_limit_s:
+    return KindsSearch(layers, rule, accepts, report).run()
+
+
+@dataclass
+class KindsSearch:
+    """A search on one map."""
+
+    layers: Layers
+    rule: KindsRule
+    accepts: Callable[[Kinds], bool]
+    report: Progress
+    found: list[Kinds] = field(default_factory=list)
+    _tried: set[bytes] = field(default_factory=set)
+
+    def run(self) -> list[Kinds]:
+        """Return the findings: one that was accepted, then by their evidence."""
+        self._begun = self.rule.clock()
+        self._most = max(_LEAST_MOST, int(_DENSEST * self.layers.pixels))
+        bank = [BankShape(order, self.rule.kernel_radius, 1.0, 1, spot=True) for order in ORDERS]
+        self._steps = [KernelStep(FilterBank(one, self.layers.shape), self.layers) for one in bank]
+        starts = [Starts(self.layers, order, step) for order, step in zip(ORDERS, self._steps, strict=True)]
+        accepted, number = None, 0
+        while accepted is None:
+            self._tell(f"Round {number + 1}: rough starts for {self.rule.count} kinds")
+            accepted = self._round(starts, np.random.default_rng([self.rule.seed, number]))
+            number += 1
+            if self._late():
                 break
-            listed = cut_kinds(kinds_with_amplitudes(group, 5, 50, _THRESHOLD), most)
-            if listed is None:
+        rest = sorted((one for one in self.found if one is not accepted), key=lambda one: -evidence_of(one))
+        return rest if accepted is None else [accepted, *rest]
+
+    def _round(self, starts: Sequence[Starts], rng: np.random.Generator) -> Kinds | None:
+        """Return an accepted finding of one round of starts: of groups of them, then of starts in what a kind alone leaves."""
+        drawn = list(chain.from_iterable(one.draw(rng, self._most, COMPONENTS) for one in starts))
+        chosen = distinct_candidates(drawn, _OF_ONE_ORDER)[:_SINGLES]
+        singles = [with_amplitudes(one, 1, 25, _THRESHOLD) for one in chosen]
+        accepted = self._follow(likely_groups(singles, self.rule.count, _GROUPS), _FOLLOWED)
+        if accepted is not None:
+            return accepted
+        for kept in self._kept(chosen):
+            if self._late():
+                return None
+            self._tell(f"Looking for another kind beside {' and '.join(str(int(one.sum())) for _, one in kept)} defects")
+            while len(kept) < self.rule.count - 1:
+                beside = groups_beside(kept, self._steps, rng, self._most)
+                if not beside:
+                    break
+                polished = cut_kinds(kinds_with_amplitudes(beside[0], 5, 50, _THRESHOLD), self._most)
+                if polished is None:
+                    break
+                kept = _parts(polished)
+            else:
+                accepted = self._follow(groups_beside(kept, self._steps, rng, self._most)[:_GROUPS], _FOLLOWED_BESIDE)
+                if accepted is not None:
+                    return accepted
+        return None
+
+    def _kept(self, chosen: Sequence[Candidate]) -> Iterator[tuple[Part, ...]]:
+        """Yield kinds that may be right already, each once: those of the findings, the clearest first, in turn with the best starts."""
+        alone = iter(chosen[:_FIRST_SINGLES])
+        while True:
+            kinds = next(self._untried(), None)
+            if kinds is not None:
+                yield kinds
+            start = next(alone, None)
+            if start is not None:
+                listed = cut(with_amplitudes(start, 8, 50, _THRESHOLD), self._most)
+                if listed is not None:
+                    flipped = with_flips(listed, 5)
+                    yield ((flipped.step, flipped.activation),)
+            elif kinds is None:
+                return
+
+    def _untried(self) -> Iterator[tuple[Part, ...]]:
+        """Yield the findings without one of their kinds, those first whose defects bring most evidence each."""
+        parts = [
+            _parts(kinds[:number] + kinds[number + 1 :])
+            for kinds in sorted(self.found, key=lambda one: -evidence_of(one))[:_FOLLOWED]
+            for number in range(len(kinds))
+        ]
+        for kept in sorted(parts, key=lambda one: -_evidence_of_each(one)):
+            name = b"".join(activation.tobytes() for _, activation in kept)
+            if name not in self._tried:
+                self._tried.add(name)
+                yield kept
+
+    def _follow(self, begun: Sequence[Kinds], most: int) -> Kinds | None:
+        """Polish the best of some groups until one is accepted; return that one, or None."""
+        groups = [kinds_with_amplitudes(one, 2, 25, _THRESHOLD) for one in begun]
+        groups.sort(key=lambda one: -one[0].fit.log_likelihood)
+        for group in groups[:most]:
+            if self.found and self._late():
+                return None
+            found = self._finished(group, 5, _THRESHOLD)
+            if found is None:
                 continue
-            found.append(kinds_with_flips(listed, 6))
-            if accepts(found[-1]):
-                return [found[-1], *sorted(found[:-1], key=lambda one: -evidence_of(one))]
-        number += 1
-        if not found and rule.clock() - begun > rule.time_limit_s:
-            break
-    return sorted(found, key=lambda one: -evidence_of(one))
+            if self.accepts(found):
+                return found
+            for threshold in _OTHER_THRESHOLDS:
+                # The kernels are right where little is left, and some defects are missing or too many.
+                if unexplained_by(found) > NEARLY or self._late():
+                    break
+                again = self._finished(found, 4, threshold)
+                if again is not None and self.accepts(again):
+                    return again
+        return None
+
+    def _finished(self, group: Kinds, rounds: int, threshold: float) -> Kinds | None:
+        """Return the kinds of 0 and 1 that a group leads to, and remember them; None where one dies out."""
+        listed = cut_kinds(kinds_with_amplitudes(group, rounds, 50, threshold), self._most)
+        if listed is None:
+            return None
+        self.found.append(kinds_with_flips(listed, 6))
+        return self.found[-1]
+
+    def _tell(self, words: str) -> None:
+        self.report(self.rule.share * min(1.0, self._seconds() / self.rule.time_limit_s), words)
+
+    def _seconds(self) -> float:
+        return self.rule.clock() - self._begun
+
+    def _late(self) -> bool:
+        return self._seconds() > self.rule.time_limit_s
 
 
-def _likely_groups(singles: list[Candidate], count: int) -> list[Kinds]:
-    """Return the groups of candidates that explain the layers best together, the best first."""
-    if len(singles) < count:
-        return []
-    designs = [one.step.design(one.activation) for one in singles]
-    edges = np.cumsum([0, *(len(one) for one in designs)])
-    design, data = np.concatenate(designs), singles[0].step.data
-    gram, projected = design @ design.T, design @ data.T
-    clearest = int(np.argmin(singles[0].step.layers.noise))
-    total, pixels = float(data[clearest] @ data[clearest]), data.shape[1]
-    ranked = []
-    for group in combinations(range(len(singles)), count):
-        own = np.concatenate([np.arange(edges[i], edges[i + 1]) for i in group])
-        root = block_diag(*(singles[i].step.widest_root for i in group))
-        ranked.append((most_likely(gram[np.ix_(own, own)], projected[own, clearest], total, pixels, [root]).likelihood, group))
-    ranked.sort(reverse=True)
-    return [solve_kinds([(singles[i].step, singles[i].activation) for i in group]) for _, group in ranked[:_GROUPS]]
+def _parts(kinds: Kinds) -> tuple[Part, ...]:
+    return tuple((kind.step, kind.activation) for kind in kinds)
+
+
+def _evidence_of_each(parts: Sequence[Part]) -> float:
+    """Return the log evidence that the defects of some kinds bring, without any other kind, on the average of their defects."""
+    return evidence_of(solve_kinds(parts)) / sum(float(activation.sum()) for _, activation in parts)

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.solvers.harmonic.equations.evidence import RadialPrior, evaluate
-from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations, StoredDesign, functions_of
+from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations, functions_of
+from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.orders.residual_test import unexplained_orders
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.search import INDEPENDENT, SHARED, Fit, Hyperparameters, cost_and_gradient, refine

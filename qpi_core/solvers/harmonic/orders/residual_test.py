@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaincc
 
 from qpi_core.solvers.harmonic.equations.evidence import RadialPrior, low_rank_factor
-from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
+from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.search import Fit
 
 Array = NDArray[np.float64]

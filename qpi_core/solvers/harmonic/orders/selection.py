@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations, StoredDesign
+from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations
+from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.search import Fit, GridPoint, refine, scan_grid, shared_start
 
 Array = NDArray[np.float64]

@@ -5,7 +5,7 @@ import pytest
 
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines, take_samples
 from qpi_core.solvers.harmonic.equations.evidence import RadialPrior, average_information
-from qpi_core.solvers.harmonic.equations.normal_equations import StoredDesign
+from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.orders.extension import profile_subspace
 
 ORDERS, GROUPS = (0, 2), np.array([0, 1, 1])
