@@ -18,8 +18,8 @@ from ui.autosave.state import Autosave
 from ui.autosave.store import AutosaveStore
 from ui.jobs.queues import FINISHED, Job, JobQueue
 from ui.state.workspace import NO_POINTS, Workspace
+from ui.streamlit_inside import behind_a_server
 from ui.widgets.browser_page import KEY, browser_page
-from ui.widgets.entrance import behind_a_server
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

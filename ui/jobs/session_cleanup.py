@@ -16,7 +16,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import streamlit as st
-from streamlit.runtime import Runtime, get_instance
+
+from ui.streamlit_inside import session_doors
 
 _LOOK_EVERY_SECONDS = 10.0
 
@@ -87,19 +88,9 @@ def give_memory_back() -> None:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
-def close_session(server: Runtime, session_id: str) -> None:
-    """Let the server's own thread close a session: with its state, its uploads and its pictures."""
-    # Streamlit closes sessions on its event loop only and offers no public way there. Without this door the
-    # uploaded files stay until the next session comes or goes; the work itself has been given up before.
-    with contextlib.suppress(AttributeError, RuntimeError):
-        server._get_async_objs().eventloop.call_soon_threadsafe(server.close_session, session_id)
-
-
 @st.cache_resource(max_entries=1, show_spinner=False)
 def departures() -> Departures:
     """Return the list that all sessions of this server share; its thread ends with the server."""
-    server = get_instance()
-    patience = float(st.get_option("server.disconnectedSessionTTL"))
-    found = Departures(patience, server.is_active_session, lambda session_id: close_session(server, session_id))
+    found = Departures(*session_doors())
     threading.Thread(target=found.keep_looking, name="qpi-departures", daemon=True).start()
     return found

@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM
+from qpi_core.runtime.progress import Progress, no_progress
 from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters
 from qpi_core.synthesis.simulated_maps.scenes import draw_positions, simulate_observation
 
@@ -143,7 +143,7 @@ def prepared_layer(token: str, channel: str, index: int, steps: str, pixel_size_
     return prepare_layer(channel, index, steps, _scan)
 
 
-def prepare_layer(channel: str, index: int, steps: str, scan: ScanMap, report: Callable[[float, str], None] | None = None) -> PreparedLayer:
+def prepare_layer(channel: str, index: int, steps: str, scan: ScanMap, report: Progress = no_progress) -> PreparedLayer:
     """Return one layer of a map after its preparation steps, given as JSON; the pixel size is that of the scan.
 
     Raises:

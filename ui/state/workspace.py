@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ui.autosave.state import Autosave
 from ui.jobs.register import SessionJobs
 from ui.jobs.session_cleanup import departures
-from ui.widgets.entrance import behind_a_server
+from ui.streamlit_inside import behind_a_server, session_id
 
 _KEY = "workspace"
 MAX_POINTS = 20_000
@@ -191,9 +190,9 @@ def workspace() -> Workspace:
     """Return this session's workspace, made on first use."""
     if _KEY not in st.session_state:
         space = st.session_state[_KEY] = Workspace()
-        context = get_script_run_ctx()
-        if context is not None and behind_a_server():
-            departures().watch(context.session_id, space)
+        name = session_id()
+        if name is not None and behind_a_server():
+            departures().watch(name, space)
     return st.session_state[_KEY]
 
 

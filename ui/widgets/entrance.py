@@ -7,17 +7,11 @@ straight to that page (a bookmark, or a tab that was left open): it learns of st
 from __future__ import annotations
 
 import streamlit as st
-from streamlit.runtime import Runtime, exists, get_instance
-from streamlit.runtime.pages_manager import PagesManager
 
-
-def behind_a_server() -> bool:
-    """Say whether a server runs the page: tests drive pages with a stand-in for it."""
-    return exists() and type(get_instance()) is Runtime
+from ui.streamlit_inside import behind_a_server, takes_pages_for_apps
 
 
 def enter_through_app() -> None:
     """Start over with app.py where Streamlit has taken the page for an application of its own; without a server, nothing happens."""
-    if behind_a_server() and PagesManager.uses_pages_directory:
-        PagesManager.uses_pages_directory = False
+    if behind_a_server() and takes_pages_for_apps():
         st.rerun()

@@ -44,7 +44,7 @@ def test_a_stack_comes_back_and_stays_kept_while_it_is_opened(store: AutosaveSto
     monkeypatch.setattr("ui.autosave.keeping.behind_a_server", lambda: True)
     again = AppTest.from_file(str(ROOT / "app.py"), default_timeout=SECONDS)
     again.session_state["browser_page"] = {"value": {"tab": TAB, "latest": None, "shelf": None, "off": False}}
-    again.run()
+    again = wait_for_job(again.run(), "stack")
     space = again.session_state["workspace"]
     # The state while the stack is being opened, however long that takes.
     opened, space.stack_outcome = space.stack_outcome, None
@@ -55,7 +55,7 @@ def test_a_stack_comes_back_and_stays_kept_while_it_is_opened(store: AutosaveSto
     assert set(store.parts(TAB)) == {"map", "marks", "stack"}, "a reload at this moment finds all of it"
     space.jobs.drop("stack")
     space.stack_outcome = opened
-    again = wait_for_job(again.run(), "stack")
+    again.run()
     np.testing.assert_array_equal(space.defects.points, POSITIONS)
     mine, theirs = (one.session_state["workspace"].stack_outcome.estimate.kernels for one in (app, again))
     np.testing.assert_array_equal(mine, theirs)
