@@ -17,8 +17,17 @@ def test_a_crop_moves_defects_and_an_undo_brings_them_back(new_page):
         app.wait_for_count(done)
     page = app.page
     page.locator(".st-key-preparation summary").click()
-    page.locator(".st-key-prepare_step [role=combobox], .st-key-prepare_step input").first.click()
-    page.get_by_role("option", name="Crop").click()
+    crop = page.get_by_role("option", name="Crop")
+
+    def is_open() -> bool:
+        # A list that opens while the page still grows is closed again.
+        if not crop.is_visible():
+            page.locator(".st-key-prepare_step [role=combobox], .st-key-prepare_step input").first.click()
+            page.wait_for_timeout(500)
+        return crop.is_visible()
+
+    eventually(is_open, "the list of steps is open")
+    crop.click()
     page.get_by_role("spinbutton", name="Left x (px)").wait_for()
     page.get_by_role("button", name="Add step").click()
     app.wait_for_count(2)
@@ -75,6 +84,6 @@ def test_a_polygon_is_clicked_and_closed(new_page):
     assert app.canvas.get_attribute("data-corners") == "0" and app.canvas.get_attribute("data-count") == "0"
     draw("Mask", (20, 20))
     page.keyboard.press("Escape")
-    assert app.canvas.get_attribute("data-corners") == "0"
+    eventually(lambda: app.canvas.get_attribute("data-corners") == "0", "Escape leaves the polygon")
     app.click(30, 30)
     app.wait_for_count(1)

@@ -6,7 +6,7 @@ import torch
 
 from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.operators.stationary import StationaryNormal, is_large
-from qpi_core.solvers.correction import _sample_window, sample_map
+from qpi_core.solvers.correction import _sample_map, _sample_window
 from qpi_core.solvers.least_squares import gaussian_envelope
 
 RNG = np.random.default_rng(4)
@@ -39,9 +39,9 @@ def test_it_is_symmetric_and_draws_have_it_as_covariance():
 
 def test_samples_of_the_window_are_as_wide_as_those_of_the_map():
     operator = ForwardOperator(POSITIONS, SHAPE, WINDOW, WEIGHTS)
-    mask, envelope = torch.ones(SHAPE), gaussian_envelope(WINDOW, 6.0)
+    mask, envelope = torch.ones(SHAPE), gaussian_envelope(WINDOW, 6.0) / 20.0**0.5
     residual = torch.randn(SHAPE, generator=torch.Generator().manual_seed(3))
-    found = [sample(residual, mask, operator, envelope, 20.0, torch.Generator().manual_seed(5)) for sample in (sample_map, _sample_window)]
+    found = [sample(residual, mask, operator, envelope, torch.Generator().manual_seed(5)) for sample in (_sample_map, _sample_window)]
     (kernel, exact, freedom), (same, quick, quick_freedom) = found
     torch.testing.assert_close(same, kernel, rtol=1e-2, atol=1e-4)
     assert float(quick.std()) == pytest.approx(float(exact.std()), rel=0.1)

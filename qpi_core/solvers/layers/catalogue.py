@@ -84,10 +84,14 @@ def repair_over_layers(problem: StackProblem, layers: Sequence[int]) -> LayersRe
     if not chosen or is_taken_as_given(problem.layer(chosen[0]), problem.positions):
         return None
     search = _LayersSearch(problem, chosen)
-    mended = search.judged() if search.changed() else None
-    off = _LayersSearch(problem, chosen).off_px() if mended is None else 0.0
-    if mended is not None or not off:
+    changed = search.changed()
+    mended = search.judged() if changed else None
+    if mended is not None:
         return mended
+    # What was tried in vain says nothing of the list as given.
+    off = (_LayersSearch(problem, chosen) if changed else search).off_px()
+    if not off:
+        return None
     return LayersRepair(problem.classes, (None,) * len(problem.classes), search.layers, off)
 
 

@@ -101,7 +101,7 @@ def test_a_wave_that_stands_still_is_no_band():
 
 def test_bad_input_gets_a_sentence():
     layers, positions = nothing("noise", 0)
-    with pytest.raises(InputError, match="triangular, but it is 'kagome'"):
+    with pytest.raises(InputError, match="honeycomb, but it is 'kagome'"):
         fit_band_model(layers, positions, ENERGIES, PITCH, model="kagome")
     with pytest.raises(InputError, match="lattice_constant_nm must be 0.1 to 5 nm for the model 'square'"):
         fit_band_model(layers, positions, ENERGIES, PITCH, model="square")
