@@ -5,7 +5,8 @@ the clean map's spread (log-uniform), on pixels or between them, equal strengths
 and keeps the results scene by scene in a .jsonl file beside --out; the same command goes on where it was stopped. Writes
 benchmarks/blind_trust.json: how many were trusted, how many of those have a kernel of cosine below 0.98, and which evidence they had.
 
-Thresholds were chosen on seed 77, and 6203 chose that the kernel's own uncertainty is allowed for; the released numbers are of 6302.
+Thresholds were chosen on seed 77, and 6203 chose that the kernel's own uncertainty is allowed for; one scene of 6302 that
+noise is no excuse for what is left; the released numbers are of 6411.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def main() -> None:
     """Measure what is missing, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
-    parser.add_argument("--seed", type=int, default=6302)
+    parser.add_argument("--seed", type=int, default=6411)
     parser.add_argument("--scenes", type=int, default=100)
     parser.add_argument("--limit", type=float, default=8.0, help="processor seconds that each map may take (default 8)")
     args = parser.parse_args()
