@@ -18,7 +18,7 @@ from itertools import permutations
 from pathlib import Path
 
 import numpy as np
-from blind_scenes import equation_7
+from blind_scenes import equation_7, measured_scenes
 from results_tables import filled
 
 from qpi_core.base.errors import InputError
@@ -128,15 +128,8 @@ def main() -> None:
         made = {"blind_kinds": table(json.loads(args.out.read_text(encoding="utf-8")))}
         DOCUMENT.write_text(filled(DOCUMENT.read_text(encoding="utf-8"), made), encoding="utf-8")
         return
-    kept = args.out.with_suffix(".jsonl")
-    done = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
-    done = [one for one in done if one["seed"] == args.seed and one["index"] < args.scenes]
-    extractor = load_extractor(device="cpu")
-    for index in sorted(set(range(args.scenes)) - {one["index"] for one in done}):
-        done.append(measure(extractor, args.seed, index, args.limit))
-        with kept.open("a") as file:
-            file.write(json.dumps(done[-1]) + "\n")
-        print(done[-1], flush=True)
+    extractor, kept = load_extractor(device="cpu"), args.out.with_suffix(".jsonl")
+    done = measured_scenes(kept, args.seed, args.scenes, lambda index: measure(extractor, args.seed, index, args.limit))
     command = f"python benchmarks/blind_kinds.py --seed {args.seed} --scenes {args.scenes} --limit {args.limit:g}"
     args.out.write_text(json.dumps({"command": command, **summary(done)}, indent=1) + "\n", encoding="utf-8")
     print(summary(done))

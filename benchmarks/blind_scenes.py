@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -140,3 +142,15 @@ UNKNOWABLE = ("Noise only, 64 x 64", "One defect, Eq. 7, noise 0.2", "Lattice on
 def draw_blind_scene(seed: int, row: int, index: int) -> BlindScene:
     """Return scene `index` of a row; it depends on the arguments alone."""
     return list(ROWS.values())[row](np.random.default_rng([seed, row, index]), seed, index)
+
+
+def measured_scenes(kept: Path, seed: int, scenes: int, measure: Callable[[int], dict[str, object]]) -> list[dict]:
+    """Return what became of scenes 0 ... of a seed: from the file of JSON lines where they stand there, else measured and added to it."""
+    done = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
+    done = [one for one in done if one["seed"] == seed and one["index"] < scenes]
+    for index in sorted(set(range(scenes)) - {one["index"] for one in done}):
+        done.append(measure(index))
+        with kept.open("a") as file:
+            file.write(json.dumps(done[-1]) + "\n")
+        print(done[-1], flush=True)
+    return done

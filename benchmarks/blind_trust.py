@@ -5,8 +5,8 @@ the clean map's spread (log-uniform), on pixels or between them, equal strengths
 and keeps the results scene by scene in a .jsonl file beside --out; the same command goes on where it was stopped. Writes
 benchmarks/blind_trust.json: how many were trusted, how many of those have a kernel of cosine below 0.98, and which evidence they had.
 
-Thresholds were chosen on seed 77, and 6203 chose that the kernel's own uncertainty is allowed for; one scene of 6302 that
-noise is no excuse for what is left; the released numbers are of 6411.
+Thresholds were chosen on seed 77. 6203 chose that the kernel's own uncertainty is allowed for, and one scene of 6302 that the final kernel
+does not excuse what is left where there is much noise. The released numbers are of 6411.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from blind_scenes import Simulated, equation_7
+from blind_scenes import Simulated, equation_7, measured_scenes
 from results_tables import filled
 
 from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM
@@ -69,14 +69,8 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=100)
     parser.add_argument("--limit", type=float, default=8.0, help="processor seconds that each map may take (default 8)")
     args = parser.parse_args()
-    kept = args.out.with_suffix(".jsonl")
-    done = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
-    done = [one for one in done if one["seed"] == args.seed and one["index"] < args.scenes]
-    extractor = load_extractor(device="cpu")
-    for index in sorted(set(range(args.scenes)) - {one["index"] for one in done}):
-        done.append(measure(extractor, args.seed, index, args.limit))
-        with kept.open("a") as file:
-            file.write(json.dumps(done[-1]) + "\n")
+    extractor, kept = load_extractor(device="cpu"), args.out.with_suffix(".jsonl")
+    done = measured_scenes(kept, args.seed, args.scenes, lambda index: measure(extractor, args.seed, index, args.limit))
     values = summary(done, args)
     args.out.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
     made = {"blind_trust": table(values)}

@@ -31,7 +31,6 @@ DEFAULT_TIME_LIMIT_S = 60.0
 _ALTERNATIVES = 5
 
 
-
 @dataclass(frozen=True)
 class BlindOptions:
     """What is asked of a blind extraction, checked.

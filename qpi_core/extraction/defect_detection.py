@@ -97,9 +97,7 @@ def _repeats_wanted(layer: NDArray[np.float32], pattern: str, polarity: str, siz
     return fits and (pattern == "repeated" or (pattern == "auto" and polarity == "auto" and size_px is None))
 
 
-def _find_in_stack(
-    observation: ArrayLike, sensitivity: float, time_limit_s: float, report: Progress | None
-) -> NDArray[np.float64]:
+def _find_in_stack(observation: ArrayLike, sensitivity: float, time_limit_s: float, report: Progress | None) -> NDArray[np.float64]:
     """Return the defects that all energies of a stack have together.
 
     Raises:

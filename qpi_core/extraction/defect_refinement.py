@@ -55,9 +55,7 @@ class Refinement:
         return replace(estimate, warnings=warnings, provenance={**estimate.provenance, "refinement": record})
 
 
-def refine_defects(
-    request: Request, positions: bool, weights: bool, report: Progress = no_progress
-) -> tuple[Request, Refinement]:
+def refine_defects(request: Request, positions: bool, weights: bool, report: Progress = no_progress) -> tuple[Request, Refinement]:
     """Return the request with refined defects, kept on the map, and the record of it.
 
     Args:
@@ -77,9 +75,7 @@ def refine_defects(
     return replace(request, positions=kept, weights=found.weights, position_sigma=sigma), record
 
 
-def _refined(
-    request: Request, positions: bool, weights: bool, sigma_px: float, report: Progress
-) -> RefinedDefects:
+def _refined(request: Request, positions: bool, weights: bool, sigma_px: float, report: Progress) -> RefinedDefects:
     """Return the defects where the map has them: refined on the map as it is, and where that has a background, on the map without it.
 
     Clicks that are off leave a residual that passes for a background, and a background moves defects. So both are tried, the second one

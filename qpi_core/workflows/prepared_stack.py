@@ -51,9 +51,7 @@ def require_stack(scan: ScanMap, channel: str | None, preparation: Preparation) 
     return count
 
 
-def prepare_stack(
-    scan: ScanMap, channel: str | None, preparation: Preparation, report: Progress = no_progress
-) -> PreparedStack:
+def prepare_stack(scan: ScanMap, channel: str | None, preparation: Preparation, report: Progress = no_progress) -> PreparedStack:
     """Prepare every layer of a channel alike; layers without any measured pixel stay empty.
 
     Args:

@@ -175,9 +175,7 @@ def _with_common_noise(method: Method, requests: Sequence[Request], answers: lis
     return [replace(a, solution=replace(a.solution, background=background, noise_sigma=noise)) for a in answers]
 
 
-def _refined_defects(
-    requests: list[Request], options: ClassOptions, report: Progress
-) -> tuple[list[Request], list[Refinement | None]]:
+def _refined_defects(requests: list[Request], options: ClassOptions, report: Progress) -> tuple[list[Request], list[Refinement | None]]:
     """Let the map move the defects of every class, each with what the other classes leave as its map."""
     given, found = requests, list[Refinement | None]([None] * len(requests))
     stages = _REFINEMENT_SWEEPS * (1 + len(requests))

@@ -11,12 +11,11 @@ from qpi_core.solvers.blind.points.joint_refinement import fits_in_memory, refin
 from qpi_core.solvers.blind.points.point_cleaning import clean_points, on_pixels, points_of
 from qpi_core.solvers.blind.points.repeated_pairs import as_one, common_pairs
 from qpi_core.solvers.blind.polishing.kernel_step import KernelFit, KernelStep
-from qpi_core.solvers.blind.polishing.polish import cut, with_amplitudes, with_flips, with_moves
+from qpi_core.solvers.blind.polishing.polish import THRESHOLD, cut, with_amplitudes, with_flips, with_moves
 from qpi_core.solvers.blind.polishing.score import Candidate
 
 Array = NDArray[np.float64]
 
-_THRESHOLD = 3.0
 _FIRST_STEPS, NEARLY = 3, 0.05
 """Steps between the pixels after which a list that is right leaves next to nothing, and the share of the variance above which it is wrong.
 
@@ -120,7 +119,7 @@ def from_middles(finding: Finding, rich: KernelStep, most: int) -> Finding:
     pairs = common_pairs(finding.positions, finding.step.layers.pixels)
     if not len(pairs):
         return finding
-    listed = cut(with_amplitudes(on_pixels(rich, finding.positions[pairs].mean(axis=1)), 4, 40, _THRESHOLD), most)
+    listed = cut(with_amplitudes(on_pixels(rich, finding.positions[pairs].mean(axis=1)), 4, 40, THRESHOLD), most)
     if listed is None:
         return finding
     return max(finding, finish(with_flips(listed, 5)), key=lambda one: one.evidence)

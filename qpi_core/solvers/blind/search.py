@@ -16,7 +16,7 @@ from qpi_core.solvers.blind.finish import NEARLY, Finding, finish, from_middles,
 from qpi_core.solvers.blind.layers import Layers
 from qpi_core.solvers.blind.points.point_cleaning import on_pixels
 from qpi_core.solvers.blind.polishing.kernel_step import WIDTHS, KernelStep
-from qpi_core.solvers.blind.polishing.polish import cut, with_amplitudes, with_flips
+from qpi_core.solvers.blind.polishing.polish import OTHER_THRESHOLDS, THRESHOLD, cut, with_amplitudes, with_flips
 from qpi_core.solvers.blind.polishing.score import Candidate, nothing_score
 from qpi_core.solvers.blind.start.filter_bank import BankShape, FilterBank
 from qpi_core.solvers.blind.start.formula_start import FormulaStarts
@@ -32,8 +32,6 @@ _FINISHED_AT_FIRST, _FINISHED = 1, 3
 """Starts of a round that are followed to the end; others wait beside the next round's."""
 _WAITING = 4
 _BEGINNINGS = 6
-_THRESHOLD = 3.0
-_OTHER_THRESHOLDS = (4.0, 2.0)
 _RICH = 3
 _SHARE = 0.7
 """Share of the whole work that the search is, for its reports."""
@@ -95,7 +93,7 @@ class BlindSearch:
     def run(self) -> list[Finding]:
         """Return the findings: one that was accepted, then by their evidence."""
         self._begun = self.rule.clock()
-        self._most = max(_LEAST_MOST, int(_DENSEST * self.layers.pixels))
+        self._most = most_of_a_start(self.layers.pixels)
         kinds = self._kinds()
         number = 0
         while number != self.rule.most_rounds and not (self.finished and self._late()):
@@ -165,14 +163,14 @@ class BlindSearch:
         for candidate in chosen:
             if polished and self._late():
                 break
-            polished.append(with_amplitudes(candidate, 3, 25, _THRESHOLD))
+            polished.append(with_amplitudes(candidate, 3, 25, THRESHOLD))
         # Which kernel is right shows in what amplitudes can explain with it, long before a list of whole defects can.
         polished.sort(key=lambda one: -one.fit.log_likelihood)
         self._waiting = polished[most : most + _WAITING]
         for candidate in polished[:most]:
             if self.finished and self._late():
                 break
-            listed = cut(with_amplitudes(candidate, 8, 50, _THRESHOLD), self._densest)
+            listed = cut(with_amplitudes(candidate, 8, 50, THRESHOLD), self._densest)
             if listed is None:
                 continue
             found = self._finished(listed)
@@ -195,7 +193,7 @@ class BlindSearch:
 
     def _again(self, found: Finding) -> Finding | None:
         """Return an accepted finding that one with little left leads to: its kernel is right, and some defects are missing or too many."""
-        for threshold in _OTHER_THRESHOLDS:
+        for threshold in OTHER_THRESHOLDS:
             if found.unexplained > NEARLY or self._late():
                 return None
             begun = on_pixels(self._steps[found.symmetry_order], found.positions)
@@ -213,6 +211,11 @@ class BlindSearch:
             bank = BankShape(order, self.rule.kernel_radius, 1.0, _RICH, spot=True)
             self._richer[order] = KernelStep(FilterBank(bank, self.layers.shape), self.layers, WIDTHS)
         return self._richer[order]
+
+
+def most_of_a_start(pixels: int) -> int:
+    """Return the largest number of defects that a start may have on so many pixels."""
+    return max(_LEAST_MOST, int(_DENSEST * pixels))
 
 
 def distinct_candidates(candidates: list[Candidate], of_one_order: int) -> list[Candidate]:

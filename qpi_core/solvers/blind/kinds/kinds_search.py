@@ -16,9 +16,9 @@ from qpi_core.solvers.blind.kinds.kinds_polish import cut_kinds, kinds_with_ampl
 from qpi_core.solvers.blind.kinds.kinds_start import COMPONENTS, Part, groups_beside, likely_groups
 from qpi_core.solvers.blind.layers import Layers
 from qpi_core.solvers.blind.polishing.kernel_step import KernelStep
-from qpi_core.solvers.blind.polishing.polish import cut, with_amplitudes, with_flips
+from qpi_core.solvers.blind.polishing.polish import OTHER_THRESHOLDS, THRESHOLD, cut, with_amplitudes, with_flips
 from qpi_core.solvers.blind.polishing.score import Candidate
-from qpi_core.solvers.blind.search import ORDERS, distinct_candidates
+from qpi_core.solvers.blind.search import ORDERS, distinct_candidates, most_of_a_start
 from qpi_core.solvers.blind.start.filter_bank import BankShape, FilterBank
 from qpi_core.solvers.blind.start.starts import Starts
 
@@ -27,8 +27,6 @@ _GROUPS, _FOLLOWED = 5, 2
 _FOLLOWED_BESIDE = 3
 _FIRST_SINGLES = 3
 """Starts of a round that are followed alone, for what is found beside them."""
-_THRESHOLD, _OTHER_THRESHOLDS = 3.0, (4.0, 2.0)
-_DENSEST, _LEAST_MOST = 0.0366, 20
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class KindsSearch:
     def run(self) -> list[Kinds]:
         """Return the findings: one that was accepted, then by their evidence."""
         self._begun = self.rule.clock()
-        self._most = max(_LEAST_MOST, int(_DENSEST * self.layers.pixels))
+        self._most = most_of_a_start(self.layers.pixels)
         bank = [BankShape(order, self.rule.kernel_radius, 1.0, 1, spot=True) for order in ORDERS]
         self._steps = [KernelStep(FilterBank(one, self.layers.shape), self.layers) for one in bank]
         starts = [Starts(self.layers, order, step) for order, step in zip(ORDERS, self._steps, strict=True)]
@@ -89,7 +87,7 @@ class KindsSearch:
         """Return an accepted finding of one round of starts: of groups of them, then of starts in what a kind alone leaves."""
         drawn = list(chain.from_iterable(one.draw(rng, self._most, COMPONENTS) for one in starts))
         chosen = distinct_candidates(drawn, _OF_ONE_ORDER)[:_SINGLES]
-        singles = [with_amplitudes(one, 1, 25, _THRESHOLD) for one in chosen]
+        singles = [with_amplitudes(one, 1, 25, THRESHOLD) for one in chosen]
         accepted = self._follow(likely_groups(singles, self.rule.count, _GROUPS), _FOLLOWED)
         if accepted is not None:
             return accepted
@@ -101,7 +99,7 @@ class KindsSearch:
                 beside = groups_beside(kept, self._steps, rng, self._most)
                 if not beside:
                     break
-                polished = cut_kinds(kinds_with_amplitudes(beside[0], 5, 50, _THRESHOLD), self._most)
+                polished = cut_kinds(kinds_with_amplitudes(beside[0], 5, 50, THRESHOLD), self._most)
                 if polished is None:
                     break
                 kept = _parts(polished)
@@ -120,7 +118,7 @@ class KindsSearch:
                 yield kinds
             start = next(alone, None)
             if start is not None:
-                listed = cut(with_amplitudes(start, 8, 50, _THRESHOLD), self._most)
+                listed = cut(with_amplitudes(start, 8, 50, THRESHOLD), self._most)
                 if listed is not None:
                     flipped = with_flips(listed, 5)
                     yield ((flipped.step, flipped.activation),)
@@ -142,17 +140,17 @@ class KindsSearch:
 
     def _follow(self, begun: Sequence[Kinds], most: int) -> Kinds | None:
         """Polish the best of some groups until one is accepted; return that one, or None."""
-        groups = [kinds_with_amplitudes(one, 2, 25, _THRESHOLD) for one in begun]
+        groups = [kinds_with_amplitudes(one, 2, 25, THRESHOLD) for one in begun]
         groups.sort(key=lambda one: -one[0].fit.log_likelihood)
         for group in groups[:most]:
             if self.found and self._late():
                 return None
-            found = self._finished(group, 5, _THRESHOLD)
+            found = self._finished(group, 5, THRESHOLD)
             if found is None:
                 continue
             if self.accepts(found):
                 return found
-            for threshold in _OTHER_THRESHOLDS:
+            for threshold in OTHER_THRESHOLDS:
                 # The kernels are right where little is left, and some defects are missing or too many.
                 if unexplained_by(found) > NEARLY or self._late():
                     break

@@ -16,6 +16,8 @@ from qpi_core.solvers.blind.polishing.score import Candidate, scored
 from qpi_core.solvers.blind.polishing.sparse_activation import sparse_activation
 from qpi_core.solvers.blind.start.peak_threshold import cut_activation
 
+THRESHOLD, OTHER_THRESHOLDS = 3.0, (4.0, 2.0)
+"""Of sparse activation maps, in standard deviations of the residual: the usual one, and those for a list of which little is left."""
 _STRONGEST = 20
 _MOST_STALLED = 1
 _LEAST_PEAKS = 3
