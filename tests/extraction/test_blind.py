@@ -6,7 +6,7 @@ import pytest
 from qpi_core import InputError, load_extractor
 from qpi_core.estimates.blind_estimate import BlindEstimate, BlindStackEstimate
 from qpi_core.evaluation.metrics import cosine
-from qpi_core.results.session_file import SavedResult, Session, load_session, session_bytes
+from qpi_core.results.session.session_file import SavedResult, Session, load_session, session_bytes
 from qpi_core.synthesis.simulated_maps.scenes import draw_scene
 
 EXTRACTOR = load_extractor(device="cpu")

@@ -9,7 +9,9 @@ import pytest
 
 from qpi_core.base.errors import InputError
 from qpi_core.maps import load_map, load_positions
-from qpi_core.results.interchange import estimate_gwy, estimate_npz, kernel_csv, positions_csv
+from qpi_core.results.interchange.arrays import estimate_npz
+from qpi_core.results.interchange.gwyddion import estimate_gwy
+from qpi_core.results.interchange.tables import kernel_csv, positions_csv
 from tests.results.test_files import make_estimate
 
 

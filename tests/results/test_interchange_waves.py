@@ -10,8 +10,8 @@ from qpi_core.base.errors import InputError
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.maps import load_map
 from qpi_core.qspace.spectra import kernel_fft, q_axes
-from qpi_core.results.interchange_igor import fft_ibw, igor_wave, kernel_ibw
-from qpi_core.results.interchange_nexus import estimate_nexus, stack_nexus
+from qpi_core.results.interchange.igor import fft_ibw, igor_wave, kernel_ibw
+from qpi_core.results.interchange.nexus import estimate_nexus, stack_nexus
 from tests.results.test_files import make_estimate
 
 

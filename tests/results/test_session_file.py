@@ -15,8 +15,8 @@ from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.maps import load_map
-from qpi_core.results.session_archive import MAX_ARRAY_BYTES, ArchiveWriter
-from qpi_core.results.session_file import SavedResult, SavedStack, Session, is_session, load_session, session_bytes
+from qpi_core.results.session.session_archive import MAX_ARRAY_BYTES, ArchiveWriter
+from qpi_core.results.session.session_file import SavedResult, SavedStack, Session, is_session, load_session, session_bytes
 from tests.results.test_files import make_estimate
 
 
@@ -142,7 +142,7 @@ def test_what_would_unpack_too_large_is_not_unpacked(monkeypatch):
         with archive.open("arrays/0000.npy", "w", force_zip64=True) as entry:
             for _ in range(3):
                 entry.write(b"\0" * 2**20)
-    monkeypatch.setattr("qpi_core.results.session_archive.MAX_ARRAY_BYTES", 2**21)
+    monkeypatch.setattr("qpi_core.results.session.session_archive.MAX_ARRAY_BYTES", 2**21)
     with pytest.raises(InputError, match="unpack"):
         load_session(bomb.getvalue())
     with pytest.raises(InputError, match="crop"):

@@ -21,9 +21,9 @@ from qpi_core.extraction.bands.band import find_band
 from qpi_core.extraction.stacks.stack_findings import StackFindings
 from qpi_core.maps.preparation import Preparation
 from qpi_core.results.figures.kernel_rows import kernel_rows_figure, shown_layers
-from qpi_core.results.stack_bundle import stack_zip
-from qpi_core.results.stack_report import stack_report_html
-from qpi_core.results.stack_script import stack_snippet
+from qpi_core.results.stacks.stack_archive import stack_zip
+from qpi_core.results.stacks.stack_report import stack_report_html
+from qpi_core.results.stacks.stack_script import stack_snippet
 
 SIZE, SHAPE, PITCH = 14, (32, 36), 0.25
 ENERGIES = np.array([-40.0, 10.0, 60.0])

@@ -60,7 +60,7 @@ def take_file(space: Workspace, name: str, content: bytes) -> None:
     Raises:
         InputError: it can be read as neither.
     """
-    from qpi_core.results.session_file import is_session, load_session
+    from qpi_core.results.session.session_file import is_session, load_session
 
     if not is_session(content):
         use_map(space, loaded_file(name, content))

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from qpi_core.results.session_file import SavedResult, Session, session_bytes
+from qpi_core.results.session.session_file import SavedResult, Session, session_bytes
 from ui.extract.kernel_panel import take_outcome
 from ui.jobs.extraction import Outcome
 from ui.jobs.queues import Job

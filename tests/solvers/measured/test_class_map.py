@@ -8,7 +8,7 @@ import pytest
 import qpi_core
 from qpi_core.base.errors import InputError
 from qpi_core.extraction.extractor import Extractor
-from qpi_core.results.layer_folder import LayerFolder
+from qpi_core.results.stacks.layer_folder import LayerFolder
 from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters, evaluate, phenomenological_kernel
 from qpi_core.synthesis.nuisances.smooth_background import SmoothBackground, draw_background
 from qpi_core.synthesis.simulated_maps.scenes import superpose

@@ -19,7 +19,7 @@ from qpi_core.evaluation.metrics import cosine
 from qpi_core.results.archive import bundle_files, estimate_zip
 from qpi_core.results.report import report_html
 from qpi_core.results.script import python_snippet
-from qpi_core.results.session_file import load_session, session_bytes
+from qpi_core.results.session.session_file import load_session, session_bytes
 from qpi_core.synthesis.simulated_maps.scenes import draw_scene
 from tests.ui.app_driver import SECONDS, npy, start, wait_for_job
 from ui.jobs.blind import find_defects_and_kernel

@@ -11,7 +11,7 @@ import pytest
 from qpi_core.extraction.stability.assessment import assess_classes
 from qpi_core.maps.positions.files import load_positions
 from qpi_core.results.archive import classes_zip
-from qpi_core.results.session_file import load_session, session_bytes
+from qpi_core.results.session.session_file import load_session, session_bytes
 from tests.ui.app_driver import POSITIONS, noiseless_map, npy, start, wait_for_job
 from ui.extract.defect_table import apply_class_edits
 from ui.state.loaders import extractor

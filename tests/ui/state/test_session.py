@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from qpi_core.results.session_file import session_bytes
+from qpi_core.results.session.session_file import session_bytes
 from tests.results.test_session_file import rewritten
 from tests.ui.app_driver import POSITIONS, noiseless_map, npy, start, wait_for_job
 from tests.ui.extract.test_extract import extract, put_defects, upload

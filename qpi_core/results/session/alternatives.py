@@ -12,7 +12,7 @@ import numpy as np
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import json_ready
 from qpi_core.estimates.blind_estimate import BlindAlternative, BlindEstimate
-from qpi_core.results.session_archive import ArchiveReader, ArchiveWriter
+from qpi_core.results.session.session_archive import ArchiveReader, ArchiveWriter
 
 MOST_ALTERNATIVES = 100
 

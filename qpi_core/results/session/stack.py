@@ -14,8 +14,8 @@ from qpi_core.base.provenance import json_ready
 from qpi_core.base.validation import require_pixel_size
 from qpi_core.estimates.caution import caution_records, cautions_again
 from qpi_core.estimates.stack_estimate import StackEstimate
-from qpi_core.results.session_archive import ArchiveReader, ArchiveWriter
-from qpi_core.results.session_result import is_provenance, numbers_of
+from qpi_core.results.session.result import is_provenance, numbers_of
+from qpi_core.results.session.session_archive import ArchiveReader, ArchiveWriter
 
 _ARRAYS = ("kernels", "uncertainties", "noise_sigma", "background", "bias_mv", "done", "positions", "weights")
 MAX_CLASSES = 12

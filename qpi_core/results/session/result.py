@@ -16,7 +16,7 @@ from qpi_core.base.provenance import json_ready
 from qpi_core.base.validation import require_pixel_size
 from qpi_core.estimates.caution import caution_records, cautions_again
 from qpi_core.estimates.estimate import KernelEstimate
-from qpi_core.results.session_archive import ArchiveReader, ArchiveWriter
+from qpi_core.results.session.session_archive import ArchiveReader, ArchiveWriter
 
 _IMAGES = ("kernel", "reconstruction", "residual", "wide_kernel", "uncertainty", "latent", "network_kernel", "background_map")
 
@@ -46,7 +46,7 @@ def result_text(result: SavedResult, writer: ArchiveWriter) -> dict[str, Any]:
     text = {"estimate": estimate, "observation": observation, "settings": json_ready(result.settings)}
     text["warning_kinds"] = caution_records(result.estimate.warnings)
     if (alternatives := getattr(result.estimate, "alternatives", None)) is not None:
-        from qpi_core.results.session_alternatives import alternatives_text  # brings torch in, which the first page does without
+        from qpi_core.results.session.alternatives import alternatives_text  # brings torch in, which the first page does without
 
         text["alternatives"] = alternatives_text(alternatives, writer)
     return text
@@ -74,7 +74,7 @@ def read_result(text: dict[str, Any], reader: ArchiveReader) -> SavedResult:
     if "alternatives" not in text:
         estimate = KernelEstimate(**values)
     else:
-        from qpi_core.results.session_alternatives import blind_estimate_of
+        from qpi_core.results.session.alternatives import blind_estimate_of
 
         estimate = blind_estimate_of(values, text["alternatives"], reader)
     observation = reader.array(text["observation"]).astype(np.float32)

@@ -16,8 +16,8 @@ from qpi_core.results.figures.kernel_rows import kernel_rows_figure, shown_layer
 from qpi_core.results.figures.picture_style import PictureStyle
 from qpi_core.results.html_page import html_list, html_page, html_picture, html_table
 from qpi_core.results.report import amount, plain_value, symmetry_in_words
-from qpi_core.results.stack_files import energy_map_picture
-from qpi_core.results.stack_script import stack_snippet
+from qpi_core.results.stacks.stack_files import energy_map_picture
+from qpi_core.results.stacks.stack_script import stack_snippet
 
 _RESOLUTION = 100
 

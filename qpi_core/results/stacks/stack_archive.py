@@ -10,9 +10,9 @@ from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.stacks.stack_findings import StackFindings
 from qpi_core.results.archive import zip_bytes
 from qpi_core.results.class_files import class_folders
-from qpi_core.results.stack_files import stack_files, stack_npz
-from qpi_core.results.stack_report import stack_report_html
-from qpi_core.results.stack_script import stack_snippet
+from qpi_core.results.stacks.stack_files import stack_files, stack_npz
+from qpi_core.results.stacks.stack_report import stack_report_html
+from qpi_core.results.stacks.stack_script import stack_snippet
 
 
 def stack_documents(result: StackResult, findings: StackFindings) -> dict[str, bytes]:

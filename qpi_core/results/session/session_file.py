@@ -1,7 +1,7 @@
 """The session file: a piece of work saved whole, to go on with later or on another computer.
 
 It holds the map as it was read, the marked defects, the settings, and the results with all their arrays. It is a ZIP of one
-JSON text and plain .npy arrays (see qpi_core.results.session_archive), so it can be read without this program too.
+JSON text and plain .npy arrays (see qpi_core.results.session.session_archive), so it can be read without this program too.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import json_ready, versions
 from qpi_core.maps.scan_map import ScanMap
-from qpi_core.results.session_archive import TEXT_NAME, ArchiveReader, ArchiveWriter
-from qpi_core.results.session_map import map_text, read_map
-from qpi_core.results.session_result import SavedResult as SavedResult
-from qpi_core.results.session_result import read_result, result_text
-from qpi_core.results.session_stack import SavedStack as SavedStack
-from qpi_core.results.session_stack import read_stack, stack_text
+from qpi_core.results.session.map import map_text, read_map
+from qpi_core.results.session.result import SavedResult as SavedResult
+from qpi_core.results.session.result import read_result, result_text
+from qpi_core.results.session.session_archive import TEXT_NAME, ArchiveReader, ArchiveWriter
+from qpi_core.results.session.stack import SavedStack as SavedStack
+from qpi_core.results.session.stack import read_stack, stack_text
 
 SESSION_FORMAT = "qpi-session"
 SESSION_VERSION = 1

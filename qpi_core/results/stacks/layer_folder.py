@@ -17,7 +17,7 @@ from qpi_core.estimates.caution import caution_records, cautions_again
 from qpi_core.estimates.class_stack import NO_CLASS, layers_of
 from qpi_core.estimates.stack_estimate import LayerKernel
 from qpi_core.results.files import prepare_folder
-from qpi_core.results.stack_files import STACK_FILES, STACK_FORMAT, STACK_SIDECAR
+from qpi_core.results.stacks.stack_files import STACK_FILES, STACK_FORMAT, STACK_SIDECAR
 from qpi_core.runtime.atomic_files import write_atomically
 
 SETTINGS_NAME = "settings.json"

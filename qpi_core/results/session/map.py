@@ -15,7 +15,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import json_ready
 from qpi_core.base.validation import require_pixel_size
 from qpi_core.maps.scan_map import ScanMap
-from qpi_core.results.session_archive import ArchiveReader, ArchiveWriter
+from qpi_core.results.session.session_archive import ArchiveReader, ArchiveWriter
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
