@@ -80,7 +80,7 @@ def _defect_average(request: Request) -> Answer:
 
 
 def _tikhonov(request: Request) -> Answer:
-    from qpi_core.solvers.tikhonov import solve_tikhonov
+    from qpi_core.solvers.least_squares.tikhonov import solve_tikhonov
 
     return Answer(solve_tikhonov(request.observation, request.positions, request.kernel_size, weights=request.weights))
 
@@ -98,7 +98,7 @@ def _harmonic(request: Request) -> Answer:
 
 
 def _parametric(request: Request) -> Answer:
-    from qpi_core.solvers.parametric import solve_parametric
+    from qpi_core.solvers.formula.parametric import solve_parametric
 
     explained = _explained(request)
     image, pitch, weights = request.observation, request.pixel_size_nm, request.weights
@@ -182,7 +182,7 @@ def _refined(request: Request) -> Answer:
 
 def _offering(answer: Answer, kinds: TwoKinds | None) -> Answer:
     """Return an answer for a list as it is with the kinds that it holds: how far it is from the first kind's kernel is not known to it."""
-    from qpi_core.solvers.corrected_kernel import disagreement
+    from qpi_core.solvers.refined.corrected_kernel import disagreement
 
     if kinds is None:
         return answer
@@ -223,9 +223,9 @@ def solve_refined_as_listed(request: Request) -> Answer:
 
 def _refined_with(request: Request, listed: ListedFit) -> Answer:
     """Return the answer of `refined` for one list; the request's defects are those of the list. Eq. 7 comes before the other priors."""
-    from qpi_core.solvers.formula_prior import formula_answer
+    from qpi_core.solvers.formula.formula_prior import formula_answer
     from qpi_core.solvers.harmonic.answer import kernel_without
-    from qpi_core.solvers.refined import Prior, nothing_known, solve_refined
+    from qpi_core.solvers.refined.refined import Prior, nothing_known, solve_refined
 
     image, points, weights = request.observation, request.positions, request.weights
     size, model = request.kernel_size, listed.model

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from qpi_core.operators.convolution import ForwardOperator
-from qpi_core.solvers.cross_validation import TILE_PX, held_out_tiles, judge_candidates
+from qpi_core.solvers.refined.cross_validation import TILE_PX, held_out_tiles, judge_candidates
 from qpi_core.synthesis.simulated_maps.scenes import draw_scene
 
 SCENE = draw_scene(seed=32, index=3, noise_level=0.3, count=30)

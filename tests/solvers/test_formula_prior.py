@@ -10,13 +10,13 @@ from qpi_core.evaluation.formula_limit import formula_limit
 from qpi_core.evaluation.metrics import kernel_errors
 from qpi_core.evaluation.scenes import draw_benchmark_scene
 from qpi_core.extraction.extractor import Extractor
-from qpi_core.solvers.formula_prior import formula_answer, formula_prior
+from qpi_core.solvers.formula.formula_prior import formula_answer, formula_prior
+from qpi_core.solvers.formula.parametric import solve_parametric
 from qpi_core.solvers.harmonic.answer import harmonic_solution
 from qpi_core.solvers.harmonic.model import fit_harmonics
 from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
-from qpi_core.solvers.parametric import solve_parametric
 from qpi_core.solvers.positions.selection import ListedFit
-from qpi_core.solvers.refined import Prior, uncorrected
+from qpi_core.solvers.refined.refined import Prior, uncorrected
 
 SEED = 4407
 

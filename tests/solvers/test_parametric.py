@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qpi_core.solvers.equation_seven import EquationSeven
+from qpi_core.solvers.formula.equation_seven import EquationSeven
+from qpi_core.solvers.formula.parametric import solve_parametric, solve_parametric_classes
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines
 from qpi_core.solvers.harmonic.joint_start import DefectClass
-from qpi_core.solvers.parametric import solve_parametric, solve_parametric_classes
 
 PITCH_NM = 10 / 64
 TRUTH = {"order": 3, "vector": np.array([-4.0, 0.5, 1.1, 0.5, 0.006])}

@@ -7,10 +7,10 @@ import torch
 from qpi_core.estimates.solution import KernelSolution
 from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.operators.joint import JointOperator
-from qpi_core.solvers.correction import Judgement, judge_correction, solve_corrections
-from qpi_core.solvers.least_squares import gaussian_envelope
-from qpi_core.solvers.refined import Prior, nothing_known, solve_refined
-from qpi_core.solvers.tikhonov import solve_tikhonov
+from qpi_core.solvers.least_squares.regularised import gaussian_envelope
+from qpi_core.solvers.least_squares.tikhonov import solve_tikhonov
+from qpi_core.solvers.refined.correction import Judgement, judge_correction, solve_corrections
+from qpi_core.solvers.refined.refined import Prior, nothing_known, solve_refined
 from qpi_core.synthesis.simulated_maps.scenes import draw_scene
 
 SCENE = draw_scene(seed=31, index=3, noise_level=0.2, count=40)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from qpi_core.solvers.refined import Prior, nothing_known, solve_refined
-from qpi_core.solvers.single_defect import is_one_place, likeliest_envelope
-from qpi_core.solvers.tikhonov import solve_tikhonov
+from qpi_core.solvers.least_squares.single_defect import is_one_place, likeliest_envelope
+from qpi_core.solvers.least_squares.tikhonov import solve_tikhonov
+from qpi_core.solvers.refined.refined import Prior, nothing_known, solve_refined
 
 
 def pattern(dx, dy):

@@ -6,10 +6,10 @@ import torch
 
 from qpi_core.base.errors import InputError
 from qpi_core.operators.convolution import ForwardOperator
-from qpi_core.solvers.amplitude import fit_amplitude
 from qpi_core.solvers.defect_average import solve_defect_average
-from qpi_core.solvers.least_squares import gaussian_envelope, solve_shifted
-from qpi_core.solvers.tikhonov import solve_tikhonov
+from qpi_core.solvers.least_squares.amplitude import fit_amplitude
+from qpi_core.solvers.least_squares.regularised import gaussian_envelope, solve_shifted
+from qpi_core.solvers.least_squares.tikhonov import solve_tikhonov
 from qpi_core.synthesis.simulated_maps.scenes import draw_scene
 
 

@@ -53,7 +53,7 @@ def _defect_average(method: Method, requests: Sequence[Request]) -> list[Answer]
 
 
 def _tikhonov(method: Method, requests: Sequence[Request]) -> list[Answer]:
-    from qpi_core.solvers.tikhonov import solve_tikhonov_classes
+    from qpi_core.solvers.least_squares.tikhonov import solve_tikhonov_classes
 
     return [Answer(one) for one in solve_tikhonov_classes(requests[0].observation, _classes(requests), requests[0].kernel_size)]
 
@@ -91,7 +91,7 @@ def _refined(method: Method, requests: Sequence[Request]) -> list[Answer]:
 
 
 def _corrected(requests: Sequence[Request]) -> list[Answer]:
-    from qpi_core.solvers.joint_refined import correct_jointly
+    from qpi_core.solvers.refined.joint_refined import correct_jointly
 
     one, priors = requests[0], _joint_harmonic(requests)
     solutions = [answer.solution for answer in priors]
@@ -118,7 +118,7 @@ def _mended(requests: Sequence[Request]) -> tuple[Sequence[Request], Sequence[Re
 
 def _parametric(method: Method, requests: Sequence[Request]) -> list[Answer]:
     """Fit one formula a class to the map without what its noise model says of it."""
-    from qpi_core.solvers.parametric import solve_parametric_classes
+    from qpi_core.solvers.formula.parametric import solve_parametric_classes
 
     one, noise = requests[0], None
     if one.noise_model != "white":

@@ -20,7 +20,6 @@ from qpi_core.estimates.stack_estimate import LayerKernel
 from qpi_core.noise.tiles import can_be_modelled
 from qpi_core.operators.reconstruction import reconstruct
 from qpi_core.runtime.progress import Progress, no_progress
-from qpi_core.solvers.corrected_kernel import NO_LONGER_SYMMETRIC, SYMMETRY_LOST
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, take_samples
 from qpi_core.solvers.harmonic.joint_start import samples_of
@@ -36,6 +35,7 @@ from qpi_core.solvers.layers.stretched_layers import SettledPilots, settle_stret
 from qpi_core.solvers.measured.kernel_or_noise import CLEAN
 from qpi_core.solvers.measured.noisy_start import NoisyStage
 from qpi_core.solvers.measured.whiteness import leaves_white_noise
+from qpi_core.solvers.refined.corrected_kernel import NO_LONGER_SYMMETRIC, SYMMETRY_LOST
 
 _VALUESAT_ONCE = 2**26
 """Layers x pixels that go through the design matrix together: 256 MiB."""

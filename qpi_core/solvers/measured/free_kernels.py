@@ -43,8 +43,8 @@ def predict_unseen_parts(values: NDArray[np.float32], classes: Sequence[DefectCl
 
     from qpi_core.operators.convolution import ForwardOperator
     from qpi_core.operators.joint import JointOperator
-    from qpi_core.solvers.cross_validation import held_out_tiles
-    from qpi_core.solvers.least_squares import gaussian_envelope, prepare_map, representative_part, solve_shifted, solved_window
+    from qpi_core.solvers.least_squares.regularised import gaussian_envelope, prepare_map, representative_part, solve_shifted, solved_window
+    from qpi_core.solvers.refined.cross_validation import held_out_tiles
 
     prepared = prepare_map(values)
     window = solved_window(kernel_size, (values.shape[0], values.shape[1]))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from qpi_core.extraction.extractor import Extractor
-from qpi_core.solvers.formula_prior import formula_prior
+from qpi_core.solvers.formula.formula_prior import formula_prior
 from qpi_core.solvers.harmonic.answer import harmonic_solution
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.evidence import evaluate

@@ -21,11 +21,11 @@ from qpi_core.base.validation import require_problem
 from qpi_core.estimates.solution import KernelSolution
 from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.operators.joint import JointOperator
-from qpi_core.solvers.corrected_kernel import disagreement, with_correction
-from qpi_core.solvers.correction import Judgement, judge_correction, judge_single_correction, solve_corrections
-from qpi_core.solvers.cross_validation import Verdict, held_out_tiles, judge_candidates
-from qpi_core.solvers.least_squares import PreparedMap, centred, prepare_map, representative_part, solved_window
-from qpi_core.solvers.single_defect import is_one_place
+from qpi_core.solvers.least_squares.regularised import PreparedMap, centred, prepare_map, representative_part, solved_window
+from qpi_core.solvers.least_squares.single_defect import is_one_place
+from qpi_core.solvers.refined.corrected_kernel import disagreement, with_correction
+from qpi_core.solvers.refined.correction import Judgement, judge_correction, judge_single_correction, solve_corrections
+from qpi_core.solvers.refined.cross_validation import Verdict, held_out_tiles, judge_candidates
 
 NEGLIGIBLE = 1e-7
 """Share of the map's variance below which a residual is rounding and the error of the radial splines, not worth a correction."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import block_diag
 from scipy.optimize import least_squares
 
-from qpi_core.solvers.equation_seven import EquationSeven
+from qpi_core.solvers.formula.equation_seven import EquationSeven
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate, superpose
 from qpi_core.solvers.harmonic.equations.basis import MapSamples
 from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations

@@ -23,7 +23,7 @@ from qpi_core.estimates.solution import KernelSolution
 from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.operators.joint import JointOperator
 from qpi_core.solvers.harmonic.joint_start import DefectClass
-from qpi_core.solvers.least_squares import (
+from qpi_core.solvers.least_squares.regularised import (
     PreparedMap,
     centred,
     gaussian_envelope,
@@ -33,7 +33,7 @@ from qpi_core.solvers.least_squares import (
     solve_shifted,
     solved_window,
 )
-from qpi_core.solvers.single_defect import is_one_place, likeliest_envelope
+from qpi_core.solvers.least_squares.single_defect import is_one_place, likeliest_envelope
 
 ENVELOPE_WIDTHS = (0.07, 0.12, 0.3)
 """Candidate widths, in units of the solved window's side."""

@@ -19,12 +19,12 @@ from torch import Tensor
 from qpi_core.estimates.solution import KernelSolution
 from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.operators.joint import JointOperator
-from qpi_core.solvers.corrected_kernel import with_correction
-from qpi_core.solvers.correction import Judgement, judge_correction, judge_single_correction, solve_corrections
 from qpi_core.solvers.harmonic.joint_start import DefectClass
-from qpi_core.solvers.least_squares import PreparedMap, centred, gaussian_envelope, prepare_map, solve_shifted, solved_window
-from qpi_core.solvers.refined import NEGLIGIBLE, judge_part
-from qpi_core.solvers.single_defect import is_one_place
+from qpi_core.solvers.least_squares.regularised import PreparedMap, centred, gaussian_envelope, prepare_map, solve_shifted, solved_window
+from qpi_core.solvers.least_squares.single_defect import is_one_place
+from qpi_core.solvers.refined.corrected_kernel import with_correction
+from qpi_core.solvers.refined.correction import Judgement, judge_correction, judge_single_correction, solve_corrections
+from qpi_core.solvers.refined.refined import NEGLIGIBLE, judge_part
 
 
 def correct_jointly(

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from qpi_core.base.grid import central_crop
 from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.estimates.solution import KernelSolution
-from qpi_core.solvers.correction import Corrections, Judgement
+from qpi_core.solvers.refined.correction import Corrections, Judgement
 
 MOST_WIDENING = 100.0
 SYMMETRY_LOST = 0.1

@@ -22,8 +22,8 @@ from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.operators.joint import JointOperator
 from qpi_core.operators.linear import LinearOperator
 from qpi_core.operators.stationary import StationaryNormal, is_large
-from qpi_core.solvers.least_squares import centred, gaussian_envelope, noise_of, solve_shifted
-from qpi_core.solvers.single_defect import likeliest_envelope
+from qpi_core.solvers.least_squares.regularised import centred, gaussian_envelope, noise_of, solve_shifted
+from qpi_core.solvers.least_squares.single_defect import likeliest_envelope
 
 ENVELOPE_WIDTHS = (0.08, 0.18)
 """Candidate widths, in units of the solved window's side."""

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from qpi_core.base.validation import is_constant, require_pixel_size, require_problem
 from qpi_core.estimates.caution import NO_PATTERN, Caution, CautionKind
 from qpi_core.estimates.solution import KernelSolution
-from qpi_core.solvers.equation_fit import EquationFit, fit_equation_seven, fit_equations_jointly
-from qpi_core.solvers.equation_seven import EquationSeven
+from qpi_core.solvers.formula.equation_fit import EquationFit, fit_equation_seven, fit_equations_jointly
+from qpi_core.solvers.formula.equation_seven import EquationSeven
 from qpi_core.solvers.harmonic.fit import nothing_to_see
 from qpi_core.solvers.harmonic.joint import fit_jointly
 from qpi_core.solvers.harmonic.joint_start import DefectClass

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.estimates.solution import KernelSolution
-from qpi_core.solvers.equation_fit import EquationFit, fit_equation_seven, superposition_of_fit
+from qpi_core.solvers.formula.equation_fit import EquationFit, fit_equation_seven, superposition_of_fit
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.posterior import KernelGrid
 from qpi_core.solvers.positions.selection import ListedFit
-from qpi_core.solvers.refined import Prior, uncorrected
+from qpi_core.solvers.refined.refined import Prior, uncorrected
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qpi_core.operators.convolution import ForwardOperator
-from qpi_core.solvers.least_squares import gaussian_envelope, solve_shifted
+from qpi_core.solvers.least_squares.regularised import gaussian_envelope, solve_shifted
 
 TILE_PX = 8
 HELD_OUT = 0.2
