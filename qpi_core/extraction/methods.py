@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution
     from qpi_core.networks.inference import NetworkKernel
     from qpi_core.solvers.harmonic.start import HarmonicStart
+    from qpi_core.solvers.measured.kinds.two_kinds import TwoKinds
     from qpi_core.solvers.measured.measured_map import ExplainedMap
-    from qpi_core.solvers.measured.two_kinds import TwoKinds
     from qpi_core.solvers.positions.selection import ListedFit
 
 DEFAULT_METHOD = "refined"
@@ -111,8 +111,8 @@ def _parametric(request: Request) -> Answer:
 def _explained(request: Request, start: HarmonicStart | None = None, mend_list: bool = False) -> ExplainedMap | None:
     """Return the map with its noise model where it asks for one; start is the first stage under white noise, where it was made."""
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
+    from qpi_core.solvers.measured.kinds.unlisted_map import explained_by_unlisted_kind
     from qpi_core.solvers.measured.measured_map import explain_map, holds_only_kernels
-    from qpi_core.solvers.measured.unlisted_map import explained_by_unlisted_kind
 
     if request.noise_model == "white" or is_constant(request.observation):
         return None
@@ -136,9 +136,9 @@ def _refined(request: Request) -> Answer:
     """Correct the harmonic posterior, the network's kernel or nothing, whichever the data prefer; repair the list where it is wrong."""
     from qpi_core.solvers.harmonic.fit import nothing_to_see
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
-    from qpi_core.solvers.measured.kinds_of_list import two_kinds_alone, two_kinds_under_noise
+    from qpi_core.solvers.measured.kinds.kinds_of_list import two_kinds_alone, two_kinds_under_noise
+    from qpi_core.solvers.measured.kinds.unlisted_map import explained_by_unlisted_kind
     from qpi_core.solvers.measured.measured_map import explained_by_white_noise, holds_only_kernels
-    from qpi_core.solvers.measured.unlisted_map import explained_by_unlisted_kind
     from qpi_core.solvers.positions.selection import ListedFit, fit_with_list, prefer_repaired
 
     image, size = request.observation, request.kernel_size

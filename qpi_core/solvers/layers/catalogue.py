@@ -29,7 +29,7 @@ from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.layers.layer_models import LayerModels
 from qpi_core.solvers.layers.pilots import choose_pilots
 from qpi_core.solvers.layers.problem import StackProblem
-from qpi_core.solvers.measured.whiteness import leaves_white_noise
+from qpi_core.solvers.measured.model_checks.whiteness import leaves_white_noise
 from qpi_core.solvers.positions.candidates import Views, better_without, candidate_places, gains_without, strongest, views_of
 from qpi_core.solvers.positions.catalogue_check import ABSENT_GAIN, LEAST_DEFECTS, PEAK_GAIN, is_taken_as_given
 from qpi_core.solvers.positions.catalogue_repair import DECISIVE

@@ -1,4 +1,4 @@
-"""The kernels of one layer of a stack, to be found under one noise model after the other (see measured.kernel_part).
+"""The kernels of one layer of a stack, to be found under one noise model after the other (see noise_model.kernel_part).
 
 Which kinds of model there are is known from the pilots, so no symmetry is compared: each stage is the layer solver on the whitened
 equations of this layer alone.
@@ -20,7 +20,7 @@ from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.equations.whitened_equations import accumulate_whitened
 from qpi_core.solvers.layers.layer_solver import ClassFit, LayerOptions, LayerSolver
 from qpi_core.solvers.layers.pilots import ModelKind
-from qpi_core.solvers.measured.one_kernel import KERNEL_RANK
+from qpi_core.solvers.measured.noise_model.one_kernel import KERNEL_RANK
 
 Array = NDArray[np.float64]
 

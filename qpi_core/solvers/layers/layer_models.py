@@ -17,7 +17,7 @@ from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_g
 from qpi_core.solvers.harmonic.posterior import Renderer
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.layers.problem import AT_ONCE, StackProblem
-from qpi_core.solvers.measured.whiteness import start_leaves_white_noise
+from qpi_core.solvers.measured.model_checks.whiteness import start_leaves_white_noise
 from qpi_core.solvers.positions.jacobian import solve_again
 
 

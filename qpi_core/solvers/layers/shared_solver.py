@@ -32,9 +32,9 @@ from qpi_core.solvers.layers.pilots import FEWER_PILOTS, PILOTS, ModelKind, Pilo
 from qpi_core.solvers.layers.problem import AT_ONCE, StackProblem
 from qpi_core.solvers.layers.shared_correction import PilotResidual, SharedCorrection, plan_correction
 from qpi_core.solvers.layers.stretched_layers import SettledPilots, settle_stretch
-from qpi_core.solvers.measured.kernel_or_noise import CLEAN
-from qpi_core.solvers.measured.noisy_start import NoisyStage
-from qpi_core.solvers.measured.whiteness import leaves_white_noise
+from qpi_core.solvers.measured.model_checks.kernel_or_noise import CLEAN
+from qpi_core.solvers.measured.model_checks.whiteness import leaves_white_noise
+from qpi_core.solvers.measured.noise_model.noisy_start import NoisyStage
 from qpi_core.solvers.refined.corrected_kernel import NO_LONGER_SYMMETRIC, SYMMETRY_LOST
 
 _VALUESAT_ONCE = 2**26

@@ -20,13 +20,13 @@ from qpi_core.solvers.harmonic.orders.significant_orders import ChosenOrders, is
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.measured.all_pixels import away_from_defects
-from qpi_core.solvers.measured.free_kernels import predict_unseen_parts
-from qpi_core.solvers.measured.joint_kernels import JointKernels, JointStage
-from qpi_core.solvers.measured.kernel_or_noise import KernelTrial
 from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
-from qpi_core.solvers.measured.noise_search import NoiseSearch
-from qpi_core.solvers.measured.noisy_start import NoisyStage
-from qpi_core.solvers.measured.whiteness import leaves_white_noise
+from qpi_core.solvers.measured.model_checks.free_kernels import predict_unseen_parts
+from qpi_core.solvers.measured.model_checks.kernel_or_noise import KernelTrial
+from qpi_core.solvers.measured.model_checks.whiteness import leaves_white_noise
+from qpi_core.solvers.measured.noise_model.joint_kernels import JointKernels, JointStage
+from qpi_core.solvers.measured.noise_model.noisy_start import NoisyStage
+from qpi_core.solvers.measured.noise_model.search import NoiseSearch
 
 Array = NDArray[np.float64]
 

@@ -27,18 +27,18 @@ from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.harmonic.start import HarmonicStart
-from qpi_core.solvers.measured.free_kernels import predict_unseen_parts
-from qpi_core.solvers.measured.kernel_or_noise import (
+from qpi_core.solvers.measured.large_map import find_noise_of_large_map
+from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
+from qpi_core.solvers.measured.model_checks.free_kernels import predict_unseen_parts
+from qpi_core.solvers.measured.model_checks.kernel_or_noise import (
     CLEAN,
     DECISIVE_SHARE,
     NO_FAULT_OF_THE_KERNEL,
     predicts_unseen_parts,
     stationary_gain,
 )
-from qpi_core.solvers.measured.large_map import find_noise_of_large_map
-from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
-from qpi_core.solvers.measured.noise_search import chances_of_white_noise, find_noise
-from qpi_core.solvers.measured.noisy_start import LATTICE, NoisyStart
+from qpi_core.solvers.measured.noise_model.noisy_start import LATTICE, NoisyStart
+from qpi_core.solvers.measured.noise_model.search import chances_of_white_noise, find_noise
 from qpi_core.solvers.measured.stretched_map import stretched_under_noise
 from qpi_core.solvers.positions.catalogue_check import Suspicion, is_taken_as_given, suspect_list
 from qpi_core.solvers.positions.catalogue_repair import DECISIVE

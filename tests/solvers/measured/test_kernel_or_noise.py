@@ -6,8 +6,8 @@ from scipy.ndimage import gaussian_filter
 
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.measured import measured_map
-from qpi_core.solvers.measured.kernel_or_noise import predicts_unseen_parts, stationary_gain
 from qpi_core.solvers.measured.measured_map import explain_map, explained_by_white_noise
+from qpi_core.solvers.measured.model_checks.kernel_or_noise import predicts_unseen_parts, stationary_gain
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 
 SHAPE = (48, 56)

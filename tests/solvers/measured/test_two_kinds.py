@@ -9,8 +9,8 @@ import qpi_core
 from qpi_core.diagnostics.verdict import Remedy, Trust, verdict_of
 from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
-from qpi_core.solvers.measured.local_patterns import LocalBasis, LocalPatterns
-from qpi_core.solvers.measured.two_kinds import find_two_kinds, price_of_kinds, sort_kinds
+from qpi_core.solvers.measured.kinds.local_patterns import LocalBasis, LocalPatterns
+from qpi_core.solvers.measured.kinds.two_kinds import find_two_kinds, price_of_kinds, sort_kinds
 from qpi_core.synthesis.simulated_maps.measured_scene import MeasuredScene, draw_measured_scene
 
 SEED = 90210

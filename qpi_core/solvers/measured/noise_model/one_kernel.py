@@ -13,8 +13,8 @@ from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.orders.selection import select_orders
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import HarmonicStart
-from qpi_core.solvers.measured.defect_effects import core_columns, may_be_unequal, on_the_scale_of, strength_columns
-from qpi_core.solvers.measured.noisy_start import CORES, STRENGTHS
+from qpi_core.solvers.measured.noise_model.defect_effects import core_columns, may_be_unequal, on_the_scale_of, strength_columns
+from qpi_core.solvers.measured.noise_model.noisy_start import CORES, STRENGTHS
 
 Array = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from qpi_core.noise.lattice_waves import LatticeWave
 from qpi_core.noise.selection import NoiseFit
 from qpi_core.noise.step_line import StepLine
 from qpi_core.solvers.harmonic.start import HarmonicStart
-from qpi_core.solvers.measured.kernel_part import Stage
+from qpi_core.solvers.measured.noise_model.kernel_part import Stage
 
 Array = NDArray[np.float64]
 

@@ -27,9 +27,9 @@ from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import HarmonicStart
 from qpi_core.solvers.measured.all_pixels import on_all_pixels, without_outliers
-from qpi_core.solvers.measured.kernel_part import KernelPart, Stage
-from qpi_core.solvers.measured.noisy_start import CORES, LATTICE, STEP, STRENGTHS, WAVES, Effects, NoisyStage, NoisyStart
-from qpi_core.solvers.measured.one_kernel import OneKernel
+from qpi_core.solvers.measured.noise_model.kernel_part import KernelPart, Stage
+from qpi_core.solvers.measured.noise_model.noisy_start import CORES, LATTICE, STEP, STRENGTHS, WAVES, Effects, NoisyStage, NoisyStart
+from qpi_core.solvers.measured.noise_model.one_kernel import OneKernel
 
 Array = NDArray[np.float64]
 

@@ -28,9 +28,9 @@ from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.posterior import KernelGrid, Renderer
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED
-from qpi_core.solvers.measured.defect_effects import CORE_RADII_PX
-from qpi_core.solvers.measured.local_patterns import LocalBasis, LocalPatterns
-from qpi_core.solvers.measured.whiteness import leaves_white_noise
+from qpi_core.solvers.measured.kinds.local_patterns import LocalBasis, LocalPatterns
+from qpi_core.solvers.measured.model_checks.whiteness import leaves_white_noise
+from qpi_core.solvers.measured.noise_model.defect_effects import CORE_RADII_PX
 
 Array = NDArray[np.float64]
 

@@ -16,7 +16,7 @@ from scipy.signal import fftconvolve
 from scipy.spatial import cKDTree
 
 from qpi_core.noise.unlisted_patterns import PatternOptions, unlisted_patterns
-from qpi_core.solvers.measured.local_patterns import LocalBasis, LocalPatterns
+from qpi_core.solvers.measured.kinds.local_patterns import LocalBasis, LocalPatterns
 
 Array = NDArray[np.float64]
 

@@ -22,7 +22,7 @@ from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.extension import held_out_errors
 from qpi_core.solvers.harmonic.start import HarmonicStart
-from qpi_core.solvers.measured.whiteness import leaves_white_noise, residual_chances
+from qpi_core.solvers.measured.model_checks.whiteness import leaves_white_noise, residual_chances
 
 Array = NDArray[np.float64]
 
