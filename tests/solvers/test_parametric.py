@@ -8,7 +8,7 @@ import pytest
 from qpi_core.solvers.formula.equation_seven import EquationSeven
 from qpi_core.solvers.formula.parametric import solve_parametric, solve_parametric_classes
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines
-from qpi_core.solvers.harmonic.joint_start import DefectClass
+from qpi_core.solvers.harmonic.joint.start import DefectClass
 
 PITCH_NM = 10 / 64
 TRUTH = {"order": 3, "vector": np.array([-4.0, 0.5, 1.1, 0.5, 0.006])}

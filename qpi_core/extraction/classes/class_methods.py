@@ -16,7 +16,7 @@ from qpi_core.extraction.request import Answer, Request
 if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution
     from qpi_core.noise.model import MapNoise
-    from qpi_core.solvers.harmonic.joint_start import DefectClass
+    from qpi_core.solvers.harmonic.joint.start import DefectClass
     from qpi_core.solvers.measured.class_map import ExplainedClasses
     from qpi_core.solvers.positions.repaired_positions import RepairedList
 
@@ -43,7 +43,7 @@ def solve_classes(method: Method, requests: Sequence[Request]) -> list[Answer]:
 
 
 def _classes(requests: Sequence[Request]) -> list[DefectClass]:
-    from qpi_core.solvers.harmonic.joint_start import DefectClass
+    from qpi_core.solvers.harmonic.joint.start import DefectClass
 
     return [DefectClass(request.positions, request.weights) for request in requests]
 
@@ -60,7 +60,7 @@ def _tikhonov(method: Method, requests: Sequence[Request]) -> list[Answer]:
 
 def _joint_harmonic(requests: Sequence[Request]) -> list[Answer]:
     """Return the harmonic kernels of all classes, under the noise model that the map asks for."""
-    from qpi_core.solvers.harmonic.joint import joint_solutions
+    from qpi_core.solvers.harmonic.joint.fit import joint_solutions
 
     one, classes, explained = requests[0], _classes(requests), _explained(requests)
     shape, noise = (one.observation.shape[0], one.observation.shape[1]), explained.noise

@@ -20,7 +20,7 @@ from qpi_core.estimates.solution import KernelSolution
 from qpi_core.solvers.formula.equation_fit import EquationFit, fit_equation_seven, superposition_of_fit
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
-from qpi_core.solvers.harmonic.posterior import KernelGrid
+from qpi_core.solvers.harmonic.posterior.kernel import KernelGrid
 from qpi_core.solvers.positions.selection import ListedFit
 from qpi_core.solvers.refined.refined import Prior, uncorrected
 

@@ -18,13 +18,13 @@ from qpi_core.estimates.solution import KernelSolution
 from qpi_core.solvers.formula.equation_fit import EquationFit, fit_equation_seven, fit_equations_jointly
 from qpi_core.solvers.formula.equation_seven import EquationSeven
 from qpi_core.solvers.harmonic.fit import nothing_to_see
-from qpi_core.solvers.harmonic.joint import fit_jointly
-from qpi_core.solvers.harmonic.joint_start import DefectClass
+from qpi_core.solvers.harmonic.joint.fit import fit_jointly
+from qpi_core.solvers.harmonic.joint.start import DefectClass
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, fit_harmonics, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
-from qpi_core.solvers.harmonic.posterior import KernelGrid
+from qpi_core.solvers.harmonic.posterior.kernel import KernelGrid
+from qpi_core.solvers.harmonic.posterior.wave_evidence import wave_evidence
 from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
-from qpi_core.solvers.harmonic.wave_evidence import wave_evidence
 
 Array = NDArray[np.float64]
 

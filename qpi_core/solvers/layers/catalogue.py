@@ -20,9 +20,9 @@ from scipy.spatial import cKDTree
 
 from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.solvers.harmonic.answer import superposition
-from qpi_core.solvers.harmonic.joint import fit_jointly
-from qpi_core.solvers.harmonic.joint_start import DefectClass
-from qpi_core.solvers.harmonic.joint_stretch import stretched_jointly
+from qpi_core.solvers.harmonic.joint.fit import fit_jointly
+from qpi_core.solvers.harmonic.joint.start import DefectClass
+from qpi_core.solvers.harmonic.joint.stretch import stretched_jointly
 from qpi_core.solvers.harmonic.model import HarmonicModel, model_evidence
 from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
 from qpi_core.solvers.harmonic.problem import HarmonicProblem

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.solvers.harmonic.model import LEAST_GAIN
-from qpi_core.solvers.harmonic.parameters import kernel_parameters, solver_pixel
+from qpi_core.solvers.harmonic.posterior.parameters import kernel_parameters, solver_pixel
+from qpi_core.solvers.harmonic.posterior.wave_evidence import WaveEvidence
 from qpi_core.solvers.harmonic.search import Hyperparameters
 from qpi_core.solvers.harmonic.stretch import Stretch
-from qpi_core.solvers.harmonic.wave_evidence import WaveEvidence
 
 Array = NDArray[np.float64]
 

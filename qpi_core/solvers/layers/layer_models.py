@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.operators.reconstruction import reconstruct
-from qpi_core.solvers.harmonic.joint_start import DefectClass
+from qpi_core.solvers.harmonic.joint.start import DefectClass
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
-from qpi_core.solvers.harmonic.posterior import Renderer
+from qpi_core.solvers.harmonic.posterior.kernel import Renderer
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.layers.problem import AT_ONCE, StackProblem
 from qpi_core.solvers.measured.model_checks.whiteness import start_leaves_white_noise

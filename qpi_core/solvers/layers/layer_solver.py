@@ -1,7 +1,7 @@
 """One layer of a stack: the best of the pilots' kinds of model for every class of defects, with hyperparameters of their own.
 
 Several classes are raised in turn by the marginal likelihood of the layer, the kernels of the others marginalised, as in
-harmonic.joint; with one class nothing is left to marginalise and one turn is all.
+harmonic.joint.fit; with one class nothing is left to marginalise and one turn is all.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from qpi_core.solvers.harmonic.frame import SolverFrame
 from qpi_core.solvers.harmonic.model import LEAST_GAIN
 from qpi_core.solvers.harmonic.orders.extension import profile_subspace
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
-from qpi_core.solvers.harmonic.posterior import Laplace, Renderer, kernel_deviation, laplace
+from qpi_core.solvers.harmonic.posterior.kernel import Laplace, Renderer, kernel_deviation, laplace
+from qpi_core.solvers.harmonic.posterior.wave_evidence import wave_evidence
 from qpi_core.solvers.harmonic.search import INDEPENDENT, Fit, Hyperparameters, cost_and_gradient, refine
 from qpi_core.solvers.harmonic.stretch import stretch_deviation
-from qpi_core.solvers.harmonic.wave_evidence import wave_evidence
 from qpi_core.solvers.layers.harmonic_layer import HarmonicLayer
 from qpi_core.solvers.layers.layer_stretch import LayerStretch
 from qpi_core.solvers.layers.pilots import ModelKind

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from qpi_core.diagnostics.identifiability import may_be_modelled
 from qpi_core.noise.tiles import can_be_modelled
 from qpi_core.solvers.harmonic.answer import superposition
-from qpi_core.solvers.harmonic.joint_stretch import fit_stretched
+from qpi_core.solvers.harmonic.joint.stretch import fit_stretched
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, fit_harmonics, model_evidence, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem

@@ -17,7 +17,7 @@ from torch import Tensor
 from qpi_core.base.grid import central_crop
 from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.operators.joint import JointOperator
-from qpi_core.solvers.harmonic.joint_start import DefectClass
+from qpi_core.solvers.harmonic.joint.start import DefectClass
 from qpi_core.solvers.least_squares.regularised import centred, gaussian_envelope, noise_of, solve_shifted, solved_window
 from qpi_core.solvers.least_squares.single_defect import is_one_place
 from qpi_core.solvers.refined.correction import FINAL_ITERATIONS, TOLERANCE, Judgement, judge_correction, prior_envelope, solve_corrections

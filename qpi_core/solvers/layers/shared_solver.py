@@ -22,7 +22,7 @@ from qpi_core.operators.reconstruction import reconstruct
 from qpi_core.runtime.progress import Progress, no_progress
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, take_samples
-from qpi_core.solvers.harmonic.joint_start import samples_of
+from qpi_core.solvers.harmonic.joint.start import samples_of
 from qpi_core.solvers.harmonic.model import LEAST_GAIN
 from qpi_core.solvers.harmonic.start import splines_for
 from qpi_core.solvers.layers.harmonic_layer import HarmonicLayer

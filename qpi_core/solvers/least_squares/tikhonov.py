@@ -22,7 +22,7 @@ from qpi_core.base.validation import require_problem
 from qpi_core.estimates.solution import KernelSolution
 from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.operators.joint import JointOperator
-from qpi_core.solvers.harmonic.joint_start import DefectClass
+from qpi_core.solvers.harmonic.joint.start import DefectClass
 from qpi_core.solvers.least_squares.regularised import (
     PreparedMap,
     centred,

@@ -13,9 +13,9 @@ from qpi_core.noise.model import MapNoise
 from qpi_core.noise.outliers import find_outliers
 from qpi_core.noise.selection import SelectionOptions
 from qpi_core.runtime.progress import Progress, no_progress
-from qpi_core.solvers.harmonic.joint import JointModel, finish_jointly, in_their_order, ranked_classes
-from qpi_core.solvers.harmonic.joint_start import ClassStart, DefectClass, choose_jointly, open_classes
-from qpi_core.solvers.harmonic.joint_stretch import stretched_jointly
+from qpi_core.solvers.harmonic.joint.fit import JointModel, finish_jointly, in_their_order, ranked_classes
+from qpi_core.solvers.harmonic.joint.start import ClassStart, DefectClass, choose_jointly, open_classes
+from qpi_core.solvers.harmonic.joint.stretch import stretched_jointly
 from qpi_core.solvers.harmonic.orders.significant_orders import ChosenOrders, is_explained
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED

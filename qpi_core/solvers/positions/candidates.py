@@ -25,7 +25,7 @@ from qpi_core.solvers.harmonic.equations.evidence import posterior_factor
 from qpi_core.solvers.harmonic.equations.map_products import map_products
 from qpi_core.solvers.harmonic.equations.slopes import kernel_with_slopes
 from qpi_core.solvers.harmonic.model import HarmonicModel
-from qpi_core.solvers.harmonic.posterior import Renderer
+from qpi_core.solvers.harmonic.posterior.kernel import Renderer
 
 Array = NDArray[np.float64]
 

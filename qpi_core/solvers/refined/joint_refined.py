@@ -19,7 +19,7 @@ from torch import Tensor
 from qpi_core.estimates.solution import KernelSolution
 from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.operators.joint import JointOperator
-from qpi_core.solvers.harmonic.joint_start import DefectClass
+from qpi_core.solvers.harmonic.joint.start import DefectClass
 from qpi_core.solvers.least_squares.regularised import PreparedMap, centred, gaussian_envelope, prepare_map, solve_shifted, solved_window
 from qpi_core.solvers.least_squares.single_defect import is_one_place
 from qpi_core.solvers.refined.corrected_kernel import with_correction

@@ -12,8 +12,8 @@ from qpi_core.solvers.harmonic.equations.basis import RadialSplines, take_sample
 from qpi_core.solvers.harmonic.equations.evidence import evaluate, posterior_factor
 from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.fit import solve_harmonic
-from qpi_core.solvers.harmonic.joint import fit_jointly, joint_solutions
-from qpi_core.solvers.harmonic.joint_start import DefectClass
+from qpi_core.solvers.harmonic.joint.fit import fit_jointly, joint_solutions
+from qpi_core.solvers.harmonic.joint.start import DefectClass
 from qpi_core.solvers.harmonic.search import SHARED, Hyperparameters
 from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters
 from qpi_core.synthesis.kernel_families.equation_7 import evaluate as equation_7

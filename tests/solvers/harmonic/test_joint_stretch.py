@@ -8,9 +8,9 @@ from scipy.linalg import sqrtm
 
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines, take_samples
 from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
-from qpi_core.solvers.harmonic.joint import fit_jointly, joint_solutions
-from qpi_core.solvers.harmonic.joint_start import DefectClass, samples_of
-from qpi_core.solvers.harmonic.joint_stretch import stretched_jointly
+from qpi_core.solvers.harmonic.joint.fit import fit_jointly, joint_solutions
+from qpi_core.solvers.harmonic.joint.start import DefectClass, samples_of
+from qpi_core.solvers.harmonic.joint.stretch import stretched_jointly
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from tests.solvers.harmonic.stretched_patterns import noisy_map, on_window, stretched_pattern
 

@@ -9,7 +9,7 @@ from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumul
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines, take_samples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate
 from qpi_core.solvers.harmonic.equations.normal_equations import in_subspace
-from qpi_core.solvers.harmonic.posterior import slopes_of_mean
+from qpi_core.solvers.harmonic.posterior.kernel import slopes_of_mean
 from qpi_core.solvers.harmonic.search import INDEPENDENT, SHARED, Fit, Hyperparameters
 
 FLOOR = 1e-4

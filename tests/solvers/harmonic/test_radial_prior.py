@@ -9,7 +9,7 @@ from qpi_core.evaluation.metrics import coverage
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines
 from qpi_core.solvers.harmonic.fit import solve_harmonic
 from qpi_core.solvers.harmonic.orders.radial_prior import shape_profiles
-from qpi_core.solvers.harmonic.posterior import representation_error
+from qpi_core.solvers.harmonic.posterior.kernel import representation_error
 from qpi_core.solvers.harmonic.search import refine
 from qpi_core.solvers.harmonic.start import start_harmonics
 from qpi_core.synthesis.simulated_maps.scenes import draw_scene, superpose

@@ -10,7 +10,7 @@ from qpi_core.solvers.harmonic.equations.evidence import RadialPrior, evaluate
 from qpi_core.solvers.harmonic.equations.normal_equations import functions_of
 from qpi_core.solvers.harmonic.fit import solve_harmonic
 from qpi_core.solvers.harmonic.frame import SolverFrame
-from qpi_core.solvers.harmonic.remainder import find_remainder, orders_beyond
+from qpi_core.solvers.harmonic.posterior.remainder import find_remainder, orders_beyond
 from qpi_core.solvers.harmonic.search import INDEPENDENT, SHARED, Fit, Hyperparameters
 from qpi_core.synthesis.bands.band_families import draw_band_pattern
 from qpi_core.synthesis.simulated_maps.scenes import draw_positions, superpose

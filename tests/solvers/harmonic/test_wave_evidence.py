@@ -10,9 +10,9 @@ import pytest
 import qpi_core
 from qpi_core.estimates.caution import CautionKind, kind_of
 from qpi_core.runtime.blas_threads import one_blas_thread
+from qpi_core.solvers.harmonic.posterior.wave_evidence import WaveEvidence, wave_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import cost_and_gradient
-from qpi_core.solvers.harmonic.wave_evidence import WaveEvidence, wave_evidence
 from qpi_core.synthesis.simulated_maps.measured_scene import draw_measured_scene
 
 EXTRACTOR = qpi_core.load_extractor()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qpi_core.solvers.harmonic.joint_start import DefectClass
+from qpi_core.solvers.harmonic.joint.start import DefectClass
 from qpi_core.solvers.harmonic.stretch import Stretch
 from qpi_core.solvers.layers.layer_stretch import LayerStretch, StackStretch, common_stretch
 from qpi_core.solvers.layers.problem import StackProblem

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qpi_core.operators.reconstruction import reconstruct
-from qpi_core.solvers.harmonic.joint_start import DefectClass
+from qpi_core.solvers.harmonic.joint.start import DefectClass
 from qpi_core.solvers.measured.model_checks.free_kernels import predict_unseen_parts
 
 SHAPE = (90, 100)

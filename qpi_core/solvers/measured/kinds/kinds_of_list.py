@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from qpi_core.noise.model import CORES
 from qpi_core.noise.selection import SelectionOptions
-from qpi_core.solvers.harmonic.joint_start import DefectClass
+from qpi_core.solvers.harmonic.joint.start import DefectClass
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import HarmonicStart
 from qpi_core.solvers.measured.class_map import explain_classes

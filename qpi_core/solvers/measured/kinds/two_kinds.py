@@ -21,11 +21,11 @@ from scipy.special import gammaln
 from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.solvers.harmonic.answer import superposition
 from qpi_core.solvers.harmonic.equations.slopes import kernel_with_slopes
-from qpi_core.solvers.harmonic.joint import JointModel, fit_jointly
-from qpi_core.solvers.harmonic.joint_start import DefectClass
+from qpi_core.solvers.harmonic.joint.fit import JointModel, fit_jointly
+from qpi_core.solvers.harmonic.joint.start import DefectClass
 from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
-from qpi_core.solvers.harmonic.posterior import KernelGrid, Renderer
+from qpi_core.solvers.harmonic.posterior.kernel import KernelGrid, Renderer
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.measured.kinds.local_patterns import LocalBasis, LocalPatterns

@@ -16,8 +16,8 @@ from qpi_core.noise.model import UNLISTED, MapNoise
 from qpi_core.noise.selection import SelectionOptions
 from qpi_core.solvers.harmonic.answer import superposition
 from qpi_core.solvers.harmonic.equations.slopes import kernel_with_slopes
-from qpi_core.solvers.harmonic.joint import JointModel, fit_jointly
-from qpi_core.solvers.harmonic.joint_start import DefectClass
+from qpi_core.solvers.harmonic.joint.fit import JointModel, fit_jointly
+from qpi_core.solvers.harmonic.joint.start import DefectClass
 from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.harmonic.joint_start import DefectClass
+from qpi_core.solvers.harmonic.joint.start import DefectClass
 
 NOTHING = 2e-4
 """Share of the map's variance, in tiles that no kernel has seen, below which nothing else is in a map. Measured, kernels without symmetry

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky
 
 from qpi_core.noise.whitening import Whitener
-from qpi_core.solvers.harmonic.joint_start import ClassStart, choose_jointly, class_columns
+from qpi_core.solvers.harmonic.joint.start import ClassStart, choose_jointly, class_columns
 from qpi_core.solvers.harmonic.orders.significant_orders import ChosenOrders
 from qpi_core.solvers.measured.noise_model.one_kernel import KERNEL_RANK
 

@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.band_model.free_electron import ROUNDING_PX2, rounded_radii
-from qpi_core.solvers.band_model.polar_green import PolarTransform
-from qpi_core.solvers.band_model.square_green import SquareTransform
+from qpi_core.solvers.band_model.kernels.free_electron import ROUNDING_PX2, rounded_radii
+from qpi_core.solvers.band_model.kernels.polar_green import PolarTransform
+from qpi_core.solvers.band_model.kernels.square_green import SquareTransform
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines, angular_count
 
 Array = NDArray[np.float64]

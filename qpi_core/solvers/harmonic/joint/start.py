@@ -45,7 +45,7 @@ class ClassStart:
         design: of all candidate orders; whitened where the noise is not white.
         aspect: (dy, dx) of a pixel in solver units.
         floor: least noise variance.
-        stretch: (2,) numbers of the stretch of the class's coordinates (see stretch.py); None is nothing.
+        stretch: (2,) numbers of the stretch of the class's coordinates (see harmonic.stretch); None is nothing.
     """
 
     samples: MapSamples
@@ -82,7 +82,7 @@ def open_classes(
 ) -> list[ClassStart]:
     """Return the designs of all classes on at most so many pixels, the same for all; None is all that were measured.
 
-    With stretches, the numbers of each class's (see stretch.py), the classes have coordinates of their own.
+    With stretches, the numbers of each class's (see harmonic.stretch), the classes have coordinates of their own.
     """
     aspect, floor = solver_aspect(pixel_size_nm), noise_floor(values)
     everywhere, weights = (np.concatenate([getattr(one, name) for one in classes]) for name in ("positions", "weights"))

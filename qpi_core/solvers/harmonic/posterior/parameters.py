@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.harmonic.posterior import with_deviation
+from qpi_core.solvers.harmonic.posterior.kernel import with_deviation
 from qpi_core.solvers.harmonic.search import SHARED, Hyperparameters
 from qpi_core.solvers.harmonic.stretch import Stretch
 

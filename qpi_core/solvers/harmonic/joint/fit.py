@@ -21,11 +21,11 @@ from qpi_core.solvers.harmonic.equations.basis import take_samples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate
 from qpi_core.solvers.harmonic.equations.whitened_equations import accumulate_whitened
 from qpi_core.solvers.harmonic.frame import SolverFrame
-from qpi_core.solvers.harmonic.joint_start import ClassStart, DefectClass, choose_jointly, class_columns, open_classes, samples_of
+from qpi_core.solvers.harmonic.joint.start import ClassStart, DefectClass, choose_jointly, class_columns, open_classes, samples_of
 from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.radial_prior import shape_profiles
 from qpi_core.solvers.harmonic.orders.significant_orders import ChosenOrders
-from qpi_core.solvers.harmonic.posterior import Renderer, kernel_deviation, laplace
+from qpi_core.solvers.harmonic.posterior.kernel import Renderer, kernel_deviation, laplace
 from qpi_core.solvers.harmonic.search import Fit, Hyperparameters, refine
 from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
 from qpi_core.solvers.harmonic.stretch import Stretch, describe_stretch

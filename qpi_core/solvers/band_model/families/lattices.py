@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.band_model.family import TIP, ShapeNumber
-from qpi_core.solvers.band_model.kernel_space import KernelSpace, Patterns
+from qpi_core.solvers.band_model.families.family import TIP, ShapeNumber
+from qpi_core.solvers.band_model.kernels.kernel_space import KernelSpace, Patterns
 from qpi_core.synthesis.bands.band_structures import contour_radius
 from qpi_core.synthesis.bands.lattices import SquareLattice, TriangularLattice
 

@@ -1,4 +1,4 @@
-"""Classes of defects whose kernels are symmetric but for a stretch, each class in coordinates of its own (see stretch.py).
+"""Classes of defects whose kernels are symmetric but for a stretch, each class in coordinates of its own (see harmonic.stretch).
 
 What the kernels of the others leave of the map is searched for the stretch of a class as one map is; all kernels are then solved
 together in the coordinates that were found, and the joint evidence decides. At its maximum the slope of the misfit by a class's stretch
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.solvers.harmonic.answer import superposition
-from qpi_core.solvers.harmonic.joint import JointModel, finish_jointly, in_their_order, ranked_classes
-from qpi_core.solvers.harmonic.joint_start import DefectClass, choose_jointly, open_classes
+from qpi_core.solvers.harmonic.joint.fit import JointModel, finish_jointly, in_their_order, ranked_classes
+from qpi_core.solvers.harmonic.joint.start import DefectClass, choose_jointly, open_classes
 from qpi_core.solvers.harmonic.orders.residual_test import DOUBTFUL
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.band_model.family import TIP, ShapeNumber
-from qpi_core.solvers.band_model.kernel_space import KernelSpace, Patterns
+from qpi_core.solvers.band_model.families.family import TIP, ShapeNumber
+from qpi_core.solvers.band_model.kernels.kernel_space import KernelSpace, Patterns
 from qpi_core.synthesis.bands.lattices import HoneycombLattice
 
 Array = NDArray[np.float64]

@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.band_model.kernel_space import KernelSpace, Patterns
+from qpi_core.solvers.band_model.kernels.kernel_space import KernelSpace, Patterns
 
 Array = NDArray[np.float64]
 

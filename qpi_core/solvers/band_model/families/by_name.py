@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 from qpi_core.base.errors import InputError
-from qpi_core.solvers.band_model.anisotropic import EllipticBand, HexagonalBand, TopologicalSurfaceState
-from qpi_core.solvers.band_model.family import BandKernels
-from qpi_core.solvers.band_model.honeycomb import HoneycombBand
-from qpi_core.solvers.band_model.isotropic import DiracCone, FreeElectrons, TwoParabolas
-from qpi_core.solvers.band_model.lattices import TightBinding
+from qpi_core.solvers.band_model.families.anisotropic import EllipticBand, HexagonalBand, TopologicalSurfaceState
+from qpi_core.solvers.band_model.families.family import BandKernels
+from qpi_core.solvers.band_model.families.honeycomb import HoneycombBand
+from qpi_core.solvers.band_model.families.isotropic import DiracCone, FreeElectrons, TwoParabolas
+from qpi_core.solvers.band_model.families.lattices import TightBinding
 
 _OF_A_CONTINUUM: dict[str, BandKernels] = {
     one.name: one for one in (FreeElectrons(), DiracCone(), TwoParabolas(), EllipticBand(), HexagonalBand(), TopologicalSurfaceState())
