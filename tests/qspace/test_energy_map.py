@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from qpi_core.base.errors import InputError
-from qpi_core.qspace.energy_map import energy_map
+from qpi_core.qspace.dispersion.energy_map import energy_map
 from qpi_core.results.figures.energy_map import energy_map_figure
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import hankel1
 
 from qpi_core.base.errors import InputError
-from qpi_core.qspace.set_point import check_set_point
+from qpi_core.qspace.dispersion.set_point import check_set_point
 from qpi_core.synthesis.bands.band_structures import surface_state_wavenumber
 
 PITCH, SIZE = 0.3, 64

@@ -9,7 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from qpi_core.qspace.band_spectra import band_structure, joint_density_of_states
-from qpi_core.qspace.energy_map import energy_map
+from qpi_core.qspace.dispersion.energy_map import energy_map
 from qpi_core.qspace.spectra import fft_magnitude
 from qpi_core.synthesis.bands.band_structures import contour_radius
 from ui.charts.band_guide import band_over_energy_chart, joint_density_chart

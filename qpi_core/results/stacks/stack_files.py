@@ -19,7 +19,7 @@ from qpi_core.estimates.class_stack import NO_CLASS, ClassStackEstimates, StackR
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.bands.band import SYSTEMATIC_PART, Band
 from qpi_core.extraction.stacks.stack_findings import StackFindings
-from qpi_core.qspace.energy_map import EnergyMap, energy_map
+from qpi_core.qspace.dispersion.energy_map import EnergyMap, energy_map
 from qpi_core.qspace.surface_lattice import surface_lattice
 from qpi_core.results.band_files import BAND_FILES, band_files, dispersion_files, path_files
 from qpi_core.results.class_files import class_folders

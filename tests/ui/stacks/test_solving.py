@@ -14,7 +14,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.stability.stack_stability import assess_stack
 from qpi_core.extraction.stacks.stack_extraction import extract_stack
-from qpi_core.qspace.energy_map import energy_map
+from qpi_core.qspace.dispersion.energy_map import energy_map
 from qpi_core.results.session.session_file import load_session, session_bytes
 from qpi_core.results.stacks.stack_archive import stack_zip
 from tests.ui.app_driver import ROOT, wait_for_job

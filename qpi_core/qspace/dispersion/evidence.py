@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from qpi_core.qspace.dispersion import RingTrack
+from qpi_core.qspace.dispersion.rings import RingTrack
 
 Array = NDArray[np.float64]
 

@@ -20,7 +20,7 @@ from scipy.signal import argrelmax
 from scipy.stats import binom
 
 from qpi_core.base.errors import InputError
-from qpi_core.qspace.energy_map import energy_map
+from qpi_core.qspace.dispersion.energy_map import energy_map
 
 Array = NDArray[np.float64]
 
