@@ -22,7 +22,7 @@ import numpy as np
 from qpi_core.base.errors import InputError
 from qpi_core.maps.channel_choice import is_backward
 from qpi_core.maps.preparation.step import Image, Layer, Step, StepResult, require_choice, require_number
-from qpi_core.maps.preparation.sweep_steps import DeriveConductance
+from qpi_core.maps.preparation.steps.sweep import DeriveConductance
 
 _DIVISORS = ("current_over_bias", "mean_current")
 _CURRENT = re.compile(r"^\W*(current|i)\b", re.IGNORECASE)
