@@ -25,8 +25,8 @@ from qpi_core.base.errors import InputError
 from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM, kernel_coordinates
 from qpi_core.base.validation import require_pixel_size
 from qpi_core.evaluation.metrics import cosine
-from qpi_core.extraction.blind import extract_blind
-from qpi_core.extraction.blind_answer import BlindOptions
+from qpi_core.extraction.blind.blind_answer import BlindOptions
+from qpi_core.extraction.blind.blind_extraction import extract_blind
 from qpi_core.extraction.extractor import load_extractor
 from qpi_core.runtime.progress import no_progress
 from qpi_core.synthesis.simulated_maps.scenes import draw_positions, superpose

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from qpi_core.evaluation.metrics import cosine
-from qpi_core.extraction.blind import extract_blind
-from qpi_core.extraction.blind_answer import BlindOptions
+from qpi_core.extraction.blind.blind_answer import BlindOptions
+from qpi_core.extraction.blind.blind_extraction import extract_blind
 from qpi_core.extraction.extractor import load_extractor
 from qpi_core.runtime.progress import no_progress
 from qpi_core.synthesis.simulated_maps.peer_scenes import PeerRecipe, draw_peer_scene

@@ -23,8 +23,8 @@ from results_tables import filled
 from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM
 from qpi_core.base.validation import require_pixel_size
 from qpi_core.evaluation.metrics import cosine
-from qpi_core.extraction.blind import extract_blind
-from qpi_core.extraction.blind_answer import BlindOptions
+from qpi_core.extraction.blind.blind_answer import BlindOptions
+from qpi_core.extraction.blind.blind_extraction import extract_blind
 from qpi_core.extraction.extractor import load_extractor
 from qpi_core.runtime.progress import no_progress
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.validation import is_constant
 from qpi_core.estimates.caution import NO_NOISE_MODEL
-from qpi_core.extraction.network_methods import network_solution, run_two_step, solve_one_step, solve_two_step
+from qpi_core.extraction.networks.network_methods import network_solution, run_two_step, solve_one_step, solve_two_step
 from qpi_core.extraction.request import Answer, Request
 
 if TYPE_CHECKING:

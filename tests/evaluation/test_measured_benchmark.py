@@ -17,7 +17,7 @@ from qpi_core.evaluation.summary import as_json, summarise
 from qpi_core.evaluation.tables import by_nuisance, report
 from qpi_core.evaluation.wording.list_blame import blames_list
 from qpi_core.evaluation.wording.nuisance_words import WORDS, share_named
-from qpi_core.extraction.defect_refinement import Refinement
+from qpi_core.extraction.defects.defect_refinement import Refinement
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.solvers.positions.repaired_positions import RepairedList
 from qpi_core.synthesis.simulated_maps.measured_variants import MEASURED_VARIANTS, NUISANCES, parse_variant

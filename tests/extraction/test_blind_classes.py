@@ -28,7 +28,7 @@ def found_by(layers, parts):
 @pytest.fixture
 def known_lists(monkeypatch):
     monkeypatch.setattr(
-        "qpi_core.extraction.blind_classes.search_kinds",
+        "qpi_core.extraction.blind.blind_classes.search_kinds",
         lambda layers, rule, accepts, report: [found_by(layers, zip(STEPS[::-1], PLACES[::-1], strict=True))],
     )
 

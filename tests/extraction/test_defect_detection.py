@@ -35,7 +35,7 @@ def test_where_nothing_repeats_spots_are_proposed():
 
 
 def test_one_list_serves_a_stack_with_an_empty_energy(monkeypatch):
-    monkeypatch.setattr("qpi_core.extraction.defect_detection._MOST_LAYERS", 2)
+    monkeypatch.setattr("qpi_core.extraction.defects.defect_detection._MOST_LAYERS", 2)
     stack = np.stack([SCENE.observation, np.full((64, 64), 3.0), -2 * SCENE.observation, SCENE.observation + 9])
     assert shares(find_defects(stack), SCENE.positions) == (1.0, 1.0)
 

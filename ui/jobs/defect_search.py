@@ -26,7 +26,7 @@ def start_search(space: Workspace, view: MapView, sensitivity: float, template: 
     values, sha256 = view.layer.values, view.layer.sha256
 
     def work(job: Job) -> tuple[str, NDArray[np.float64]]:
-        from qpi_core.extraction.defect_detection import find_defects
+        from qpi_core.extraction.defects.defect_detection import find_defects
 
         job.step(0.02, "Looking for defects" if template is None else "Looking for the kernel")
         return sha256, find_defects(values, sensitivity=sensitivity, pattern=pattern, template=template, report=job.step)

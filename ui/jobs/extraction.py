@@ -101,7 +101,7 @@ def with_kinds(kinds: Mapping[str, Outcome], shown: Outcome | None = None) -> Ou
     first = next(iter(kinds.values()))
     search = first.estimate.provenance.get("blind") or {}
     if search.get("trusted") is False:
-        from qpi_core.extraction.blind_answer import not_trusted
+        from qpi_core.extraction.blind.blind_answer import not_trusted
 
         together = [not_trusted(str(search.get("reason", ""))), *together]
     return replace(shown or first, kinds=kinds, together=tuple(together))

@@ -47,7 +47,7 @@ def _start(space: Workspace, channel: str) -> None:
     scan, steps = space.loaded.scan, preparation_of(space).steps
 
     def work(job: Job) -> NDArray[np.float64]:
-        from qpi_core.extraction.defect_detection import find_defects
+        from qpi_core.extraction.defects.defect_detection import find_defects
         from qpi_core.maps.preparation import Preparation
         from qpi_core.runtime.progress import part_of
         from qpi_core.workflows.prepared_stack import prepare_stack

@@ -153,7 +153,7 @@ def test_a_map_without_a_pattern_says_so_and_leaves_no_result(no_networks: None)
 
 @pytest.mark.slow
 def test_cancel_keeps_the_best_so_far(searched: AppTest, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("qpi_core.extraction.blind_answer.BlindProblem.doubt_about", lambda self, finding: "not yet")
+    monkeypatch.setattr("qpi_core.extraction.blind.blind_answer.BlindProblem.doubt_about", lambda self, finding: "not yet")
     question = searched.session_state["workspace"].outcome.question
     queue = JobQueue()
     job = queue.submit("search", lambda job: find_defects_and_kernel(job, question, 600.0))

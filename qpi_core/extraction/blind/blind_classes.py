@@ -13,7 +13,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import json_ready
 from qpi_core.estimates.blind_class_estimate import BlindClassEstimates, BlindClassStackEstimates
 from qpi_core.estimates.blind_estimate import BlindAlternative
-from qpi_core.extraction.blind_answer import METHOD, BlindProblem, kernel_window, not_trusted
+from qpi_core.extraction.blind.blind_answer import METHOD, BlindProblem, kernel_window, not_trusted
 from qpi_core.extraction.classes.class_extraction import ClassOptions, extract_classes
 from qpi_core.extraction.methods import find_method
 from qpi_core.runtime.progress import Progress, no_progress

@@ -14,8 +14,8 @@ from qpi_core.base.validation import MIN_KERNEL_SIZE, require_observation, requi
 from qpi_core.diagnostics.search_limits import LEAST_SIDE, MOST_PIXELS, why_not_searched
 from qpi_core.estimates.blind_class_estimate import BlindAnswer
 from qpi_core.estimates.blind_estimate import BlindCandidate
-from qpi_core.extraction.blind_answer import BlindOptions, BlindProblem
-from qpi_core.extraction.blind_classes import MAX_KINDS, extract_blind_classes
+from qpi_core.extraction.blind.blind_answer import BlindOptions, BlindProblem
+from qpi_core.extraction.blind.blind_classes import MAX_KINDS, extract_blind_classes
 from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.runtime.progress import Progress
 from qpi_core.solvers.blind.finish import Finding
