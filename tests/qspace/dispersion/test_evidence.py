@@ -13,7 +13,7 @@ from qpi_core.extraction.extractor import Extractor
 from qpi_core.qspace.dispersion.evidence import Shape, weigh_dispersion
 from qpi_core.qspace.dispersion.rings import HBAR2_OVER_2M_MEV_NM2, RingTrack
 
-GRID = Path(__file__).resolve().parents[3] / "shared" / "data" / "nanonis_grid" / "NanonisReader_STS_grid_lockin.3ds"
+GRID = Path(__file__).resolve().parents[4] / "shared" / "data" / "nanonis_grid" / "NanonisReader_STS_grid_lockin.3ds"
 ENERGIES = np.linspace(-25.0, 85.0, 12)
 RANGE, SIDE = (0.6, 8.0), 16.8
 
