@@ -16,7 +16,7 @@ import streamlit as st
 from qpi_core.base.errors import InputError
 from ui.autosave.state import Autosave
 from ui.autosave.store import AutosaveStore
-from ui.jobs.queues import FINISHED, Job, JobQueue
+from ui.jobs.workers.queues import FINISHED, Job, JobQueue
 from ui.state.workspace import NO_POINTS, Workspace
 from ui.streamlit_inside import behind_a_server
 from ui.widgets.browser_page import KEY, browser_page

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.windows.window_search import AUTO
-from ui.extract.map_panel import MapView
-from ui.jobs.queues import Job
+from ui.extract.map.map_panel import MapView
+from ui.jobs.workers.queues import Job
 from ui.state.loaders import array_hash, atlas, extractor
 
 if TYPE_CHECKING:

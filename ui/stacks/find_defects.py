@@ -7,7 +7,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from qpi_core.diagnostics.search_limits import why_not_searched
-from ui.jobs.queues import Job
+from ui.jobs.workers.queues import Job
 from ui.state.preparation_state import preparation_of
 from ui.state.workspace import Workspace
 from ui.widgets import texts

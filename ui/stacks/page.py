@@ -12,10 +12,10 @@ from qpi_core.base.errors import InputError
 from qpi_core.extraction.methods import METHODS
 from qpi_core.extraction.windows.window_search import AUTO
 from ui.autosave.keeping import keep
-from ui.extract.kernel_panel import available_methods, default_method, method_title
-from ui.jobs.queues import Job
+from ui.extract.kernel.kernel_panel import available_methods, default_method, method_title
 from ui.jobs.stack import StackOutcome, StackQuestion
 from ui.jobs.stack_solving import solve_stack
+from ui.jobs.workers.queues import Job
 from ui.stacks.find_defects import show_find_defects
 from ui.stacks.source import show_stack_source
 from ui.state.loaders import extractor

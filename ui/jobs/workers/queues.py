@@ -19,7 +19,7 @@ import streamlit as st
 
 from qpi_core.base.errors import InputError
 from qpi_core.runtime.progress import Stopped
-from ui.jobs.interruption import Interruptible
+from ui.jobs.workers.interruption import Interruptible
 
 _LOG = logging.getLogger(__name__)
 FINISHED = ("done", "failed", "cancelled")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
-from ui.jobs.queues import FINISHED, Job, JobQueue, job_queue, long_queue, quick_queue
+from ui.jobs.workers.queues import FINISHED, Job, JobQueue, job_queue, long_queue, quick_queue
 
 PATIENCE_SECONDS = 0.8
 """What is ready within this time is shown without a progress bar."""
@@ -55,7 +55,7 @@ class SessionJobs:
     """The jobs of one session, at most one of a kind.
 
     Attributes:
-        values: name -> key -> job of what a page waits for before it can be drawn (ui.jobs.background).
+        values: name -> key -> job of what a page waits for before it can be drawn (ui.jobs.workers.background).
         unseen: kind -> title of jobs that have ended since their page was last open.
         polled: the running jobs that the page shows and looks at again and again.
     """

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from qpi_core.base.errors import InputError
-from ui.jobs.queues import FINISHED, Job, quick_queue
+from ui.jobs.workers.queues import FINISHED, Job, quick_queue
 from ui.state.workspace import Workspace
 
 PATIENCE_SECONDS = 0.6

@@ -10,8 +10,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.ui.app_driver import POSITIONS, noiseless_map, npy, start
-from ui.jobs.background import Stopped, computed, forget
-from ui.jobs.queues import quick_queue
+from ui.jobs.workers.background import Stopped, computed, forget
+from ui.jobs.workers.queues import quick_queue
 from ui.state.workspace import Workspace
 
 
@@ -25,7 +25,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
 @pytest.fixture
 def busy(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """The queue for short work, held up until the event is set, and a page that does not wait for it."""
-    monkeypatch.setattr("ui.jobs.background.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("ui.jobs.workers.background.PATIENCE_SECONDS", 0.0)
     gate = threading.Event()
     quick_queue().submit("gate", lambda job: gate.wait(60))
     yield gate

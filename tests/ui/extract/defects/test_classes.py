@@ -13,7 +13,7 @@ from qpi_core.maps.positions.files import load_positions
 from qpi_core.results.archive import classes_zip
 from qpi_core.results.session.session_file import load_session, session_bytes
 from tests.ui.app_driver import POSITIONS, noiseless_map, npy, start, wait_for_job
-from ui.extract.defect_table import apply_class_edits
+from ui.extract.defects.defect_table import apply_class_edits
 from ui.state.loaders import extractor
 from ui.state.preparation_state import PreparationState, restored_preparation, saved_preparation
 from ui.state.saved_outcome import outcome_of_all

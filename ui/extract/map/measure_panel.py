@@ -16,7 +16,7 @@ from ui.widgets.progress_steps import plain
 
 if TYPE_CHECKING:
     from ui.charts.subplots import Figure
-    from ui.extract.map_panel import MapView
+    from ui.extract.map.map_panel import MapView
     from ui.state.workspace import Workspace
 
 _HEIGHT = 300

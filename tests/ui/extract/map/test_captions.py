@@ -13,7 +13,7 @@ from qpi_core.qspace.spectra import fft_magnitude
 from tests.ui.app_driver import ROOT, npy, start
 from ui.charts.kernels import kernel_and_spectrum
 from ui.charts.maps import MapParts, fit_panels
-from ui.extract.defect_table import shown_points
+from ui.extract.defects.defect_table import shown_points
 from ui.result.numbers import symmetry_words, told_parameters, wave_vector_words
 from ui.widgets.progress_steps import in_words
 

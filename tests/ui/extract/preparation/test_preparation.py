@@ -12,8 +12,8 @@ from qpi_core.maps import level, load_map
 from qpi_core.maps.preparation import STEPS, Crop, Level, Preparation
 from tests.ui.app_driver import POSITIONS, noiseless_map, npy, start, wait_for_job
 from ui.charts.maps import StepPicture, step_panels
-from ui.extract.before_after import describe_removed
-from ui.extract.preparation_names import ABOUT, TITLES
+from ui.extract.preparation.before_after import describe_removed
+from ui.extract.preparation.preparation_names import ABOUT, TITLES
 
 TILTED = noiseless_map() + np.arange(64, dtype=np.float32) * 0.05
 

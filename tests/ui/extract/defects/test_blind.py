@@ -23,7 +23,7 @@ from qpi_core.results.session.session_file import load_session, session_bytes
 from qpi_core.synthesis.simulated_maps.scenes import draw_scene
 from tests.ui.app_driver import SECONDS, npy, start, wait_for_job
 from ui.jobs.blind import find_defects_and_kernel
-from ui.jobs.queues import JobQueue
+from ui.jobs.workers.queues import JobQueue
 from ui.result.sure_marks import sure_marks
 from ui.state.loaders import extractor
 from ui.state.saved_outcome import outcome_of_all

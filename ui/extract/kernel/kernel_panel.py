@@ -6,10 +6,10 @@ import streamlit as st
 
 from qpi_core.extraction.methods import DEFAULT_METHOD, METHODS
 from qpi_core.extraction.windows.window_proposal import NOTHING, propose_from_estimate
-from ui.extract.map_panel import MapView
+from ui.extract.map.map_panel import MapView
 from ui.jobs.extraction import Question, extract_kernel
 from ui.jobs.network_view import start_network_view
-from ui.jobs.queues import Job
+from ui.jobs.workers.queues import Job
 from ui.state.loaders import extractor
 from ui.state.workspace import Workspace
 from ui.widgets import texts

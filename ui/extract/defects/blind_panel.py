@@ -9,7 +9,7 @@ import streamlit as st
 from qpi_core.diagnostics.search_limits import why_not_searched
 from ui.jobs.blind import MOST_KINDS, TIME_LIMIT_S, TITLE_OF_KINDS, start_blind_search
 from ui.jobs.extraction import Question
-from ui.jobs.queues import Job
+from ui.jobs.workers.queues import Job
 from ui.result.alternatives import described, show_small_kernel
 from ui.state.workspace import Workspace
 from ui.widgets import texts

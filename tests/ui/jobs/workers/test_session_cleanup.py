@@ -9,9 +9,9 @@ from collections import OrderedDict
 
 import pytest
 
-from ui.jobs.queues import quick_queue
-from ui.jobs.register import KINDS
-from ui.jobs.session_cleanup import Departures
+from ui.jobs.workers.queues import quick_queue
+from ui.jobs.workers.register import KINDS
+from ui.jobs.workers.session_cleanup import Departures
 from ui.state.workspace import Workspace
 
 

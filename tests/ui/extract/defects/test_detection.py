@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.ui.app_driver import POSITIONS, npy, start
-from ui.extract.proposal_bar import add_to, new_defects
+from ui.extract.defects.proposal_bar import add_to, new_defects
 from ui.state.workspace import DefectList
 
 

@@ -11,8 +11,8 @@ import streamlit as st
 from qpi_core.base.errors import InputError
 from ui.autosave.recent import show_recent
 from ui.charts.colours import COLOUR_MAPS, DIVERGING, TITLES, colour_limits
-from ui.extract.beside import choose_beside
-from ui.extract.preparation_panel import show_preparation
+from ui.extract.map.beside import choose_beside
+from ui.extract.preparation.preparation_panel import show_preparation
 from ui.state.loaders import LoadedMap, PreparedLayer, example_map, loaded_file
 from ui.state.map_change import go_back, show_carried, use_map
 from ui.state.preparation_state import preparation_of

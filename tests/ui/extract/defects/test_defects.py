@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ui.extract.defect_table import apply_edits
+from ui.extract.defects.defect_table import apply_edits
 from ui.state.workspace import DefectList
 
 POINTS = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])

@@ -9,7 +9,7 @@ import pytest
 
 from qpi_core.maps.preparation import Preparation
 from tests.ui.app_driver import noiseless_map, npy, start
-from ui.extract.drawn_area import adopt_area, area_steps
+from ui.extract.preparation.drawn_area import adopt_area, area_steps
 from ui.state.loaders import loaded_file
 from ui.state.map_change import use_map
 from ui.state.preparation_state import preparation_of

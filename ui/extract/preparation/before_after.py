@@ -8,13 +8,13 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from ui.extract.preparation_panel import NOTHING_SHOWN, SHOWN_STEP
+from ui.extract.preparation.preparation_panel import NOTHING_SHOWN, SHOWN_STEP
 from ui.state.preparation_state import preparation_of
 from ui.widgets.progress_steps import plain
 
 if TYPE_CHECKING:
     from qpi_core.maps.preparation import StepResult
-    from ui.extract.map_panel import MapView
+    from ui.extract.map.map_panel import MapView
     from ui.state.workspace import Workspace
 
 _HEIGHT = 240

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from qpi_core.maps.preparation.coordinates import AffineMovement, CoordinateMap
 from tests.ui.app_driver import start
-from ui.extract.beside import beside_key, values_at
+from ui.extract.map.beside import beside_key, values_at
 
 SHAPE = (20, 26)
 

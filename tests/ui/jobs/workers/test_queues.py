@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from qpi_core.base.errors import InputError
-from ui.jobs.queues import FINISHED, Cancelled, Job, JobQueue
-from ui.jobs.register import SessionJobs
+from ui.jobs.workers.queues import FINISHED, Cancelled, Job, JobQueue
+from ui.jobs.workers.register import SessionJobs
 
 
 @pytest.fixture
@@ -94,8 +94,8 @@ def test_a_stage_that_never_asks_is_interrupted(queue: JobQueue):
 
 
 def test_what_brings_home_the_finished_part_is_not_interrupted(queue: JobQueue, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ui.jobs.queues._GRACE_SECONDS", 0.0)
-    monkeypatch.setattr("ui.jobs.queues._AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("ui.jobs.workers.queues._GRACE_SECONDS", 0.0)
+    monkeypatch.setattr("ui.jobs.workers.queues._AGAIN_SECONDS", 0.01)
     started, gate = threading.Event(), threading.Event()
 
     def work(job: Job) -> str:
@@ -115,8 +115,8 @@ def test_what_brings_home_the_finished_part_is_not_interrupted(queue: JobQueue, 
 
 
 def test_no_interruption_arrives_after_the_work(queue: JobQueue, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ui.jobs.queues._GRACE_SECONDS", 0.0)
-    monkeypatch.setattr("ui.jobs.queues._AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("ui.jobs.workers.queues._GRACE_SECONDS", 0.0)
+    monkeypatch.setattr("ui.jobs.workers.queues._AGAIN_SECONDS", 0.0)
     for _ in range(200):
         job = queue.submit("short", lambda job: sum(range(20_000)))
         job.cancel()

@@ -11,13 +11,13 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
-from ui.extract.preparation_names import LEVELLINGS
-from ui.jobs.background import Stopped, computed
+from ui.extract.preparation.preparation_names import LEVELLINGS
+from ui.jobs.workers.background import Stopped, computed
 from ui.widgets.bounded_controls import bounded_number
 
 if TYPE_CHECKING:
     from qpi_core.maps.preparation import Prepared
-    from ui.jobs.queues import Job
+    from ui.jobs.workers.queues import Job
     from ui.state.workspace import Workspace
 
 _LATTICES = {"square": "Square", "hexagonal": "Hexagonal"}

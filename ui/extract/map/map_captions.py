@@ -13,7 +13,7 @@ from ui.widgets import texts
 from ui.widgets.progress_steps import plain
 
 if TYPE_CHECKING:
-    from ui.extract.map_panel import MapView
+    from ui.extract.map.map_panel import MapView
 
 _MOST_NOTES = 3
 _HEADER_HEIGHT = 220

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from qpi_core.base.errors import InputError
-from ui.extract.preparation_forms import FormLayer, step_form
-from ui.extract.preparation_names import ABOUT, TITLES, describe_step
-from ui.extract.tilt_offer import show_tilt_offer
-from ui.jobs.background import Stopped, computed, forget
+from ui.extract.preparation.preparation_forms import FormLayer, step_form
+from ui.extract.preparation.preparation_names import ABOUT, TITLES, describe_step
+from ui.extract.preparation.tilt_offer import show_tilt_offer
+from ui.jobs.workers.background import Stopped, computed, forget
 from ui.state.loaders import PreparedLayer, prepare_layer, prepared_layer
 from ui.state.preparation_state import PreparationState, place_of, preparation_of
 from ui.state.workspace import Workspace, workspace

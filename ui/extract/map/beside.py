@@ -15,7 +15,7 @@ from ui.widgets.picker import SecondPicture
 
 if TYPE_CHECKING:
     from qpi_core.maps.preparation.coordinates import CoordinateMap
-    from ui.extract.map_panel import MapView
+    from ui.extract.map.map_panel import MapView
 
 _LIMITS = (0.5, 99.5)
 

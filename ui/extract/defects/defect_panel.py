@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from qpi_core.base.errors import InputError
-from ui.extract.blind_panel import show_best_so_far
-from ui.extract.defect_table import show_defect_table
-from ui.extract.kernel_preview import show_kernel_preview
-from ui.extract.map_panel import MapView
+from ui.extract.defects.blind_panel import show_best_so_far
+from ui.extract.defects.defect_table import show_defect_table
+from ui.extract.kernel.kernel_preview import show_kernel_preview
+from ui.extract.map.map_panel import MapView
 from ui.jobs.defect_search import start_search
 from ui.jobs.extraction import Question
 from ui.state.preparation_state import preparation_of
