@@ -1,6 +1,6 @@
 """Whether a finding vouches for itself, by what only the right kernel at the right places leaves: white noise, no more than the map has.
 
-All thresholds were chosen on simulated maps of tuning seeds (benchmarks/blind.py says which).
+All thresholds were chosen on simulated maps of tuning seeds (benchmarks/blind/recovery.py says which).
 """
 
 from __future__ import annotations
