@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from results_tables import filled
 
+from benchmarks.results_tables import filled
 from qpi_core import find_defects
 from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM
 from qpi_core.synthesis.bands.band_families import draw_band_pattern

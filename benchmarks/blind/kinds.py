@@ -18,9 +18,9 @@ from itertools import permutations
 from pathlib import Path
 
 import numpy as np
-from results_tables import filled
 
 from benchmarks.blind.scenes import equation_7, measured_scenes
+from benchmarks.results_tables import filled
 from qpi_core.base.errors import InputError
 from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM, kernel_coordinates
 from qpi_core.base.validation import require_pixel_size

@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from results_tables import filled
 
 from benchmarks.blind.scenes import ROWS, UNKNOWABLE, draw_blind_scene
+from benchmarks.results_tables import filled
 from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM
 from qpi_core.base.validation import require_pixel_size
 from qpi_core.evaluation.metrics import cosine

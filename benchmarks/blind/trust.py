@@ -17,9 +17,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from results_tables import filled
 
 from benchmarks.blind.scenes import Simulated, equation_7, measured_scenes
+from benchmarks.results_tables import filled
 from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM
 from qpi_core.base.validation import require_pixel_size
 from qpi_core.evaluation.metrics import cosine

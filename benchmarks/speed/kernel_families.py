@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from results_tables import filled, markdown
 
+from benchmarks.results_tables import filled, markdown
 from benchmarks.speed.scenes import KERNEL_SIZE, SpeedRow, SpeedScene, draw_scene, rows
 from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM
 from qpi_core.base.provenance import versions
