@@ -16,8 +16,8 @@ import numpy as np
 
 import qpi_core
 from qpi_core.extraction.extractor import Extractor
-from qpi_core.qspace.gap_sign import SAME_SIGN, SIGN_CHANGING, UNDECIDED, judge_gap_sign
-from qpi_core.qspace.phase_resolved import signal_of_stack
+from qpi_core.qspace.phase.gap_sign import SAME_SIGN, SIGN_CHANGING, UNDECIDED, judge_gap_sign
+from qpi_core.qspace.phase.phase_resolved import signal_of_stack
 from qpi_core.qspace.regions import Ring
 from qpi_core.synthesis.bands.superconductor import Pocket, Superconductor
 from qpi_core.synthesis.simulated_maps.scenes import superpose

@@ -10,8 +10,8 @@ import pytest
 import qpi_core
 from qpi_core.__main__ import main
 from qpi_core.extraction.extractor import Extractor
-from qpi_core.qspace.gap_sign import SAME_SIGN, SIGN_CHANGING, UNDECIDED, interband_signal, judge_gap_sign
-from qpi_core.qspace.phase_resolved import AntisymmetrisedSignal, phase_resolved_signal, signal_of_stack
+from qpi_core.qspace.phase.gap_sign import SAME_SIGN, SIGN_CHANGING, UNDECIDED, interband_signal, judge_gap_sign
+from qpi_core.qspace.phase.phase_resolved import AntisymmetrisedSignal, phase_resolved_signal, signal_of_stack
 from qpi_core.qspace.regions import Disc, Ring
 from qpi_core.synthesis.bands.superconductor import Pocket, Superconductor, two_pockets
 from qpi_core.synthesis.simulated_maps.scenes import superpose

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qpi_core.base.errors import InputError
-from qpi_core.qspace.phase_resolved import SET_POINT, phase_resolved_signal
+from qpi_core.qspace.phase.phase_resolved import SET_POINT, phase_resolved_signal
 from qpi_core.qspace.regions import Ring
 
 PITCH, SIZE = 0.25, 16

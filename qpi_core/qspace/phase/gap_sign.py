@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from qpi_core.qspace.phase_resolved import AntisymmetrisedSignal
+from qpi_core.qspace.phase.phase_resolved import AntisymmetrisedSignal
 
 Array = NDArray[np.float64]
 
