@@ -18,10 +18,10 @@ from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.methods import find_method, solve_refined_as_listed
 from qpi_core.runtime.blas_threads import one_blas_thread
-from qpi_core.solvers.blind.confidence import defect_probabilities
 from qpi_core.solvers.blind.finish import Finding
-from qpi_core.solvers.blind.hold_out import doubt_about_prediction, held_out_share
-from qpi_core.solvers.blind.trust import LITTLE_NOISE, TRUSTED, Evidence, doubt_about_number, doubt_about_residual, weigh
+from qpi_core.solvers.blind.trust.confidence import defect_probabilities
+from qpi_core.solvers.blind.trust.hold_out import doubt_about_prediction, held_out_share
+from qpi_core.solvers.blind.trust.verdict import LITTLE_NOISE, TRUSTED, Evidence, doubt_about_number, doubt_about_residual, weigh
 
 if TYPE_CHECKING:
     from qpi_core.extraction.extractor import Extractor

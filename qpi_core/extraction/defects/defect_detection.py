@@ -122,7 +122,7 @@ def _find_repeated(
     from qpi_core.solvers.blind.layers import clearest_layers, prepare_layers
     from qpi_core.solvers.blind.search import BlindSearch, SearchRule
     from qpi_core.solvers.blind.single_pattern import is_single_pattern
-    from qpi_core.solvers.blind.trust import MOST_UNEXPLAINED, weigh
+    from qpi_core.solvers.blind.trust.verdict import MOST_UNEXPLAINED, weigh
 
     def explains(finding: Finding) -> bool:
         return weigh(finding).doubt() is None and finding.unexplained <= MOST_UNEXPLAINED

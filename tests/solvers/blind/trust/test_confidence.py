@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from qpi_core.solvers.blind.confidence import defect_probabilities
 from qpi_core.solvers.blind.finish import Finding, on_grid
 from qpi_core.solvers.blind.layers import prepare_layers
 from qpi_core.solvers.blind.polishing.convolution import Convolution
 from qpi_core.solvers.blind.polishing.kernel_step import KernelStep
 from qpi_core.solvers.blind.polishing.score import scored
 from qpi_core.solvers.blind.start.filter_bank import BankShape, FilterBank
+from qpi_core.solvers.blind.trust.confidence import defect_probabilities
 
 RNG = np.random.default_rng(2)
 y, x = np.mgrid[:40, :44]

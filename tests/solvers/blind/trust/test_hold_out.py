@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from qpi_core.solvers.blind.finish import Finding
-from qpi_core.solvers.blind.hold_out import doubt_about_prediction, held_out_share
 from qpi_core.solvers.blind.layers import prepare_layers
 from qpi_core.solvers.blind.polishing.kernel_step import KernelStep
 from qpi_core.solvers.blind.start.filter_bank import BankShape, FilterBank
+from qpi_core.solvers.blind.trust.hold_out import doubt_about_prediction, held_out_share
 from qpi_core.synthesis.simulated_maps.scenes import draw_scene
 
 

@@ -9,7 +9,7 @@ from qpi_core.solvers.blind.layers import noise_in_corners, prepare_layers
 from qpi_core.solvers.blind.polishing.kernel_step import KernelStep
 from qpi_core.solvers.blind.polishing.score import scored
 from qpi_core.solvers.blind.start.filter_bank import BankShape, FilterBank
-from qpi_core.solvers.blind.trust import Evidence, doubt_about_number, residual_correlation
+from qpi_core.solvers.blind.trust.verdict import Evidence, doubt_about_number, residual_correlation
 
 GOOD = Evidence(gain=500.0, defects=20, unexplained=0.001, correlated=1.1, noise=0.03)
 
