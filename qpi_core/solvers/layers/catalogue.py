@@ -26,7 +26,7 @@ from qpi_core.solvers.harmonic.joint.stretch import stretched_jointly
 from qpi_core.solvers.harmonic.model import HarmonicModel, model_evidence
 from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
-from qpi_core.solvers.layers.layer_models import LayerModels
+from qpi_core.solvers.layers.one_layer.layer_models import LayerModels
 from qpi_core.solvers.layers.pilots import choose_pilots
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.measured.model_checks.whiteness import leaves_white_noise

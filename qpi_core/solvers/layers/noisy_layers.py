@@ -25,10 +25,10 @@ from qpi_core.solvers.harmonic.equations.basis import take_samples
 from qpi_core.solvers.harmonic.frame import SolverFrame
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import noise_floor
-from qpi_core.solvers.layers.harmonic_layer import HarmonicLayer
-from qpi_core.solvers.layers.layer_kernels import LayerKernels, LayerStage, bases_of
-from qpi_core.solvers.layers.layer_solver import LayerOptions
-from qpi_core.solvers.layers.layer_stretch import LayerStretch
+from qpi_core.solvers.layers.one_layer.harmonic_layer import HarmonicLayer
+from qpi_core.solvers.layers.one_layer.layer_kernels import LayerKernels, LayerStage, bases_of
+from qpi_core.solvers.layers.one_layer.layer_solver import LayerOptions
+from qpi_core.solvers.layers.one_layer.layer_stretch import LayerStretch
 from qpi_core.solvers.layers.pilots import ModelKind
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.measured.all_pixels import away_from_defects

@@ -25,9 +25,9 @@ from qpi_core.solvers.harmonic.equations.basis import MapSamples, take_samples
 from qpi_core.solvers.harmonic.joint.start import samples_of
 from qpi_core.solvers.harmonic.model import LEAST_GAIN
 from qpi_core.solvers.harmonic.start import splines_for
-from qpi_core.solvers.layers.harmonic_layer import HarmonicLayer
-from qpi_core.solvers.layers.layer_solver import LayerOptions, LayerSolver
 from qpi_core.solvers.layers.noisy_layers import LayerNoise
+from qpi_core.solvers.layers.one_layer.harmonic_layer import HarmonicLayer
+from qpi_core.solvers.layers.one_layer.layer_solver import LayerOptions, LayerSolver
 from qpi_core.solvers.layers.pilots import FEWER_PILOTS, PILOTS, ModelKind, Pilot, choose_pilots, kinds_of_model, solve_pilot
 from qpi_core.solvers.layers.problem import AT_ONCE, StackProblem
 from qpi_core.solvers.layers.shared_correction import PilotResidual, SharedCorrection, plan_correction

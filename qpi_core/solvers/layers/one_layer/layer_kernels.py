@@ -18,7 +18,7 @@ from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumul
 from qpi_core.solvers.harmonic.equations.evidence import low_rank_factor
 from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.equations.whitened_equations import accumulate_whitened
-from qpi_core.solvers.layers.layer_solver import ClassFit, LayerOptions, LayerSolver
+from qpi_core.solvers.layers.one_layer.layer_solver import ClassFit, LayerOptions, LayerSolver
 from qpi_core.solvers.layers.pilots import ModelKind
 from qpi_core.solvers.measured.noise_model.one_kernel import KERNEL_RANK
 

@@ -28,8 +28,8 @@ from qpi_core.solvers.harmonic.posterior.kernel import Laplace, Renderer, kernel
 from qpi_core.solvers.harmonic.posterior.wave_evidence import wave_evidence
 from qpi_core.solvers.harmonic.search import INDEPENDENT, Fit, Hyperparameters, cost_and_gradient, refine
 from qpi_core.solvers.harmonic.stretch import stretch_deviation
-from qpi_core.solvers.layers.harmonic_layer import HarmonicLayer
-from qpi_core.solvers.layers.layer_stretch import LayerStretch
+from qpi_core.solvers.layers.one_layer.harmonic_layer import HarmonicLayer
+from qpi_core.solvers.layers.one_layer.layer_stretch import LayerStretch
 from qpi_core.solvers.layers.pilots import ModelKind
 
 Array = NDArray[np.float64]
