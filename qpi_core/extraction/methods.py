@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from qpi_core.solvers.harmonic.start import HarmonicStart
     from qpi_core.solvers.measured.kinds.two_kinds import TwoKinds
     from qpi_core.solvers.measured.measured_map import ExplainedMap
-    from qpi_core.solvers.positions.selection import ListedFit
+    from qpi_core.solvers.positions.catalogue.selection import ListedFit
 
 DEFAULT_METHOD = "refined"
 HARMONIC_FREEDOM, NETWORK_FREEDOM = 60.0, 2.0
@@ -139,7 +139,7 @@ def _refined(request: Request) -> Answer:
     from qpi_core.solvers.measured.kinds.kinds_of_list import two_kinds_alone, two_kinds_under_noise
     from qpi_core.solvers.measured.kinds.unlisted_map import explained_by_unlisted_kind
     from qpi_core.solvers.measured.measured_map import explained_by_white_noise, holds_only_kernels
-    from qpi_core.solvers.positions.selection import ListedFit, fit_with_list, prefer_repaired
+    from qpi_core.solvers.positions.catalogue.selection import ListedFit, fit_with_list, prefer_repaired
 
     image, size = request.observation, request.kernel_size
     if is_constant(image):
@@ -207,7 +207,7 @@ def solve_refined_as_listed(request: Request) -> Answer:
     """
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
     from qpi_core.solvers.measured.measured_map import holds_more_than_patterns
-    from qpi_core.solvers.positions.selection import ListedFit
+    from qpi_core.solvers.positions.catalogue.selection import ListedFit
 
     points, weights = request.positions, request.weights
     problem = HarmonicProblem(request.observation, request.kernel_size, request.pixel_size_nm)

@@ -19,7 +19,7 @@ from qpi_core.evaluation.wording.list_blame import blames_list
 from qpi_core.evaluation.wording.nuisance_words import WORDS, share_named
 from qpi_core.extraction.defects.defect_refinement import Refinement
 from qpi_core.extraction.extractor import Extractor
-from qpi_core.solvers.positions.repaired_positions import RepairedList
+from qpi_core.solvers.positions.catalogue.repaired_positions import RepairedList
 from qpi_core.synthesis.simulated_maps.measured_variants import MEASURED_VARIANTS, NUISANCES, parse_variant
 
 REPAIR = RepairedList(np.zeros((3, 2)), np.ones(3), 1, (), np.array([0.4, 0.0]), np.zeros(3), 20.0, 5.0)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from qpi_core.noise.model import MapNoise
     from qpi_core.solvers.harmonic.joint.start import DefectClass
     from qpi_core.solvers.measured.class_map import ExplainedClasses
-    from qpi_core.solvers.positions.repaired_positions import RepairedList
+    from qpi_core.solvers.positions.catalogue.repaired_positions import RepairedList
 
 
 TOO_LARGE = Caution(

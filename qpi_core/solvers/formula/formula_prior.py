@@ -21,7 +21,7 @@ from qpi_core.solvers.formula.equation_fit import EquationFit, fit_equation_seve
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.posterior.kernel import KernelGrid
-from qpi_core.solvers.positions.selection import ListedFit
+from qpi_core.solvers.positions.catalogue.selection import ListedFit
 from qpi_core.solvers.refined.refined import Prior, uncorrected
 
 Array = NDArray[np.float64]

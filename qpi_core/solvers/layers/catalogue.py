@@ -30,11 +30,11 @@ from qpi_core.solvers.layers.one_layer.layer_models import LayerModels
 from qpi_core.solvers.layers.pilots import choose_pilots
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.measured.model_checks.whiteness import leaves_white_noise
-from qpi_core.solvers.positions.candidates import Views, better_without, candidate_places, gains_without, strongest, views_of
-from qpi_core.solvers.positions.catalogue_check import ABSENT_GAIN, LEAST_DEFECTS, PEAK_GAIN, is_taken_as_given
-from qpi_core.solvers.positions.catalogue_repair import DECISIVE
+from qpi_core.solvers.positions.catalogue.candidates import Views, better_without, candidate_places, gains_without, strongest, views_of
+from qpi_core.solvers.positions.catalogue.check import ABSENT_GAIN, LEAST_DEFECTS, PEAK_GAIN, is_taken_as_given
+from qpi_core.solvers.positions.catalogue.repair import DECISIVE
+from qpi_core.solvers.positions.catalogue.repaired_positions import RepairedList
 from qpi_core.solvers.positions.jacobian import sensitivities
-from qpi_core.solvers.positions.repaired_positions import RepairedList
 from qpi_core.solvers.positions.score_test import score_moves
 
 Array = NDArray[np.float64]

@@ -40,9 +40,9 @@ from qpi_core.solvers.measured.model_checks.kernel_or_noise import (
 from qpi_core.solvers.measured.noise_model.noisy_start import LATTICE, NoisyStart
 from qpi_core.solvers.measured.noise_model.search import chances_of_white_noise, find_noise
 from qpi_core.solvers.measured.stretched_map import stretched_under_noise
-from qpi_core.solvers.positions.catalogue_check import Suspicion, is_taken_as_given, suspect_list
-from qpi_core.solvers.positions.catalogue_repair import DECISIVE
-from qpi_core.solvers.positions.selection import ListedFit, fit_with_list, repaired_list
+from qpi_core.solvers.positions.catalogue.check import Suspicion, is_taken_as_given, suspect_list
+from qpi_core.solvers.positions.catalogue.repair import DECISIVE
+from qpi_core.solvers.positions.catalogue.selection import ListedFit, fit_with_list, repaired_list
 from qpi_core.solvers.positions.shape_score import shape_evidence
 
 Array = NDArray[np.float64]

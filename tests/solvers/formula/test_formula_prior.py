@@ -15,7 +15,7 @@ from qpi_core.solvers.formula.parametric import solve_parametric
 from qpi_core.solvers.harmonic.answer import harmonic_solution
 from qpi_core.solvers.harmonic.model import fit_harmonics
 from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
-from qpi_core.solvers.positions.selection import ListedFit
+from qpi_core.solvers.positions.catalogue.selection import ListedFit
 from qpi_core.solvers.refined.refined import Prior, uncorrected
 
 SEED = 4407

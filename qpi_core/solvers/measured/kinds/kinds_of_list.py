@@ -26,7 +26,7 @@ from qpi_core.solvers.measured.kinds.two_kinds import (
 from qpi_core.solvers.measured.measured_map import ExplainedMap
 from qpi_core.solvers.measured.model_checks.whiteness import model_leaves_white_noise
 from qpi_core.solvers.measured.noise_model.search import chances_of_white_noise
-from qpi_core.solvers.positions.catalogue_check import is_taken_as_given
+from qpi_core.solvers.positions.catalogue.check import is_taken_as_given
 
 Array = NDArray[np.float64]
 

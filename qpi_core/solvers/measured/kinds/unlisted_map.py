@@ -27,8 +27,8 @@ from qpi_core.solvers.measured.kinds.two_kinds import DECISIVE, differ_in_shape,
 from qpi_core.solvers.measured.kinds.unlisted_kind import find_unlisted_places
 from qpi_core.solvers.measured.measured_map import ExplainedMap
 from qpi_core.solvers.measured.noise_model.search import chances_of_white_noise
-from qpi_core.solvers.positions.catalogue_check import is_taken_as_given
-from qpi_core.solvers.positions.selection import ListedFit
+from qpi_core.solvers.positions.catalogue.check import is_taken_as_given
+from qpi_core.solvers.positions.catalogue.selection import ListedFit
 
 Array = NDArray[np.float64]
 

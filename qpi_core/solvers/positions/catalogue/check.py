@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
 from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
-from qpi_core.solvers.positions.candidates import absent_defects, missing_defects
+from qpi_core.solvers.positions.catalogue.candidates import absent_defects, missing_defects
 from qpi_core.solvers.positions.score_test import MovesScore, score_moves
 
 Array = NDArray[np.float64]

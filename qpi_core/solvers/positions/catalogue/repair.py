@@ -20,9 +20,9 @@ from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.measured.model_checks.whiteness import model_leaves_white_noise
-from qpi_core.solvers.positions.catalogue_check import is_incomplete
-from qpi_core.solvers.positions.repair_steps import SETTLING, ListState, RepairSteps, position_prior
-from qpi_core.solvers.positions.repaired_positions import RepairedList
+from qpi_core.solvers.positions.catalogue.check import is_incomplete
+from qpi_core.solvers.positions.catalogue.repair_steps import SETTLING, ListState, RepairSteps, position_prior
+from qpi_core.solvers.positions.catalogue.repaired_positions import RepairedList
 from qpi_core.solvers.positions.score_test import score_moves
 from qpi_core.solvers.positions.variable_projection import joint_system, occam
 

@@ -14,10 +14,10 @@ from qpi_core.solvers.harmonic.equations.evidence import evaluate
 from qpi_core.solvers.harmonic.equations.slopes import kernel_with_slopes
 from qpi_core.solvers.harmonic.model import fit_harmonics
 from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
-from qpi_core.solvers.positions.candidates import absent_defects, missing_defects, views_of
-from qpi_core.solvers.positions.catalogue_check import Suspicion, suspect_list
+from qpi_core.solvers.positions.catalogue.candidates import absent_defects, missing_defects, views_of
+from qpi_core.solvers.positions.catalogue.check import Suspicion, suspect_list
+from qpi_core.solvers.positions.catalogue.selection import fit_with_list, prefer_repaired
 from qpi_core.solvers.positions.score_test import score_moves
-from qpi_core.solvers.positions.selection import fit_with_list, prefer_repaired
 from qpi_core.solvers.positions.variable_projection import joint_system, kernel_variance
 from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters, phenomenological_kernel
 from qpi_core.synthesis.simulated_maps.scenes import simulate_observation

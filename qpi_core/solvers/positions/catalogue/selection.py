@@ -15,9 +15,9 @@ from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.harmonic.start import HarmonicStart
 from qpi_core.solvers.measured.model_checks.whiteness import model_leaves_white_noise, start_leaves_white_noise
-from qpi_core.solvers.positions.catalogue_check import Suspicion, is_taken_as_given, suspect_list
-from qpi_core.solvers.positions.catalogue_repair import DECISIVE, repair_list
-from qpi_core.solvers.positions.repaired_positions import RepairedList
+from qpi_core.solvers.positions.catalogue.check import Suspicion, is_taken_as_given, suspect_list
+from qpi_core.solvers.positions.catalogue.repair import DECISIVE, repair_list
+from qpi_core.solvers.positions.catalogue.repaired_positions import RepairedList
 from qpi_core.solvers.positions.shape_score import shape_evidence
 
 Array = NDArray[np.float64]

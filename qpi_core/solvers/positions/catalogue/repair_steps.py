@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
-from qpi_core.solvers.positions.candidates import absent_defects, missing_defects
-from qpi_core.solvers.positions.catalogue_check import ABSENT_GAIN, LEAST_DEFECTS, PEAK_GAIN
+from qpi_core.solvers.positions.catalogue.candidates import absent_defects, missing_defects
+from qpi_core.solvers.positions.catalogue.check import ABSENT_GAIN, LEAST_DEFECTS, PEAK_GAIN
 from qpi_core.solvers.positions.jacobian import solve_again
 from qpi_core.solvers.positions.refinement import refine
 from qpi_core.solvers.positions.refinement_options import RefinementOptions
