@@ -22,7 +22,7 @@ import numpy as np
 
 from qpi_core import extract_stack
 from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM, kernel_coordinates
-from qpi_core.evaluation.unusual_kernels import strained_pattern
+from qpi_core.evaluation.benchmark.unusual_kernels import strained_pattern
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.synthesis.kernel_families.equation_7 import SYMMETRY_ORDERS, KernelParameters, draw_kernel_parameters, evaluate
 from qpi_core.synthesis.nuisances.row_noise import Streaks, draw_streaks

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 
 from qpi_core.base.provenance import versions
-from qpi_core.evaluation.measure import warm_up
-from qpi_core.evaluation.scenes import TUNING_SEED, draw_benchmark_scene
+from qpi_core.evaluation.benchmark.measure import warm_up
+from qpi_core.evaluation.benchmark.scenes import TUNING_SEED, draw_benchmark_scene
 from qpi_core.extraction.extractor import load_extractor
 from qpi_core.extraction.methods import DEFAULT_METHOD, METHODS
 from qpi_core.extraction.stacks.stack_extraction import extract_stack

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM, kernel_coordinates
-from qpi_core.evaluation.unusual_kernels import one_sided_pattern
+from qpi_core.evaluation.benchmark.unusual_kernels import one_sided_pattern
 from qpi_core.synthesis.bands.band_families import draw_band_pattern
 from qpi_core.synthesis.kernel_families.equation_7 import draw_kernel_parameters, evaluate
 from qpi_core.synthesis.simulated_maps.scenes import draw_positions, superpose

@@ -22,10 +22,10 @@ import numpy as np
 from tqdm import tqdm
 
 from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM
-from qpi_core.evaluation.measure import measure, warm_up
+from qpi_core.evaluation.benchmark.measure import measure, warm_up
+from qpi_core.evaluation.benchmark.records import Record, append_records, read_records
+from qpi_core.evaluation.benchmark.tables import markdown, number
 from qpi_core.evaluation.metrics import bootstrap_interval
-from qpi_core.evaluation.records import Record, append_records, read_records
-from qpi_core.evaluation.tables import markdown, number
 from qpi_core.extraction.extractor import Extractor, load_extractor
 from qpi_core.synthesis.bands.band_families import draw_band_pattern
 from qpi_core.synthesis.kernel_families.equation_7 import draw_kernel_parameters, evaluate

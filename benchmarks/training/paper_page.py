@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.results_tables import filled
+from qpi_core.evaluation.benchmark.tables import markdown, number
 from qpi_core.evaluation.paper.paper_experiment import PHOTOGRAPHS, PaperExperiment, loss_curves
 from qpi_core.evaluation.paper.paper_results import curves
-from qpi_core.evaluation.tables import markdown, number
 from qpi_core.training.loop import LOSS_NAME
 from qpi_core.training.recipes import get_preset
 

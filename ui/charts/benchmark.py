@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
-from qpi_core.evaluation.measure import CEILING, LIMIT
+from qpi_core.evaluation.benchmark.measure import CEILING, LIMIT
+from qpi_core.evaluation.benchmark.summary import Cell
 from qpi_core.evaluation.results_file import Results
-from qpi_core.evaluation.summary import Cell
 from ui.charts.subplots import Figure
 from ui.extract.kernel.kernel_panel import method_title
 

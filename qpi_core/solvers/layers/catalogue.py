@@ -1,7 +1,7 @@
 """Lists of defects that the layers of a stack together contradict: some are missing, some are not there.
 
 Every layer shows the same defects, so what the layers say of one more or one less adds up: a defect that no single layer shows beyond
-chance is found by all of them. As for one map (positions.catalogue_repair) the kernels of the list as it is find the strongest
+chance is found by all of them. As for one map (positions.catalogue.repair) the kernels of the list as it is find the strongest
 patterns like themselves in what they leave, now by the sum over a few layers, and a changed list is believed only where the evidence
 of the whole models, summed over these layers, exceeds that of the list as given after the price of every change, and what it leaves is
 white noise. Positions stay where they are: several layers move them on request (refinement).

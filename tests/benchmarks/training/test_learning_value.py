@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.training import learning_value
 from benchmarks.training.learning_value import SETTINGS, WITHOUT, Setting, tables, value, wrong_list
-from qpi_core.evaluation.records import Record
+from qpi_core.evaluation.benchmark.records import Record
 
 
 def made_up(setting, index, method, rmse):

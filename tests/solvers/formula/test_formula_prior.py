@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import qpi_core
-from qpi_core.evaluation.formula_limit import formula_limit
+from qpi_core.evaluation.benchmark.formula_limit import formula_limit
+from qpi_core.evaluation.benchmark.scenes import draw_benchmark_scene
 from qpi_core.evaluation.metrics import kernel_errors
-from qpi_core.evaluation.scenes import draw_benchmark_scene
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.solvers.formula.formula_prior import formula_answer, formula_prior
 from qpi_core.solvers.formula.parametric import solve_parametric

@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 import qpi_core
-from qpi_core.evaluation.scenes import draw_benchmark_scene
+from qpi_core.evaluation.benchmark.scenes import draw_benchmark_scene
 from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.measured.kinds.unlisted_map import explained_by_unlisted_kind

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from qpi_core.base.grid import kernel_coordinates
-from qpi_core.evaluation.formula_limit import expected_root, formula_limit, in_nanometres
+from qpi_core.evaluation.benchmark.formula_limit import expected_root, formula_limit, in_nanometres
+from qpi_core.evaluation.benchmark.scenes import EQUATION_7_VARIANTS, TUNING_SEED, VARIANTS, draw_benchmark_scene
 from qpi_core.evaluation.metrics import kernel_errors
-from qpi_core.evaluation.scenes import EQUATION_7_VARIANTS, TUNING_SEED, VARIANTS, draw_benchmark_scene
 from qpi_core.solvers.formula.equation_seven import EquationSeven
 from qpi_core.solvers.formula.parametric import solve_parametric
 from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters, evaluate, phenomenological_kernel

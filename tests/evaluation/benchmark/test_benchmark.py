@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from qpi_core.base.errors import InputError
-from qpi_core.evaluation import benchmark, measure
-from qpi_core.evaluation.benchmark import BenchmarkPlan, run_benchmark
-from qpi_core.evaluation.formula_limit import formula_limit
-from qpi_core.evaluation.measure import LIMIT
-from qpi_core.evaluation.plots import write_plots
-from qpi_core.evaluation.records import Record, append_records, read_records
-from qpi_core.evaluation.scenes import draw_benchmark_scene
-from qpi_core.evaluation.summary import as_json, summarise
-from qpi_core.evaluation.tables import by_noise, report
+from qpi_core.evaluation.benchmark import run as benchmark
+from qpi_core.evaluation.benchmark.formula_limit import formula_limit
+from qpi_core.evaluation.benchmark.measure import LIMIT
+from qpi_core.evaluation.benchmark.plots import write_plots
+from qpi_core.evaluation.benchmark.records import Record, append_records, read_records
+from qpi_core.evaluation.benchmark.run import BenchmarkPlan, measure, run_benchmark
+from qpi_core.evaluation.benchmark.scenes import draw_benchmark_scene
+from qpi_core.evaluation.benchmark.summary import as_json, summarise
+from qpi_core.evaluation.benchmark.tables import by_noise, report
 from qpi_core.extraction.extractor import Extractor
 
 SMALL = BenchmarkPlan(methods=("defect_average",), noise_levels=(0.0, 0.5), scenes=3, seed=11)

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from qpi_core.cli.benchmark import expanded
-from qpi_core.evaluation import benchmark
-from qpi_core.evaluation.benchmark import BenchmarkPlan, environment, run_benchmark
-from qpi_core.evaluation.plots import write_plots
-from qpi_core.evaluation.records import Record, append_records, read_records
-from qpi_core.evaluation.scenes import NOISE_LEVELS, VARIANTS
-from qpi_core.evaluation.summary import as_json, summarise
-from qpi_core.evaluation.tables import by_nuisance, report
+from qpi_core.evaluation.benchmark import run as benchmark
+from qpi_core.evaluation.benchmark.plots import write_plots
+from qpi_core.evaluation.benchmark.records import Record, append_records, read_records
+from qpi_core.evaluation.benchmark.run import BenchmarkPlan, environment, run_benchmark
+from qpi_core.evaluation.benchmark.scenes import NOISE_LEVELS, VARIANTS
+from qpi_core.evaluation.benchmark.summary import as_json, summarise
+from qpi_core.evaluation.benchmark.tables import by_nuisance, report
 from qpi_core.evaluation.wording.list_blame import blames_list
 from qpi_core.evaluation.wording.nuisance_words import WORDS, share_named
 from qpi_core.extraction.defects.defect_refinement import Refinement

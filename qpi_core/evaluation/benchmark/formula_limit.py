@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from qpi_core.base.grid import kernel_coordinates
-from qpi_core.evaluation.scenes import BenchmarkScene
+from qpi_core.evaluation.benchmark.scenes import BenchmarkScene
 from qpi_core.solvers.formula.equation_seven import EquationSeven
 from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters
 from qpi_core.synthesis.simulated_maps.scenes import superpose

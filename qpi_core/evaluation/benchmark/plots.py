@@ -8,10 +8,10 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from qpi_core.evaluation.measure import CEILING, LIMIT
-from qpi_core.evaluation.records import Record
-from qpi_core.evaluation.scenes import DEFECT_BINS, VARIANTS, defect_bin
-from qpi_core.evaluation.summary import Cell, group
+from qpi_core.evaluation.benchmark.measure import CEILING, LIMIT
+from qpi_core.evaluation.benchmark.records import Record
+from qpi_core.evaluation.benchmark.scenes import DEFECT_BINS, VARIANTS, defect_bin
+from qpi_core.evaluation.benchmark.summary import Cell, group
 
 
 def write_plots(records: Sequence[Record], folder: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM, kernel_coordinates
-from qpi_core.evaluation.unusual_kernels import band_pattern, one_sided_pattern, strained_pattern
+from qpi_core.evaluation.benchmark.unusual_kernels import band_pattern, one_sided_pattern, strained_pattern
 from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters
 from qpi_core.synthesis.simulated_maps.measured_scene import draw_measured_scene
 from qpi_core.synthesis.simulated_maps.measured_variants import MEASURED_VARIANTS, describe_variant, is_measured_variant, parse_variant

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from qpi_core.evaluation.records import Record
-from qpi_core.evaluation.scenes import DEFECT_BINS, VARIANTS, defect_bin, meaning
-from qpi_core.evaluation.summary import Cell, group, summarise
+from qpi_core.evaluation.benchmark.records import Record
+from qpi_core.evaluation.benchmark.scenes import DEFECT_BINS, VARIANTS, defect_bin, meaning
+from qpi_core.evaluation.benchmark.summary import Cell, group, summarise
 from qpi_core.synthesis.simulated_maps.measured_variants import is_measured_variant
 
 

@@ -17,10 +17,10 @@ from tqdm import tqdm
 
 from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import versions
-from qpi_core.evaluation.formula_limit import formula_limit
-from qpi_core.evaluation.measure import CEILING, LIMIT, REFINE, SPLIT, check_methods, measure, warm_up
-from qpi_core.evaluation.records import Record, append_records, read_records
-from qpi_core.evaluation.scenes import (
+from qpi_core.evaluation.benchmark.formula_limit import formula_limit
+from qpi_core.evaluation.benchmark.measure import CEILING, LIMIT, REFINE, SPLIT, check_methods, measure, warm_up
+from qpi_core.evaluation.benchmark.records import Record, append_records, read_records
+from qpi_core.evaluation.benchmark.scenes import (
     EQUATION_7_VARIANTS,
     HELD_OUT_SEED,
     NOISE_LEVELS,

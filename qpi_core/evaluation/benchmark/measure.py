@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
+from qpi_core.evaluation.benchmark.records import Record
+from qpi_core.evaluation.benchmark.scenes import TUNING_SEED, draw_benchmark_scene
 from qpi_core.evaluation.metrics import coverage, kernel_errors
-from qpi_core.evaluation.records import Record
-from qpi_core.evaluation.scenes import TUNING_SEED, draw_benchmark_scene
 from qpi_core.extraction.methods import METHODS
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qpi_core.base.errors import InputError
-from qpi_core.evaluation.scenes import HELD_OUT_SEED, TUNING_SEED, VARIANTS, WIDE_SHAPE, defect_bin, draw_benchmark_scene, meaning
+from qpi_core.evaluation.benchmark.scenes import HELD_OUT_SEED, TUNING_SEED, VARIANTS, WIDE_SHAPE, defect_bin, draw_benchmark_scene, meaning
 from qpi_core.synthesis.simulated_maps.measured_scene import draw_measured_scene
 
 SEED = 5

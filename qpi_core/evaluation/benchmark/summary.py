@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from qpi_core.evaluation.benchmark.records import Record
+from qpi_core.evaluation.benchmark.scenes import VARIANTS, defect_bin
 from qpi_core.evaluation.metrics import PAPER_SCALE, bootstrap_interval, grouped_bootstrap_interval
-from qpi_core.evaluation.records import Record
-from qpi_core.evaluation.scenes import VARIANTS, defect_bin
 from qpi_core.evaluation.wording.nuisance_words import share_named
 from qpi_core.synthesis.simulated_maps.measured_variants import is_measured_variant, parse_variant
 

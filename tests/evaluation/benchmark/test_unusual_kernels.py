@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qpi_core.evaluation.unusual_kernels import ParabolicBand, green_function_pattern
+from qpi_core.evaluation.benchmark.unusual_kernels import ParabolicBand, green_function_pattern
 
 
 def test_far_field_is_friedels_oscillation():
