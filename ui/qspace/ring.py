@@ -19,7 +19,7 @@ from ui.qspace import texts
 from ui.qspace.subject import QSpaceSubject
 from ui.state.loaders import extractor
 from ui.state.workspace import Workspace
-from ui.widgets.bounded_controls import bounded_slider
+from ui.widgets.controls.bounded_controls import bounded_slider
 from ui.widgets.progress_steps import plain
 
 _RING_STEPS = 200

@@ -24,8 +24,8 @@ from ui.result.verdict import show_verdict
 from ui.state.loaders import atlas
 from ui.state.workspace import workspace
 from ui.widgets import texts
+from ui.widgets.controls.limits_control import show_limits
 from ui.widgets.downloads import show_downloads
-from ui.widgets.limits_control import show_limits
 from ui.widgets.progress_steps import plain
 
 _PADDING = 4

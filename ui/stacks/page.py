@@ -24,9 +24,9 @@ from ui.state.saved_controls import controls_of
 from ui.state.workspace import Workspace, page_workspace
 from ui.widgets import texts
 from ui.widgets.bottom_bar import bottom_places, show_jobs
+from ui.widgets.controls.refinement_switch import choose_refinement
+from ui.widgets.controls.window_control import choose_window
 from ui.widgets.progress_steps import plain, show_steps
-from ui.widgets.refinement_switch import choose_refinement
-from ui.widgets.window_control import choose_window
 
 _NO_MARKS = (
     "No defects are marked. Mark them on the Extract page, on the layer that shows them best; they serve every layer. "

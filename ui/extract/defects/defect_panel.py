@@ -16,7 +16,7 @@ from ui.jobs.extraction import Question
 from ui.state.preparation_state import preparation_of
 from ui.state.workspace import MOST_CLASSES, Workspace
 from ui.widgets import texts
-from ui.widgets.bounded_controls import bounded_slider
+from ui.widgets.controls.bounded_controls import bounded_slider
 from ui.widgets.progress_steps import plain
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from ui.jobs.workers.queues import Job
 from ui.state.loaders import extractor
 from ui.state.workspace import Workspace
 from ui.widgets import texts
-from ui.widgets.refinement_switch import choose_refinement
-from ui.widgets.window_control import choose_window, set_window
+from ui.widgets.controls.refinement_switch import choose_refinement
+from ui.widgets.controls.window_control import choose_window, set_window
 
 _SAME_WINDOW = 0.1
 

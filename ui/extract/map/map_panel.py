@@ -18,8 +18,8 @@ from ui.state.map_change import go_back, show_carried, use_map
 from ui.state.preparation_state import preparation_of
 from ui.state.workspace import Workspace, workspace
 from ui.widgets import texts
-from ui.widgets.bounded_controls import bounded_number
-from ui.widgets.limits_control import Percentiles, show_limits
+from ui.widgets.controls.bounded_controls import bounded_number
+from ui.widgets.controls.limits_control import Percentiles, show_limits
 from ui.widgets.progress_steps import plain
 from ui.widgets.upload import take_upload
 

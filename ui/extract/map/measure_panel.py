@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.units import in_handy_unit
 from ui.widgets import texts
-from ui.widgets.bounded_controls import bounded_slider
+from ui.widgets.controls.bounded_controls import bounded_slider
 from ui.widgets.progress_steps import plain
 
 if TYPE_CHECKING:

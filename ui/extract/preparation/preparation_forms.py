@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from ui.extract.preparation.preparation_names import LEVELLINGS
 from ui.jobs.workers.background import Stopped, computed
-from ui.widgets.bounded_controls import bounded_number
+from ui.widgets.controls.bounded_controls import bounded_number
 
 if TYPE_CHECKING:
     from qpi_core.maps.preparation import Prepared

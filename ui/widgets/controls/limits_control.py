@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.widgets.bounded_controls import bounded_slider
+from ui.widgets.controls.bounded_controls import bounded_slider
 
 Percentiles = tuple[float, float]
 

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.ui import app_actions as do
 from tests.ui.app_driver import ROOT, start
-from ui.widgets.bounded_controls import _keep_within, moved_within
+from ui.widgets.controls.bounded_controls import _keep_within, moved_within
 
 
 @pytest.fixture(autouse=True)

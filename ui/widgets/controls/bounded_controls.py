@@ -1,7 +1,7 @@
 """Sliders and number fields whose value always lies within their bounds, whatever maps and steps come in.
 
 Streamlit ends the page when the session holds a value that a slider's new bounds exclude: a crop makes the largest kernel smaller, and the
-undo makes the smallest one larger. Every slider and number field of the app therefore goes through here (tests/ui/widgets/test_bounds.py).
+undo makes the smallest one larger. Every slider and number field of the app therefore goes through here (held by test_bounds.py).
 """
 
 from __future__ import annotations

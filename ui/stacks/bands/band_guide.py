@@ -15,9 +15,9 @@ from qpi_core.synthesis.bands.band_structures import contour_radius
 from ui.charts.band_guide import band_over_energy_chart, joint_density_chart
 from ui.charts.subplots import PLOTLY_CONFIG
 from ui.jobs.stack import StackView
-from ui.stacks.band_title import band_title
+from ui.stacks.bands.band_title import band_title
 from ui.widgets import texts
-from ui.widgets.bounded_controls import bounded_slider
+from ui.widgets.controls.bounded_controls import bounded_slider
 
 if TYPE_CHECKING:
     from qpi_core.estimates.band_model import BandModel

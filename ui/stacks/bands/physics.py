@@ -11,10 +11,10 @@ from ui.charts.stack import gap_sign_chart
 from ui.charts.subplots import PLOTLY_CONFIG
 from ui.jobs.band_fit import MODELS, start_band_fit
 from ui.jobs.stack import StackOutcome, StackView
-from ui.stacks.band_title import band_title
+from ui.stacks.bands.band_title import band_title
 from ui.state.workspace import Workspace
 from ui.widgets import texts
-from ui.widgets.bounded_controls import bounded_number
+from ui.widgets.controls.bounded_controls import bounded_number
 from ui.widgets.progress_steps import plain
 
 _CHART_HEIGHT = 260

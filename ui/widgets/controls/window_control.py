@@ -9,7 +9,7 @@ import streamlit as st
 from qpi_core.diagnostics.window import LARGEST_WINDOW, LEAST_WINDOW
 from ui.state.usual_controls import TIMES_PUT, USUAL, USUAL_KERNEL_SIZE
 from ui.widgets import texts
-from ui.widgets.bounded_controls import bounded_slider
+from ui.widgets.controls.bounded_controls import bounded_slider
 
 SIZE_KEYS = {"kernel_size": "kernel_auto", "stack_kernel_size": "stack_kernel_auto"}
 """Key of the side in px -> key of the switch that lets the pattern decide."""
