@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.qspace.dispersion.rings import HBAR2_OVER_2M_MEV_NM2, HBAR_MEV_NM_PER_KM_S
+from qpi_core.qspace.dispersion.fit import HBAR2_OVER_2M_MEV_NM2, HBAR_MEV_NM_PER_KM_S
 from ui.charts.colours import colour_limits
 from ui.charts.subplots import Figure, add_image, axis, panels, typed
 
