@@ -16,10 +16,10 @@ from qpi_core.extraction.request import Answer, Request
 if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution
     from qpi_core.noise.model import MapNoise
-    from qpi_core.solvers.harmonic.joint_start import DefectClass
+    from qpi_core.solvers.harmonic.joint.start import DefectClass
     from qpi_core.solvers.layers.catalogue import LayersRepair
     from qpi_core.solvers.measured.class_map import ExplainedClasses, PlainClasses
-    from qpi_core.solvers.positions.repaired_positions import RepairedList
+    from qpi_core.solvers.positions.catalogue.repaired_positions import RepairedList
 
 
 TOO_LARGE = Caution(
@@ -44,7 +44,7 @@ def solve_classes(method: Method, requests: Sequence[Request]) -> list[Answer]:
 
 
 def _classes(requests: Sequence[Request]) -> list[DefectClass]:
-    from qpi_core.solvers.harmonic.joint_start import DefectClass
+    from qpi_core.solvers.harmonic.joint.start import DefectClass
 
     return [DefectClass(request.positions, request.weights) for request in requests]
 
@@ -54,14 +54,14 @@ def _defect_average(method: Method, requests: Sequence[Request]) -> list[Answer]
 
 
 def _tikhonov(method: Method, requests: Sequence[Request]) -> list[Answer]:
-    from qpi_core.solvers.tikhonov import solve_tikhonov_classes
+    from qpi_core.solvers.least_squares.tikhonov import solve_tikhonov_classes
 
     return [Answer(one) for one in solve_tikhonov_classes(requests[0].observation, _classes(requests), requests[0].kernel_size)]
 
 
 def _joint_harmonic(requests: Sequence[Request], plain: PlainClasses | None = None) -> list[Answer]:
     """Return the harmonic kernels of all classes, under the noise model that the map asks for; plain is what is known of white noise."""
-    from qpi_core.solvers.harmonic.joint import joint_solutions
+    from qpi_core.solvers.harmonic.joint.fit import joint_solutions
 
     one, classes, explained = requests[0], _classes(requests), _explained(requests, plain=plain)
     shape, noise = (one.observation.shape[0], one.observation.shape[1]), explained.noise
@@ -93,7 +93,7 @@ def _refined(method: Method, requests: Sequence[Request]) -> list[Answer]:
 
 
 def _corrected(requests: Sequence[Request], plain: PlainClasses | None) -> list[Answer]:
-    from qpi_core.solvers.joint_refined import correct_jointly
+    from qpi_core.solvers.refined.joint_refined import correct_jointly
 
     one, priors = requests[0], _joint_harmonic(requests, plain)
     solutions = [answer.solution for answer in priors]
@@ -124,7 +124,7 @@ def _mended(requests: Sequence[Request], found: LayersRepair | None) -> tuple[Se
 
 def _parametric(method: Method, requests: Sequence[Request]) -> list[Answer]:
     """Fit one formula a class to the map without what its noise model says of it."""
-    from qpi_core.solvers.parametric import solve_parametric_classes
+    from qpi_core.solvers.formula.parametric import solve_parametric_classes
 
     one, noise = requests[0], None
     if one.noise_model != "white":

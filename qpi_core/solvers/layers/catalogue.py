@@ -1,7 +1,7 @@
 """Lists of defects that the layers of a stack together contradict: some are missing, some are not there.
 
 Every layer shows the same defects, so what the layers say of one more or one less adds up: a defect that no single layer shows beyond
-chance is found by all of them. As for one map (positions.catalogue_repair) the kernels of the list as it is find the strongest
+chance is found by all of them. As for one map (positions.catalogue.repair) the kernels of the list as it is find the strongest
 patterns like themselves in what they leave, now by the sum over a few layers, and a changed list is believed only where the evidence
 of the whole models, summed over these layers, exceeds that of the list as given after the price of every change, and what it leaves is
 white noise. Positions stay where they are: several layers move them on request (refinement).
@@ -19,19 +19,19 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from qpi_core.estimates.caution import Caution, CautionKind
-from qpi_core.solvers.harmonic.joint_start import DefectClass
+from qpi_core.solvers.harmonic.joint.start import DefectClass
 from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
-from qpi_core.solvers.layers.full_fits import ClassAlone, FullFit, fits_in_full
-from qpi_core.solvers.layers.layer_models import LayerModels
+from qpi_core.solvers.layers.one_layer.full_fits import ClassAlone, FullFit, fits_in_full
+from qpi_core.solvers.layers.one_layer.layer_models import LayerModels
 from qpi_core.solvers.layers.pilots import choose_pilots
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.measured.class_map import PlainClasses
-from qpi_core.solvers.positions.candidates import Views, better_without, candidate_places, gains_without, strongest, views_of
-from qpi_core.solvers.positions.catalogue_check import ABSENT_GAIN, LEAST_DEFECTS, PEAK_GAIN, is_taken_as_given
-from qpi_core.solvers.positions.catalogue_repair import DECISIVE
+from qpi_core.solvers.positions.catalogue.candidates import Views, better_without, candidate_places, gains_without, strongest, views_of
+from qpi_core.solvers.positions.catalogue.check import ABSENT_GAIN, LEAST_DEFECTS, PEAK_GAIN, is_taken_as_given
+from qpi_core.solvers.positions.catalogue.repair import DECISIVE
+from qpi_core.solvers.positions.catalogue.repaired_positions import RepairedList
 from qpi_core.solvers.positions.jacobian import sensitivities
-from qpi_core.solvers.positions.repaired_positions import RepairedList
 from qpi_core.solvers.positions.score_test import MovesScore, score_moves
 
 Array = NDArray[np.float64]

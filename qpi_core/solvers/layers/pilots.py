@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from qpi_core.diagnostics.identifiability import may_be_modelled
 from qpi_core.noise.tiles import can_be_modelled
 from qpi_core.solvers.harmonic.answer import superposition
-from qpi_core.solvers.harmonic.joint_stretch import fit_stretched
+from qpi_core.solvers.harmonic.joint.stretch import fit_stretched
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, fit_harmonics, model_evidence, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
@@ -27,11 +27,11 @@ from qpi_core.solvers.harmonic.stretch import Stretch
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.measured.all_pixels import residual_of
 from qpi_core.solvers.measured.class_map import PlainClasses, explain_classes
-from qpi_core.solvers.measured.kernel_or_noise import KernelTrial, has_long_waves
 from qpi_core.solvers.measured.large_map import find_noise_of_large_map, left_of_part
-from qpi_core.solvers.measured.noise_search import find_noise
-from qpi_core.solvers.measured.noisy_start import NoisyStage, NoisyStart
-from qpi_core.solvers.measured.whiteness import leaves_white_noise
+from qpi_core.solvers.measured.model_checks.kernel_or_noise import KernelTrial, has_long_waves
+from qpi_core.solvers.measured.model_checks.whiteness import leaves_white_noise
+from qpi_core.solvers.measured.noise_model.noisy_start import NoisyStage, NoisyStart
+from qpi_core.solvers.measured.noise_model.search import find_noise
 
 Array = NDArray[np.float64]
 

@@ -13,20 +13,20 @@ from qpi_core.noise.model import MapNoise
 from qpi_core.noise.outliers import find_outliers
 from qpi_core.noise.selection import SelectionOptions
 from qpi_core.runtime.progress import Progress, no_progress
-from qpi_core.solvers.harmonic.joint import JointModel, finish_jointly, in_their_order, ranked_classes
-from qpi_core.solvers.harmonic.joint_start import ClassStart, DefectClass, choose_jointly, open_classes
-from qpi_core.solvers.harmonic.joint_stretch import stretched_jointly
+from qpi_core.solvers.harmonic.joint.fit import JointModel, finish_jointly, in_their_order, ranked_classes
+from qpi_core.solvers.harmonic.joint.start import ClassStart, DefectClass, choose_jointly, open_classes
+from qpi_core.solvers.harmonic.joint.stretch import stretched_jointly
 from qpi_core.solvers.harmonic.orders.significant_orders import ChosenOrders, is_explained
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.measured.all_pixels import away_from_defects
-from qpi_core.solvers.measured.free_kernels import predict_unseen_parts
-from qpi_core.solvers.measured.joint_kernels import JointKernels, JointStage
-from qpi_core.solvers.measured.kernel_or_noise import KernelTrial
 from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
-from qpi_core.solvers.measured.noise_search import NoiseSearch
-from qpi_core.solvers.measured.noisy_start import NoisyStage
-from qpi_core.solvers.measured.whiteness import leaves_white_noise
+from qpi_core.solvers.measured.model_checks.free_kernels import predict_unseen_parts
+from qpi_core.solvers.measured.model_checks.kernel_or_noise import KernelTrial
+from qpi_core.solvers.measured.model_checks.whiteness import leaves_white_noise
+from qpi_core.solvers.measured.noise_model.joint_kernels import JointKernels, JointStage
+from qpi_core.solvers.measured.noise_model.noisy_start import NoisyStage
+from qpi_core.solvers.measured.noise_model.search import NoiseSearch
 
 Array = NDArray[np.float64]
 
