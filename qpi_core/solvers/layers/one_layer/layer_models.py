@@ -42,6 +42,11 @@ class LayerModels:
         for index in [*range(count), *(range(count) if count > 1 else ())]:
             self.solve(index, select=True)
 
+    def take(self, index: int, layer: int, model: HarmonicModel) -> None:
+        """Go on from a model of a class that was found elsewhere, on what the others leave of a layer."""
+        self.models[index, layer] = model
+        self._patterns[index, layer] = _pattern(model, self.classes[index], (self.problem.stack.shape[1], self.problem.stack.shape[2]))
+
     def solve(self, index: int, select: bool) -> None:
         """Solve for the kernel of a class in every layer, with its angular orders chosen anew or as they are."""
         one, problem = self.classes[index], self.problem
@@ -60,8 +65,7 @@ class LayerModels:
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for layer, model in zip(self.layers, pool.map(solved, self.layers), strict=True):
-                self.models[index, layer] = model
-                self._patterns[index, layer] = _pattern(model, one, (problem.stack.shape[1], problem.stack.shape[2]))
+                self.take(index, layer, model)
 
     def rest(self, index: int, layer: int) -> NDArray[np.float32]:
         """Return a layer without the patterns of the other classes, as far as they are known."""
