@@ -6,17 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import constants
 
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2, MEV_NM_IN_KM_PER_S
 from qpi_core.base.errors import InputError
 from qpi_core.qspace.dispersion.rings import RingTrack
 
 Array = NDArray[np.float64]
-
-HBAR2_OVER_2M_MEV_NM2 = constants.hbar**2 / (2 * constants.m_e) / constants.e * 1e3 * 1e18
-"""hbar^2 / 2 m_e, about 38.1 meV nm^2."""
-HBAR_MEV_NM_PER_KM_S = constants.hbar / constants.e * 1e15
-"""hbar times 1 km/s, about 0.658 meV nm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +62,7 @@ def fit_parabola(track: RingTrack) -> ParabolaFit:
 def fit_line(track: RingTrack) -> LineFit:
     """Fit a linear band, q = 2 k; arguments and errors as fit_parabola."""
     values, covariance, chi, count = _straight_line(track, 1)
-    # Slope dE/dq in meV nm = hbar v / 2.
-    to_velocity = 2 * constants.e * 1e-12 / constants.hbar * 1e-3
+    to_velocity = 2 * MEV_NM_IN_KM_PER_S  # the slope dE/dq is hbar v / 2
     deviation = np.sqrt(covariance.diagonal())
     velocity = (float(values[1] * to_velocity), float(deviation[1] * to_velocity))
     return LineFit((float(values[0]), float(deviation[0])), velocity, chi, count)
