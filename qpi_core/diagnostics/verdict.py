@@ -93,6 +93,7 @@ RULES: dict[CautionKind, Rule] = {
     CautionKind.NOTICEABLE_ERROR: Rule(_DOUBTFUL, Remedy.FIND_MISSING),
     CautionKind.TOO_MANY_GAPS_FOR_NOISE: Rule(_DOUBTFUL),
     CautionKind.NOISE_NOT_MODELLED: Rule(_DOUBTFUL),
+    CautionKind.NOT_CHECKED: Rule(_DOUBTFUL),
     CautionKind.COARSE_NETWORK: Rule(_DOUBTFUL, Remedy.USE_REFINED),
     CautionKind.NOT_MEASURED: Rule(_FINE),
     CautionKind.DEFECTS_NOT_MEASURED: Rule(_FINE),

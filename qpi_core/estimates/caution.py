@@ -36,6 +36,7 @@ class CautionKind(StrEnum):
     NEIGHBOURS = "neighbours in average"
     CLASSES_UNCLEAR = "classes unclear"
     COARSE_NETWORK = "coarse network"
+    NOT_CHECKED = "not checked"
     NOT_MEASURED = "not measured"
     DEFECTS_NOT_MEASURED = "defects not measured"
     SYMMETRY = "symmetry"

@@ -12,6 +12,7 @@ from qpi_core.diagnostics.defects import warn_about_defects
 from qpi_core.diagnostics.identifiability import warn_about_fit, warn_about_gaps, warn_about_input
 from qpi_core.diagnostics.window import warn_about_window
 from qpi_core.estimates.estimate import KernelEstimate
+from qpi_core.extraction.first_estimate import NOT_TRIED
 from qpi_core.extraction.methods import Method
 from qpi_core.extraction.request import Answer, Request
 from qpi_core.noise.tiles import can_be_modelled
@@ -67,6 +68,7 @@ def estimate_of(
         "model": model,
         "input": {"observation_sha256": array_sha256(original), "shape": image.shape, "measured": float(np.isfinite(image).mean())},
         "options": {"kernel_size": request.kernel_size, "pixel_size_nm": request.pixel_size_nm, "noise_model": request.noise_model},
+        **({} if request.effort == "full" else {"effort": {"chosen": request.effort, "not_tried": NOT_TRIED}}),
         "solver": solution.details,
         **({} if answer.repair is None else {"list_repair": answer.repair.record()}),
         **({} if answer.kinds is None else {"two_kinds": answer.kinds.record()}),

@@ -15,6 +15,7 @@ from qpi_core.base.validation import is_constant, require_noise_model
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.assembly import describe_models, estimate_of
 from qpi_core.extraction.defects.defect_refinement import refine_defects
+from qpi_core.extraction.first_estimate import require_effort, telling
 from qpi_core.extraction.methods import Method, find_method, solve
 from qpi_core.extraction.networks.model_holder import ModelHolder
 from qpi_core.extraction.networks.network_methods import run_two_step
@@ -57,6 +58,8 @@ class Extractor(ModelHolder):
         with_latent: bool | None = None,
         report: Progress | None = None,
         noise_model: str = "auto",
+        effort: str = "full",
+        on_first: Callable[[KernelEstimate], None] | None = None,
     ) -> KernelEstimate:
         """Extract the kernel from a map.
 
@@ -75,10 +78,13 @@ class Extractor(ModelHolder):
             report: called before each stage with the share that is done, roughly, and a few words; what it raises stops the work.
             noise_model: "auto": `harmonic`, `parametric` and `refined` model background, coloured noise and unequal defects as the map
                 asks for them (marginal likelihood); "white": a constant background and white noise.
+            effort: "full", or "fast" for many maps: `refined` and `harmonic` stop at their first stage, a symmetric kernel with one radial
+                profile under white noise, and `parametric` takes the noise as white; a warning and the provenance say what was not tried.
+            on_first: called with the first stage's estimate as soon as `refined` or `harmonic` have it, while they go on checking it.
 
         Raises:
-            InputError: bad observation, positions, kernel_size, weights, pixel size, method or noise model; no model for a method that
-                needs one.
+            InputError: bad observation, positions, kernel_size, weights, pixel size, method, noise model or effort; no model for a method
+                that needs one.
 
         Example:
             >>> import numpy as np
@@ -100,7 +106,8 @@ class Extractor(ModelHolder):
         request = replace(
             request,
             latent_wanted=with_latent is not False,
-            noise_model=require_noise_model(noise_model),
+            noise_model="white" if require_effort(effort) == "fast" else require_noise_model(noise_model),
+            effort=effort,
             report=part_of(report, _MOVING, _SOLVED),
         )
         constant = is_constant(request.observation)
@@ -108,13 +115,14 @@ class Extractor(ModelHolder):
         if (refine_positions or refine_weights) and not constant:
             request, refinement = refine_defects(request, refine_positions, refine_weights, part_of(report, 0.0, _MOVING))
         tell(_MOVING if refinement is not None else 0.0, "Solving for the kernel")
+        if on_first is not None:
+            told = on_first
+            request = telling(request, lambda asked, answer: told(self.assemble(chosen, asked, answer, np.asarray(observation))))
         answer = constant_answer(request) if constant else solve(chosen, request)
         tell(_SOLVED, "Comparing with the map")
         estimate = self.assemble(chosen, request, answer, np.asarray(observation))
-        if proposal is not None:
-            estimate = with_proposal(estimate, proposal)
-        if refinement is not None:
-            estimate = refinement.note(estimate)
+        estimate = estimate if proposal is None else with_proposal(estimate, proposal)
+        estimate = estimate if refinement is None else refinement.note(estimate)
         wanted = bool(with_latent) and self.has_model and not constant
         return self.add_latent(estimate, observation) if wanted else estimate
 
@@ -163,6 +171,7 @@ class Extractor(ModelHolder):
         with_latent: bool = False,
         report: Progress | None = None,
         noise_model: str = "auto",
+        effort: str = "full",
     ) -> ClassEstimates:
         """Extract one kernel for each class of defects, all solved together: Y = b + sum_c A_c*M_c + noise.
 
@@ -174,7 +183,7 @@ class Extractor(ModelHolder):
                 of each class alone, `one_step` and `two_step` see the map without what the harmonic solve says of the others.
             kernel_size: side of every kernel in pixels; "auto": the largest that one of them asks for.
             refine_positions, refine_weights: as for `extract`, each class by its own kernel.
-            pixel_size_nm, weights, with_latent, report, noise_model: as for `extract`; the noise model is one for all classes.
+            pixel_size_nm, weights, with_latent, report, noise_model, effort: as for `extract`; the noise model is one for all classes.
 
         Raises:
             InputError: as `extract`; a label too few, or too many classes.
@@ -196,10 +205,10 @@ class Extractor(ModelHolder):
             kernel_size,
             lambda: find_window(self, observation, positions, classes=classes, weights=weights, pixel_size_nm=pixel_size_nm),
         )
-        chosen, noise = find_method(method), require_noise_model(noise_model)
-        options = ClassOptions(chosen, size, refine_positions, refine_weights, pixel_size_nm, with_latent, noise)
-        tell = report or no_progress
-        found = extract_classes(self, observation, positions, classes, weights, options, tell)
+        chosen = find_method(method)
+        noise = "white" if require_effort(effort) == "fast" else require_noise_model(noise_model)
+        options = ClassOptions(chosen, size, refine_positions, refine_weights, pixel_size_nm, with_latent, noise, effort)
+        found = extract_classes(self, observation, positions, classes, weights, options, report or no_progress)
         if proposal is None:
             return found
         return replace(found, estimates={name: with_proposal(one, proposal) for name, one in found.estimates.items()})

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.validation import is_constant
 from qpi_core.estimates.caution import NO_NOISE_MODEL
+from qpi_core.extraction.first_estimate import first_answer, tell_first, with_effort_told
 from qpi_core.extraction.networks.network_methods import network_solution, run_two_step, solve_one_step, solve_two_step
 from qpi_core.extraction.request import Answer, Request
+from qpi_core.extraction.under_noise import answer_under_noise, explained_map
 
 if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution
     from qpi_core.networks.inference import NetworkKernel
-    from qpi_core.solvers.harmonic.start import HarmonicStart
     from qpi_core.solvers.measured.kinds.two_kinds import TwoKinds
-    from qpi_core.solvers.measured.measured_map import ExplainedMap
     from qpi_core.solvers.positions.catalogue.selection import ListedFit
 
 DEFAULT_METHOD = "refined"
@@ -53,7 +53,7 @@ class Method:
 def solve(method: Method, request: Request) -> Answer:
     """Return a method's answer; where a noise model cannot be fitted, that of the plain model, which says so."""
     try:
-        return method.solve(request)
+        return with_effort_told(method.name, request, method.solve(request))
     except np.linalg.LinAlgError:
         if request.noise_model == "white":
             raise
@@ -90,46 +90,28 @@ def _harmonic(request: Request) -> Answer:
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
 
     image, pitch = request.observation, request.pixel_size_nm
-    start = None if is_constant(image) else HarmonicProblem(image, request.kernel_size, pitch).start(request.positions, request.weights)
-    explained = _explained(request, start)
+    start = None
+    if not is_constant(image):
+        problem = HarmonicProblem(image, request.kernel_size, pitch)
+        start = begun = problem.start(request.positions, request.weights)
+        if request.effort == "fast":
+            return first_answer(request, problem, begun)
+        tell_first(request, lambda: first_answer(request, problem, begun))
+    explained = explained_map(request, start)
     if explained is not None:
-        return _under_noise(request, explained, _harmonic_prior(request, explained.listed))
+        return answer_under_noise(request, explained, _harmonic_prior(request, explained.listed))
     return Answer(solve_harmonic(image, request.positions, request.kernel_size, weights=request.weights, pixel_size_nm=pitch, start=start))
 
 
 def _parametric(request: Request) -> Answer:
     from qpi_core.solvers.formula.parametric import solve_parametric
 
-    explained = _explained(request)
+    explained = explained_map(request)
     image, pitch, weights = request.observation, request.pixel_size_nm, request.weights
     if explained is not None:
         image, weights = explained.cleaned, explained.listed.weights
     solution = solve_parametric(image, request.positions, request.kernel_size, weights=weights, pixel_size_nm=pitch)
-    return Answer(solution) if explained is None else _under_noise(request, explained, solution)
-
-
-def _explained(request: Request, start: HarmonicStart | None = None, mend_list: bool = False) -> ExplainedMap | None:
-    """Return the map with its noise model where it asks for one; start is the first stage under white noise, where it was made."""
-    from qpi_core.solvers.harmonic.problem import HarmonicProblem
-    from qpi_core.solvers.measured.kinds.unlisted_map import explained_by_unlisted_kind
-    from qpi_core.solvers.measured.measured_map import explain_map, holds_only_kernels
-
-    if request.noise_model == "white" or is_constant(request.observation):
-        return None
-    problem = HarmonicProblem(request.observation, request.kernel_size, request.pixel_size_nm)
-    begun = problem.start(request.positions, request.weights) if start is None else start
-    if holds_only_kernels(problem, request.positions, request.weights, begun):
-        return None
-    alone = explained_by_unlisted_kind(problem, request.positions, request.weights, begun)
-    return alone or explain_map(problem, request.positions, request.weights, begun, mend_list, request.report)
-
-
-def _under_noise(request: Request, explained: ExplainedMap, solution: KernelSolution) -> Answer:
-    """Return the answer for a map with a noise model: its background is in the model's parts, its noise the white and the coloured."""
-    noise, listed = explained.noise, explained.listed
-    sigma = float(np.hypot(solution.noise_sigma, noise.coloured_sigma))
-    weights = listed.weights if listed.repair is None and noise.strength_spread > 0 else None
-    return Answer(replace(solution, background=noise.constant, noise_sigma=sigma), None, listed.repair, noise, weights)
+    return Answer(solution) if explained is None else answer_under_noise(request, explained, solution)
 
 
 def _refined(request: Request) -> Answer:
@@ -146,6 +128,9 @@ def _refined(request: Request) -> Answer:
         return Answer(nothing_to_see(image, size))
     problem = HarmonicProblem(image, size, request.pixel_size_nm)
     start = problem.start(request.positions, request.weights)
+    if request.effort == "fast":
+        return first_answer(request, problem, start)
+    tell_first(request, lambda: first_answer(request, problem, start))
     auto = request.noise_model == "auto"
     if auto and holds_only_kernels(problem, request.positions, request.weights, start):
         # Neither noise nor background: where one symmetry and a free correction leave nothing, there is nothing to be searched for.
@@ -162,7 +147,7 @@ def _refined(request: Request) -> Answer:
         network = run_two_step(request, start) if request.latent_wanted and request.has_model() else None
         return _offering(Answer(_chosen_by_evidence(request, mixture), network), kinds)
     plain = explained_by_white_noise(problem, request.positions, request.weights, start) if auto and other is None else None
-    explained = _explained(request, start, mend_list=True) if auto and plain is None else None
+    explained = explained_map(request, start, mend_list=True) if auto and plain is None else None
     if explained is not None:
         listed = explained.listed
         cleaned = replace(request, observation=explained.cleaned, positions=listed.positions, weights=listed.weights)
@@ -170,7 +155,7 @@ def _refined(request: Request) -> Answer:
         wanted = (request.latent_wanted or listed.repair is not None) and request.has_model()
         network = run_two_step(cleaned, listed.start) if wanted else None
         kinds = two_kinds_under_noise(problem, request.positions, request.weights, explained)
-        return _offering(replace(_under_noise(request, explained, _chosen_by_evidence(cleaned, listed)), network=network), kinds)
+        return _offering(replace(answer_under_noise(request, explained, _chosen_by_evidence(cleaned, listed)), network=network), kinds)
     fits = plain or fit_with_list(image, request.positions, size, request.weights, request.pixel_size_nm, start)
     answers = [_refined_with(replace(request, positions=listed.positions, weights=listed.weights), listed) for listed in fits]
     given, last = answers[0], answers[-1]
@@ -214,10 +199,10 @@ def solve_refined_as_listed(request: Request) -> Answer:
     start = problem.start(points, weights)
     # The map has chosen the list: what the noise model costs is paid only where the map holds what no list explains.
     noisy = request.noise_model != "white" and holds_more_than_patterns(problem, points, weights, start)
-    explained = _explained(request, start) if noisy else None
+    explained = explained_map(request, start) if noisy else None
     if explained is not None:
         cleaned = replace(request, observation=explained.cleaned, weights=explained.listed.weights)
-        return _under_noise(request, explained, _chosen_by_evidence(cleaned, explained.listed))
+        return answer_under_noise(request, explained, _chosen_by_evidence(cleaned, explained.listed))
     return _refined_with(request, ListedFit(points, weights, start, problem.fit(points, weights, start), None))
 
 

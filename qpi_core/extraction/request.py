@@ -37,6 +37,8 @@ class Request:
         position_sigma: (n,) prior deviation in px of positions that the map itself has moved, None where they are as they were given.
         latent_wanted: whether a method that tries the networks only where it needs them runs them in any case.
         noise_model: "auto": background, coloured noise and unequal defects as the map asks for them; "white": a constant and white noise.
+        effort: "full", or "fast": the first stage alone where there is one (see first_estimate).
+        on_first: called with the answer of the first stage as soon as there is one; None where nobody asks for it.
         report: progress; called with the share of the solve that is done and a few words.
     """
 
@@ -50,6 +52,8 @@ class Request:
     position_sigma: NDArray[np.float64] | None = None
     latent_wanted: bool = True
     noise_model: str = "auto"
+    effort: str = "full"
+    on_first: Callable[[Answer], None] | None = None
     report: Progress = no_progress
 
 

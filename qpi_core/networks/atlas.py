@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.base.errors import InputError
+from qpi_core.runtime.threads import one_thread
 from qpi_core.synthesis.kernel_families.families import FAMILIES, SyntheticKernel, draw_synthetic_kernel
 
 if TYPE_CHECKING:
@@ -175,6 +176,7 @@ def encode_kernels(models: LoadedModels, kernels: NDArray[np.float32]) -> NDArra
     return np.asarray(torch.cat(latents).numpy(), dtype=np.float32)
 
 
+@one_thread()
 def decode_latents(models: LoadedModels, latents: ArrayLike) -> NDArray[np.float32]:
     """Return Decoder_K's kernels, (n, 64, 64), of standardised latents (n, 4, 8, 8) or one (4, 8, 8); largest value about 1.
 

@@ -14,7 +14,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.windows.window_search import AUTO
 from ui.extract.map.map_panel import MapView
-from ui.jobs.workers.queues import Job
+from ui.jobs.workers.queues import Cancelled, Job
 from ui.state.loaders import array_hash, atlas, extractor
 
 if TYPE_CHECKING:
@@ -110,26 +110,41 @@ def with_kinds(kinds: Mapping[str, Outcome], shown: Outcome | None = None) -> Ou
 def extract_kernel(job: Job, question: Question) -> Outcome:
     """Do the extraction inside a job; what the networks make of it follows (ui.jobs.network_view), unless the method is one of theirs.
 
+    The first estimate stands in `job.best` as soon as there is one; a cancel keeps it, with the sentence that it was not checked.
+
     Raises:
         InputError: the question cannot be answered; the sentence says why.
+        Cancelled: stopped before there was a kernel.
     """
     tool = extractor()
     if question.labels is not None and len(set(question.labels)) > 1:
         return _extract_classes(job, tool, question)
     started = time.perf_counter()
-    estimate = tool.extract(
-        question.view.layer.values,
-        question.positions,
-        question.method,
-        question.window,
-        question.refine_positions,
-        pixel_size_nm=question.view.pixel_size_nm,
-        with_latent=False,
-        report=job.step,
-        noise_model=question.noise_model,
-    )
-    seconds = time.perf_counter() - started
-    return Outcome(question, estimate.with_source(source_of(question)), None, "", seconds)
+
+    def outcome_of(estimate: KernelEstimate) -> Outcome:
+        return Outcome(question, estimate.with_source(source_of(question)), None, "", time.perf_counter() - started)
+
+    def keep(first: KernelEstimate) -> None:
+        job.best = outcome_of(first)
+
+    try:
+        estimate = tool.extract(
+            question.view.layer.values,
+            question.positions,
+            question.method,
+            question.window,
+            question.refine_positions,
+            pixel_size_nm=question.view.pixel_size_nm,
+            with_latent=False,
+            report=job.step,
+            noise_model=question.noise_model,
+            on_first=keep,
+        )
+    except Cancelled:
+        if job.best is None:
+            raise
+        return job.best
+    return outcome_of(estimate)
 
 
 def _extract_classes(job: Job, tool: Any, question: Question) -> Outcome:

@@ -17,6 +17,7 @@ from qpi_core.estimates.class_estimate import ClassEstimates
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.classes.class_methods import leftovers, solve_classes
 from qpi_core.extraction.defects.defect_refinement import Refinement, refine_defects
+from qpi_core.extraction.first_estimate import with_effort_told
 from qpi_core.extraction.methods import METHODS, Method
 from qpi_core.extraction.request import Answer, Request, constant_answer
 from qpi_core.operators.reconstruction import superposition_of
@@ -43,6 +44,7 @@ class ClassOptions:
     pixel_size_nm: float | tuple[float, float] | None = None
     with_latent: bool = False
     noise_model: str = "auto"
+    effort: str = "full"
 
 
 @one_thread()
@@ -66,7 +68,7 @@ def extract_classes(
     if len(names) == 1:
         return _one_class(extractor, observation, common, labels, options, report)
     members = {name: np.flatnonzero([label == name for label in labels]) for name in names}
-    common = replace(common, noise_model=options.noise_model, report=part_of(report, _MOVING, _SOLVED))
+    common = replace(common, noise_model=options.noise_model, effort=options.effort, report=part_of(report, _MOVING, _SOLVED))
     requests = [_part(common, name, chosen) for name, chosen in members.items()]
     refinements: list[Refinement | None] = [None] * len(names)
     if is_constant(common.observation):
@@ -76,6 +78,7 @@ def extract_classes(
             requests, refinements = _refined_defects(requests, options, report)
         report(_MOVING, "Solving for the kernels of all classes")
         answers = solve_classes(options.method, requests)
+        answers = [with_effort_told(options.method.name, common, answer) for answer in answers]
     report(_SOLVED, "Comparing with the map")
     answers = _with_common_noise(options.method, requests, answers)
     used = _together(common, members, requests)
@@ -134,6 +137,7 @@ def _one_class(
         with_latent=options.with_latent,
         report=report,
         noise_model=options.noise_model,
+        effort=options.effort,
     )
     return ClassEstimates({labels[0]: estimate}, labels, estimate.positions, estimate.weights)
 

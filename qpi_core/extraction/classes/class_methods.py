@@ -83,6 +83,8 @@ def _refined(method: Method, requests: Sequence[Request]) -> list[Answer]:
     Where the map contradicts the list, the kernels are those of the list that it prefers, and reconstruction and residual those of the
     list as given, as for one class.
     """
+    if requests[0].effort == "fast":
+        return _joint_harmonic(requests)
     repair = _repair(requests)
     mended, repairs = _mended(requests, repair)
     answers = _corrected(mended, None if repair is None else repair.begun.get(0))
@@ -144,10 +146,12 @@ def _under_noise(solution: KernelSolution, noise: MapNoise | None) -> Answer:
 
 def _explained(requests: Sequence[Request], stretchable: bool = True, plain: PlainClasses | None = None) -> ExplainedClasses:
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
-    from qpi_core.solvers.measured.class_map import explain_classes
+    from qpi_core.solvers.measured.class_map import ExplainedClasses, explain_classes, fit_plainly
 
     one = requests[0]
     problem = HarmonicProblem(one.observation, one.kernel_size, one.pixel_size_nm)
+    if one.effort == "fast":
+        return ExplainedClasses(fit_plainly(problem, _classes(requests), stretchable=False, extended=False).joint, None)
     return explain_classes(problem, _classes(requests), one.noise_model, report=one.report, stretchable=stretchable, plain=plain)
 
 

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from qpi_core.base.validation import MIN_KERNEL_SIZE, require_kernel_size, require_noise_model, require_pixel_size
 from qpi_core.estimates.class_stack import ClassStackEstimates
 from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
+from qpi_core.extraction.first_estimate import require_effort
 from qpi_core.extraction.methods import find_method
 from qpi_core.extraction.stacks.stack_input import require_bias, require_layers, require_list, require_stack
 from qpi_core.extraction.stacks.stack_run import StackRun, assemble, input_notes
@@ -82,6 +83,7 @@ def extract_stack(
     refine_positions: bool = False,
     refine_weights: bool = False,
     noise_model: str = "auto",
+    effort: str = "full",
     report: Progress | None = None,
     on_layer: OnLayer | None = None,
     on_list: OnList | None = None,
@@ -112,6 +114,7 @@ def extract_stack(
         refine_weights: let them give each defect an amplitude of its own, the same at all energies.
         noise_model: "auto": `harmonic` and `refined` model background and coloured noise of the layers that ask for it (marginal
             likelihood), each layer by itself; "white": a constant background and white noise.
+        effort: "full", or "fast" for many stacks: white noise, the list as it is, and no free correction.
         report: as for `Extractor.extract`, with the share of the layers wanted that are done; where it raises
             `qpi_core.runtime.progress.Stopped`, the layers that are finished by then are returned.
         on_layer: called with (index, kernel) as soon as a layer is finished; with classes, with (index, {class: kernel}).
@@ -148,10 +151,11 @@ def extract_stack(
         return find_stack_window(extractor, array, listed.positions, weights=listed.weights, pixel_size_nm=pitch)
 
     size, proposal = resolve_window(kernel_size, find)
-    problem = StackProblem(array, listed.by_class(), require_kernel_size(size, shape), pitch, require_noise_model(noise_model))
+    noise = "white" if require_effort(effort) == "fast" else require_noise_model(noise_model)
+    problem = StackProblem(array, listed.by_class(), require_kernel_size(size, shape), pitch, noise)
     energies = require_bias(bias_mv, len(array))
     wanted = require_layers(layers, len(array))
-    run = StackRun(extractor, chosen, problem, listed, wanted, report or no_progress)
+    run = StackRun(extractor, chosen, problem, listed, wanted, report or no_progress, effort)
     finished: dict[int, tuple[LayerKernel, ...]] = {}
     # Whoever asks may want no more at any step: what is finished by then is the answer.
     with suppress(Stopped), one_thread():
@@ -167,7 +171,7 @@ def extract_stack(
             run.say(f"Layer {len(finished)} of {len(wanted)}")
     window: dict[str, object] = {} if proposal is None else {"window": {"chosen": AUTO, **asdict(proposal)}}
     chosen_window = () if proposal is None else (proposal.reason,)
-    notes = (*input_notes(array, listed, problem.kernel_size), *chosen_window, *run.refinement_notes())
+    notes = (*input_notes(array, listed, problem.kernel_size), *chosen_window, *run.refinement_notes(), *run.effort_notes())
     found = {
         name: assemble(run, place, energies, {index: kernels[place] for index, kernels in finished.items()}, notes, window)
         for place, name in enumerate(listed.names)

@@ -14,6 +14,7 @@ from qpi_core.base.validation import is_constant
 from qpi_core.diagnostics.identifiability import warn_about_input
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
+from qpi_core.extraction.first_estimate import LITTLE_EFFORT, MODELLING_METHODS, NOT_TRIED
 from qpi_core.extraction.methods import Method
 from qpi_core.extraction.stacks.stack_input import ListedDefects
 from qpi_core.runtime.progress import Progress, part_of
@@ -42,6 +43,7 @@ class StackRun:
     listed: ListedDefects
     wanted: list[int]
     report: Progress
+    effort: str = "full"
     solver: SharedSolver | None = None
     refined: RefinedList | None = None
     given: ListedDefects | None = None
@@ -70,7 +72,7 @@ class StackRun:
 
         It is asked even where all layers are there already: what is said of the stack must not depend on where a run was stopped.
         """
-        if self.method.name != MENDING_METHOD:
+        if self.method.name != MENDING_METHOD or self.effort == "fast":
             return
         self.say("Asking the layers whether the list of defects is whole")
         self.repair = repair_over_layers(self.problem, self._telling_layers())
@@ -96,13 +98,17 @@ class StackRun:
         moved, layers = self.refined.moved_px, len(self.refined.layers)
         return (f"{layers} layers together moved the defects by {np.median(moved):.2f} px in the median and at most {moved.max():.2f} px.",)
 
+    def effort_notes(self) -> tuple[str, ...]:
+        """Return what little effort has left out, in words."""
+        return (LITTLE_EFFORT,) if self.effort == "fast" and self.method.name in MODELLING_METHODS else ()
+
     def solve(self, finished: dict[int, tuple[LayerKernel, ...]]) -> Layers:
         """Yield (index, kernels of all classes) of the layers; finished is where the caller keeps them."""
         self.finished = finished
         if self.method.name in SHARED_METHODS:
-            self.solver = SharedSolver(
-                self.problem, self.method.name == "refined", self.report, {} if self.repair is None else self.repair.begun
-            )
+            begun = {} if self.repair is None else self.repair.begun
+            corrected = self.method.name == "refined" and self.effort == "full"
+            self.solver = SharedSolver(self.problem, corrected, self.report, begun)
             yield from self.solver.solve(self.wanted)
         else:
             yield from self._one_by_one()
@@ -121,6 +127,7 @@ class StackRun:
                 "kernel_size": problem.kernel_size,
                 "weights": listed.weights,
                 "noise_model": problem.noise_model,
+                "effort": self.effort,
             }
             # Without classes the labels are one empty name.
             if listed.names == ("",):
@@ -176,6 +183,7 @@ def assemble(
             "noise_model": problem.noise_model,
             **run.asked,
         },
+        **({} if run.effort == "full" else {"effort": {"chosen": run.effort, "not_tried": NOT_TRIED}}),
         "pilots": run.pilots(place),
         **window,
     }

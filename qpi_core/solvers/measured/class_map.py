@@ -83,14 +83,19 @@ class PlainClasses:
         return replace(self, starts=())
 
 
-def fit_plainly(problem: HarmonicProblem, classes: Sequence[DefectClass], stretchable: bool = True) -> PlainClasses:
-    """Return the kernels of all classes of a map, which is not constant, as if its noise were white; arguments as for explain_classes."""
+def fit_plainly(problem: HarmonicProblem, classes: Sequence[DefectClass], stretchable: bool = True, extended: bool = True) -> PlainClasses:
+    """Return the kernels of all classes of a map, which is not constant, as if its noise were white.
+
+    Args:
+        problem, classes, stretchable: as for explain_classes.
+        extended: whether a kernel may have more orders than those of one symmetry.
+    """
     values, size = problem.values, problem.kernel_size
     ranks = ranked_classes(classes)
     ordered = [classes[k] for k in ranks]
     starts = open_classes(values, ordered, size, problem.pixel_size_nm, problem.symmetry_orders)
     quick = choose_jointly(starts, problem.symmetry_orders, sweeps=_QUICK_SWEEPS, extended=False)
-    chosen = choose_jointly(starts, problem.symmetry_orders, quick, sweeps=1)
+    chosen = choose_jointly(starts, problem.symmetry_orders, quick, sweeps=1) if extended else quick
     plain = finish_jointly(values, ordered, starts, chosen, size)
     plain = stretched_jointly(problem, ordered, plain) if stretchable else plain
     return PlainClasses(in_their_order(plain, ranks), tuple(quick), tuple(starts))

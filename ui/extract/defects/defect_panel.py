@@ -9,7 +9,7 @@ import streamlit as st
 from qpi_core.base.errors import InputError
 from ui.extract.defects.blind_panel import show_best_so_far
 from ui.extract.defects.defect_table import show_defect_table
-from ui.extract.kernel.kernel_preview import show_kernel_preview
+from ui.extract.kernel.kernel_preview import show_first_estimate, show_kernel_preview
 from ui.extract.map.map_panel import MapView
 from ui.jobs.defect_search import start_search
 from ui.jobs.extraction import Question
@@ -28,15 +28,17 @@ _TABLE_HEIGHT = 152
 
 def show_defect_panel(space: Workspace, view: MapView, question: Question) -> None:
     """Show the three ways to defects beside the picture, and the kernel that came of them, or that a search has so far."""
-    search, done = space.jobs.get("blind"), space.outcome is not None
+    search, running = space.jobs.get("blind"), space.jobs.get("extraction")
     # Another key once there is a kernel or a search: it is shown at once, and afterwards the chosen tab stays.
-    last = "Search" if search is not None else "Kernel" if done else ""
+    last = "Search" if search is not None else "Kernel" if running is not None or space.outcome is not None else ""
     titles = ["Table", "From file", "Detect", *([last] if last else [])]
     table, from_file, detect, *kernel = st.tabs(titles, default=last or "Table", key=f"defect_tabs_{last}")
     if kernel:
         with kernel[0]:
             if search is not None:
                 show_best_so_far(search, question)
+            elif running is not None:
+                show_first_estimate(running)
             else:
                 show_kernel_preview(space.outcome, space.stale)
     with table:

@@ -6,8 +6,10 @@ import streamlit as st
 
 from ui.charts.subplots import Figure
 from ui.jobs.extraction import Outcome
+from ui.jobs.workers.queues import Job
 
 _HEIGHT = 178
+_POLL_SECONDS = 1.0
 
 
 def show_kernel_preview(outcome: Outcome, stale: bool) -> None:
@@ -24,6 +26,18 @@ def show_kernel_preview(outcome: Outcome, stale: bool) -> None:
     trust = verdict_on(outcome).trust
     # No caption: those are pale, and a badge in pale letters on its own colour is hard to read.
     st.markdown(":orange[Out of date: press Extract.]" if stale else f":{COLOURS[trust]}-badge[{TITLES[trust]}] :small[{words}]")
+
+
+@st.fragment(run_every=_POLL_SECONDS)
+def show_first_estimate(job: Job) -> None:
+    """Show the first estimate of an extraction that goes on checking it, looked at again and again."""
+    if job.best is None:
+        st.caption("The first estimate comes here in a moment.")
+        st.skeleton(height=_HEIGHT)
+        return
+    chart = preview_figure(job.best)
+    st.plotly_chart(chart, width="stretch", key="first_estimate", config={"displayModeBar": False}, alt="The first estimate, small")
+    st.markdown(":orange-badge[First estimate] :small[still checking; Cancel keeps it]")
 
 
 def preview_figure(outcome: Outcome, height: int = _HEIGHT) -> Figure:
