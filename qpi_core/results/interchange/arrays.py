@@ -9,7 +9,7 @@ import numpy as np
 
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.qspace.spectra import kernel_fft, q_axes
-from qpi_core.results.interchange.axes import kernel_axes_nm
+from qpi_core.results.interchange.axes import kernel_axes
 
 
 def estimate_npz(estimate: KernelEstimate) -> bytes:
@@ -30,7 +30,7 @@ def estimate_npz(estimate: KernelEstimate) -> bytes:
     }
     arrays |= {name: value for name in ("uncertainty", "latent") if (value := getattr(estimate, name)) is not None}
     if estimate.pixel_size_nm is not None:
-        x, y = kernel_axes_nm(estimate)
+        x, y = kernel_axes(estimate.kernel_size, estimate.pixel_size_nm)
         q_y, q_x = q_axes((estimate.kernel_size, estimate.kernel_size), estimate.pixel_size_nm)
         arrays |= {"pixel_size_nm": np.array(estimate.pixel_size_nm), "x_nm": x, "y_nm": y, "qx_rad_per_nm": q_x, "qy_rad_per_nm": q_y}
     buffer = io.BytesIO()

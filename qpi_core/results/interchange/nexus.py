@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
-from qpi_core.base.grid import kernel_offsets
 from qpi_core.base.provenance import json_ready, versions
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.qspace.spectra import kernel_fft, q_axes
+from qpi_core.results.interchange.axes import kernel_axes
 
 if TYPE_CHECKING:
     from qpi_core.estimates.stack_estimate import StackEstimate
@@ -70,9 +70,8 @@ Axes = Mapping[str, tuple[Array, str]]
 
 
 def _kernel_axes(size: int, pitch: tuple[float, float] | None) -> Axes:
-    dy, dx = pitch or (1.0, 1.0)
-    offsets, unit = np.asarray(kernel_offsets(size), dtype=np.float64), "px" if pitch is None else "nm"
-    return {"y": (offsets * dy, unit), "x": (offsets * dx, unit)}
+    (x, y), unit = kernel_axes(size, pitch), "px" if pitch is None else "nm"
+    return {"y": (y, unit), "x": (x, unit)}
 
 
 def _q_axes(shape: tuple[int, ...], pitch: tuple[float, float] | None) -> Axes:

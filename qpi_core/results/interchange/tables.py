@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.maps.positions.files import save_positions
-from qpi_core.results.interchange.axes import kernel_axes_nm
+from qpi_core.results.interchange.axes import kernel_axes
 
 
 def kernel_csv(estimate: KernelEstimate) -> bytes:
@@ -20,7 +20,7 @@ def kernel_csv(estimate: KernelEstimate) -> bytes:
     Values have nine digits, so that float32 comes back exactly; x runs fastest.
     """
     unit = "px" if estimate.pixel_size_nm is None else "nm"
-    x, y = kernel_axes_nm(estimate)
+    x, y = kernel_axes(estimate.kernel_size, estimate.pixel_size_nm)
     columns: list[NDArray[Any]] = [*(axis.ravel() for axis in np.meshgrid(x, y)), estimate.kernel.ravel()]
     names = [f"x_{unit}", f"y_{unit}", "kernel"]
     if estimate.uncertainty is not None:
