@@ -44,6 +44,7 @@ def require_observation(observation: ArrayLike) -> NDArray[np.float32]:
     return values
 
 
+EFFORTS = ("full", "fast")
 NOISE_MODELS = ("auto", "white")
 
 
@@ -56,6 +57,17 @@ def require_noise_model(name: str) -> str:
     if name not in NOISE_MODELS:
         raise InputError(f"noise_model must be one of {', '.join(NOISE_MODELS)}, but it is {name!r}.")
     return name
+
+
+def require_effort(effort: str) -> str:
+    """Return an effort.
+
+    Raises:
+        InputError: there is no such effort.
+    """
+    if effort not in EFFORTS:
+        raise InputError(f"effort must be one of {', '.join(EFFORTS)}, but it is {effort!r}.")
+    return effort
 
 
 def is_constant(values: NDArray[np.float32]) -> bool:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qpi_core.base.validation import NOISE_MODELS
+from qpi_core.base.validation import EFFORTS, NOISE_MODELS
 from qpi_core.cli.batch.many import add_executor_arguments
 from qpi_core.extraction.methods import DEFAULT_METHOD, METHODS
 from qpi_core.extraction.windows.window_search import kernel_size_argument
@@ -92,6 +92,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         choices=NOISE_MODELS,
         default="auto",
         help="auto: background, coloured noise and unequal defects as the map asks for them; white: a constant background and white noise",
+    )
+    parser.add_argument(
+        "--effort",
+        choices=EFFORTS,
+        default="full",
+        help="fast, for many maps: refined and harmonic stop at their first stage, under white noise; the files say what was not tried",
     )
     parser.add_argument(
         "--stability",
@@ -189,6 +195,7 @@ def _options(args: argparse.Namespace) -> ExtractionOptions:
         device=args.device,
         stability=args.stability,
         noise_model=args.noise_model,
+        effort=args.effort,
         blind=args.blind,
         time_limit_s=args.time_limit,
         pictures=tuple(args.pictures),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qpi_core.base.validation import NOISE_MODELS
+from qpi_core.base.validation import EFFORTS, NOISE_MODELS
 from qpi_core.cli.batch.many import add_executor_arguments
 from qpi_core.extraction.methods import DEFAULT_METHOD
 from qpi_core.extraction.windows.window_search import kernel_size_argument
@@ -76,6 +76,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--method", metavar="NAME", help=f"a method of `extract` (default {DEFAULT_METHOD})")
     parser.add_argument("--refine-positions", action="store_true", help="let several layers together move the defects first")
     parser.add_argument("--refine-weights", action="store_true", help="let them give each defect an amplitude of its own")
+    parser.add_argument(
+        "--effort", choices=EFFORTS, default="full", help="fast: white noise, the list as it is, no free correction; the files say so"
+    )
     parser.add_argument("--noise-model", choices=NOISE_MODELS, default="auto", help="as in `extract`, each layer by itself")
     parser.add_argument("--level", default="none", metavar="KIND", help="what to take out of every layer first, as in `extract`")
     parser.add_argument("--prepare", metavar="FILE", help="preparation steps for every layer, as in `extract`")
@@ -245,6 +248,7 @@ def _options(args: argparse.Namespace) -> StackOptions:
         refine_positions=args.refine_positions,
         refine_weights=args.refine_weights,
         noise_model=args.noise_model,
+        effort=args.effort,
         stability=args.stability,
         model=args.model,
         band_models=tuple(args.band or ()),

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qpi_core.base.errors import InputError
-from qpi_core.base.validation import is_constant, require_noise_model
+from qpi_core.base.validation import is_constant, require_effort, require_noise_model
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.assembly import describe_models, estimate_of
 from qpi_core.extraction.defects.defect_refinement import refine_defects
-from qpi_core.extraction.first_estimate import require_effort, telling
+from qpi_core.extraction.first_estimate import telling
 from qpi_core.extraction.methods import Method, find_method, solve
 from qpi_core.extraction.networks.model_holder import ModelHolder
 from qpi_core.extraction.networks.network_methods import run_two_step
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from qpi_core.estimates.blind_estimate import BlindCandidate
     from qpi_core.estimates.class_estimate import ClassEstimates
     from qpi_core.networks.inference import NetworkKernel
-
 
 _MOVING, _SOLVED = 0.6, 0.9
 """Shares of the time of an extraction, roughly: after the defects were moved, and after the solve."""
@@ -101,8 +100,7 @@ class Extractor(ModelHolder):
             kernel_size,
             lambda: find_window(self, observation, positions, weights=weights, pixel_size_nm=pixel_size_nm, noise_model=noise_model),
         )
-        request = self.request(observation, positions, size, pixel_size_nm, weights)
-        tell = report or no_progress
+        request, tell = self.request(observation, positions, size, pixel_size_nm, weights), report or no_progress
         request = replace(
             request,
             latent_wanted=with_latent is not False,
@@ -270,8 +268,7 @@ class Extractor(ModelHolder):
         Raises:
             InputError: as `extract`.
         """
-        networks = (self.models, lambda: self.has_model)
-        return checked_request(observation, positions, kernel_size, pixel_size_nm, weights, networks)
+        return checked_request(observation, positions, kernel_size, pixel_size_nm, weights, (self.models, lambda: self.has_model))
 
     def assemble(
         self, method: Method, request: Request, answer: Answer, original: NDArray[Any], fitted: NDArray[np.float32] | None = None
@@ -284,7 +281,7 @@ class Extractor(ModelHolder):
             fitted: (height, width) the reconstruction; None is that of the answer alone.
         """
         used = self._models if method.needs_model or answer.network is not None else None
-        return estimate_of(method, request, answer, original, None if used is None else describe_models(used), fitted)
+        return estimate_of(method, request, answer, original, describe_models(used) if used else None, fitted)
 
 
 def load_extractor(name: str | Path | None = None, device: str = "auto") -> Extractor:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from qpi_core.base.errors import InputError
 from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.extraction.request import Answer, Request
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
     from qpi_core.solvers.harmonic.start import HarmonicStart
 
-EFFORTS = ("full", "fast")
 MODELLING_METHODS = ("harmonic", "parametric", "refined")
 """Methods that do less with little effort: the first and the last stop at their first stage, `parametric` takes the noise as white."""
 
@@ -40,17 +38,6 @@ LITTLE_EFFORT = Caution(
     "Little effort (effort is fast): one simple model was fitted. Not tried: " + ", ".join(NOT_TRIED) + "; full effort tries them.",
     CautionKind.NOT_CHECKED,
 )
-
-
-def require_effort(effort: str) -> str:
-    """Return the effort.
-
-    Raises:
-        InputError: there is no such effort.
-    """
-    if effort not in EFFORTS:
-        raise InputError(f"effort must be one of {', '.join(EFFORTS)}, but it is {effort!r}.")
-    return effort
 
 
 def first_answer(request: Request, problem: HarmonicProblem, start: HarmonicStart) -> Answer:

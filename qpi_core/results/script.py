@@ -40,6 +40,7 @@ def python_snippet(estimate: KernelEstimate) -> str:
         "pixel_size_nm": estimate.pixel_size_nm,
         "weights": None if np.all(weights == 1) else [float(w) for w in weights],
         "noise_model": "white" if plain else None,
+        "effort": estimate.provenance.get("effort", {}).get("chosen"),
     }
     lines = [
         "import numpy as np",

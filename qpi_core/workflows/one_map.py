@@ -40,6 +40,7 @@ class ExtractionOptions:
         model, device: the networks, and where they run.
         stability: compare the kernels of two halves of the defects, and say in the side-car how far they agree.
         noise_model: "auto" or "white", as for Extractor.extract.
+        effort: "full" or "fast", as for Extractor.extract.
         blind: find the defects in the map itself; there is no list, and no method is chosen.
         time_limit_s: of the search for them.
         pictures: formats of the pictures that are written.
@@ -59,6 +60,7 @@ class ExtractionOptions:
     device: str = "auto"
     stability: bool = False
     noise_model: str = "auto"
+    effort: str = "full"
     blind: bool = False
     time_limit_s: float = DEFAULT_TIME_LIMIT_S
     pictures: tuple[str, ...] = ("png",)
@@ -186,6 +188,7 @@ def extract_inputs(inputs: MapInputs, options: ExtractionOptions, extractor: Ext
             options.refine_weights,
             inputs.pixel_size_nm,
             noise_model=options.noise_model,
+            effort=options.effort,
         )
         if options.stability:
             classes = _classes_with_stability(classes, inputs, extractor)
@@ -199,6 +202,7 @@ def extract_inputs(inputs: MapInputs, options: ExtractionOptions, extractor: Ext
         options.refine_weights,
         inputs.pixel_size_nm,
         noise_model=options.noise_model,
+        effort=options.effort,
     )
     if options.stability:
         estimate = _with_stability(estimate, inputs, extractor)

@@ -32,7 +32,7 @@ class StackOptions:
     """What is asked of every layer alike; None is the default that stands beside each option of the command line.
 
     Attributes:
-        method, kernel_size, channel, preparation, refine_positions, refine_weights, noise_model, pictures: as ExtractionOptions.
+        method, kernel_size, channel, preparation, refine_positions, refine_weights, noise_model, effort, pictures: as ExtractionOptions.
         pixel_size_nm: (dy, dx) or one number; overrides what the file says.
         stability: compare the kernels of two halves of the defects, layer by layer, and say in the side-car how far they agree.
         model: the networks that take part, None for the default ones.
@@ -54,6 +54,7 @@ class StackOptions:
     refine_positions: bool = False
     refine_weights: bool = False
     noise_model: str = "auto"
+    effort: str = "full"
     stability: bool = False
     model: str | None = None
     band_models: tuple[str, ...] = ()
@@ -135,6 +136,7 @@ def read_stack_inputs(files: MapFiles, options: StackOptions) -> StackInputs:
         "refine_positions": options.refine_positions,
         "refine_weights": options.refine_weights,
         "noise_model": options.noise_model,
+        "effort": options.effort,
         "steps": options.preparation.to_json(),
         "sha256": scan.sha256,
         "positions_sha256": bytes_sha256(listed),

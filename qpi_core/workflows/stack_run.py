@@ -106,6 +106,7 @@ def stack_keywords(inputs: StackInputs) -> StackKeywords:
         "refine_positions": inputs.settings["refine_positions"],
         "refine_weights": inputs.settings["refine_weights"],
         "noise_model": inputs.settings["noise_model"],
+        "effort": inputs.settings["effort"],
     }
 
 

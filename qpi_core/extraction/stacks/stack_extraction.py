@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qpi_core.base.validation import MIN_KERNEL_SIZE, require_kernel_size, require_noise_model, require_pixel_size
+from qpi_core.base.validation import MIN_KERNEL_SIZE, require_effort, require_kernel_size, require_noise_model, require_pixel_size
 from qpi_core.estimates.class_stack import ClassStackEstimates
 from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
-from qpi_core.extraction.first_estimate import require_effort
 from qpi_core.extraction.methods import find_method
 from qpi_core.extraction.stacks.stack_input import require_bias, require_layers, require_list, require_stack
 from qpi_core.extraction.stacks.stack_run import StackRun, assemble, input_notes

@@ -68,6 +68,7 @@ def _options(estimate: StackEstimate, weights: ArrayLike) -> dict[str, Any]:
         "weights": None if np.all(np.asarray(weights) == 1) else [float(weight) for weight in np.asarray(weights)],
         "refine_positions": asked.get("refine_positions") or None,
         "noise_model": "white" if asked.get("noise_model") == "white" else None,
+        "effort": estimate.provenance.get("effort", {}).get("chosen"),
         "refine_weights": asked.get("refine_weights") or None,
     }
     return {name: value for name, value in options.items() if value is not None}
