@@ -134,7 +134,13 @@ def main() -> None:
     for name, values in rows.items():
         print(name, values)
     command = f"python benchmarks/blind.py --seed {args.seed} --scenes {args.scenes} --limit {args.limit:g}"
-    args.out.write_text(json.dumps({"command": command, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    if len(args.rows) < len(ROWS):
+        command += f" --rows {' '.join(map(str, args.rows))}"
+    # Rows that were measured at another time stay, with the command that they are of.
+    kept_rows = json.loads(args.out.read_text(encoding="utf-8"))["rows"] if args.out.exists() else {}
+    every = {**kept_rows, **{name: {"command": command, **values} for name, values in rows.items()}}
+    ordered = {name: every[name] for name in ROWS if name in every}
+    args.out.write_text(json.dumps({"rows": ordered}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

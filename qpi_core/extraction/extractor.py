@@ -24,8 +24,7 @@ from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.runtime.progress import Progress, no_progress, part_of
 
 if TYPE_CHECKING:
-    from qpi_core.estimates.blind_class_estimate import BlindAnswer
-    from qpi_core.estimates.blind_estimate import BlindCandidate
+    from qpi_core.estimates.blind_class_estimate import BlindAnswer, BlindCandidate
     from qpi_core.estimates.class_estimate import ClassEstimates
     from qpi_core.networks.inference import NetworkKernel
 
@@ -231,7 +230,7 @@ class Extractor(ModelHolder):
             bias_mv: (energies,) of a stack; None where it is not known.
             pixel_size_nm: pitch, one number or (dy, dx); None where it is not known.
             report: called with the share that is done, roughly, and a few words; what it raises stops the work.
-            time_limit_s: the search ends by then, with the best that it has.
+            time_limit_s: the search ends at 70 % of it, with the best that it has, and the rest is for the solve.
             seed: of the random starts; the same seed gives the same answer where time is not what ends the search.
             on_best: called with every explanation that is better than those before it, to be looked at or kept while the search goes on.
             marks: (n, 2) a few of the defects, (x, y) in pixels, where some are known: the search starts from them and finds the rest.
