@@ -125,9 +125,7 @@ def run(args: argparse.Namespace) -> int:
 
     find_method(args.method)
     if args.classes is not None and not args.blind:
-        raise InputError(
-            "--classes goes with --blind only; in a list of positions a third column, class, names the kind of each defect."
-        )
+        raise InputError("--classes goes with --blind only; in a list of positions a third column, class, names the kind of each defect.")
     if args.positions is None and not args.blind:
         raise InputError("give --positions FILE with the defects, or --blind to find them in the map itself.")
     options = _options(args)

@@ -153,7 +153,6 @@ class KindsProblem:
             kernel_size=problem.size,
             method=METHOD if worth else _SEARCHED,
             layers=None if worth else (),
-            refine_positions=worth and unexplained_by(best) > NOTHING_LEFT,
             report=in_time(part, problem.options.clock, end),
         )
         if answer.complete:
