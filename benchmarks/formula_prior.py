@@ -10,8 +10,8 @@ import argparse
 import numpy as np
 
 import qpi_core
+from qpi_core.evaluation.benchmark.scenes import VARIANTS, BenchmarkScene, draw_benchmark_scene
 from qpi_core.evaluation.metrics import coverage, kernel_errors
-from qpi_core.evaluation.scenes import VARIANTS, BenchmarkScene, draw_benchmark_scene
 from qpi_core.extraction.extractor import Extractor
 
 

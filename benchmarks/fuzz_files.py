@@ -30,9 +30,9 @@ from qpi_core.evaluation.results_file import read_results
 from qpi_core.maps import load_map, load_positions
 from qpi_core.maps.preparation import load_preparation
 from qpi_core.results.files import load_sidecar, sidecar_bytes
-from qpi_core.results.session_archive import TEXT_NAME
-from qpi_core.results.session_file import SavedResult, Session, load_session, session_bytes
-from tests.maps.readers.test_damaged_files import LISTS, MAPS
+from qpi_core.results.session.session_archive import TEXT_NAME
+from qpi_core.results.session.session_file import SavedResult, Session, load_session, session_bytes
+from tests.maps.readers.faulty_files.test_damaged_files import LISTS, MAPS
 from tests.results.test_files import make_estimate
 
 SECONDS, MEMORY = 5, 2**30

@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qpi_core.evaluation.benchmark import RECORDS, REFERENCES
-from qpi_core.evaluation.measure import LIMIT
-from qpi_core.evaluation.records import read_records
-from qpi_core.evaluation.scenes import VARIANTS
-from qpi_core.evaluation.summary import as_json
+from qpi_core.evaluation.benchmark.measure import LIMIT
+from qpi_core.evaluation.benchmark.records import read_records
+from qpi_core.evaluation.benchmark.run import RECORDS, REFERENCES
+from qpi_core.evaluation.benchmark.scenes import VARIANTS
+from qpi_core.evaluation.benchmark.summary import as_json
 from qpi_core.extraction.methods import DEFAULT_METHOD, METHODS
 from qpi_core.synthesis.simulated_maps.measured_variants import MEASURED_VARIANTS, PLAIN, T_MATRIX_ENDING
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from qpi_core.estimates.stack_estimate import StackEstimate as StackEstimate
     from qpi_core.extraction.bands.band_model import compare_band_models as compare_band_models
     from qpi_core.extraction.bands.band_model import fit_band_model as fit_band_model
-    from qpi_core.extraction.defect_detection import find_defects as find_defects
+    from qpi_core.extraction.defects.defect_detection import find_defects as find_defects
     from qpi_core.extraction.extractor import Extractor as Extractor
     from qpi_core.extraction.extractor import load_extractor as load_extractor
     from qpi_core.extraction.stability.assessment import Assessment as Assessment
@@ -47,7 +47,7 @@ _HOME_OF_NAME = {
     "Extractor": "qpi_core.extraction.extractor",
     "load_extractor": "qpi_core.extraction.extractor",
     "ScanMap": "qpi_core.maps",
-    "find_defects": "qpi_core.extraction.defect_detection",
+    "find_defects": "qpi_core.extraction.defects.defect_detection",
     "load_map": "qpi_core.maps",
     "load_positions": "qpi_core.maps",
     "load_stack": "qpi_core.maps",

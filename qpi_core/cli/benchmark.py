@@ -51,7 +51,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def expanded(names: list[str]) -> tuple[str, ...]:
     """Return the variants that are asked for, with "all", "measured" and "measured-tmatrix" spelled out, each once."""
-    from qpi_core.evaluation.scenes import VARIANTS
+    from qpi_core.evaluation.benchmark.scenes import VARIANTS
     from qpi_core.synthesis.simulated_maps.measured_variants import MEASURED_VARIANTS, T_MATRIX_ENDING
 
     groups = {
@@ -68,11 +68,11 @@ def run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from qpi_core.base.errors import InputError
-    from qpi_core.evaluation.benchmark import REFERENCES, BenchmarkPlan, environment, run_benchmark
-    from qpi_core.evaluation.plots import write_plots
-    from qpi_core.evaluation.scenes import HELD_OUT_SEED
-    from qpi_core.evaluation.summary import as_json
-    from qpi_core.evaluation.tables import report
+    from qpi_core.evaluation.benchmark.plots import write_plots
+    from qpi_core.evaluation.benchmark.run import REFERENCES, BenchmarkPlan, environment, run_benchmark
+    from qpi_core.evaluation.benchmark.scenes import HELD_OUT_SEED
+    from qpi_core.evaluation.benchmark.summary import as_json
+    from qpi_core.evaluation.benchmark.tables import report
     from qpi_core.extraction.methods import METHODS
 
     if args.workers < 1:

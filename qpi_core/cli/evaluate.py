@@ -40,9 +40,9 @@ def run(args: argparse.Namespace) -> int:
 
     from qpi_core.base.errors import InputError
     from qpi_core.base.provenance import versions
-    from qpi_core.evaluation.measure import CEILING
+    from qpi_core.evaluation.benchmark.measure import CEILING
+    from qpi_core.evaluation.benchmark.scenes import HELD_OUT_SEED
     from qpi_core.evaluation.paper.protocol import as_json, load_source, run_protocol, table_1
-    from qpi_core.evaluation.scenes import HELD_OUT_SEED
     from qpi_core.extraction.extractor import load_extractor
     from qpi_core.extraction.methods import METHODS
     from qpi_core.results.files import prepare_folder

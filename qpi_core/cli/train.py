@@ -14,7 +14,7 @@ Train Encoder_K and Decoder_K (stage kernel-vae), Encoder_Y aligned to them (obs
 
 Presets:
   compact  2.7 million parameters a network, fresh kernels in every batch, Encoder_Y on kernel-frame inputs; hours on two CPU cores
-  base     6.3 million parameters a network, ten minutes of one large GPU with the paper's networks (benchmarks/train_on_gpu.sh)
+  base     6.3 million parameters a network, ten minutes of one large GPU with the paper's networks (benchmarks/training/train_on_gpu.sh)
   paper    the published recipe (84 million parameters, (Y, M) inputs, fixed kernels from --dataset); needs a GPU
   smoke    a few steps, to see that everything runs; paper-gpu-smoke, paper-long-smoke, base-smoke: the same of these presets
 

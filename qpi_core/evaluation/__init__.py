@@ -1,1 +1,1 @@
-
+"""How far kernels are from the truth: metrics, the benchmark, and the paper's experiment."""

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from qpi_core.base.errors import InputError
+from qpi_core.evaluation.benchmark.scenes import VARIANTS
+from qpi_core.evaluation.benchmark.summary import Cell
 from qpi_core.evaluation.paper.protocol import PUBLISHED, PUBLISHED_WITHOUT_SYMMETRY_LOSS, SETTINGS
-from qpi_core.evaluation.scenes import VARIANTS
-from qpi_core.evaluation.summary import Cell
 from qpi_core.synthesis.datasets.dataset_files import OUT_OF_DOMAIN
 
 ALL_DEFECTS = "1-100"

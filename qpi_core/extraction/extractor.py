@@ -14,10 +14,10 @@ from qpi_core.base.errors import InputError
 from qpi_core.base.validation import is_constant, require_noise_model
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.assembly import describe_models, estimate_of
-from qpi_core.extraction.defect_refinement import refine_defects
+from qpi_core.extraction.defects.defect_refinement import refine_defects
 from qpi_core.extraction.methods import Method, find_method, solve
-from qpi_core.extraction.model_holder import ModelHolder
-from qpi_core.extraction.network_methods import run_two_step
+from qpi_core.extraction.networks.model_holder import ModelHolder
+from qpi_core.extraction.networks.network_methods import run_two_step
 from qpi_core.extraction.request import Answer, Request, checked_request, constant_answer
 from qpi_core.extraction.windows.window_search import find_window, resolve_window, with_proposal
 from qpi_core.runtime.blas_threads import one_blas_thread
@@ -241,7 +241,7 @@ class Extractor(ModelHolder):
         Raises:
             InputError: a bad observation or option, more classes than are found, or a map too large to be searched.
         """
-        from qpi_core.extraction.blind import blind_options, extract_blind
+        from qpi_core.extraction.blind.blind_extraction import blind_options, extract_blind
 
         options = blind_options(kernel_size, classes, bias_mv, pixel_size_nm, time_limit_s, seed)
         options = replace(options, marks=marks)

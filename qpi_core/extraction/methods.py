@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.validation import is_constant
 from qpi_core.estimates.caution import NO_NOISE_MODEL
-from qpi_core.extraction.network_methods import network_solution, run_two_step, solve_one_step, solve_two_step
+from qpi_core.extraction.networks.network_methods import network_solution, run_two_step, solve_one_step, solve_two_step
 from qpi_core.extraction.request import Answer, Request
 
 if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution
     from qpi_core.networks.inference import NetworkKernel
     from qpi_core.solvers.harmonic.start import HarmonicStart
+    from qpi_core.solvers.measured.kinds.two_kinds import TwoKinds
     from qpi_core.solvers.measured.measured_map import ExplainedMap
-    from qpi_core.solvers.measured.two_kinds import TwoKinds
-    from qpi_core.solvers.positions.selection import ListedFit
+    from qpi_core.solvers.positions.catalogue.selection import ListedFit
 
 DEFAULT_METHOD = "refined"
 HARMONIC_FREEDOM, NETWORK_FREEDOM = 60.0, 2.0
@@ -80,7 +80,7 @@ def _defect_average(request: Request) -> Answer:
 
 
 def _tikhonov(request: Request) -> Answer:
-    from qpi_core.solvers.tikhonov import solve_tikhonov
+    from qpi_core.solvers.least_squares.tikhonov import solve_tikhonov
 
     return Answer(solve_tikhonov(request.observation, request.positions, request.kernel_size, weights=request.weights))
 
@@ -98,7 +98,7 @@ def _harmonic(request: Request) -> Answer:
 
 
 def _parametric(request: Request) -> Answer:
-    from qpi_core.solvers.parametric import solve_parametric
+    from qpi_core.solvers.formula.parametric import solve_parametric
 
     explained = _explained(request)
     image, pitch, weights = request.observation, request.pixel_size_nm, request.weights
@@ -111,8 +111,8 @@ def _parametric(request: Request) -> Answer:
 def _explained(request: Request, start: HarmonicStart | None = None, mend_list: bool = False) -> ExplainedMap | None:
     """Return the map with its noise model where it asks for one; start is the first stage under white noise, where it was made."""
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
+    from qpi_core.solvers.measured.kinds.unlisted_map import explained_by_unlisted_kind
     from qpi_core.solvers.measured.measured_map import explain_map, holds_only_kernels
-    from qpi_core.solvers.measured.unlisted_map import explained_by_unlisted_kind
 
     if request.noise_model == "white" or is_constant(request.observation):
         return None
@@ -136,10 +136,10 @@ def _refined(request: Request) -> Answer:
     """Correct the harmonic posterior, the network's kernel or nothing, whichever the data prefer; repair the list where it is wrong."""
     from qpi_core.solvers.harmonic.fit import nothing_to_see
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
-    from qpi_core.solvers.measured.kinds_of_list import two_kinds_alone, two_kinds_under_noise
+    from qpi_core.solvers.measured.kinds.kinds_of_list import two_kinds_alone, two_kinds_under_noise
+    from qpi_core.solvers.measured.kinds.unlisted_map import explained_by_unlisted_kind
     from qpi_core.solvers.measured.measured_map import explained_by_white_noise, holds_only_kernels
-    from qpi_core.solvers.measured.unlisted_map import explained_by_unlisted_kind
-    from qpi_core.solvers.positions.selection import ListedFit, fit_with_list, prefer_repaired
+    from qpi_core.solvers.positions.catalogue.selection import ListedFit, fit_with_list, prefer_repaired
 
     image, size = request.observation, request.kernel_size
     if is_constant(image):
@@ -182,7 +182,7 @@ def _refined(request: Request) -> Answer:
 
 def _offering(answer: Answer, kinds: TwoKinds | None) -> Answer:
     """Return an answer for a list as it is with the kinds that it holds: how far it is from the first kind's kernel is not known to it."""
-    from qpi_core.solvers.corrected_kernel import disagreement
+    from qpi_core.solvers.refined.corrected_kernel import disagreement
 
     if kinds is None:
         return answer
@@ -207,7 +207,7 @@ def solve_refined_as_listed(request: Request) -> Answer:
     """
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
     from qpi_core.solvers.measured.measured_map import holds_more_than_patterns
-    from qpi_core.solvers.positions.selection import ListedFit
+    from qpi_core.solvers.positions.catalogue.selection import ListedFit
 
     points, weights = request.positions, request.weights
     problem = HarmonicProblem(request.observation, request.kernel_size, request.pixel_size_nm)
@@ -223,9 +223,9 @@ def solve_refined_as_listed(request: Request) -> Answer:
 
 def _refined_with(request: Request, listed: ListedFit) -> Answer:
     """Return the answer of `refined` for one list; the request's defects are those of the list. Eq. 7 comes before the other priors."""
-    from qpi_core.solvers.formula_prior import formula_answer
+    from qpi_core.solvers.formula.formula_prior import formula_answer
     from qpi_core.solvers.harmonic.answer import kernel_without
-    from qpi_core.solvers.refined import Prior, nothing_known, solve_refined
+    from qpi_core.solvers.refined.refined import Prior, nothing_known, solve_refined
 
     image, points, weights = request.observation, request.positions, request.weights
     size, model = request.kernel_size, listed.model

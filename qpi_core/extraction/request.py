@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from qpi_core.networks.checkpoints import LoadedModels
     from qpi_core.networks.inference import NetworkKernel
     from qpi_core.noise.model import MapNoise
-    from qpi_core.solvers.measured.two_kinds import TwoKinds
-    from qpi_core.solvers.positions.repaired_positions import RepairedList
+    from qpi_core.solvers.measured.kinds.two_kinds import TwoKinds
+    from qpi_core.solvers.positions.catalogue.repaired_positions import RepairedList
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from qpi_core.networks.kernel_frame import FRAME_SIZE, ORIENTATIONS, kernel_fram
 from qpi_core.networks.kernel_vae import KERNEL_SIZE
 from qpi_core.networks.map_windows import map_windows
 from qpi_core.operators.convolution import ForwardOperator
-from qpi_core.solvers.amplitude import fit_amplitude
 from qpi_core.solvers.harmonic.start import HarmonicStart
-from qpi_core.solvers.least_squares import prepare_map
+from qpi_core.solvers.least_squares.amplitude import fit_amplitude
+from qpi_core.solvers.least_squares.regularised import prepare_map
 
 LATENT_SAMPLES = 4
 """Draws of the latent in each orientation for the kernel's deviation."""

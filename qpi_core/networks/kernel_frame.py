@@ -24,7 +24,7 @@ from torch import Tensor
 from qpi_core.networks.kernel_vae import KERNEL_SIZE
 from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.solvers.harmonic.start import start_harmonics
-from qpi_core.solvers.least_squares import centred, gaussian_envelope, solve_shifted
+from qpi_core.solvers.least_squares.regularised import centred, gaussian_envelope, solve_shifted
 
 CHANNELS = 8
 START_CHANNEL = 7

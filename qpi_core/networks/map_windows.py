@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qpi_core.networks.kernel_vae import KERNEL_SIZE
-from qpi_core.solvers.least_squares import prepare_map
+from qpi_core.solvers.least_squares.regularised import prepare_map
 from qpi_core.synthesis.simulated_maps.scenes import activation_map
 
 MAX_WINDOWS = 64

@@ -17,7 +17,9 @@ from qpi_core.results.class_files import class_folders, class_sidecar_bytes, cla
 from qpi_core.results.figures.picture_style import PictureStyle
 from qpi_core.results.figures.qspace import qspace_picture
 from qpi_core.results.files import SIDECAR_NAME, ZIP_TIME, estimate_files, npy_bytes, on_one_line, picture_bytes
-from qpi_core.results.interchange import estimate_gwy, estimate_npz, kernel_csv, positions_csv
+from qpi_core.results.interchange.arrays import estimate_npz
+from qpi_core.results.interchange.gwyddion import estimate_gwy
+from qpi_core.results.interchange.tables import kernel_csv, positions_csv
 from qpi_core.results.report import report_html
 from qpi_core.results.script import python_snippet
 

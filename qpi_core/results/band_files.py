@@ -10,7 +10,7 @@ from qpi_core.estimates.band_model import BandModel
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.bands.band import Band
 from qpi_core.qspace.band_spectra import band_structure_of, joint_density_of_states, spectral_picture
-from qpi_core.qspace.energy_map import energy_map
+from qpi_core.qspace.dispersion.energy_map import energy_map
 from qpi_core.qspace.surface_lattice import SurfaceLattice
 from qpi_core.qspace.zone_path import high_symmetry_path, path_map
 from qpi_core.results.figures.band_qspace import band_qspace_figure

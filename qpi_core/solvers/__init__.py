@@ -1,1 +1,1 @@
-"""Kernels from a map and its defect positions: one file a method, one signature."""
+"""Kernels from a map and its defect positions: a file or a folder a method, one signature."""

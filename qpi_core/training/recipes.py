@@ -178,7 +178,7 @@ PRESETS: dict[str, Recipe] = {
         pool_scenes=2_560,
         notes=("Kernels are drawn afresh for every batch; about two hours on two CPU cores.",),
     ),
-    # What ten minutes of one GPU carry, see benchmarks/train_on_gpu.sh; larger batches, so larger rates than the paper's 1e-4.
+    # What ten minutes of one GPU carry, see benchmarks/training/train_on_gpu.sh; larger batches, so larger rates than the paper's 1e-4.
     "paper-gpu": Recipe(
         "paper-gpu",
         Architecture((128, 256, 512, 512), 2, 32),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from qpi_core.results.files import CLASS_FOLDER
-from qpi_core.results.stack_files import STACK_FILES, STACK_SIDECAR
+from qpi_core.results.stacks.stack_files import STACK_FILES, STACK_SIDECAR
 from qpi_core.runtime.devices import one_torch_thread
 from qpi_core.runtime.executor import Executor
 from qpi_core.runtime.progress import Progress, no_progress

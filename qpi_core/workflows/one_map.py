@@ -13,7 +13,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import bytes_sha256, json_ready
 from qpi_core.estimates.class_estimate import ClassEstimates
 from qpi_core.estimates.estimate import KernelEstimate
-from qpi_core.extraction.blind_answer import DEFAULT_TIME_LIMIT_S
+from qpi_core.extraction.blind.blind_answer import DEFAULT_TIME_LIMIT_S
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.stability.assessment import assess, assess_classes
 from qpi_core.extraction.stability.halves import require_enough_defects

@@ -16,7 +16,7 @@ from qpi_core.extraction.bands.band_model import BAND_MODELS, band_family, compa
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.stacks.stack_extraction import extract_stack
 from qpi_core.maps import ScanMap
-from qpi_core.qspace.set_point import LEAST_LAYERS, SetPointFindings, check_set_point
+from qpi_core.qspace.dispersion.set_point import LEAST_LAYERS, SetPointFindings, check_set_point
 from qpi_core.qspace.surface_lattice import surface_lattice
 from qpi_core.workflows.prepared_stack import PreparedStack
 

@@ -14,9 +14,9 @@ from qpi_core.extraction.stability.stack_stability import assess_stack
 from qpi_core.extraction.stacks.stack_extraction import StackKeywords, extract_stack
 from qpi_core.extraction.stacks.stack_findings import StackFindings, find_gap_sign
 from qpi_core.qspace.regions import Ring
-from qpi_core.results.layer_folder import LayerFolder
-from qpi_core.results.stack_bundle import stack_documents
-from qpi_core.results.stack_files import stack_files
+from qpi_core.results.stacks.layer_folder import LayerFolder
+from qpi_core.results.stacks.stack_archive import stack_documents
+from qpi_core.results.stacks.stack_files import stack_files
 from qpi_core.runtime.progress import Progress, part_of
 from qpi_core.workflows.stack_inputs import StackInputs
 from qpi_core.workflows.stack_physics import compare_bands, compare_channels

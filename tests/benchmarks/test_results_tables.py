@@ -3,8 +3,8 @@
 import pytest
 
 from benchmarks.results_tables import filled, tables
-from qpi_core.evaluation.records import Record
-from qpi_core.evaluation.summary import as_json
+from qpi_core.evaluation.benchmark.records import Record
+from qpi_core.evaluation.benchmark.summary import as_json
 
 METHODS = ("tikhonov", "harmonic", "parametric", "refined", "decoder_ceiling", "formula_limit")
 RMSE = {"tikhonov": 0.04, "harmonic": 0.02, "parametric": 0.012, "refined": 0.018, "decoder_ceiling": 0.005, "formula_limit": 0.01}

@@ -7,7 +7,7 @@ import io
 import numpy as np
 
 from qpi_core import simulate_observation
-from qpi_core.results.session_file import load_session
+from qpi_core.results.session.session_file import load_session
 from tests.browser.app_page import AppPage, eventually, npy
 
 PARAMETERS = {"symmetry_order": 4, "orientation": 0.3, "wavenumber": 3.0, "phase": 0.5, "decay": 0.25}

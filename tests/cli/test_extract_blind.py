@@ -8,7 +8,7 @@ import pytest
 import qpi_core
 from qpi_core.__main__ import main
 from qpi_core.synthesis.simulated_maps.scenes import draw_scene
-from tests.extraction.test_blind_classes import MAP, WRONG, searching
+from tests.extraction.blind.test_blind_classes import MAP, WRONG, searching
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_what_does_not_go_together_is_refused(maps, capsys, options, words):
 
 
 def test_several_kinds_have_a_folder_each_and_a_list_with_classes(maps, capsys, monkeypatch):
-    monkeypatch.setattr("qpi_core.extraction.blind_classes.search_kinds", searching(WRONG))
+    monkeypatch.setattr("qpi_core.extraction.blind.blind_classes.search_kinds", searching(WRONG))
     np.save(maps / "two.npy", MAP)
     asked = ["--blind", "--classes", "2", "--kernel-size", "24"]
     assert main(["extract", str(maps / "two.npy"), *asked, "--out", str(maps / "out")]) == 0

@@ -8,10 +8,10 @@ import pytest
 from scipy.special import hankel1
 
 from qpi_core.__main__ import main
-from qpi_core.qspace.dispersion import HBAR2_OVER_2M_MEV_NM2
+from qpi_core.qspace.dispersion.rings import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.results.band_files import BAND_FILES
-from qpi_core.results.layer_folder import LayerFolder
-from qpi_core.results.stack_files import STACK_FILES
+from qpi_core.results.stacks.layer_folder import LayerFolder
+from qpi_core.results.stacks.stack_files import STACK_FILES
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 
 PITCH, SIZE, SHAPE = 0.3, 24, (34, 36)

@@ -32,7 +32,7 @@ def stacks(tmp_path):
 @pytest.fixture
 def without_pictures(monkeypatch):
     """Pictures take most of the time of such small stacks and are tested elsewhere."""
-    monkeypatch.setattr("qpi_core.results.stack_files.energy_map_picture", lambda estimate, file_format: file_format.encode())
+    monkeypatch.setattr("qpi_core.results.stacks.stack_files.energy_map_picture", lambda estimate, file_format: file_format.encode())
 
 
 def contents(folder):

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from qpi_core.base.errors import InputError
-from qpi_core.evaluation import summary
+from qpi_core.evaluation.benchmark import summary
+from qpi_core.evaluation.benchmark.records import Record
 from qpi_core.evaluation.paper import protocol
-from qpi_core.evaluation.records import Record
 from qpi_core.evaluation.results_file import ALL_DEFECTS, WITHOUT_SYMMETRY, read_results, results_from
 from qpi_core.networks.checkpoints import list_models
 from qpi_core.synthesis.datasets.dataset_files import IN_DOMAIN, OUT_OF_DOMAIN

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from qpi_core.base.errors import InputError
-from qpi_core.evaluation.scenes import draw_benchmark_scene
+from qpi_core.evaluation.benchmark.scenes import draw_benchmark_scene
 from qpi_core.extraction.extractor import Extractor, load_extractor
 from qpi_core.extraction.methods import DEFAULT_METHOD, METHODS
 from qpi_core.networks.checkpoints import LoadedModels

@@ -5,7 +5,7 @@ import torch
 
 from qpi_core.networks.kernel_frame import CHANNELS, FRAME_SIZE, START_CHANNEL, kernel_frame, network_window, turn, turn_back
 from qpi_core.networks.map_windows import MAX_WINDOWS, map_windows
-from qpi_core.solvers.least_squares import prepare_map
+from qpi_core.solvers.least_squares.regularised import prepare_map
 from qpi_core.synthesis.simulated_maps.scenes import draw_scene
 
 

@@ -6,8 +6,8 @@ import torch
 
 from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.operators.stationary import StationaryNormal, is_large
-from qpi_core.solvers.correction import _sample_map, _sample_window
-from qpi_core.solvers.least_squares import gaussian_envelope
+from qpi_core.solvers.least_squares.regularised import gaussian_envelope
+from qpi_core.solvers.refined.correction import _sample_map, _sample_window
 
 RNG = np.random.default_rng(4)
 SHAPE, WINDOW = (150, 170), 21

@@ -10,7 +10,9 @@ import pytest
 
 from qpi_core.results.archive import estimate_zip
 from qpi_core.results.files import estimate_files
-from qpi_core.results.interchange import estimate_gwy, estimate_npz, kernel_csv
+from qpi_core.results.interchange.arrays import estimate_npz
+from qpi_core.results.interchange.gwyddion import estimate_gwy
+from qpi_core.results.interchange.tables import kernel_csv
 from tests.results.test_files import make_estimate
 
 OTHERS = {"uncertainty.png", "result.npz", "kernel.csv", "positions.csv", "result.gwy", "report.html", "reproduce.py"}

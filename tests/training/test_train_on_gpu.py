@@ -1,4 +1,4 @@
-"""benchmarks/train_on_gpu.sh to its end with tiny networks on the CPU: what it does on a GPU differs in sizes alone."""
+"""benchmarks/training/train_on_gpu.sh to its end with tiny networks on the CPU: what it does on a GPU differs in sizes alone."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 
 from qpi_core.networks.checkpoints import load_models
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "train_on_gpu.sh"
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "training" / "train_on_gpu.sh"
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
-import ui.jobs.background
+import ui.jobs.workers.background
 import ui.state.usual_controls
 import ui.state.warm_up
 from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters
@@ -20,7 +20,7 @@ PARAMETERS = KernelParameters(symmetry_order=3, orientation=0.4, wavenumber=3.0,
 POSITIONS = np.array([[12.0, 20.0], [40.0, 15.0], [30.0, 44.0], [52.0, 50.0], [8.0, 55.0]])
 SECONDS = 300
 # Nothing polls here: what a page waits for in a queue is waited for in the same run.
-ui.jobs.background.PATIENCE_SECONDS = SECONDS
+ui.jobs.workers.background.PATIENCE_SECONDS = SECONDS
 # A test loads what it needs; the preparation for the first user would stand in its way.
 ui.state.warm_up.DELAY_SECONDS = 24 * 3600
 

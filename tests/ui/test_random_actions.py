@@ -29,7 +29,7 @@ _SLOW_KEYS = ("syn_draw", "assess", "compare", "stability")
 def short_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """No networks, which take seconds to load, and a search of a second at most."""
     monkeypatch.setattr("qpi_core.extraction.extractor.Extractor.has_model", property(lambda self: False))
-    monkeypatch.setattr("ui.extract.blind_panel.TIME_LIMIT_S", 1.0)
+    monkeypatch.setattr("ui.extract.defects.blind_panel.TIME_LIMIT_S", 1.0)
 
 
 WANDERERS = int(os.environ.get("QPI_WANDERERS", "1"))

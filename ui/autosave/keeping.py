@@ -16,7 +16,7 @@ import streamlit as st
 from qpi_core.base.errors import InputError
 from ui.autosave.state import Autosave
 from ui.autosave.store import AutosaveStore
-from ui.jobs.queues import FINISHED, Job, JobQueue
+from ui.jobs.workers.queues import FINISHED, Job, JobQueue
 from ui.state.workspace import NO_POINTS, Workspace
 from ui.streamlit_inside import behind_a_server
 from ui.widgets.browser_page import KEY, browser_page
@@ -81,7 +81,7 @@ def _take_names(space: Workspace) -> None:
 
 def bring_back(space: Workspace, tab: str) -> None:
     """Open the work of a tab. Call it from a callback, before the controls are shown."""
-    from qpi_core.results.session_file import Session, load_session
+    from qpi_core.results.session.session_file import Session, load_session
     from ui.widgets.session_panel import open_session
 
     parts = store().parts(tab)
@@ -142,20 +142,20 @@ def _as_recent(space: Workspace) -> Callable[[bytes], None] | None:
 
 
 def _only_map(scan: Any) -> Any:
-    from qpi_core.results.session_file import Session
+    from qpi_core.results.session.session_file import Session
 
     return Session(scan, np.zeros((0, 2)))
 
 
 def _only_result(outcome: Any) -> Any:
-    from qpi_core.results.session_file import Session
+    from qpi_core.results.session.session_file import Session
     from ui.widgets.session_panel import saved_results
 
     return Session(None, np.zeros((0, 2)), results=saved_results(outcome))
 
 
 def _only_stack(outcome: Any) -> Any:
-    from qpi_core.results.session_file import Session
+    from qpi_core.results.session.session_file import Session
     from ui.state.saved_stack import saved_stack
 
     return Session(None, np.zeros((0, 2)), stack=saved_stack(outcome))
@@ -168,7 +168,7 @@ def _queue_part(mine: Autosave, part: str, make: Callable[[], Any], then: Callab
     tab = mine.tab
 
     def work(job: Job) -> None:
-        from qpi_core.results.session_file import session_bytes
+        from qpi_core.results.session.session_file import session_bytes
 
         session = make()
         job.settle()

@@ -85,7 +85,7 @@ def show_recent(space: Workspace) -> None:
 
 def open_recent(space: Workspace, one: RecentMap) -> None:
     """Open a map that was opened before. Call it from a callback, before the controls are shown."""
-    from qpi_core.results.session_file import load_session
+    from qpi_core.results.session.session_file import load_session
     from ui.state.loaders import LoadedMap
     from ui.state.map_change import use_map
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ui.jobs.queues import Job
+from ui.jobs.workers.queues import Job
 
 
 @dataclass

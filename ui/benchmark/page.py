@@ -9,10 +9,10 @@ from typing import Any
 import streamlit as st
 
 from qpi_core.base.errors import InputError
-from qpi_core.evaluation.measure import CEILING, LIMIT
+from qpi_core.evaluation.benchmark.measure import CEILING, LIMIT
+from qpi_core.evaluation.benchmark.scenes import DEFECT_BINS, HELD_OUT_SEED
+from qpi_core.evaluation.benchmark.scenes import meaning as variant_meaning
 from qpi_core.evaluation.results_file import PaperTables, Results, read_results, results_from
-from qpi_core.evaluation.scenes import DEFECT_BINS, HELD_OUT_SEED
-from qpi_core.evaluation.scenes import meaning as variant_meaning
 from qpi_core.networks.checkpoints import ModelInfo, list_models
 from ui.charts.benchmark import MEASURES, Slice, measure_chart, method_name, value_of
 from ui.charts.subplots import PLOTLY_CONFIG
@@ -175,8 +175,8 @@ def _show_table(sources: Sequence[Results], part: Slice, measure: str) -> None:
 
 
 def _with_interval(cell: object) -> str:
-    from qpi_core.evaluation.summary import Cell
-    from qpi_core.evaluation.tables import error_with_interval
+    from qpi_core.evaluation.benchmark.summary import Cell
+    from qpi_core.evaluation.benchmark.tables import error_with_interval
 
     return error_with_interval(cell) if isinstance(cell, Cell) else "-"
 

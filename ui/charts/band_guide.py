@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.extraction.bands.band import Band
-from qpi_core.qspace.energy_map import EnergyMap
+from qpi_core.qspace.dispersion.energy_map import EnergyMap
 from qpi_core.qspace.spectra import q_axes
 from ui.charts.stack import BAND_COLOUR, EnergyLook, energy_chart
 from ui.charts.subplots import Figure, add_image, axis, panels

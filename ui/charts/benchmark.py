@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
-from qpi_core.evaluation.measure import CEILING, LIMIT
+from qpi_core.evaluation.benchmark.measure import CEILING, LIMIT
+from qpi_core.evaluation.benchmark.summary import Cell
 from qpi_core.evaluation.results_file import Results
-from qpi_core.evaluation.summary import Cell
 from ui.charts.subplots import Figure
-from ui.extract.kernel_panel import method_title
+from ui.extract.kernel.kernel_panel import method_title
 
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7f6d00", "#666666", "#a02050")
 _DASHES = ("solid", "dash", "dot", "dashdot")

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.qspace.dispersion import HBAR2_OVER_2M_MEV_NM2, HBAR_MEV_NM_PER_KM_S
+from qpi_core.qspace.dispersion.rings import HBAR2_OVER_2M_MEV_NM2, HBAR_MEV_NM_PER_KM_S
 from ui.charts.colours import colour_limits
 from ui.charts.subplots import Figure, add_image, axis, panels, typed
 
 if TYPE_CHECKING:
     from qpi_core.extraction.bands.band import Band
     from qpi_core.extraction.stacks.stack_findings import GapSign
-    from qpi_core.qspace.energy_map import EnergyMap
+    from qpi_core.qspace.dispersion.energy_map import EnergyMap
 
 RING_COLOUR = "#ffffff"
 _SIGNAL_COLOUR = "#1f9bb5"

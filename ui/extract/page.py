@@ -9,17 +9,17 @@ import streamlit as st
 from qpi_core.base.errors import InputError
 from ui.autosave.keeping import has_news, keep
 from ui.autosave.panel import show_autosave, show_offer
-from ui.extract.before_after import show_before_after
-from ui.extract.beside import second_picture
-from ui.extract.blind_panel import show_blind_button
-from ui.extract.defect_panel import DEFECT_PANEL_HEIGHT, show_defect_panel
-from ui.extract.drawn_area import adopt_area
-from ui.extract.kernel_panel import choose_question, framed_window, show_extract_button, show_size_sentence
+from ui.extract.defects.blind_panel import show_blind_button
+from ui.extract.defects.defect_panel import DEFECT_PANEL_HEIGHT, show_defect_panel
+from ui.extract.defects.proposal_bar import show_proposal
+from ui.extract.kernel.kernel_panel import choose_question, framed_window, show_extract_button, show_size_sentence
 from ui.extract.landing import show_first_page
-from ui.extract.map_captions import show_map_captions
-from ui.extract.map_panel import MapView, choose_view, show_source
-from ui.extract.measure_panel import show_measure
-from ui.extract.proposal_bar import show_proposal
+from ui.extract.map.beside import second_picture
+from ui.extract.map.map_captions import show_map_captions
+from ui.extract.map.map_panel import MapView, choose_view, show_source
+from ui.extract.map.measure_panel import show_measure
+from ui.extract.preparation.before_after import show_before_after
+from ui.extract.preparation.drawn_area import adopt_area
 from ui.extract.tour import show_tour
 from ui.jobs.defect_search import keep_proposal_of
 from ui.jobs.extraction import Question

@@ -1,1 +1,1 @@
-"""Work outside the script: its queues, its register, and one file for each kind of job."""
+"""Work outside the script: one file for each kind of job, over the folder of their workers."""

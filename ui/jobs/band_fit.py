@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ui.jobs.queues import Job
 from ui.jobs.stack import StackOutcome
+from ui.jobs.workers.queues import Job
 from ui.state.workspace import Workspace
 
 if TYPE_CHECKING:

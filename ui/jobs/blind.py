@@ -10,7 +10,7 @@ import numpy as np
 
 from ui.jobs.extraction import Outcome, Question, placed, source_of, with_kinds
 from ui.jobs.network_view import start_network_view
-from ui.jobs.queues import Cancelled, Job
+from ui.jobs.workers.queues import Cancelled, Job
 from ui.state.loaders import extractor
 from ui.state.workspace import NO_POINTS, Workspace
 

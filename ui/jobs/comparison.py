@@ -12,7 +12,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.evaluation.metrics import KernelErrors, kernel_errors
 from qpi_core.extraction.methods import METHODS
 from qpi_core.synthesis.simulated_maps.synthetic_scene import SyntheticScene
-from ui.jobs.queues import Job
+from ui.jobs.workers.queues import Job
 from ui.state.loaders import extractor
 from ui.synthesize.synthesis_panel import PIXEL_SIZE_NM
 from ui.widgets.texts import METHOD_TITLES

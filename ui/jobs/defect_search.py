@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-import ui.jobs.background
-from ui.extract.map_panel import MapView
-from ui.jobs.queues import Job
+import ui.jobs.workers.background
+from ui.extract.map.map_panel import MapView
+from ui.jobs.workers.queues import Job
 from ui.state.workspace import NO_POINTS, Workspace
 
 _NOTHING = "Nothing stands out at this sensitivity; raise it, or mark the defects by hand."
@@ -26,13 +26,13 @@ def start_search(space: Workspace, view: MapView, sensitivity: float, template: 
     values, sha256 = view.layer.values, view.layer.sha256
 
     def work(job: Job) -> tuple[str, NDArray[np.float64]]:
-        from qpi_core.extraction.defect_detection import find_defects
+        from qpi_core.extraction.defects.defect_detection import find_defects
 
         job.step(0.02, "Looking for defects" if template is None else "Looking for the kernel")
         return sha256, find_defects(values, sensitivity=sensitivity, pattern=pattern, template=template, report=job.step)
 
     space.proposal, space.proposal_note = NO_POINTS, ""
-    space.jobs.start("search", "Search for defects", work, lambda job: _take(space, job), ui.jobs.background.PATIENCE_SECONDS)
+    space.jobs.start("search", "Search for defects", work, lambda job: _take(space, job), ui.jobs.workers.background.PATIENCE_SECONDS)
 
 
 def _take(space: Workspace, job: Job) -> None:

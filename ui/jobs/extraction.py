@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.windows.window_search import AUTO
-from ui.extract.map_panel import MapView
-from ui.jobs.queues import Job
+from ui.extract.map.map_panel import MapView
+from ui.jobs.workers.queues import Job
 from ui.state.loaders import array_hash, atlas, extractor
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def with_kinds(kinds: Mapping[str, Outcome], shown: Outcome | None = None) -> Ou
     first = next(iter(kinds.values()))
     search = first.estimate.provenance.get("blind") or {}
     if search.get("trusted") is False:
-        from qpi_core.extraction.blind_answer import not_trusted
+        from qpi_core.extraction.blind.blind_answer import not_trusted
 
         together = [not_trusted(str(search.get("reason", ""))), *together]
     return replace(shown or first, kinds=kinds, together=tuple(together))

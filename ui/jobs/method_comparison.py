@@ -12,7 +12,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.methods import METHODS
 from ui.jobs.extraction import Outcome
-from ui.jobs.queues import Job
+from ui.jobs.workers.queues import Job
 from ui.state.loaders import extractor
 from ui.widgets.texts import METHOD_TITLES
 

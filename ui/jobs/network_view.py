@@ -6,7 +6,7 @@ import dataclasses
 
 from qpi_core.base.errors import InputError
 from ui.jobs.extraction import Outcome
-from ui.jobs.queues import Job
+from ui.jobs.workers.queues import Job
 from ui.state.loaders import atlas, extractor
 from ui.state.workspace import Workspace
 

@@ -13,8 +13,8 @@ from qpi_core.extraction.stability.halves import half_kernels
 from qpi_core.extraction.stability.stack_stability import half_stacks
 from qpi_core.qspace.ring_snr import RingSource
 from ui.jobs.extraction import Outcome
-from ui.jobs.queues import Job
 from ui.jobs.stack import StackOutcome, StackView
+from ui.jobs.workers.queues import Job
 from ui.state.loaders import extractor
 
 Halves = Sequence[tuple[Mapping[str, NDArray[np.float32]], Mapping[str, NDArray[np.float32]]]]

@@ -10,8 +10,8 @@ from qpi_core.estimates.class_estimate import ClassEstimates
 from qpi_core.extraction.stability.assessment import Assessment, assess, assess_classes
 from qpi_core.extraction.stability.stack_stability import StackAssessment, assess_stack
 from ui.jobs.extraction import Outcome
-from ui.jobs.queues import Job
 from ui.jobs.stack import StackOutcome
+from ui.jobs.workers.queues import Job
 from ui.state.loaders import extractor
 
 

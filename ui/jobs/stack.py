@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.qspace.energy_map import EnergyMap, energy_map
+from qpi_core.qspace.dispersion.energy_map import EnergyMap, energy_map
 from ui.state.loaders import array_hash
 
 if TYPE_CHECKING:

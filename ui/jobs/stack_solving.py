@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from qpi_core.extraction.windows.window_search import AUTO
 from qpi_core.runtime.progress import part_of
-from ui.jobs.queues import Cancelled, Job, remaining
+from ui.jobs.workers.queues import Cancelled, Job, remaining
 from ui.state.loaders import extractor
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from ui.charts.kernels import kernel_row
-from ui.extract.kernel_panel import method_title
+from ui.extract.kernel.kernel_panel import method_title
 from ui.latent.path_panel import choose_end
 from ui.state.loaders import extractor
 from ui.state.workspace import workspace

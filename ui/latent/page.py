@@ -8,7 +8,7 @@ import streamlit as st
 
 from qpi_core.base.errors import InputError
 from ui.charts.subplots import PLOTLY_CONFIG
-from ui.jobs.queues import Job
+from ui.jobs.workers.queues import Job
 from ui.latent.latent_kernels import show_own, show_point
 from ui.latent.path_panel import choose_path, show_path
 from ui.state.loaders import atlas, extractor

@@ -13,7 +13,7 @@ from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM
 from qpi_core.networks.latent_path import latent_between
 from ui.charts.latent import PathMarks
 from ui.charts.subplots import PLOTLY_CONFIG
-from ui.widgets.bounded_controls import bounded_slider
+from ui.widgets.controls.bounded_controls import bounded_slider
 
 if TYPE_CHECKING:
     from qpi_core.networks.atlas import LatentAtlas

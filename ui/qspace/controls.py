@@ -16,7 +16,7 @@ from qpi_core.qspace.view import QSpaceView
 from ui.qspace import texts
 from ui.qspace.subject import QSpaceSubject
 from ui.state.usual_controls import USUAL
-from ui.widgets.bounded_controls import bounded_number
+from ui.widgets.controls.bounded_controls import bounded_number
 from ui.widgets.progress_steps import plain
 
 _SETTINGS = {"persist_state": "session"}

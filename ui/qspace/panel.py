@@ -25,7 +25,7 @@ from ui.charts.subplots import PLOTLY_CONFIG
 from ui.qspace import texts
 from ui.qspace.controls import choose_view
 from ui.qspace.subject import QSpaceSubject
-from ui.widgets.bounded_controls import bounded_number
+from ui.widgets.controls.bounded_controls import bounded_number
 from ui.widgets.progress_steps import plain
 
 Cut = tuple[float, float]

@@ -13,13 +13,13 @@ from qpi_core.extraction.stability.halves import MIN_DEFECTS
 from qpi_core.qspace.profiles import qspace_profile
 from qpi_core.qspace.ring_snr import RingSignal, ring_signal
 from qpi_core.qspace.view import Q_UNITS, QSpaceView, kernel_spectrum
-from ui.jobs.queues import Job
 from ui.jobs.ring import RingKernel
+from ui.jobs.workers.queues import Job
 from ui.qspace import texts
 from ui.qspace.subject import QSpaceSubject
 from ui.state.loaders import extractor
 from ui.state.workspace import Workspace
-from ui.widgets.bounded_controls import bounded_slider
+from ui.widgets.controls.bounded_controls import bounded_slider
 from ui.widgets.progress_steps import plain
 
 _RING_STEPS = 200

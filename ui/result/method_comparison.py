@@ -10,10 +10,10 @@ import streamlit as st
 from qpi_core.base.units import duration, in_handy_unit
 from qpi_core.estimates.estimate import KernelEstimate
 from ui.charts.kernels import display_limits, kernel_row
-from ui.extract.kernel_panel import available_methods, method_title
+from ui.extract.kernel.kernel_panel import available_methods, method_title
 from ui.jobs.extraction import Outcome
 from ui.jobs.method_comparison import MethodComparison, compare_on_map, correlation
-from ui.jobs.queues import Job
+from ui.jobs.workers.queues import Job
 from ui.result.numbers import explained_part, symmetry_words, wave_vector_words, with_unit
 from ui.state.workspace import Workspace
 from ui.widgets import texts

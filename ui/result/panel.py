@@ -12,7 +12,7 @@ from ui.charts.colours import colour_limits
 from ui.charts.kernels import FULL_RANGE, UNCERTAINTY_MANNERS, KernelLook, kernel_and_spectrum, uncertainty_picture
 from ui.charts.maps import MapParts, block_side, fit_panels
 from ui.charts.subplots import PLOTLY_CONFIG
-from ui.extract.kernel_panel import method_title
+from ui.extract.kernel.kernel_panel import method_title
 from ui.jobs.extraction import Outcome
 from ui.result.alternatives import show_alternatives
 from ui.result.map_parts import show_parts
@@ -24,8 +24,8 @@ from ui.result.verdict import show_verdict
 from ui.state.loaders import atlas
 from ui.state.workspace import workspace
 from ui.widgets import texts
+from ui.widgets.controls.limits_control import show_limits
 from ui.widgets.downloads import show_downloads
-from ui.widgets.limits_control import show_limits
 from ui.widgets.progress_steps import plain
 
 _PADDING = 4

@@ -10,8 +10,8 @@ from qpi_core.extraction.methods import METHODS
 from qpi_core.extraction.stability.assessment import Assessment
 from qpi_core.extraction.stability.halves import MIN_DEFECTS
 from ui.jobs.extraction import Outcome
-from ui.jobs.queues import Job
 from ui.jobs.stability import assess_outcome
+from ui.jobs.workers.queues import Job
 from ui.state.loaders import extractor
 from ui.state.workspace import Workspace
 from ui.widgets import texts

@@ -16,8 +16,8 @@ from ui.jobs.extraction import Outcome
 from ui.result.corrected_list import adopt_corrected_list, corrected_list
 from ui.state.workspace import Workspace
 from ui.widgets import texts
+from ui.widgets.controls.window_control import set_window
 from ui.widgets.progress_steps import plain
-from ui.widgets.window_control import set_window
 
 TITLES = {Trust.TRUST: "Trust", Trust.DOUBT: "Doubt", Trust.DO_NOT_USE: "Do not use"}
 COLOURS = {Trust.TRUST: "green", Trust.DOUBT: "orange", Trust.DO_NOT_USE: "red"}

@@ -7,9 +7,9 @@ import re
 import streamlit as st
 
 from qpi_core.results.figures.picture_style import MEDIA_TYPES
-from qpi_core.results.stack_bundle import stack_zip
-from qpi_core.results.stack_files import dispersion_csv, energy_map_csv, energy_map_picture, stack_npz
-from qpi_core.results.stack_report import stack_report_html
+from qpi_core.results.stacks.stack_archive import stack_zip
+from qpi_core.results.stacks.stack_files import dispersion_csv, energy_map_csv, energy_map_picture, stack_npz
+from qpi_core.results.stacks.stack_report import stack_report_html
 from ui.jobs.stack import StackOutcome, StackView
 from ui.widgets.downloads import FORMATS, Download, choose_format, show_button
 

@@ -7,7 +7,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from qpi_core.diagnostics.search_limits import why_not_searched
-from ui.jobs.queues import Job
+from ui.jobs.workers.queues import Job
 from ui.state.preparation_state import preparation_of
 from ui.state.workspace import Workspace
 from ui.widgets import texts
@@ -47,7 +47,7 @@ def _start(space: Workspace, channel: str) -> None:
     scan, steps = space.loaded.scan, preparation_of(space).steps
 
     def work(job: Job) -> NDArray[np.float64]:
-        from qpi_core.extraction.defect_detection import find_defects
+        from qpi_core.extraction.defects.defect_detection import find_defects
         from qpi_core.maps.preparation import Preparation
         from qpi_core.runtime.progress import part_of
         from qpi_core.workflows.prepared_stack import prepare_stack

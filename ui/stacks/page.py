@@ -12,10 +12,10 @@ from qpi_core.base.errors import InputError
 from qpi_core.extraction.methods import METHODS
 from qpi_core.extraction.windows.window_search import AUTO
 from ui.autosave.keeping import keep
-from ui.extract.kernel_panel import available_methods, default_method, method_title
-from ui.jobs.queues import Job
+from ui.extract.kernel.kernel_panel import available_methods, default_method, method_title
 from ui.jobs.stack import StackOutcome, StackQuestion
 from ui.jobs.stack_solving import solve_stack
+from ui.jobs.workers.queues import Job
 from ui.stacks.find_defects import show_find_defects
 from ui.stacks.source import show_stack_source
 from ui.state.loaders import extractor
@@ -24,9 +24,9 @@ from ui.state.saved_controls import controls_of
 from ui.state.workspace import Workspace, page_workspace
 from ui.widgets import texts
 from ui.widgets.bottom_bar import bottom_places, show_jobs
+from ui.widgets.controls.refinement_switch import choose_refinement
+from ui.widgets.controls.window_control import choose_window
 from ui.widgets.progress_steps import plain, show_steps
-from ui.widgets.refinement_switch import choose_refinement
-from ui.widgets.window_control import choose_window
 
 _NO_MARKS = (
     "No defects are marked. Mark them on the Extract page, on the layer that shows them best; they serve every layer. "

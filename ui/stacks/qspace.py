@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from qpi_core.extraction.bands.band import Band
-from qpi_core.qspace.energy_map import EnergyMap, energy_map
+from qpi_core.qspace.dispersion.energy_map import EnergyMap, energy_map
 from ui.charts.stack import EnergyLook, energy_chart
 from ui.charts.subplots import PLOTLY_CONFIG
 from ui.jobs.ring import ring_kernel_of_layer

@@ -10,12 +10,12 @@ import numpy as np
 import streamlit as st
 
 from ui.jobs.stack import StackOutcome, StackView
-from ui.stacks.band_guide import show_band_guide
+from ui.stacks.bands.band_guide import show_band_guide
+from ui.stacks.bands.physics import show_physics
 from ui.stacks.defect_list import show_list_offers
 from ui.stacks.downloads import file_part, show_downloads
 from ui.stacks.energies import show_energies
 from ui.stacks.layer_view import show_classes_beside, show_kernel_of_layer, show_layer_and_residual
-from ui.stacks.physics import show_physics
 from ui.stacks.qspace import show_layer_in_qspace
 from ui.stacks.stability import show_stack_stability
 from ui.state.workspace import workspace

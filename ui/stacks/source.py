@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from qpi_core.base.errors import InputError
-from ui.extract.map_panel import take_file
+from ui.extract.map.map_panel import take_file
 from ui.state.example_stack import example_stack
 from ui.state.loaders import LoadedMap
 from ui.state.map_change import use_map

@@ -7,9 +7,9 @@ import streamlit as st
 
 from qpi_core.extraction.methods import METHODS
 from qpi_core.extraction.stability.halves import MIN_DEFECTS
-from ui.jobs.queues import Job
 from ui.jobs.stability import StackStability, assess_stack_outcome
 from ui.jobs.stack import StackOutcome, StackView
+from ui.jobs.workers.queues import Job
 from ui.state.loaders import extractor
 from ui.state.workspace import Workspace
 from ui.widgets import texts

@@ -12,9 +12,9 @@ from qpi_core.base.errors import InputError
 from qpi_core.base.provenance import json_ready
 from qpi_core.base.validation import NOISE_MODELS
 from qpi_core.extraction.methods import METHODS
-from qpi_core.results.session_file import SavedResult
+from qpi_core.results.session.session_file import SavedResult
 from ui.charts.colours import COLOUR_MAPS
-from ui.extract.map_panel import MapView
+from ui.extract.map.map_panel import MapView
 from ui.jobs.extraction import Outcome, Question, with_kinds
 from ui.state.loaders import PreparedLayer, array_hash, atlas, extractor
 

@@ -14,7 +14,7 @@ from qpi_core.extraction.methods import METHODS
 from qpi_core.extraction.windows.window_search import AUTO
 from qpi_core.maps.preparation import Preparation
 from qpi_core.maps.scan_map import ScanMap
-from qpi_core.results.session_file import SavedStack
+from qpi_core.results.session.session_file import SavedStack
 from ui.jobs.stack import StackOutcome, StackQuestion, seen_stack
 
 _DAMAGED = "the session holds a stack whose settings are damaged; save the session again."

@@ -47,7 +47,7 @@ _FOUND = ("q_ring", "q_ring_proposed")
 
 def put_usual_controls(state: MutableMapping[Any, Any]) -> None:
     """Set the settings of a map to what they are at first; those that nobody has seen yet come up so by themselves."""
-    from ui.extract.kernel_panel import available_methods, default_method
+    from ui.extract.kernel.kernel_panel import available_methods, default_method
 
     count_put(state)
     for key, value in USUAL.items():

@@ -13,7 +13,7 @@ from streamlit import runtime
 from qpi_core.base.errors import InputError
 from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM
 from qpi_core.synthesis.simulated_maps.scenes import simulate_observation
-from ui.jobs.queues import Job, job_queue
+from ui.jobs.workers.queues import Job, job_queue
 from ui.state.loaders import EXAMPLE_PARAMETERS, extractor
 
 DELAY_SECONDS = 0.3

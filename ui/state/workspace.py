@@ -12,8 +12,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from ui.autosave.state import Autosave
-from ui.jobs.register import SessionJobs
-from ui.jobs.session_cleanup import departures
+from ui.jobs.workers.register import SessionJobs
+from ui.jobs.workers.session_cleanup import departures
 from ui.streamlit_inside import behind_a_server, session_id
 
 _KEY = "workspace"
@@ -97,7 +97,7 @@ class Workspace:
         defects: the marked defects.
         shown: the (rev, points, classes) that the picker was last given; unchanged while the picture itself makes the changes,
             so that Streamlit need not send the map again.
-        jobs: everything that is computed for it (ui.jobs.register).
+        jobs: everything that is computed for it (ui.jobs.workers.register).
         outcome: the last finished extraction (ui.jobs.extraction.Outcome) or None.
         drawn: the question whose result has been shown, in whole or its kernel alone.
         stale: whether the result below belongs to other inputs than those above it.

@@ -6,7 +6,7 @@ import streamlit as st
 
 from qpi_core.base.units import counted
 from ui.charts.kernels import display_limits, kernel_row
-from ui.extract.kernel_panel import method_title
+from ui.extract.kernel.kernel_panel import method_title
 from ui.jobs.comparison import Comparison
 from ui.synthesize.texts import kernel_line
 

@@ -12,7 +12,7 @@ from qpi_core.synthesis.bands.band_families import BandControls
 from qpi_core.synthesis.kernel_families.equation_7 import SYMMETRY_ORDERS, KernelParameters
 from qpi_core.synthesis.kernel_families.families import EQUATION_7, FAMILIES, HARMONIC, SPLINE, SyntheticKernel, draw_synthetic_kernel
 from ui.synthesize import texts
-from ui.widgets.bounded_controls import bounded_number, bounded_slider
+from ui.widgets.controls.bounded_controls import bounded_number, bounded_slider
 
 _LARGEST_SEED = 2**31 - 1
 _STRENGTHS = [round(0.1 * step, 1) for step in range(-50, 51) if step]

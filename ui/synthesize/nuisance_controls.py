@@ -10,7 +10,7 @@ import streamlit as st
 
 from qpi_core.synthesis.simulated_maps.measured_recipe import Nuisance
 from qpi_core.synthesis.simulated_maps.measured_variants import NUISANCES, named_levels
-from ui.widgets.bounded_controls import bounded_slider
+from ui.widgets.controls.bounded_controls import bounded_slider
 
 WHAT = (
     "Adds what measured maps have beside kernels and white noise. Each has a random stream of its own: adding one leaves the rest of the "

@@ -11,9 +11,9 @@ from qpi_core.synthesis.simulated_maps.synthetic_scene import SyntheticScene, sc
 from ui.charts.kernels import KernelLook, kernel_and_spectrum
 from ui.charts.maps import map_with_defects
 from ui.charts.subplots import PLOTLY_CONFIG
-from ui.extract.kernel_panel import available_methods
+from ui.extract.kernel.kernel_panel import available_methods
 from ui.jobs.comparison import compare_methods
-from ui.jobs.queues import Job
+from ui.jobs.workers.queues import Job
 from ui.state.loaders import simulated_map
 from ui.state.map_change import use_map
 from ui.state.workspace import Workspace, page_workspace, workspace

@@ -10,7 +10,7 @@ from qpi_core.synthesis.simulated_maps.synthetic_scene import CleanScene, SceneR
 from ui.synthesize.family_controls import choose_kernel
 from ui.synthesize.nuisance_controls import choose_nuisances
 from ui.synthesize.texts import SCENE
-from ui.widgets.bounded_controls import bounded_number, bounded_slider
+from ui.widgets.controls.bounded_controls import bounded_number, bounded_slider
 
 PIXEL_SIZE_NM = (DEFAULT_PIXEL_SIZE_NM, DEFAULT_PIXEL_SIZE_NM)
 

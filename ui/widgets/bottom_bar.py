@@ -6,8 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from ui.jobs.queues import FINISHED, Job, remaining
-from ui.jobs.register import KINDS
+from ui.jobs.workers.queues import FINISHED, Job, remaining
+from ui.jobs.workers.register import KINDS
 from ui.state.workspace import Workspace
 from ui.widgets.progress_steps import show_steps
 

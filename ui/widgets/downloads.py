@@ -16,9 +16,11 @@ from qpi_core.qspace.view import QSpaceView
 from qpi_core.results.archive import classes_zip, estimate_zip
 from qpi_core.results.figures.picture_style import MEDIA_TYPES, PictureStyle
 from qpi_core.results.files import npy_bytes, picture_bytes, sidecar_bytes
-from qpi_core.results.interchange import estimate_gwy, estimate_npz, kernel_csv
-from qpi_core.results.interchange_igor import fft_ibw, kernel_ibw
-from qpi_core.results.interchange_nexus import estimate_nexus
+from qpi_core.results.interchange.arrays import estimate_npz
+from qpi_core.results.interchange.gwyddion import estimate_gwy
+from qpi_core.results.interchange.igor import fft_ibw, kernel_ibw
+from qpi_core.results.interchange.nexus import estimate_nexus
+from qpi_core.results.interchange.tables import kernel_csv
 from qpi_core.results.report import report_html
 from qpi_core.results.script import python_snippet
 from ui.jobs.extraction import Outcome

@@ -9,10 +9,10 @@ from typing import Any
 
 import streamlit as st
 
-from qpi_core.results.session_file import SavedResult, Session, session_bytes
-from ui.extract.kernel_panel import take_outcome
+from qpi_core.results.session.session_file import SavedResult, Session, session_bytes
+from ui.extract.kernel.kernel_panel import take_outcome
 from ui.jobs.extraction import Outcome
-from ui.jobs.queues import Job
+from ui.jobs.workers.queues import Job
 from ui.state.loaders import LoadedMap
 from ui.state.map_change import standing, use_map
 from ui.state.preparation_state import preparation_of, restored_preparation, saved_preparation

@@ -14,7 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from qpi_core.evaluation.measure import CEILING, warm_up
+from qpi_core.evaluation.benchmark.measure import CEILING, warm_up
+from qpi_core.evaluation.benchmark.records import Record, append_records, read_records
+from qpi_core.evaluation.benchmark.summary import group
+from qpi_core.evaluation.benchmark.tables import markdown, number
 from qpi_core.evaluation.metrics import grouped_bootstrap_interval
 from qpi_core.evaluation.paper.paper_experiment import (
     ALPHA,
@@ -28,9 +31,6 @@ from qpi_core.evaluation.paper.paper_experiment import (
     loss_curves,
 )
 from qpi_core.evaluation.paper.protocol import PUBLISHED_WITHOUT_SYMMETRY_LOSS, SETTINGS, as_json, choose_samples, measure_sample, table_1
-from qpi_core.evaluation.records import Record, append_records, read_records
-from qpi_core.evaluation.summary import group
-from qpi_core.evaluation.tables import markdown, number
 from qpi_core.networks.checkpoints import weights_hash
 from qpi_core.synthesis.datasets.dataset_files import IN_DOMAIN, OUT_OF_DOMAIN
 from qpi_core.synthesis.datasets.dataset_reader import DatasetSample, KernelDataset

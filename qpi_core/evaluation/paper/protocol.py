@@ -11,10 +11,10 @@ import numpy as np
 from tqdm import tqdm
 
 from qpi_core.base.errors import InputError
-from qpi_core.evaluation.measure import check_methods, measure, warm_up
-from qpi_core.evaluation.records import Record
-from qpi_core.evaluation.summary import Cell, group
-from qpi_core.evaluation.tables import markdown, number
+from qpi_core.evaluation.benchmark.measure import check_methods, measure, warm_up
+from qpi_core.evaluation.benchmark.records import Record
+from qpi_core.evaluation.benchmark.summary import Cell, group
+from qpi_core.evaluation.benchmark.tables import markdown, number
 from qpi_core.synthesis.datasets.dataset import DatasetPlan, draw_observation, draw_parameters, kernel_splits, observation_splits
 from qpi_core.synthesis.datasets.dataset_files import IN_DOMAIN, OUT_OF_DOMAIN
 from qpi_core.synthesis.datasets.dataset_reader import DatasetSample, KernelDataset

@@ -10,7 +10,7 @@ BLAMES = (
     "they may not be defects",
     "from where they were given; check them",
 )
-"""Parts of the sentences of repaired_list.py, defect_refinement.py and position_refinement.py that call a list wrong."""
+"""Parts of the sentences of repaired_positions.py, defect_refinement.py and positions/refinement.py that call a list wrong."""
 
 
 def blames_list(warnings: Iterable[str]) -> bool:

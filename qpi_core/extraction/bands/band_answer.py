@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.estimates.band_model import BandModel
-from qpi_core.solvers.band_model.family import BandKernels
+from qpi_core.solvers.band_model.families.family import BandKernels
+from qpi_core.solvers.band_model.families.lattices import TightBinding
 from qpi_core.solvers.band_model.fit import FittedBand
-from qpi_core.solvers.band_model.lattices import TightBinding
 
 LEAST_LAYERS = 3
 LEAST_EVIDENCE = 10.0

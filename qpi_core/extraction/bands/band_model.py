@@ -12,8 +12,8 @@ from qpi_core.base.validation import is_constant, require_pixel_size, require_po
 from qpi_core.estimates.band_model import BandComparison, BandModel
 from qpi_core.extraction.bands.band_answer import LEAST_LAYERS, band_answer
 from qpi_core.runtime.blas_threads import one_blas_thread
-from qpi_core.solvers.band_model.families import BAND_MODELS as BAND_MODELS
-from qpi_core.solvers.band_model.families import band_family as band_family
+from qpi_core.solvers.band_model.families.by_name import BAND_MODELS as BAND_MODELS
+from qpi_core.solvers.band_model.families.by_name import band_family as band_family
 from qpi_core.solvers.band_model.fit import fit_band
 from qpi_core.solvers.band_model.projections import FURTHEST_PX, STEP_PX, project_stack
 from qpi_core.solvers.band_model.search import BandFitRule, BandSearch

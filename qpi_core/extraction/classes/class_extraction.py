@@ -16,7 +16,7 @@ from qpi_core.diagnostics.classes import warn_about_classes
 from qpi_core.estimates.class_estimate import ClassEstimates
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.classes.class_methods import leftovers, solve_classes
-from qpi_core.extraction.defect_refinement import Refinement, refine_defects
+from qpi_core.extraction.defects.defect_refinement import Refinement, refine_defects
 from qpi_core.extraction.methods import METHODS, Method
 from qpi_core.extraction.request import Answer, Request, constant_answer
 from qpi_core.operators.reconstruction import superposition_of

@@ -16,9 +16,10 @@ from qpi_core.extraction.request import Answer, Request
 if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution
     from qpi_core.noise.model import MapNoise
-    from qpi_core.solvers.harmonic.joint_start import DefectClass
-    from qpi_core.solvers.measured.class_map import ExplainedClasses
-    from qpi_core.solvers.positions.repaired_positions import RepairedList
+    from qpi_core.solvers.harmonic.joint.start import DefectClass
+    from qpi_core.solvers.layers.catalogue import LayersRepair
+    from qpi_core.solvers.measured.class_map import ExplainedClasses, PlainClasses
+    from qpi_core.solvers.positions.catalogue.repaired_positions import RepairedList
 
 
 TOO_LARGE = Caution(
@@ -38,7 +39,7 @@ def solve_classes(method: Method, requests: Sequence[Request]) -> list[Answer]:
 
 def solve_classes_as_listed(requests: Sequence[Request]) -> list[Answer]:
     """Return what `refined` makes of lists that the map itself has chosen: they are not doubted again."""
-    return _or_plain(_corrected, requests)
+    return _or_plain(lambda asked: _corrected(asked, None), requests)
 
 
 def _or_plain(solve: Callable[[Sequence[Request]], list[Answer]], requests: Sequence[Request]) -> list[Answer]:
@@ -52,7 +53,7 @@ def _or_plain(solve: Callable[[Sequence[Request]], list[Answer]], requests: Sequ
 
 
 def _classes(requests: Sequence[Request]) -> list[DefectClass]:
-    from qpi_core.solvers.harmonic.joint_start import DefectClass
+    from qpi_core.solvers.harmonic.joint.start import DefectClass
 
     return [DefectClass(request.positions, request.weights) for request in requests]
 
@@ -62,16 +63,16 @@ def _defect_average(method: Method, requests: Sequence[Request]) -> list[Answer]
 
 
 def _tikhonov(method: Method, requests: Sequence[Request]) -> list[Answer]:
-    from qpi_core.solvers.tikhonov import solve_tikhonov_classes
+    from qpi_core.solvers.least_squares.tikhonov import solve_tikhonov_classes
 
     return [Answer(one) for one in solve_tikhonov_classes(requests[0].observation, _classes(requests), requests[0].kernel_size)]
 
 
-def _joint_harmonic(requests: Sequence[Request]) -> list[Answer]:
-    """Return the harmonic kernels of all classes, under the noise model that the map asks for."""
-    from qpi_core.solvers.harmonic.joint import joint_solutions
+def _joint_harmonic(requests: Sequence[Request], plain: PlainClasses | None = None) -> list[Answer]:
+    """Return the harmonic kernels of all classes, under the noise model that the map asks for; plain is what is known of white noise."""
+    from qpi_core.solvers.harmonic.joint.fit import joint_solutions
 
-    one, classes, explained = requests[0], _classes(requests), _explained(requests)
+    one, classes, explained = requests[0], _classes(requests), _explained(requests, plain=plain)
     shape, noise = (one.observation.shape[0], one.observation.shape[1]), explained.noise
     solutions = joint_solutions(explained.joint, classes, shape, one.kernel_size, one.pixel_size_nm)
     if noise is None:
@@ -91,18 +92,19 @@ def _refined(method: Method, requests: Sequence[Request]) -> list[Answer]:
     Where the map contradicts the list, the kernels are those of the list that it prefers, and reconstruction and residual those of the
     list as given, as for one class.
     """
-    mended, repairs = _mended(requests)
-    answers = _corrected(mended)
+    repair = _repair(requests)
+    mended, repairs = _mended(requests, repair)
+    answers = _corrected(mended, None if repair is None else repair.begun.get(0))
     if not any(repairs):
         return answers
     answers = [replace(answer, solution=replace(answer.solution, superposition=None)) for answer in answers]
     return [replace(answer, repair=repair) for answer, repair in zip(answers, repairs, strict=True)]
 
 
-def _corrected(requests: Sequence[Request]) -> list[Answer]:
-    from qpi_core.solvers.joint_refined import correct_jointly
+def _corrected(requests: Sequence[Request], plain: PlainClasses | None) -> list[Answer]:
+    from qpi_core.solvers.refined.joint_refined import correct_jointly
 
-    one, priors = requests[0], _joint_harmonic(requests)
+    one, priors = requests[0], _joint_harmonic(requests, plain)
     solutions = [answer.solution for answer in priors]
     if priors[0].noise is not None:
         kept = [replace(solution, details={**solution.details, "prior": "harmonic", "correction": "none"}) for solution in solutions]
@@ -111,14 +113,18 @@ def _corrected(requests: Sequence[Request]) -> list[Answer]:
     return [replace(answer, solution=solution) for answer, solution in zip(priors, corrected, strict=True)]
 
 
-def _mended(requests: Sequence[Request]) -> tuple[Sequence[Request], Sequence[RepairedList | None]]:
-    """Return the requests with the list that the map prefers, a stack of one layer, and what was changed in each class."""
+def _repair(requests: Sequence[Request]) -> LayersRepair | None:
+    """Return what the map, a stack of one layer, would change in the list."""
     from qpi_core.solvers.layers.catalogue import repair_over_layers
     from qpi_core.solvers.layers.problem import StackProblem
 
     one = requests[0]
     problem = StackProblem(one.observation[None], tuple(_classes(requests)), one.kernel_size, one.pixel_size_nm, one.noise_model)
-    found = repair_over_layers(problem, [0])
+    return repair_over_layers(problem, [0])
+
+
+def _mended(requests: Sequence[Request], found: LayersRepair | None) -> tuple[Sequence[Request], Sequence[RepairedList | None]]:
+    """Return the requests with the list that the map prefers, and what was changed in each class."""
     if found is None or not any(found.repairs):
         return requests, (None,) * len(requests)
     pairs = zip(requests, found.classes, strict=True)
@@ -127,7 +133,7 @@ def _mended(requests: Sequence[Request]) -> tuple[Sequence[Request], Sequence[Re
 
 def _parametric(method: Method, requests: Sequence[Request]) -> list[Answer]:
     """Fit one formula a class to the map without what its noise model says of it."""
-    from qpi_core.solvers.parametric import solve_parametric_classes
+    from qpi_core.solvers.formula.parametric import solve_parametric_classes
 
     one, noise = requests[0], None
     if one.noise_model != "white":
@@ -145,13 +151,13 @@ def _under_noise(solution: KernelSolution, noise: MapNoise | None) -> Answer:
     return Answer(replace(solution, background=noise.constant, noise_sigma=sigma), noise=noise)
 
 
-def _explained(requests: Sequence[Request], stretchable: bool = True) -> ExplainedClasses:
+def _explained(requests: Sequence[Request], stretchable: bool = True, plain: PlainClasses | None = None) -> ExplainedClasses:
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
     from qpi_core.solvers.measured.class_map import explain_classes
 
     one = requests[0]
     problem = HarmonicProblem(one.observation, one.kernel_size, one.pixel_size_nm)
-    return explain_classes(problem, _classes(requests), one.noise_model, report=one.report, stretchable=stretchable)
+    return explain_classes(problem, _classes(requests), one.noise_model, report=one.report, stretchable=stretchable, plain=plain)
 
 
 def _network(method: Method, requests: Sequence[Request]) -> list[Answer]:

@@ -13,10 +13,10 @@ from qpi_core.estimates.band_model import BandComparison
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.bands.band import Band, band_sentences
 from qpi_core.extraction.stability.stack_stability import StackAssessment
-from qpi_core.qspace.gap_sign import GapSignVerdict, judge_gap_sign
-from qpi_core.qspace.phase_resolved import AntisymmetrisedSignal, phase_resolved_signal, signal_of_stack
+from qpi_core.qspace.dispersion.set_point import SetPointFindings
+from qpi_core.qspace.phase.gap_sign import GapSignVerdict, judge_gap_sign
+from qpi_core.qspace.phase.phase_resolved import AntisymmetrisedSignal, phase_resolved_signal, signal_of_stack
 from qpi_core.qspace.regions import Ring
-from qpi_core.qspace.set_point import SetPointFindings
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.validation import MAX_PIXELS, require_positions, require_weights
 from qpi_core.extraction.classes.class_extraction import require_classes
-from qpi_core.solvers.harmonic.joint_start import DefectClass
+from qpi_core.solvers.harmonic.joint.start import DefectClass
 
 MAX_STACK_VALUES = 2**31
 """Largest stack that is accepted: 8 GiB in single precision."""

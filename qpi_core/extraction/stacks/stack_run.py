@@ -100,7 +100,9 @@ class StackRun:
         """Yield (index, kernels of all classes) of the layers; finished is where the caller keeps them."""
         self.finished = finished
         if self.method.name in SHARED_METHODS:
-            self.solver = SharedSolver(self.problem, self.method.name == "refined", self.report)
+            self.solver = SharedSolver(
+                self.problem, self.method.name == "refined", self.report, {} if self.repair is None else self.repair.begun
+            )
             yield from self.solver.solve(self.wanted)
         else:
             yield from self._one_by_one()

@@ -18,7 +18,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.base.validation import require_observation, require_positions
 from qpi_core.diagnostics.window import LARGEST_WINDOW
 from qpi_core.extraction.windows.window_proposal import FIRST_TRIAL, NOTHING, WHOLE, WindowProposal, propose_from_estimate
-from qpi_core.solvers.single_defect import is_one_place
+from qpi_core.solvers.least_squares.single_defect import is_one_place
 
 if TYPE_CHECKING:
     from qpi_core.estimates.estimate import KernelEstimate

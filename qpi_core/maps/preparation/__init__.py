@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from qpi_core.maps.preparation.bragg_peaks import LATTICES, find_bragg_peaks, refine_bragg_peak, regular_lattice
 from qpi_core.maps.preparation.coordinates import CoordinateMap, inside
-from qpi_core.maps.preparation.field_steps import Crop, Resample
-from qpi_core.maps.preparation.lattice_steps import CorrectDrift, CorrectShear
-from qpi_core.maps.preparation.level_step import Level
-from qpi_core.maps.preparation.mask_steps import MaskDisc, MaskPolygon, MaskRectangle
 from qpi_core.maps.preparation.preparation import Preparation, Prepared, load_preparation
-from qpi_core.maps.preparation.repair_steps import RemoveStreaks, RepairOutliers
-from qpi_core.maps.preparation.set_point_step import NormaliseSetPoint
 from qpi_core.maps.preparation.step import Layer, Step, StepResult
 from qpi_core.maps.preparation.step_json import STEPS
-from qpi_core.maps.preparation.sweep_steps import AverageSweeps, DeriveConductance
+from qpi_core.maps.preparation.steps.field import Crop, Resample
+from qpi_core.maps.preparation.steps.lattice import CorrectDrift, CorrectShear
+from qpi_core.maps.preparation.steps.level import Level
+from qpi_core.maps.preparation.steps.mask import MaskDisc, MaskPolygon, MaskRectangle
+from qpi_core.maps.preparation.steps.repair import RemoveStreaks, RepairOutliers
+from qpi_core.maps.preparation.steps.set_point import NormaliseSetPoint
+from qpi_core.maps.preparation.steps.sweep import AverageSweeps, DeriveConductance
 
 __all__ = [
     "LATTICES",

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
-from qpi_core.qspace.energy_map import EnergyMap
+from qpi_core.qspace.dispersion.energy_map import EnergyMap
 from qpi_core.results.figures.picture_style import PictureStyle, colour_scale
 from qpi_core.results.figures.pictures import UNMEASURED_COLOUR, picture_of
 

@@ -1,6 +1,6 @@
 """A band of any family fitted to all layers of a stack at once: maximum likelihood, Laplace errors, evidence.
 
-A band's numbers are its coordinates s at both ends of the energies (family.py), those of its shape, log Gamma, log 1 / l and, where
+A band's numbers are its coordinates s at both ends of the energies (families.family), those of its shape, log Gamma, log 1 / l and, where
 the family has it, how the wave is rounded off next to the core. For each of them the likelihood of a layer is that of its wave
 amplitudes and the free profile of its core (layers.py), which are integrated out (variable projection with a prior). The search begins
 on a grid: the gain of every layer over no wave as a function of a wave number of its own, summed along bands. The best ones are refined.
@@ -18,8 +18,8 @@ from itertools import combinations, product
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.band_model.family import BandKernels
-from qpi_core.solvers.band_model.free_electron import ROUNDING_PX2, ROUNDING_SPREAD_PX2
+from qpi_core.solvers.band_model.families.family import BandKernels
+from qpi_core.solvers.band_model.kernels.free_electron import ROUNDING_PX2, ROUNDING_SPREAD_PX2
 from qpi_core.solvers.band_model.minimum import descend, hessian, jacobian, polish
 from qpi_core.solvers.band_model.search import BandSearch
 

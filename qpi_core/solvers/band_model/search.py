@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.band_model.family import BandKernels
-from qpi_core.solvers.band_model.free_electron import core_columns, wave_columns
-from qpi_core.solvers.band_model.kernel_space import KernelSpace
+from qpi_core.solvers.band_model.families.family import BandKernels
+from qpi_core.solvers.band_model.kernels.free_electron import core_columns, wave_columns
+from qpi_core.solvers.band_model.kernels.kernel_space import KernelSpace
 from qpi_core.solvers.band_model.layers import FreeKernel, Layer, solve_free, solve_free_orders
 from qpi_core.solvers.band_model.projections import Projections
 

@@ -23,7 +23,7 @@ from qpi_core.solvers.blind.start.formula_start import FormulaStarts
 from qpi_core.solvers.blind.start.marked_start import marked_starts
 from qpi_core.solvers.blind.start.spectral_start import SpectralStarts
 from qpi_core.solvers.blind.start.starts import Starts
-from qpi_core.solvers.blind.trust import LEAST_GAIN
+from qpi_core.solvers.blind.trust.verdict import LEAST_GAIN
 
 ORDERS = (0, 2, 3, 4, 6)
 _TWINS = 0.8

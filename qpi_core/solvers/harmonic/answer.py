@@ -14,18 +14,18 @@ from qpi_core.solvers.harmonic.equations.basis import take_samples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import Selection
-from qpi_core.solvers.harmonic.parameters import kernel_parameters, solver_pixel
-from qpi_core.solvers.harmonic.posterior import (
+from qpi_core.solvers.harmonic.posterior.kernel import (
     Renderer,
     kernel_deviation,
     laplace,
     local_amplitude,
     representation_error,
 )
-from qpi_core.solvers.harmonic.remainder import Remainder
+from qpi_core.solvers.harmonic.posterior.parameters import kernel_parameters, solver_pixel
+from qpi_core.solvers.harmonic.posterior.remainder import Remainder
+from qpi_core.solvers.harmonic.posterior.wave_evidence import wave_evidence
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.harmonic.stretch import stretch_deviation
-from qpi_core.solvers.harmonic.wave_evidence import wave_evidence
 
 Array = NDArray[np.float64]
 

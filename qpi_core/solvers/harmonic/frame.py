@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.harmonic.posterior import KernelGrid
+from qpi_core.solvers.harmonic.posterior.kernel import KernelGrid
 
 Array = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from qpi_core.solvers.harmonic.frame import SolverFrame, stretch_matrix
 from qpi_core.solvers.harmonic.orders.radial_prior import shape_profiles
 from qpi_core.solvers.harmonic.orders.selection import Selection, log_evidence
 from qpi_core.solvers.harmonic.orders.significant_orders import choose_orders, doubtful_orders
-from qpi_core.solvers.harmonic.remainder import Remainder, find_remainder
+from qpi_core.solvers.harmonic.posterior.remainder import Remainder, find_remainder
 from qpi_core.solvers.harmonic.search import Fit, refine, without_dephasing
 from qpi_core.solvers.harmonic.start import HarmonicStart, start_harmonics
 from qpi_core.solvers.harmonic.stretch import Stretch, describe_stretch, find_stretch

@@ -17,7 +17,7 @@ from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines,
 from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.frame import SolverFrame, stretch_matrix
 from qpi_core.solvers.harmonic.orders.selection import Selection, log_evidence, select_orders
-from qpi_core.solvers.harmonic.posterior import Renderer
+from qpi_core.solvers.harmonic.posterior.kernel import Renderer
 
 Array = NDArray[np.float64]
 Found = TypeVar("Found")

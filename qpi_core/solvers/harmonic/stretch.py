@@ -25,7 +25,7 @@ from qpi_core.solvers.harmonic.frame import stretch_matrix
 from qpi_core.solvers.harmonic.orders.residual_test import DOUBTFUL, widened
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.orders.significant_orders import doubtful_orders
-from qpi_core.solvers.harmonic.posterior import KernelGrid, Renderer
+from qpi_core.solvers.harmonic.posterior.kernel import KernelGrid, Renderer
 from qpi_core.solvers.harmonic.search import Fit, refine
 from qpi_core.solvers.harmonic.start import HarmonicStart, start_harmonics
 

@@ -1,7 +1,7 @@
 """Lists of defects that the layers of a stack together contradict: some are missing, some are not there.
 
 Every layer shows the same defects, so what the layers say of one more or one less adds up: a defect that no single layer shows beyond
-chance is found by all of them. As for one map (positions.catalogue_repair) the kernels of the list as it is find the strongest
+chance is found by all of them. As for one map (positions.catalogue.repair) the kernels of the list as it is find the strongest
 patterns like themselves in what they leave, now by the sum over a few layers, and a changed list is believed only where the evidence
 of the whole models, summed over these layers, exceeds that of the list as given after the price of every change, and what it leaves is
 white noise. Positions stay where they are: several layers move them on request (refinement).
@@ -9,8 +9,8 @@ white noise. Positions stay where they are: several layers move them on request 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
 
@@ -19,23 +19,20 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from qpi_core.estimates.caution import Caution, CautionKind
-from qpi_core.solvers.harmonic.answer import superposition
-from qpi_core.solvers.harmonic.joint import fit_jointly
-from qpi_core.solvers.harmonic.joint_start import DefectClass
-from qpi_core.solvers.harmonic.joint_stretch import stretched_jointly
-from qpi_core.solvers.harmonic.model import HarmonicModel, model_evidence
+from qpi_core.solvers.harmonic.joint.start import DefectClass
+from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
-from qpi_core.solvers.harmonic.problem import HarmonicProblem
-from qpi_core.solvers.layers.layer_models import LayerModels
+from qpi_core.solvers.layers.one_layer.full_fits import ClassAlone, FullFit, fits_in_full
+from qpi_core.solvers.layers.one_layer.layer_models import LayerModels
 from qpi_core.solvers.layers.pilots import choose_pilots
 from qpi_core.solvers.layers.problem import StackProblem
-from qpi_core.solvers.measured.whiteness import leaves_white_noise
-from qpi_core.solvers.positions.candidates import Views, better_without, candidate_places, gains_without, strongest, views_of
-from qpi_core.solvers.positions.catalogue_check import ABSENT_GAIN, LEAST_DEFECTS, PEAK_GAIN, is_taken_as_given
-from qpi_core.solvers.positions.catalogue_repair import DECISIVE
+from qpi_core.solvers.measured.class_map import PlainClasses
+from qpi_core.solvers.positions.catalogue.candidates import Views, better_without, candidate_places, gains_without, strongest, views_of
+from qpi_core.solvers.positions.catalogue.check import ABSENT_GAIN, LEAST_DEFECTS, PEAK_GAIN, is_taken_as_given
+from qpi_core.solvers.positions.catalogue.repair import DECISIVE
+from qpi_core.solvers.positions.catalogue.repaired_positions import RepairedList
 from qpi_core.solvers.positions.jacobian import sensitivities
-from qpi_core.solvers.positions.repaired_positions import RepairedList
-from qpi_core.solvers.positions.score_test import score_moves
+from qpi_core.solvers.positions.score_test import MovesScore, score_moves
 
 Array = NDArray[np.float64]
 
@@ -60,12 +57,14 @@ class LayersRepair:
         repairs: the changes of each class, None where there are none.
         layers: which took part.
         off_px: how far the defects seem to be from where they are listed, where most of the layers say so clearly; else 0.
+        begun: layer -> the kernels of several classes with these defects under white noise, where whoever solves it may go on.
     """
 
     classes: tuple[DefectClass, ...]
     repairs: tuple[RepairedList | None, ...]
     layers: tuple[int, ...]
     off_px: float = 0.0
+    begun: Mapping[int, PlainClasses] = field(default_factory=dict)
 
     def offer(self) -> Caution | None:
         """Return what is offered where positions are off, in words."""
@@ -79,30 +78,57 @@ class LayersRepair:
 
 
 def repair_over_layers(problem: StackProblem, layers: Sequence[int]) -> LayersRepair | None:
-    """Return what the layers would change in the list by their summed evidence, or None; layers hold something."""
+    """Return what the layers would change in the list by their summed evidence; layers hold something.
+
+    None where the list is taken as given. It is searched for only where kernels of any shape leave patterns like themselves, or do
+    not show what is listed.
+    """
     chosen = choose_pilots(layers, LAYERS)
     if not chosen or is_taken_as_given(problem.layer(chosen[0]), problem.positions):
         return None
-    search = _LayersSearch(problem, chosen)
-    changed = search.changed()
-    mended = search.judged() if changed else None
-    if mended is not None:
-        return mended
-    # What was tried in vain says nothing of the list as given.
-    off = (_LayersSearch(problem, chosen) if changed else search).off_px()
-    if not off:
-        return None
-    return LayersRepair(problem.classes, (None,) * len(problem.classes), search.layers, off)
+    fits = fits_in_full(problem, chosen, problem.classes)
+    seen = [[fit.alone(index) for fit in fits if fit.shows(index)] for index in range(len(problem.classes))]
+    if any(_is_doubtful(one, own) for one, own in zip(problem.classes, seen, strict=True)):
+        search = _LayersSearch(problem, fits)
+        mended = search.judged() if search.changed() else None
+        if mended is not None:
+            return mended
+    unchanged = (None,) * len(problem.classes)
+    return LayersRepair(problem.classes, unchanged, chosen, _off_px(seen, len(chosen)), _begun(fits))
+
+
+def _is_doubtful(one: DefectClass, seen: Sequence[ClassAlone]) -> bool:
+    """Say whether the layers that show a class show defects beyond its list, or do not show some of it."""
+    if not seen:
+        return False
+    models, weight, scores = [own.model for own in seen], float(np.median(one.weights)), [own.score for own in seen]
+    if better_without(_summed(models, one.positions), one.weights, _least_gain(scores, ABSENT_GAIN)).any():
+        return True
+    places = _distinct(np.concatenate([candidate_places(own.values, own.model, weight) for own in seen]))
+    return bool(len(places)) and bool(strongest(_summed(models, places), weight, _least_gain(scores, PEAK_GAIN)))
+
+
+def _off_px(seen: Sequence[Sequence[ClassAlone]], layers: int) -> float:
+    """Return how far defects seem to be off in each layer on average, where most layers' kernels are blurred by it; else 0."""
+    scores = [own.score for one in seen for own in one]
+    clear = [score.spread_px for score in scores if score.blurred and score.decisive]
+    return float(np.sqrt(2) * np.median(clear)) if 2 * len(clear) > layers * len(seen) else 0.0
+
+
+def _begun(fits: Sequence[FullFit]) -> dict[int, PlainClasses]:
+    return {fit.layer: fit.joint for fit in fits if fit.joint is not None}
 
 
 class _LayersSearch:
     """The list on its way: where each defect comes from (its number in the class's list, -1: none), and the models that go with it."""
 
-    def __init__(self, problem: StackProblem, layers: Sequence[int]) -> None:
-        self.problem, self.layers = problem, tuple(layers)
-        self.state = LayerModels(problem, layers)
-        self.state.choose()
+    def __init__(self, problem: StackProblem, given: Sequence[FullFit]) -> None:
+        """Begin with the list as given, and the layers' fits of it."""
+        self.problem, self.given, self.fits = problem, tuple(given), tuple(given)
+        self.layers = tuple(fit.layer for fit in given)
+        self.state = LayerModels(problem, self.layers)
         self.origins = [np.arange(len(one.positions)) for one in problem.classes]
+        self._go_on()
 
     def changed(self) -> bool:
         """Complete the list, and say whether anything was changed."""
@@ -113,13 +139,22 @@ class _LayersSearch:
                 chosen = False
             elif not chosen:
                 # Symmetries and wave vectors were chosen for a worse list.
-                self.state.choose()
+                self._fit_again()
                 chosen = True
             elif not self._without_absent():
                 break
         return any(
             len(origin) != len(one.positions) or (origin < 0).any() for origin, one in zip(self.origins, self.problem.classes, strict=True)
         )
+
+    def _fit_again(self) -> None:
+        self.fits = fits_in_full(self.problem, self.layers, self.state.classes)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        for fit in self.fits:
+            for index in range(len(self.state.classes)):
+                self.state.take(index, fit.layer, fit.alone(index).model)
 
     def judged(self) -> LayersRepair | None:
         """Return the list where its evidence pays for the changes and it leaves white noise."""
@@ -129,22 +164,11 @@ class _LayersSearch:
         for index, one in enumerate(self.problem.classes):
             absent = len(one.positions) - int(np.sum(self.origins[index] >= 0))
             price += 0.5 * float(np.log(pixels)) * absent + self._occam(index, pixels)
-        gain = -price
-        white = 0
-        for layer in self.layers:
-            before, _ = _explained(self.problem, layer, self.problem.classes)
-            after, clean = _explained(self.problem, layer, state.classes)
-            gain, white = gain + after - before, white + clean
-        if gain < DECISIVE or 2 * white <= len(self.layers):
+        gain = sum(fit.log_evidence for fit in self.fits) - sum(fit.log_evidence for fit in self.given) - price
+        if gain < DECISIVE or 2 * sum(fit.is_white for fit in self.fits) <= len(self.fits):
             return None
         repairs = [self._repair(index, gain, price) for index in range(len(state.classes))]
-        return LayersRepair(tuple(state.classes), tuple(repairs), self.layers)
-
-    def off_px(self) -> float:
-        """Return how far defects seem to be off in each layer on average, where most layers' kernels are blurred by it; else 0."""
-        scores = [score_moves(self.state.models[k, layer]) for k in range(len(self.state.classes)) for layer in self._unexplained(k)]
-        clear = [score.spread_px for score in scores if score.blurred and score.decisive]
-        return float(np.sqrt(2) * np.median(clear)) if 2 * len(clear) > len(self.layers) * len(self.state.classes) else 0.0
+        return LayersRepair(tuple(state.classes), tuple(repairs), self.layers, begun=_begun(self.fits))
 
     def _repair(self, index: int, gain: float, price: float) -> RepairedList | None:
         given, one, origin = self.problem.classes[index], self.state.classes[index], self.origins[index]
@@ -170,7 +194,7 @@ class _LayersSearch:
             if not len(places):
                 continue
             views = _summed(models, places)
-            found = strongest(views, weight, _least_gain(models, PEAK_GAIN))
+            found = strongest(views, weight, _least_gain([score_moves(model) for model in models], PEAK_GAIN))
             if not found:
                 continue
             first = weight * views.response[found[0]] - 0.5 * weight**2 * views.overlap[found[0], found[0]]
@@ -196,7 +220,7 @@ class _LayersSearch:
             models = [self.state.models[index, layer] for layer in telling]
             views = _summed(models, one.positions)
             gains = gains_without(views, one.weights)
-            absent = better_without(views, one.weights, _least_gain(models, ABSENT_GAIN))
+            absent = better_without(views, one.weights, _least_gain([score_moves(model) for model in models], ABSENT_GAIN))
             if len(self.state.classes) > 1:
                 absent &= gains == gains.max()
             kept = int(np.sum(~absent))
@@ -210,7 +234,7 @@ class _LayersSearch:
         one = self.state.classes[index]
         self.state.classes[index] = replace(one, positions=one.positions[~absent], weights=one.weights[~absent])
         self.origins[index] = self.origins[index][~absent]
-        self.state.choose()
+        self._fit_again()
         return True
 
     def _unexplained(self, index: int) -> list[int]:
@@ -259,9 +283,9 @@ def _summed(models: Sequence[HarmonicModel], places: Array) -> Views:
     return reduce(add, [views_of(model, places) for model in models])
 
 
-def _least_gain(models: Sequence[HarmonicModel], least: float) -> float:
+def _least_gain(scores: Sequence[MovesScore], least: float) -> float:
     """Return what a missing or absent defect must gain over all layers to be one, and no sign of others that are off."""
-    beyond_chance = 1 + sum(max(score_moves(model).per_unknown - 1, 0.0) for model in models)
+    beyond_chance = 1 + sum(max(score.per_unknown - 1, 0.0) for score in scores)
     return max(least, _PEAK_OVER_SCORE * beyond_chance)
 
 
@@ -270,21 +294,3 @@ def _distinct(places: Array) -> Array:
     tree = cKDTree(places)
     kept = [k for k, near in enumerate(tree.query_ball_point(places, _NEAR_PX)) if min(near) == k] if len(places) else []
     return places[kept]
-
-
-def _explained(problem: StackProblem, layer: int, classes: Sequence[DefectClass]) -> tuple[float, bool]:
-    """Return the log evidence of a layer with a list, kernels of any shape allowed, and whether they leave white noise."""
-    values = problem.layer(layer)
-    shape = (values.shape[0], values.shape[1])
-    if len(classes) > 1:
-        harmonic = HarmonicProblem(values, problem.kernel_size, problem.pixel_size_nm)
-        joint = stretched_jointly(harmonic, classes, fit_jointly(values, classes, problem.kernel_size, problem.pixel_size_nm))
-        models, evidence = joint.models, joint.log_evidence
-    else:
-        harmonic = HarmonicProblem(values, problem.kernel_size, problem.pixel_size_nm)
-        points, weights = classes[0].positions, classes[0].weights
-        models = (harmonic.fit(points, weights, harmonic.start(points, weights)),)
-        evidence = model_evidence(models[0])
-    left = np.asarray(values - sum(superposition(model, shape) for model in models), dtype=np.float32)
-    everywhere = np.concatenate([one.positions for one in classes])
-    return evidence, leaves_white_noise(left, problem.aspect, everywhere)

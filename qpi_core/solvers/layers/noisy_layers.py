@@ -1,7 +1,7 @@
 """Layers of a stack that hold more than kernels and white noise: each has a noise model of its own.
 
 What the kernels of a layer leave is tested first, so a stack of white noise is solved as if there were no noise models. Where a layer
-fails the test, kernels and noise model are found in turn as for one map (see measured.noise_search), beginning with the noise model of
+fails the test, kernels and noise model are found in turn as for one map (see noise_model.search), beginning with the noise model of
 the nearest pilot, and the marginal likelihood of the layer decides whether it is believed.
 """
 
@@ -25,18 +25,18 @@ from qpi_core.solvers.harmonic.equations.basis import take_samples
 from qpi_core.solvers.harmonic.frame import SolverFrame
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import noise_floor
-from qpi_core.solvers.layers.harmonic_layer import HarmonicLayer
-from qpi_core.solvers.layers.layer_kernels import LayerKernels, LayerStage, bases_of
-from qpi_core.solvers.layers.layer_solver import LayerOptions
-from qpi_core.solvers.layers.layer_stretch import LayerStretch
+from qpi_core.solvers.layers.one_layer.harmonic_layer import HarmonicLayer
+from qpi_core.solvers.layers.one_layer.layer_kernels import LayerKernels, LayerStage, bases_of
+from qpi_core.solvers.layers.one_layer.layer_solver import LayerOptions
+from qpi_core.solvers.layers.one_layer.layer_stretch import LayerStretch
 from qpi_core.solvers.layers.pilots import ModelKind
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.measured.all_pixels import away_from_defects
-from qpi_core.solvers.measured.free_kernels import predict_unseen_parts
 from qpi_core.solvers.measured.large_map import noise_on_every_pixel
 from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
-from qpi_core.solvers.measured.noise_search import NoiseSearch
-from qpi_core.solvers.measured.noisy_start import NoisyStage
+from qpi_core.solvers.measured.model_checks.free_kernels import predict_unseen_parts
+from qpi_core.solvers.measured.noise_model.noisy_start import NoisyStage
+from qpi_core.solvers.measured.noise_model.search import NoiseSearch
 
 Array = NDArray[np.float64]
 

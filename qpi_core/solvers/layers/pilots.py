@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from qpi_core.diagnostics.identifiability import may_be_modelled
 from qpi_core.noise.tiles import can_be_modelled
 from qpi_core.solvers.harmonic.answer import superposition
-from qpi_core.solvers.harmonic.joint_stretch import fit_stretched
+from qpi_core.solvers.harmonic.joint.stretch import fit_stretched
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, fit_harmonics, model_evidence, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
@@ -26,12 +26,12 @@ from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
 from qpi_core.solvers.harmonic.stretch import Stretch
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.measured.all_pixels import residual_of
-from qpi_core.solvers.measured.class_map import explain_classes
-from qpi_core.solvers.measured.kernel_or_noise import KernelTrial, has_long_waves
+from qpi_core.solvers.measured.class_map import PlainClasses, explain_classes
 from qpi_core.solvers.measured.large_map import find_noise_of_large_map, left_of_part
-from qpi_core.solvers.measured.noise_search import find_noise
-from qpi_core.solvers.measured.noisy_start import NoisyStage, NoisyStart
-from qpi_core.solvers.measured.whiteness import leaves_white_noise
+from qpi_core.solvers.measured.model_checks.kernel_or_noise import KernelTrial, has_long_waves
+from qpi_core.solvers.measured.model_checks.whiteness import leaves_white_noise
+from qpi_core.solvers.measured.noise_model.noisy_start import NoisyStage, NoisyStart
+from qpi_core.solvers.measured.noise_model.search import find_noise
 
 Array = NDArray[np.float64]
 
@@ -98,8 +98,13 @@ def choose_pilots(layers: Iterable[int], count: int = PILOTS) -> tuple[int, ...]
     return tuple(every[int((2 * k + 1) * len(every) / (2 * wanted))] for k in range(wanted))
 
 
-def solve_pilot(layer: int, problem: StackProblem) -> tuple[tuple[Pilot, ...], NoisyStage[Any] | None]:
+def solve_pilot(layer: int, problem: StackProblem, plain: PlainClasses | None = None) -> tuple[tuple[Pilot, ...], NoisyStage[Any] | None]:
     """Solve one layer, which is not constant, in full: one pilot a class, all classes solved together.
+
+    Args:
+        layer: its index.
+        problem: the stack.
+        plain: what several classes are under white noise, where that is known already.
 
     Returns:
         The pilots, and the noise model that the layer asked for, None where white noise explains it.
@@ -108,7 +113,7 @@ def solve_pilot(layer: int, problem: StackProblem) -> tuple[tuple[Pilot, ...], N
     if len(problem.classes) == 1:
         model, noisy = _one_class(harmonic, problem)
         return _pilots(layer, [model], model_evidence(model)), noisy
-    found = explain_classes(harmonic, problem.classes, problem.noise_model)
+    found = explain_classes(harmonic, problem.classes, problem.noise_model, plain=plain)
     return _pilots(layer, found.joint.models, found.joint.log_evidence), found.stage
 
 

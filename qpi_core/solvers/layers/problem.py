@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.harmonic.joint_start import DefectClass
+from qpi_core.solvers.harmonic.joint.start import DefectClass
 
 AT_ONCE = min(2, os.cpu_count() or 1)
 """Layers that are worked on at the same time, each with one BLAS thread."""

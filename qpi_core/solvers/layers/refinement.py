@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.runtime.progress import Progress, no_progress
-from qpi_core.solvers.harmonic.joint_start import DefectClass
-from qpi_core.solvers.layers.layer_models import LayerModels
+from qpi_core.solvers.harmonic.joint.start import DefectClass
+from qpi_core.solvers.layers.one_layer.layer_models import LayerModels
 from qpi_core.solvers.layers.pilots import choose_pilots
 from qpi_core.solvers.layers.problem import AT_ONCE, StackProblem
 from qpi_core.solvers.positions.jacobian import Sensitivities, sensitivities

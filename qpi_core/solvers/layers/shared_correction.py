@@ -1,6 +1,6 @@
 """Where circular harmonics leave structure: free corrections of the kernels, each class with one strength for all layers.
 
-The strengths are judged on the pilot layers (see solvers.correction). With them fixed, operator, degrees of freedom and uncertainty do
+The strengths are judged on the pilot layers (see refined.correction). With them fixed, operator, degrees of freedom and uncertainty do
 not depend on the values of a layer, so they are computed once; what is left for each layer is a single linear solve for all classes.
 """
 
@@ -17,10 +17,10 @@ from torch import Tensor
 from qpi_core.base.grid import central_crop
 from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.operators.joint import JointOperator
-from qpi_core.solvers.correction import FINAL_ITERATIONS, TOLERANCE, Judgement, judge_correction, prior_envelope, solve_corrections
-from qpi_core.solvers.harmonic.joint_start import DefectClass
-from qpi_core.solvers.least_squares import centred, gaussian_envelope, noise_of, solve_shifted, solved_window
-from qpi_core.solvers.single_defect import is_one_place
+from qpi_core.solvers.harmonic.joint.start import DefectClass
+from qpi_core.solvers.least_squares.regularised import centred, gaussian_envelope, noise_of, solve_shifted, solved_window
+from qpi_core.solvers.least_squares.single_defect import is_one_place
+from qpi_core.solvers.refined.correction import FINAL_ITERATIONS, TOLERANCE, Judgement, judge_correction, prior_envelope, solve_corrections
 
 LEAST_SHARE = 0.05
 """Size of the correction, as a share of the pilots' kernels, below which none is made: it would add more noise than it takes away error."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,22 +20,23 @@ from qpi_core.estimates.stack_estimate import LayerKernel
 from qpi_core.noise.tiles import can_be_modelled
 from qpi_core.operators.reconstruction import reconstruct
 from qpi_core.runtime.progress import Progress, no_progress
-from qpi_core.solvers.corrected_kernel import NO_LONGER_SYMMETRIC, SYMMETRY_LOST
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
 from qpi_core.solvers.harmonic.equations.basis import MapSamples, take_samples
-from qpi_core.solvers.harmonic.joint_start import samples_of
+from qpi_core.solvers.harmonic.joint.start import samples_of
 from qpi_core.solvers.harmonic.model import LEAST_GAIN
 from qpi_core.solvers.harmonic.start import splines_for
-from qpi_core.solvers.layers.harmonic_layer import HarmonicLayer
-from qpi_core.solvers.layers.layer_solver import LayerOptions, LayerSolver
 from qpi_core.solvers.layers.noisy_layers import LayerNoise
+from qpi_core.solvers.layers.one_layer.harmonic_layer import HarmonicLayer
+from qpi_core.solvers.layers.one_layer.layer_solver import LayerOptions, LayerSolver
 from qpi_core.solvers.layers.pilots import FEWER_PILOTS, PILOTS, ModelKind, Pilot, choose_pilots, kinds_of_model, solve_pilot
 from qpi_core.solvers.layers.problem import AT_ONCE, StackProblem
 from qpi_core.solvers.layers.shared_correction import PilotResidual, SharedCorrection, plan_correction
 from qpi_core.solvers.layers.stretched_layers import SettledPilots, settle_stretch
-from qpi_core.solvers.measured.kernel_or_noise import CLEAN
-from qpi_core.solvers.measured.noisy_start import NoisyStage
-from qpi_core.solvers.measured.whiteness import leaves_white_noise
+from qpi_core.solvers.measured.class_map import PlainClasses
+from qpi_core.solvers.measured.model_checks.kernel_or_noise import CLEAN
+from qpi_core.solvers.measured.model_checks.whiteness import leaves_white_noise
+from qpi_core.solvers.measured.noise_model.noisy_start import NoisyStage
+from qpi_core.solvers.refined.corrected_kernel import NO_LONGER_SYMMETRIC, SYMMETRY_LOST
 
 _VALUESAT_ONCE = 2**26
 """Layers x pixels that go through the design matrix together: 256 MiB."""
@@ -58,12 +59,14 @@ class SharedSolver:
         problem: the stack.
         corrected: whether a correction may follow the harmonics.
         report: called between the steps with the share of the layers asked for that are finished; what it raises stops the work.
+        begun: layer -> several classes under white noise, where that is known already.
         pilots: the layers that were solved in full, for each class.
     """
 
     problem: StackProblem
     corrected: bool
     report: Progress = no_progress
+    begun: Mapping[int, PlainClasses] = field(default_factory=dict)
     pilots: list[list[Pilot]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -119,7 +122,7 @@ class SharedSolver:
         while waiting:
             index = waiting.pop(0)
             self._say(f"Comparing symmetries on layer {len(found) + 1} of {len(found) + 1 + len(waiting)}")
-            found[index], noisy = solve_pilot(index, self.problem)
+            found[index], noisy = solve_pilot(index, self.problem, self.begun.get(index))
             if noisy is not None:
                 self._noise_models[index] = noisy
                 if index == middle:

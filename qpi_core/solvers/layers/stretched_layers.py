@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qpi_core.solvers.harmonic.model import LEAST_GAIN
-from qpi_core.solvers.layers.layer_stretch import LayerStretch, StackStretch, common_stretch
+from qpi_core.solvers.layers.one_layer.layer_stretch import LayerStretch, StackStretch, common_stretch
 from qpi_core.solvers.layers.pilots import Pilot, solve_stretched_pilot
 from qpi_core.solvers.layers.problem import StackProblem
 

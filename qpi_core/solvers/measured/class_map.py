@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,20 +13,20 @@ from qpi_core.noise.model import MapNoise
 from qpi_core.noise.outliers import find_outliers
 from qpi_core.noise.selection import SelectionOptions
 from qpi_core.runtime.progress import Progress, no_progress
-from qpi_core.solvers.harmonic.joint import JointModel, finish_jointly, in_their_order, ranked_classes
-from qpi_core.solvers.harmonic.joint_start import ClassStart, DefectClass, choose_jointly, open_classes
-from qpi_core.solvers.harmonic.joint_stretch import stretched_jointly
+from qpi_core.solvers.harmonic.joint.fit import JointModel, finish_jointly, in_their_order, ranked_classes
+from qpi_core.solvers.harmonic.joint.start import ClassStart, DefectClass, choose_jointly, open_classes
+from qpi_core.solvers.harmonic.joint.stretch import stretched_jointly
 from qpi_core.solvers.harmonic.orders.significant_orders import ChosenOrders, is_explained
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.measured.all_pixels import away_from_defects
-from qpi_core.solvers.measured.free_kernels import predict_unseen_parts
-from qpi_core.solvers.measured.joint_kernels import JointKernels, JointStage
-from qpi_core.solvers.measured.kernel_or_noise import KernelTrial
 from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
-from qpi_core.solvers.measured.noise_search import NoiseSearch
-from qpi_core.solvers.measured.noisy_start import NoisyStage
-from qpi_core.solvers.measured.whiteness import leaves_white_noise
+from qpi_core.solvers.measured.model_checks.free_kernels import predict_unseen_parts
+from qpi_core.solvers.measured.model_checks.kernel_or_noise import KernelTrial
+from qpi_core.solvers.measured.model_checks.whiteness import leaves_white_noise
+from qpi_core.solvers.measured.noise_model.joint_kernels import JointKernels, JointStage
+from qpi_core.solvers.measured.noise_model.noisy_start import NoisyStage
+from qpi_core.solvers.measured.noise_model.search import NoiseSearch
 
 Array = NDArray[np.float64]
 
@@ -64,6 +64,38 @@ class ExplainedClasses:
         return not leaves_white_noise(values - found.part, found.aspect, found.positions)
 
 
+@dataclass(frozen=True)
+class PlainClasses:
+    """The kernels of all classes under a constant and white noise.
+
+    Attributes:
+        joint: the kernels, in the order in which the classes were given.
+        quick: the choice of one symmetry for each ranked class, where the search for a noise model begins.
+        starts: the designs that it was made with, of the ranked classes; empty where they were not kept.
+    """
+
+    joint: JointModel
+    quick: tuple[ChosenOrders, ...]
+    starts: tuple[ClassStart, ...] = ()
+
+    def without_designs(self) -> PlainClasses:
+        """Return the same without the designs, to be kept: they are large."""
+        return replace(self, starts=())
+
+
+def fit_plainly(problem: HarmonicProblem, classes: Sequence[DefectClass], stretchable: bool = True) -> PlainClasses:
+    """Return the kernels of all classes of a map, which is not constant, as if its noise were white; arguments as for explain_classes."""
+    values, size = problem.values, problem.kernel_size
+    ranks = ranked_classes(classes)
+    ordered = [classes[k] for k in ranks]
+    starts = open_classes(values, ordered, size, problem.pixel_size_nm, problem.symmetry_orders)
+    quick = choose_jointly(starts, problem.symmetry_orders, sweeps=_QUICK_SWEEPS, extended=False)
+    chosen = choose_jointly(starts, problem.symmetry_orders, quick, sweeps=1)
+    plain = finish_jointly(values, ordered, starts, chosen, size)
+    plain = stretched_jointly(problem, ordered, plain) if stretchable else plain
+    return PlainClasses(in_their_order(plain, ranks), tuple(quick), tuple(starts))
+
+
 def explain_classes(
     problem: HarmonicProblem,
     classes: Sequence[DefectClass],
@@ -71,6 +103,7 @@ def explain_classes(
     known: NoisyStage[JointStage] | None = None,
     report: Progress = no_progress,
     stretchable: bool = True,
+    plain: PlainClasses | None = None,
 ) -> ExplainedClasses:
     """Return the kernels of all classes, under a noise model where the map asks for one.
 
@@ -82,34 +115,31 @@ def explain_classes(
         report: progress, called between the steps; what it raises stops the work.
         stretchable: whether a kernel may be one in stretched coordinates (see harmonic.stretch); under a noise model none is (for one
             class see stretched_map).
+        plain: the answer of fit_plainly where it is known already.
     """
     values, size = problem.values, problem.kernel_size
     ranks = ranked_classes(classes)
     ordered = [classes[k] for k in ranks]
-    starts = open_classes(values, ordered, size, problem.pixel_size_nm, problem.symmetry_orders)
-    quick = choose_jointly(starts, problem.symmetry_orders, sweeps=_QUICK_SWEEPS, extended=False)
-    chosen = choose_jointly(starts, problem.symmetry_orders, quick, sweeps=1)
-    plain = finish_jointly(values, ordered, starts, chosen, size)
-    plain = stretched_jointly(problem, ordered, plain) if stretchable else plain
-    noisy = None
-    if noise_model != "white" and may_be_modelled(np.isfinite(values)) and not is_explained(quick[-1].fit, starts[0].floor):
+    plain = fit_plainly(problem, classes, stretchable) if plain is None else plain
+    joint, noisy = plain.joint, None
+    if noise_model != "white" and may_be_modelled(np.isfinite(values)) and not is_explained(plain.quick[-1].fit, joint.models[0].floor):
         report(0.3, "Looking for background and coloured noise")
-        kernels = _on_all_pixels(problem, ordered, starts, quick)
-        if not (_kernels_suffice(values, kernels, plain) or predict_unseen_parts(values, ordered, size)):
-            noisy = find_class_noise(problem, ordered, kernels, quick, known)
+        kernels = _on_all_pixels(problem, ordered, plain)
+        if not (_kernels_suffice(values, kernels, joint) or predict_unseen_parts(values, ordered, size)):
+            noisy = find_class_noise(problem, ordered, kernels, plain.quick, known)
     if noisy is None:
-        return ExplainedClasses(in_their_order(plain, ranks), None)
+        return ExplainedClasses(joint, None)
     report(0.7, "Solving for the kernels under the noise model")
     whitener = noisy.start.whitener
     chosen = choose_jointly(noisy.start.starts, problem.symmetry_orders, noisy.start.chosen, sweeps=1)
-    joint = finish_jointly(noisy.values, ordered, noisy.start.starts, chosen, size, whitener)
-    pixels = joint.models[0].equations.pixels
-    gain = joint.log_evidence - noisy.start.log_evidence(pixels)
-    if whitener is not None and noisy.evidence + gain < plain.log_evidence:
-        return ExplainedClasses(in_their_order(plain, ranks), None)
+    under = finish_jointly(noisy.values, ordered, noisy.start.starts, chosen, size, whitener)
+    pixels = under.models[0].equations.pixels
+    gain = under.log_evidence - noisy.start.log_evidence(pixels)
+    if whitener is not None and noisy.evidence + gain < joint.log_evidence:
+        return ExplainedClasses(joint, None)
     shape = (values.shape[0], values.shape[1])
-    noise = described_noise(problem, noisy, FoundKernels.of_models(joint.models, shape))
-    return ExplainedClasses(in_their_order(joint, ranks), noise, noisy)
+    noise = described_noise(problem, noisy, FoundKernels.of_models(under.models, shape))
+    return ExplainedClasses(in_their_order(under, ranks), noise, noisy)
 
 
 def find_class_noise(
@@ -151,13 +181,11 @@ def _kernels_suffice(values: NDArray[np.float32], kernels: JointKernels, plain: 
     return KernelTrial(values, first, values - found.part, gain, shared).suffices(kernels.aspect, found.positions)
 
 
-def _on_all_pixels(
-    problem: HarmonicProblem, classes: Sequence[DefectClass], starts: Sequence[ClassStart], quick: Sequence[ChosenOrders]
-) -> JointKernels:
+def _on_all_pixels(problem: HarmonicProblem, classes: Sequence[DefectClass], plain: PlainClasses) -> JointKernels:
     """Return the kernels on every measured pixel: the evidence of a part of them is no measure for that of all."""
-    if starts[0].samples.values.size == int(np.isfinite(problem.values).sum()):
-        return JointKernels((problem.values.shape[0], problem.values.shape[1]), starts, quick)
-    return _opened(problem, problem.values, classes, quick)
+    if plain.starts and plain.starts[0].samples.values.size == int(np.isfinite(problem.values).sum()):
+        return JointKernels((problem.values.shape[0], problem.values.shape[1]), plain.starts, plain.quick)
+    return _opened(problem, problem.values, classes, plain.quick)
 
 
 def _opened(

@@ -26,8 +26,8 @@ from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import HarmonicStart
 from qpi_core.solvers.measured.all_pixels import away_from_defects
-from qpi_core.solvers.measured.noise_search import find_noise
-from qpi_core.solvers.measured.noisy_start import LATTICE, Effects, NoisyStage, NoisyStart
+from qpi_core.solvers.measured.noise_model.noisy_start import LATTICE, Effects, NoisyStage, NoisyStart
+from qpi_core.solvers.measured.noise_model.search import find_noise
 
 Array = NDArray[np.float64]
 

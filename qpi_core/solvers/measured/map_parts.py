@@ -19,8 +19,8 @@ from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic.answer import superposition
 from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
-from qpi_core.solvers.measured import noisy_start
-from qpi_core.solvers.measured.noisy_start import NoisyStage
+from qpi_core.solvers.measured.noise_model import noisy_start
+from qpi_core.solvers.measured.noise_model.noisy_start import NoisyStage
 
 Array = NDArray[np.float64]
 

@@ -20,29 +20,29 @@ from qpi_core.noise.model import MapNoise
 from qpi_core.noise.selection import SelectionOptions, score_white_noise
 from qpi_core.runtime.progress import Progress, no_progress
 from qpi_core.solvers.harmonic.answer import superposition
-from qpi_core.solvers.harmonic.joint_start import DefectClass
+from qpi_core.solvers.harmonic.joint.start import DefectClass
 from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.harmonic.start import HarmonicStart
-from qpi_core.solvers.measured.free_kernels import predict_unseen_parts
-from qpi_core.solvers.measured.kernel_or_noise import (
+from qpi_core.solvers.measured.large_map import find_noise_of_large_map
+from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
+from qpi_core.solvers.measured.model_checks.free_kernels import predict_unseen_parts
+from qpi_core.solvers.measured.model_checks.kernel_or_noise import (
     CLEAN,
     DECISIVE_SHARE,
     NO_FAULT_OF_THE_KERNEL,
     predicts_unseen_parts,
     stationary_gain,
 )
-from qpi_core.solvers.measured.large_map import find_noise_of_large_map
-from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
-from qpi_core.solvers.measured.noise_search import chances_of_white_noise, find_noise
-from qpi_core.solvers.measured.noisy_start import LATTICE, NoisyStart
+from qpi_core.solvers.measured.noise_model.noisy_start import LATTICE, NoisyStart
+from qpi_core.solvers.measured.noise_model.search import chances_of_white_noise, find_noise
 from qpi_core.solvers.measured.stretched_map import stretched_under_noise
-from qpi_core.solvers.positions.catalogue_check import Suspicion, is_taken_as_given, suspect_list
-from qpi_core.solvers.positions.catalogue_repair import DECISIVE
-from qpi_core.solvers.positions.selection import ListedFit, fit_with_list, repaired_list
+from qpi_core.solvers.positions.catalogue.check import Suspicion, is_taken_as_given, suspect_list
+from qpi_core.solvers.positions.catalogue.repair import DECISIVE
+from qpi_core.solvers.positions.catalogue.selection import ListedFit, fit_with_list, repaired_list
 from qpi_core.solvers.positions.shape_score import shape_evidence
 
 Array = NDArray[np.float64]

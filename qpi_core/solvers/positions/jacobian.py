@@ -24,7 +24,7 @@ def solve_again(
 ) -> HarmonicModel:
     """Return the model for changed defects, the hyperparameters close to where they were, from at most so many pixels (None: all)."""
     samples = take_samples(values, points, weights, model.aspect, most=most, stretch=model.frame.stretch)
-    equations = accumulate([ClassBasis(samples, model.splines, model.fit.hyperparameters.orders)]).alone()
+    equations = accumulate([ClassBasis(samples, model.splines, model.fit.hyperparameters.orders, model.equations.subspace)]).alone()
     fit = refine_hyperparameters(equations, model.splines.nodes, model.fit.hyperparameters, model.floor, rounds=1)
     return replace(model, samples=samples, equations=equations, fit=fit)
 

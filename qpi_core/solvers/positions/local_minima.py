@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 
 from qpi_core.operators.reconstruction import reconstruct
 from qpi_core.solvers.harmonic.model import HarmonicModel
-from qpi_core.solvers.harmonic.posterior import KernelGrid, Renderer
+from qpi_core.solvers.harmonic.posterior.kernel import KernelGrid, Renderer
 
 Array = NDArray[np.float64]
 

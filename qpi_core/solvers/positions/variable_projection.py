@@ -22,7 +22,7 @@ from scipy.linalg import cho_factor, cho_solve, cholesky
 from qpi_core.solvers.harmonic.equations.evidence import posterior_factor
 from qpi_core.solvers.harmonic.equations.map_products import map_products
 from qpi_core.solvers.harmonic.model import HarmonicModel
-from qpi_core.solvers.harmonic.posterior import Renderer
+from qpi_core.solvers.harmonic.posterior.kernel import Renderer
 from qpi_core.solvers.positions.jacobian import defect_slopes, solve_again
 
 Array = NDArray[np.float64]

@@ -161,7 +161,7 @@ class Superconductor:
         return np.asarray(-np.imag(np.einsum("i...,ij,j...->...", green[0], strength, green[:, 0])) / math.pi)
 
     def pattern(self, energy_mev: float) -> Callable[[ArrayLike, ArrayLike], NDArray[np.float64]]:
-        """Return the kernel at one energy as a function of the offsets in nm, as qpi_core.synthesis.scenes.superpose takes it."""
+        """Return the kernel at one energy as a function of the offsets in nm, as simulated_maps.scenes.superpose takes it."""
         return lambda dx, dy: self.kernel(energy_mev, dx, dy)
 
 

@@ -5,7 +5,7 @@
     bands       a A1(p) + b A2(p) with different orders, wave vectors and orientations
     edge        exp(-c r^2) cos(q |u| + p) exp(-|u| / l) with another strength on either side: a short piece of a step
 
-Training kernels only; the benchmark draws its own (evaluation/unusual_kernels.py).
+Training kernels only; the benchmark draws its own (evaluation/benchmark/unusual_kernels.py).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.networks.kernel_frame import kernel_frame, network_window, turn
 from qpi_core.networks.kernel_vae import KERNEL_SIZE, normalise_kernel
 from qpi_core.networks.map_windows import map_windows
-from qpi_core.solvers.least_squares import prepare_map
+from qpi_core.solvers.least_squares.regularised import prepare_map
 from qpi_core.synthesis.datasets.dataset_files import OUT_OF_DOMAIN, TRAIN
 from qpi_core.synthesis.datasets.dataset_reader import DatasetSample, KernelDataset
 from qpi_core.training.data.device_streams import batch_generator

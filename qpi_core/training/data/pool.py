@@ -19,7 +19,7 @@ from qpi_core.networks.kernel_frame import CHANNELS, FRAME_SIZE, ORIENTATIONS, k
 from qpi_core.networks.kernel_vae import KERNEL_SIZE, normalise_kernel
 from qpi_core.runtime.executor import InProcess, LocalProcesses
 from qpi_core.runtime.progress import stop_when
-from qpi_core.solvers.least_squares import prepare_map
+from qpi_core.solvers.least_squares.regularised import prepare_map
 from qpi_core.training.data.scene_stream import MAP_SHAPES, USUAL, SceneMix, draw_training_scene
 from qpi_core.training.data.streams import KernelShares
 

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from qpi_core.__main__ import main
+from qpi_core.evaluation.benchmark.records import Record
 from qpi_core.evaluation.paper.paper_experiment import (
     ALPHA,
     LONG_QUEUE,
@@ -38,7 +39,6 @@ from qpi_core.evaluation.paper.paper_results import (
     tables,
 )
 from qpi_core.evaluation.paper.protocol import choose_samples
-from qpi_core.evaluation.records import Record
 from qpi_core.extraction.extractor import load_extractor
 from qpi_core.networks.checkpoints import WEIGHTS_NAME, load_network
 from qpi_core.networks.kernel_vae import KernelVAE

@@ -120,7 +120,7 @@ def test_masks_leave_out_exactly_their_region():
 
 def test_masked_pixels_take_no_part_in_the_solve():
     """A wild region, masked, gives the same kernel as the same map with that region never measured."""
-    from qpi_core.solvers.tikhonov import solve_tikhonov
+    from qpi_core.solvers.least_squares.tikhonov import solve_tikhonov
 
     rng = np.random.default_rng(0)
     points = rng.uniform(5, 42, (6, 2))

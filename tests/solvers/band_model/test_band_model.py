@@ -7,7 +7,7 @@ import pytest
 import scipy.fft
 from scipy.special import hankel1
 
-from qpi_core.solvers.band_model.free_electron import FreeElectronBand, core_columns, wave_columns
+from qpi_core.solvers.band_model.kernels.free_electron import FreeElectronBand, core_columns, wave_columns
 from qpi_core.solvers.band_model.layers import Layer, solve_free
 from qpi_core.solvers.band_model.projections import Projections, project_stack
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines

@@ -7,9 +7,9 @@ import pytest
 from scipy.special import hankel1
 
 from qpi_core.base.errors import InputError
-from qpi_core.solvers.band_model.families import BAND_MODELS, band_family
+from qpi_core.solvers.band_model.families.by_name import BAND_MODELS, band_family
 from qpi_core.solvers.band_model.fit import BandCost
-from qpi_core.solvers.band_model.kernel_space import KernelSpace
+from qpi_core.solvers.band_model.kernels.kernel_space import KernelSpace
 from qpi_core.solvers.band_model.layers import Layer, solve_free, solve_free_orders
 from qpi_core.solvers.band_model.projections import project_stack
 from qpi_core.solvers.band_model.search import BandFitRule, BandSearch

@@ -11,11 +11,11 @@ from qpi_core.solvers.harmonic.fit import solve_harmonic
 from qpi_core.solvers.harmonic.frame import stretch_matrix
 from qpi_core.solvers.harmonic.model import fit_harmonics
 from qpi_core.solvers.harmonic.orders.significant_orders import doubtful_orders
-from qpi_core.solvers.harmonic.posterior import KernelGrid
+from qpi_core.solvers.harmonic.posterior.kernel import KernelGrid
 from qpi_core.solvers.harmonic.start import start_harmonics
 from qpi_core.solvers.harmonic.stretch import Stretch, may_be_stretched, stretch_deviation
+from qpi_core.solvers.positions.catalogue.selection import fit_with_list
 from qpi_core.solvers.positions.refinement import refine
-from qpi_core.solvers.positions.selection import fit_with_list
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 from tests.solvers.harmonic.stretched_patterns import noisy_map, on_window, stretched_pattern
 

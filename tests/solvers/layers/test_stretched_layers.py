@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qpi_core.solvers.harmonic.joint_start import DefectClass
+from qpi_core.solvers.harmonic.joint.start import DefectClass
 from qpi_core.solvers.harmonic.stretch import Stretch
-from qpi_core.solvers.layers.layer_stretch import LayerStretch, StackStretch, common_stretch
+from qpi_core.solvers.layers.one_layer.layer_stretch import LayerStretch, StackStretch, common_stretch
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.layers.shared_solver import SharedSolver
 from tests.solvers.harmonic.stretched_patterns import noisy_map, on_window, stretched_pattern

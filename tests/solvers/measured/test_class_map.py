@@ -8,7 +8,7 @@ import pytest
 import qpi_core
 from qpi_core.base.errors import InputError
 from qpi_core.extraction.extractor import Extractor
-from qpi_core.results.layer_folder import LayerFolder
+from qpi_core.results.stacks.layer_folder import LayerFolder
 from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters, evaluate, phenomenological_kernel
 from qpi_core.synthesis.nuisances.smooth_background import SmoothBackground, draw_background
 from qpi_core.synthesis.simulated_maps.scenes import superpose
@@ -115,7 +115,7 @@ def test_a_plain_model_of_the_same_stack_is_worse_where_there_is_a_background(st
 def test_a_large_layer_takes_the_noise_model_of_its_fullest_square(stack, monkeypatch):
     scenes, layers, found = stack
     monkeypatch.setattr("qpi_core.diagnostics.identifiability.MOST_MODELLED_PIXELS", 34 * 34)
-    for module in ("solvers.layers.noisy_layers", "solvers.measured.large_map", "solvers.measured.whiteness"):
+    for module in ("solvers.layers.noisy_layers", "solvers.measured.large_map", "solvers.measured.model_checks.whiteness"):
         monkeypatch.setattr(f"qpi_core.{module}.PART_PX", 34)
     large = qpi_core.extract_stack(
         Extractor("none", device="cpu"), layers[1:], scenes[1].positions, pixel_size_nm=PITCH, kernel_size=SIZE, method="harmonic"

@@ -96,7 +96,7 @@ def test_a_noise_model_that_cannot_be_fitted_gives_the_plain_answer_and_says_so(
         raise np.linalg.LinAlgError("not positive definite")
 
     monkeypatch.setattr("qpi_core.noise.selection.evaluate_components", failing)
-    monkeypatch.setattr("qpi_core.solvers.measured.noise_search.score_group", failing)
+    monkeypatch.setattr("qpi_core.solvers.measured.noise_model.search.score_group", failing)
     estimate = extracted(scene)
     assert np.array_equal(estimate.kernel, plain.kernel)
     assert any("could not be modelled" in sentence for sentence in estimate.warnings)

@@ -5,8 +5,8 @@ import pytest
 
 from qpi_core.solvers.harmonic.equations.evidence import low_rank_factor
 from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS, start_harmonics
-from qpi_core.solvers.positions import selection
-from qpi_core.solvers.positions.selection import fit_with_list
+from qpi_core.solvers.positions.catalogue import selection
+from qpi_core.solvers.positions.catalogue.selection import fit_with_list
 from qpi_core.solvers.positions.shape_score import shape_evidence
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from qpi_core.results.session_file import Session, session_bytes
+from qpi_core.results.session.session_file import Session, session_bytes
 from tests.ui.app_driver import SECONDS, noiseless_map, npy, start
 from ui.autosave.keeping import _forget_all
 from ui.autosave.recent import keep_recent, part_of, recent_maps

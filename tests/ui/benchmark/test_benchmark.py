@@ -7,11 +7,11 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from qpi_core.evaluation.measure import LIMIT
+from qpi_core.evaluation.benchmark.measure import LIMIT
+from qpi_core.evaluation.benchmark.records import Record
+from qpi_core.evaluation.benchmark.summary import as_json
 from qpi_core.evaluation.paper import protocol
-from qpi_core.evaluation.records import Record
 from qpi_core.evaluation.results_file import results_from
-from qpi_core.evaluation.summary import as_json
 from qpi_core.networks.checkpoints import list_models
 from tests.evaluation.test_results_file import BENCHMARK, PAPER, RECIPE, SUMMARY
 from tests.ui.app_driver import start

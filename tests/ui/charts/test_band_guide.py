@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qpi_core.qspace.band_spectra import band_structure, joint_density_of_states
-from qpi_core.qspace.energy_map import energy_map
+from qpi_core.qspace.dispersion.energy_map import energy_map
 from ui.charts.band_guide import band_over_energy_chart, joint_density_chart
 
 

@@ -14,7 +14,7 @@ from ui.state.measured_example import measured_example
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr("qpi_core.extraction.extractor.Extractor.has_model", property(lambda self: False))
-    monkeypatch.setattr("ui.jobs.register.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("ui.jobs.workers.register.PATIENCE_SECONDS", 0.0)
     return start()
 
 

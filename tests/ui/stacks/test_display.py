@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from qpi_core.qspace.energy_map import energy_map
-from qpi_core.results.stack_files import energy_map_csv
+from qpi_core.qspace.dispersion.energy_map import energy_map
+from qpi_core.results.stacks.stack_files import energy_map_csv
 from tests.ui.stacks.stack_app import ENERGIES, PITCH, POSITIONS, SHAPE, SIZE, STACK, chart, compute
 from ui.charts.stack import scaled
 from ui.stacks.energies import clicked_layer

@@ -27,7 +27,9 @@ def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
 def found(monkeypatch: pytest.MonkeyPatch, positions: np.ndarray) -> list[tuple[int, ...]]:
     """Let the search find these positions; return the shapes that it is given."""
     shapes = []
-    monkeypatch.setattr("qpi_core.extraction.defect_detection.find_defects", lambda stack, report: shapes.append(stack.shape) or positions)
+    monkeypatch.setattr(
+        "qpi_core.extraction.defects.defect_detection.find_defects", lambda stack, report: shapes.append(stack.shape) or positions
+    )
     return shapes
 
 

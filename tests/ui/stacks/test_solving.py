@@ -14,13 +14,13 @@ from qpi_core.base.errors import InputError
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.stability.stack_stability import assess_stack
 from qpi_core.extraction.stacks.stack_extraction import extract_stack
-from qpi_core.qspace.energy_map import energy_map
-from qpi_core.results.session_file import load_session, session_bytes
-from qpi_core.results.stack_bundle import stack_zip
+from qpi_core.qspace.dispersion.energy_map import energy_map
+from qpi_core.results.session.session_file import load_session, session_bytes
+from qpi_core.results.stacks.stack_archive import stack_zip
 from tests.ui.app_driver import ROOT, wait_for_job
 from tests.ui.stacks.stack_app import ENERGIES, PITCH, POSITIONS, SIZE, STACK, chart, compute
 from ui.autosave.store import AutosaveStore
-from ui.jobs.queues import long_queue
+from ui.jobs.workers.queues import long_queue
 from ui.state.saved_stack import stack_outcome_of
 from ui.widgets.session_panel import session_of
 
@@ -63,7 +63,7 @@ def test_a_cancelled_stack_keeps_its_layers_and_goes_on(ready: AppTest, monkeypa
 
     monkeypatch.setattr(Extractor, "extract", cancel_in_the_second)
     # The job waits in the queue until the page knows it.
-    monkeypatch.setattr("ui.jobs.register.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("ui.jobs.workers.register.PATIENCE_SECONDS", 0.0)
     gate = threading.Event()
     long_queue().submit("gate", lambda job: gate.wait(60))
     ready.button(key="extract_stack").click().run()

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.ui.app_driver import POSITIONS, noiseless_map, npy, start, wait_for_job
-from ui.jobs.queues import job_queue
+from ui.jobs.workers.queues import job_queue
 from ui.state.saved_controls import qspace_controls
 from ui.state.usual_controls import USUAL
 
@@ -91,7 +91,7 @@ def test_the_same_field_says_what_it_keeps_and_can_begin_afresh(app: AppTest):
 
 
 def test_a_kernel_that_ends_after_its_map_has_gone_is_not_shown(app: AppTest, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ui.jobs.register.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("ui.jobs.workers.register.PATIENCE_SECONDS", 0.0)
     gate = threading.Event()
     job_queue().submit("gate", lambda job: gate.wait(60))
     app.button(key="extract").click().run()

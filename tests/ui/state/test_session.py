@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from qpi_core.results.session_file import session_bytes
-from tests.results.test_session_file import rewritten
+from qpi_core.results.session.session_file import session_bytes
+from tests.results.session.test_session_file import rewritten
 from tests.ui.app_driver import POSITIONS, noiseless_map, npy, start, wait_for_job
 from tests.ui.extract.test_extract import extract, put_defects, upload
 from ui.state.preparation_state import preparation_of

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.ui.app_driver import POSITIONS, noiseless_map, npy, start, wait_for_job
-from ui.jobs.queues import Job, job_queue, long_queue
+from ui.jobs.workers.queues import Job, job_queue, long_queue
 from ui.widgets.bottom_bar import progress_text
 
 OTHER_PAGES = ("stacks", "synthesize", "benchmark", "documentation")
@@ -36,7 +36,7 @@ def test_every_page_says_what_is_missing(app: AppTest):
 
 
 def test_a_computation_is_seen_cancelled_and_taken_over_from_any_page(app: AppTest, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ui.jobs.register.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("ui.jobs.workers.register.PATIENCE_SECONDS", 0.0)
     gate = threading.Event()
     job_queue().submit("gate", lambda job: gate.wait(60))
     app.button(key="extract").click().run()

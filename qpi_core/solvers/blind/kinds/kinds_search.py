@@ -21,7 +21,7 @@ from qpi_core.solvers.blind.polishing.score import Candidate, nothing_score
 from qpi_core.solvers.blind.search import ORDERS, distinct_candidates, most_of_a_start
 from qpi_core.solvers.blind.start.filter_bank import BankShape, FilterBank
 from qpi_core.solvers.blind.start.starts import Starts
-from qpi_core.solvers.blind.trust import LEAST_GAIN
+from qpi_core.solvers.blind.trust.verdict import LEAST_GAIN
 
 _SINGLES, _OF_ONE_ORDER = 14, 4
 _GROUPS, _FOLLOWED = 5, 2

@@ -8,7 +8,7 @@ import numpy as np
 
 from qpi_core.solvers.blind.kinds.joint_kernels import Kinds, evidence_of, solve_kinds, unexplained_by
 from qpi_core.solvers.blind.polishing.score import nothing_score
-from qpi_core.solvers.blind.trust import FEWEST_DEFECTS, LEAST_GAIN, doubt_about_rest, residual_correlation
+from qpi_core.solvers.blind.trust.verdict import FEWEST_DEFECTS, LEAST_GAIN, doubt_about_rest, residual_correlation
 
 _LEAST_A_KIND = 100.0
 """Log evidence that every kind has to bring beyond the other kinds alone, and beyond one kind in place of two."""

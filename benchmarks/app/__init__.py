@@ -1,0 +1,1 @@
+"""The application as its users meet it, measured from a browser."""

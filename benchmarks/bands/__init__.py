@@ -1,0 +1,1 @@
+"""Bands and gaps from simulated stacks, against the truth."""

@@ -1,0 +1,1 @@
+"""Several classes of defects told apart, on maps and on stacks."""

@@ -1,0 +1,1 @@
+"""Maps as they are measured, and simulated ones that hold what these do."""

@@ -1,0 +1,1 @@
+"""The kernels of several classes of defects by circular harmonics, solved together."""

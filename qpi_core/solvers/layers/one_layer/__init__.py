@@ -1,0 +1,1 @@
+"""The kernels of one layer of a stack."""

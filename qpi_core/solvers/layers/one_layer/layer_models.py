@@ -1,0 +1,86 @@
+"""Simple models of every class of defects in a few layers, each class solved on what the kernels of the others leave of a layer.
+
+They serve whatever asks what the layers together say of the list of defects: its positions and amplitudes, and whether it is whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.operators.reconstruction import reconstruct
+from qpi_core.solvers.harmonic.joint.start import DefectClass
+from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
+from qpi_core.solvers.harmonic.posterior.kernel import Renderer
+from qpi_core.solvers.harmonic.problem import HarmonicProblem
+from qpi_core.solvers.layers.problem import AT_ONCE, StackProblem
+from qpi_core.solvers.measured.model_checks.whiteness import start_leaves_white_noise
+from qpi_core.solvers.positions.jacobian import solve_again
+
+
+class LayerModels:
+    """The models, and the defects that they belong to.
+
+    Attributes:
+        classes: the defects of each class, to be replaced as they change.
+        models: (class, layer) -> model of one shared profile.
+    """
+
+    def __init__(self, problem: StackProblem, layers: Sequence[int]) -> None:
+        """Begin with the defects as given, and no kernel."""
+        self.problem, self.layers = problem, tuple(layers)
+        self.classes = list(problem.classes)
+        self.models: dict[tuple[int, int], HarmonicModel] = {}
+        self._patterns: dict[tuple[int, int], NDArray[np.float32]] = {}
+
+    def choose(self) -> None:
+        """Solve for all kernels, their angular orders chosen anew; twice where there are several, as at first nothing is known."""
+        count = len(self.classes)
+        for index in [*range(count), *(range(count) if count > 1 else ())]:
+            self.solve(index, select=True)
+
+    def take(self, index: int, layer: int, model: HarmonicModel) -> None:
+        """Go on from a model of a class that was found elsewhere, on what the others leave of a layer."""
+        self.models[index, layer] = model
+        self._patterns[index, layer] = _pattern(model, self.classes[index], (self.problem.stack.shape[1], self.problem.stack.shape[2]))
+
+    def solve(self, index: int, select: bool) -> None:
+        """Solve for the kernel of a class in every layer, with its angular orders chosen anew or as they are."""
+        one, problem = self.classes[index], self.problem
+
+        def solved(layer: int) -> HarmonicModel:
+            rest = self.rest(index, layer)
+            if select:
+                harmonic = HarmonicProblem(rest, problem.kernel_size, problem.pixel_size_nm)
+                begun = harmonic.start(one.positions, one.weights)
+                # Wrong positions can pass for a stretch of the kernel; one that leaves white noise is none of these.
+                stretched, start = harmonic.stretched(one.positions, one.weights, begun)
+                if stretched is not harmonic and start_leaves_white_noise(start, rest):
+                    return stretched.simple_fit(one.positions, one.weights, start)
+                return harmonic.simple_fit(one.positions, one.weights, begun)
+            return solve_again(rest, self.models[index, layer], one.positions, one.weights)
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for layer, model in zip(self.layers, pool.map(solved, self.layers), strict=True):
+                self.take(index, layer, model)
+
+    def rest(self, index: int, layer: int) -> NDArray[np.float32]:
+        """Return a layer without the patterns of the other classes, as far as they are known."""
+        others = [self._patterns[k, layer] for k in range(len(self.classes)) if k != index and (k, layer) in self._patterns]
+        return np.asarray(self.problem.layer(layer) - sum(others, start=np.float32(0)), dtype=np.float32)
+
+    def telling(self, index: int) -> list[int]:
+        """Return the layers that show the pattern of a class."""
+        return [layer for layer in self.layers if pattern_gain(self.models[index, layer]) >= LEAST_GAIN]
+
+
+def _pattern(model: HarmonicModel, one: DefectClass, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return A*M of a class on the whole map; nothing where the map shows no pattern of it."""
+    if pattern_gain(model) < LEAST_GAIN:
+        return np.zeros(shape, dtype=np.float32)
+    grid = model.frame.grid(2 * model.frame.reach(model.splines.radius) + 1)
+    wide = Renderer(grid, model.splines, model.fit.hyperparameters.orders)(model.fit.evidence.profiles).astype(np.float32)
+    return reconstruct(wide, 0.0, one.positions, one.weights, shape)

@@ -1,0 +1,1 @@
+"""Least squares on the pixels of a map: kernels under a prior that only decays, and the amplitude of a kernel that is known."""

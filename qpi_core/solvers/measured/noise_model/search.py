@@ -1,0 +1,276 @@
+"""Kernel, defects and noise model together: the harmonic solver on a map as it is measured.
+
+The kernel and everything else are found in turn. For given hyperparameters the kernel's prior is one more random effect of the map, so
+the rest is a problem of variance components (see qpi_core.noise): background and coloured noise, lattice waves, strengths and cores of
+the defects. For a given noise model the map is whitened, and everything that the harmonic solver knows holds. Each alone would take
+the other's share: so the first fit distrusts long waves and whole rows, and the marginal likelihood of the whole map, the price of all
+parameters included, decides which of the fits is believed. Score tests say beforehand whether there is anything to look for, so a map
+of white noise is left to the plain solver.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Generic
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpi_core.diagnostics.identifiability import may_be_modelled
+from qpi_core.noise.components import MixedModel, evaluate_components, score_group
+from qpi_core.noise.lattice_waves import LatticeWave, find_lattice_waves
+from qpi_core.noise.selection import TERMS, NoiseFit, SelectionOptions, fit_components, score_white_noise
+from qpi_core.noise.stationary import StationaryParameters
+from qpi_core.noise.step_line import StepLine, find_step
+from qpi_core.noise.whitening import Whitener
+from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
+from qpi_core.solvers.harmonic.problem import HarmonicProblem
+from qpi_core.solvers.harmonic.start import HarmonicStart
+from qpi_core.solvers.measured.all_pixels import on_all_pixels, without_outliers
+from qpi_core.solvers.measured.noise_model.kernel_part import KernelPart, Stage
+from qpi_core.solvers.measured.noise_model.noisy_start import CORES, LATTICE, STEP, STRENGTHS, WAVES, Effects, NoisyStage, NoisyStart
+from qpi_core.solvers.measured.noise_model.one_kernel import OneKernel
+
+Array = NDArray[np.float64]
+
+GENEROUS = StationaryParameters(background=10.0, background_length=12.0, rows=0.3, streaks=0.3, streak_length=6.0)
+"""Before anything is known long waves and whole rows are not trusted."""
+_ROUNDS = 6
+_SETTLED = 0.5
+_START_SPREAD, _STEP_SHARE = 0.3, 0.1
+_STRONG_WAVE = 0.3
+"""Amplitude in units of the map's standard deviation that a lattice has and the speckle of a wrong list has not."""
+
+
+def find_noise(
+    problem: HarmonicProblem,
+    positions: Array,
+    weights: Array,
+    begun: HarmonicStart,
+    options: SelectionOptions | None = None,
+    unequal: bool = True,
+    known: NoisyStart | None = None,
+) -> NoisyStart | None:
+    """Return the first stage under the noise model that the map asks for; None where white noise explains it.
+
+    Args:
+        problem: the map.
+        positions, weights: its defects.
+        begun: the first stage under white noise.
+        options: numbers of the choice.
+        unequal: the defects may have strengths and cores of their own, and a step may run through the map.
+        known: the answer for another list of the same map or another stretch of the kernel, to begin with.
+    """
+    chosen = options or SelectionOptions()
+    # A stretch that explains the map under white noise needs no noise model; one that was found beside a noise model goes on from it.
+    nothing_to_find = is_explained(begun.selection.best, begun.floor) or not may_be_modelled(np.isfinite(problem.values))
+    if nothing_to_find or (begun.stretch is not None and known is None):
+        return None
+    given, begun = problem, on_all_pixels(problem, positions, weights, begun)
+    problem, begun = without_outliers(problem, positions, weights, begun)
+    spiky = problem is not given
+    search = NoiseSearch(problem.values, OneKernel(problem, begun, weights), chosen, unequal)
+    asked = min(_tested_once(search, begun).values()) < chosen.probability
+    found = search.run(known) if asked else None
+    return search.white() if found is None and spiky else found
+
+
+def chances_of_white_noise(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart) -> dict[str, float]:
+    """Return how probable white noise makes what the first stage leaves, term by term; empty where it leaves nothing to look at."""
+    if begun.stretch is not None or not may_be_modelled(np.isfinite(problem.values)) or is_explained(begun.selection.best, begun.floor):
+        return {}
+    begun = on_all_pixels(problem, positions, weights, begun)
+    search = NoiseSearch(problem.values, OneKernel(problem, begun, weights), SelectionOptions())
+    found = _tested_once(search, begun)
+    strongest = max((wave.amplitude for wave in search.waves), default=0.0)
+    return {**found, LATTICE: 0.0 if strongest > _STRONG_WAVE * float(np.nanstd(problem.values)) else 1.0}
+
+
+def _tested_once(search: NoiseSearch[HarmonicStart], begun: HarmonicStart) -> dict[str, float]:
+    """Return what the tests of white noise say; whoever asks again of the same first stage gets what was found."""
+
+    def test() -> tuple[tuple[LatticeWave, ...], dict[str, float]]:
+        found = search.tested()
+        return search.waves, found
+
+    search.waves, told = begun.remembered(("white noise", search.options, search.unequal), test)
+    return told
+
+
+class NoiseSearch(Generic[Stage]):
+    """The alternation, with what stays the same during it."""
+
+    def __init__(self, values: NDArray[np.float32], kernels: KernelPart[Stage], options: SelectionOptions, unequal: bool = True) -> None:
+        """Begin with the kernels under white noise.
+
+        Args:
+            values: (height, width) the map, NaN where not measured.
+            kernels: its kernels.
+            options: numbers of the choice.
+            unequal: the defects may have strengths and cores of their own, and a step may run through the map.
+        """
+        self.values, self.kernels, self.options, self.unequal = values, kernels, options, unequal
+        self.measured = np.isfinite(values)
+        self.waves: tuple[LatticeWave, ...] = ()
+        self.step: StepLine | None = None
+        self.model = MixedModel(values.astype(np.float64), (), kernels.aspect, kernels.floor)
+
+    def tested(self) -> dict[str, float]:
+        """Look for lattice waves and return how probable white noise is, term by term; any wave counts as beyond chance."""
+        self.look_for_waves()
+        return {**self._chances(), WAVES: 0.0 if self.waves else 1.0}
+
+    def look_for_waves(self) -> None:
+        """Look for lattice waves in what the fit under white noise leaves, and then in the map itself."""
+        if find_lattice_waves(np.where(self.measured, self.kernels.left(self.kernels.white), np.nan)):
+            # The kernel has taken its share of a wave there; the map has all of it.
+            self.waves = find_lattice_waves(np.where(self.measured, self.values, np.nan).astype(np.float64))
+
+    def _chances(self) -> dict[str, float]:
+        """Return the probability that the score test of every term gives white noise, for the fit under white noise."""
+        stage = self.kernels.white
+        found = score_white_noise(self.model, self.kernels.left(stage), stage.variance, self.options)
+        own = self.kernels.defect_groups(stage) if self.unequal else {}
+        if own:
+            white = StationaryParameters()
+            model = replace(self.model, groups=(self.kernels.columns(stage),))
+            for name, columns in own.items():
+                found[name] = score_group(model, white, (1.0,), columns)
+        return found
+
+    def white(self) -> NoisyStage[Stage]:
+        """Return the first stage under white noise, on the map without its outliers."""
+        stage, parameters = self.kernels.white, StationaryParameters()
+        model = replace(self.model, groups=(self.kernels.columns(stage),))
+        noise = NoiseFit(parameters, (1.0,), evaluate_components(model, parameters, (1.0,)), 1)
+        evidence = stage.log_evidence(self.model.pixels)
+        return NoisyStage(self.values, stage, noise, Effects((), ()), (), evidence, evidence, self.kernels.given)
+
+    def run(self, known: NoisyStage[Stage] | None = None) -> NoisyStage[Stage] | None:
+        """Return the best first stage; None where white noise is as good."""
+        best = self._settled(self._first() if known is None else self._like(known), known is not None)
+        if self.unequal and self.step is None and best.start.whitener is not None:
+            self.step = find_step(best.start.whitener, self.kernels.left(best.start), self.measured)
+            if self.step is not None:
+                with_step = self._settled(self._improved(best, False), False)
+                best = max(best, with_step, key=lambda stage: stage.evidence)
+        nothing = best.noise.parameters.white and not any(best.noise.strengths[1:])
+        return best if not nothing and best.evidence > best.white else None
+
+    def _settled(self, best: NoisyStage[Stage], revived: bool) -> NoisyStage[Stage]:
+        """Return the stage after as many rounds as raise its evidence."""
+        for number in range(_ROUNDS):
+            found = self._improved(best, revived and number == 0)
+            if found.evidence < best.evidence + _SETTLED:
+                break
+            best = found
+        return best
+
+    def _like(self, known: NoisyStage[Stage]) -> NoisyStage[Stage]:
+        """Return the stage with the background and the lattice that go with another list."""
+        self.waves, self.step = known.waves or self.waves, known.step
+        lattice = self._lattice()
+        strengths = tuple(known.strength(LATTICE) or self._wide(lattice)[0] for _ in lattice.names)
+        return self._start(replace(known.noise, strengths=(1.0, *strengths)), lattice)
+
+    def _first(self) -> NoisyStage[Stage]:
+        """Return the stage under the better of two noise models: for the kernel of white noise, and for one that distrusts long waves."""
+        lattice = self._lattice()
+        stages = [self.kernels.white, self._solved(GENEROUS, lattice, self._wide(lattice))]
+        tried = [self._noise(stage, GENEROUS, lattice, self._wide(lattice)) for stage in stages]
+        return self._start(max(tried, key=lambda fit: fit.worth(self.model.pixels)), lattice)
+
+    def _improved(self, best: NoisyStage[Stage], revived: bool) -> NoisyStage[Stage]:
+        """Return the stage after one more round: the noise model for its kernel, then the kernel for that noise model.
+
+        With revived the terms that were not there are tried once more.
+        """
+        stage = best.start
+        self._look_again(stage)
+        strengths = {name: best.strength(name) for name in best.effects.names}
+        groups = dict(zip(self._lattice().names, self._lattice().columns, strict=True))
+        if self.step is not None:
+            groups[STEP] = self.step.columns((self.measured.shape[0], self.measured.shape[1]))
+        own = self.kernels.defect_groups(stage) if self.unequal else {}
+        if own:
+            kernel = self.kernels.columns(stage)
+            known = [name for name in (LATTICE, STEP, STRENGTHS, CORES) if strengths.get(name, 0.0) > 0]
+            model = replace(self.model, groups=(kernel, *((groups | own)[name] for name in known)))
+            for name, columns in own.items():
+                if name not in known:
+                    chance = score_group(model, best.noise.parameters, (1.0, *(strengths[k] for k in known)), columns)
+                    if chance >= self.options.probability:
+                        continue
+                    strengths[name] = self._first_strength(name, stage)
+                groups[name] = columns
+        effects = Effects(tuple(groups), tuple(groups.values()))
+        started = tuple(strengths.get(name, 0.0) or self._first_strength(name, stage) for name in effects.names)
+        parameters = best.noise.parameters if not best.noise.parameters.white else GENEROUS
+        if revived:
+            absent = [needed for needed in TERMS.values() if getattr(parameters, needed[0]) == 0]
+            parameters = replace(parameters, **{name: getattr(GENEROUS, name) for needed in absent for name in needed})
+        noise = self._noise(stage, parameters, effects, started)
+        if STRENGTHS in effects.names:
+            self._reweigh(noise, effects)
+        return self._start(noise, effects)
+
+    def _look_again(self, stage: Stage) -> None:
+        """Find the waves of the lattice again, in the map without the kernel's part: weak ones show, and wave vectors are sharper."""
+        self.waves = find_lattice_waves(np.where(self.measured, self.kernels.left(stage), np.nan)) or self.waves
+
+    def _reweigh(self, noise: NoiseFit, effects: Effects) -> None:
+        """Give the defects the strengths that the model finds most probable, and make the design afresh."""
+        index = effects.names.index(STRENGTHS)
+        if noise.strengths[1 + index] == 0:
+            return
+        change, now, given = noise.components.effects[1 + index], self.kernels.weights, self.kernels.given
+        # The columns leave out the common factor, which is the kernel's: along the weights in use everything stays.
+        self.kernels.reweigh(given + change + now * float(now @ (now - given - change)) / float(now @ now))
+
+    def _first_strength(self, name: str, stage: Stage) -> float:
+        """Return v_g where a search begins: a spread of 0.3 of the strengths, cores as strong as the noise."""
+        if name == STRENGTHS:
+            return _START_SPREAD**2 / stage.variance
+        if name == LATTICE:
+            return self._wide(self._lattice())[0]
+        if name == STEP:
+            return _STEP_SHARE * float(np.nanvar(self.model.values)) / stage.variance
+        return 1.0
+
+    def _lattice(self) -> Effects:
+        if not self.waves:
+            return Effects((), ())
+        shape = (self.measured.shape[0], self.measured.shape[1])
+        return Effects((LATTICE,), (np.concatenate([wave.columns(shape) for wave in self.waves], axis=2),))
+
+    def _wide(self, lattice: Effects) -> tuple[float, ...]:
+        """Return a generous strength of the lattice group: the strongest wave's own."""
+        strongest = max((wave.amplitude for wave in self.waves), default=0.0)
+        return tuple(strongest**2 / self.kernels.white.variance for _ in lattice.names)
+
+    def _noise(self, stage: Stage, start: StationaryParameters, effects: Effects, strengths: tuple[float, ...]) -> NoiseFit:
+        model = replace(self._shifted(effects), groups=(self.kernels.columns(stage), *effects.columns))
+        return fit_components(model, start, (1.0, *strengths), self.options)
+
+    def _shifted(self, effects: Effects) -> MixedModel:
+        """Return the model for the weights in use: their deviations from the given ones are random effects of mean zero."""
+        if STRENGTHS not in effects.names:
+            return self.model
+        columns = effects.columns[effects.names.index(STRENGTHS)]
+        return replace(self.model, values=self.model.values + columns @ (self.kernels.weights - self.kernels.given))
+
+    def _start(self, noise: NoiseFit, effects: Effects) -> NoisyStage[Stage]:
+        self.kernels.take(self._shifted(effects).values)
+        start = self._solved(noise.parameters, effects, noise.strengths[1:])
+        assert start.whitener is not None
+        # The place of a step are two more numbers.
+        own = noise.searched - 1 + (2 if STEP in effects.names else 0)
+        price = 0.5 * own * float(np.log(self.model.pixels))
+        evidence = start.log_evidence(self.model.pixels) - 0.5 * start.whitener.log_determinant - price
+        white = self.kernels.white.log_evidence(self.model.pixels)
+        return NoisyStage(self.values, start, noise, effects, self.waves, evidence, white, self.kernels.given, self.step)
+
+    def _solved(self, parameters: StationaryParameters, effects: Effects, strengths: tuple[float, ...]) -> Stage:
+        """Return the kernels of the whitened problem."""
+        columns = [np.sqrt(v) * group for v, group in zip(strengths, effects.columns, strict=True) if v > 0]
+        return self.kernels.solved(Whitener(self.measured, parameters, columns, self.kernels.aspect))

@@ -1,0 +1,1 @@
+"""Lists of defects that the map contradicts: checked, and repaired."""

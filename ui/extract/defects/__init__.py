@@ -1,0 +1,1 @@
+"""Right side of the Extract page: the defects, marked, listed, proposed or found."""

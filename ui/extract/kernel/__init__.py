@@ -1,0 +1,1 @@
+"""The kernel on the Extract page: what is asked, and a first look at what comes."""

@@ -1,0 +1,1 @@
+"""Left side of the Extract page: the map, and what stands beside and under it."""

@@ -1,0 +1,1 @@
+"""Preparation of the map on the Extract page: its steps, their controls, and what each took out."""

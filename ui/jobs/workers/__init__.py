@@ -1,0 +1,1 @@
+"""How work runs outside the script: queues, their register, cancelling, and cleaning up."""

@@ -1,0 +1,1 @@
+"""Controls whose values always lie where they may."""
