@@ -10,6 +10,7 @@ from qpi_core.estimates.blind_class_estimate import BlindClassEstimates, BlindCl
 from qpi_core.evaluation.metrics import cosine
 from qpi_core.extraction.blind.blind_answer import BlindOptions
 from qpi_core.extraction.blind.blind_extraction import extract_blind
+from qpi_core.results.script import python_snippet
 from qpi_core.runtime.progress import Stopped, no_progress, stop_when
 from qpi_core.solvers.blind.kinds.joint_kernels import solve_kinds
 from qpi_core.solvers.blind.kinds.kinds_search import KindsRule, search_kinds
@@ -87,6 +88,8 @@ def test_a_list_that_leaves_much_keeps_the_kernels_of_the_search(wrong_lists, mo
         np.testing.assert_array_equal(found[name].positions, kind.positions)
     np.testing.assert_allclose(found.reconstruction + found.residual, MAP, atol=1e-4)
     assert any("not to be trusted" in sentence for sentence in found.all_warnings())
+    code = python_snippet(found["B"])
+    assert "    classes=2,\n" in code and "estimate = found['B']" in code and compile(code, "reproduce.py", "exec")
 
 
 def clock_after(calls):
