@@ -20,9 +20,10 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from qpi_core.base.electron import MEV_NM_IN_KM_PER_S
 from qpi_core.extraction.bands.band_model import BAND_MODELS, compare_band_models, fit_band_model
 from qpi_core.maps import load_map
-from qpi_core.synthesis.bands.band_structures import MEV_NM_IN_KM_PER_S, BandStructure, EllipticBand, SeveralBands, WarpedBand
+from qpi_core.synthesis.bands.band_structures import BandStructure, EllipticBand, SeveralBands, WarpedBand
 from qpi_core.synthesis.bands.hexagonal import HexagonalParabola
 from qpi_core.synthesis.bands.lattices import HoneycombLattice, SquareLattice, TriangularLattice
 from qpi_core.synthesis.bands.scattering import DefectScattering, band_pattern

@@ -16,8 +16,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.special import hankel1
 
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.extraction.bands.band_model import fit_band_model
-from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 
 EDGE_MEV, MASS = -65.0, 0.40

@@ -15,9 +15,11 @@ import numpy as np
 from scipy.special import hankel1
 
 import qpi_core
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.base.errors import InputError
 from qpi_core.extraction.extractor import Extractor
-from qpi_core.qspace.dispersion.rings import HBAR2_OVER_2M_MEV_NM2, fit_parabola, track_rings
+from qpi_core.qspace.dispersion.fit import fit_parabola
+from qpi_core.qspace.dispersion.rings import track_rings
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 
 EDGE_MEV, MASS = -65.0, 0.40

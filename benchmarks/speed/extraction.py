@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.base.provenance import versions
 from qpi_core.evaluation.benchmark.measure import warm_up
 from qpi_core.evaluation.benchmark.scenes import TUNING_SEED, draw_benchmark_scene
 from qpi_core.extraction.extractor import load_extractor
 from qpi_core.extraction.methods import DEFAULT_METHOD, METHODS
 from qpi_core.extraction.stacks.stack_extraction import extract_stack
-from qpi_core.qspace.dispersion.rings import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.synthesis.kernel_families.equation_7 import draw_kernel_parameters
 from qpi_core.synthesis.simulated_maps.scenes import draw_positions, simulate_observation
 

@@ -20,8 +20,8 @@ from qpi_core.extraction.networks.model_holder import ModelHolder
 from qpi_core.extraction.networks.network_methods import run_two_step
 from qpi_core.extraction.request import Answer, Request, checked_request, constant_answer
 from qpi_core.extraction.windows.window_search import find_window, resolve_window, with_proposal
-from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.runtime.progress import Progress, no_progress, part_of
+from qpi_core.runtime.threads import one_thread
 
 if TYPE_CHECKING:
     from qpi_core.estimates.blind_class_estimate import BlindAnswer, BlindCandidate
@@ -41,6 +41,7 @@ class Extractor(ModelHolder):
         device: where the networks run; the solvers run on the CPU.
     """
 
+    @one_thread()
     def extract(
         self,
         observation: ArrayLike,
@@ -103,11 +104,10 @@ class Extractor(ModelHolder):
         )
         constant = is_constant(request.observation)
         refinement = None
-        with one_blas_thread():
-            if (refine_positions or refine_weights) and not constant:
-                request, refinement = refine_defects(request, refine_positions, refine_weights, part_of(report, 0.0, _MOVING))
-            tell(_MOVING if refinement is not None else 0.0, "Solving for the kernel")
-            answer = constant_answer(request) if constant else solve(chosen, request)
+        if (refine_positions or refine_weights) and not constant:
+            request, refinement = refine_defects(request, refine_positions, refine_weights, part_of(report, 0.0, _MOVING))
+        tell(_MOVING if refinement is not None else 0.0, "Solving for the kernel")
+        answer = constant_answer(request) if constant else solve(chosen, request)
         tell(_SOLVED, "Comparing with the map")
         estimate = self.assemble(chosen, request, answer, np.asarray(observation))
         if proposal is not None:
@@ -133,6 +133,7 @@ class Extractor(ModelHolder):
         provenance = {**estimate.provenance, "model": describe_models(self.models())}
         return replace(estimate, latent=network.latent, network_kernel=network.kernel, provenance=provenance)
 
+    @one_thread()
     def latent_of(
         self, observation: ArrayLike, positions: ArrayLike, kernel_size: int = 64, weights: ArrayLike | None = None
     ) -> NetworkKernel:
@@ -144,8 +145,7 @@ class Extractor(ModelHolder):
         request = self.request(observation, positions, kernel_size, None, weights)
         if is_constant(request.observation):
             raise InputError("observation is constant: there is no pattern in it, so it has no place in the latent space.")
-        with one_blas_thread():
-            return run_two_step(request)
+        return run_two_step(request)
 
     def extract_classes(
         self,

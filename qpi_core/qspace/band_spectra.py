@@ -17,16 +17,11 @@ import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import map_coordinates
 
+from qpi_core.base.electron import MEV_NM_IN_KM_PER_S
 from qpi_core.base.errors import InputError
 from qpi_core.estimates.band_model import BandModel
 from qpi_core.qspace.spectra import q_axes
-from qpi_core.synthesis.bands.band_structures import (
-    MEV_NM_IN_KM_PER_S,
-    BandStructure,
-    EllipticBand,
-    SeveralBands,
-    WarpedBand,
-)
+from qpi_core.synthesis.bands.band_structures import BandStructure, EllipticBand, SeveralBands, WarpedBand
 from qpi_core.synthesis.bands.hexagonal import HexagonalParabola
 from qpi_core.synthesis.bands.lattices import HoneycombLattice, SquareLattice, TriangularLattice
 

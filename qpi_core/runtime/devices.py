@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from qpi_core.base.errors import InputError
 
@@ -65,16 +63,3 @@ def _processor_has_bf16() -> bool:
         found = torch.cpu.get_capabilities()
         return any(bool(found.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())
-
-
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Let torch use one thread: the order of sums, and so the last bit, must not depend on where an item of a batch is worked on."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from qpi_core.results.class_files import result_files
 from qpi_core.results.files import SIDECAR_NAME, holds_only_results, load_sidecar
-from qpi_core.runtime.devices import one_torch_thread
 from qpi_core.runtime.executor import Executor
 from qpi_core.runtime.progress import Progress, no_progress
+from qpi_core.runtime.threads import one_thread
 from qpi_core.workflows.batches import BatchJob, BatchKind, BatchReport, BatchResult, extractor_of_process, run_batch
 from qpi_core.workflows.blind_map import blind_files, describe_blind, extract_blind_map, read_blind_map
 from qpi_core.workflows.inputs import ListedMap
@@ -25,7 +25,7 @@ def extract_map(job: BatchJob) -> BatchResult:
         InputError: whatever is wrong with the map, its positions or the options.
     """
     options: ExtractionOptions = job.options
-    with one_torch_thread():
+    with one_thread():
         extractor = extractor_of_process(options.model, options.device)
         if options.blind:
             searched = read_blind_map(job.files, options)

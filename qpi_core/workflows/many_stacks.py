@@ -8,9 +8,9 @@ from pathlib import Path
 
 from qpi_core.results.files import CLASS_FOLDER
 from qpi_core.results.stacks.stack_files import STACK_FILES, STACK_SIDECAR
-from qpi_core.runtime.devices import one_torch_thread
 from qpi_core.runtime.executor import Executor
 from qpi_core.runtime.progress import Progress, no_progress
+from qpi_core.runtime.threads import one_thread
 from qpi_core.workflows.batches import BatchJob, BatchKind, BatchReport, BatchResult, extractor_of_process, run_batch
 from qpi_core.workflows.inputs import ListedMap
 from qpi_core.workflows.stack_inputs import StackOptions, read_stack_inputs
@@ -24,7 +24,7 @@ def solve_stack_job(job: BatchJob) -> BatchResult:
         InputError: whatever is wrong with the stack, its positions or the options.
     """
     options: StackOptions = job.options
-    with one_torch_thread():
+    with one_thread():
         inputs = read_stack_inputs(job.files, options)
         result, findings = solve_layers(inputs, extractor_of_process(options.model, options.device))
         files = stack_result_files(inputs, result, findings)

@@ -16,8 +16,8 @@ from qpi_core.estimates.class_stack import layers_of
 from qpi_core.estimates.stack_estimate import LayerKernel
 from qpi_core.extraction.stacks.stack_extraction import extract_stack
 from qpi_core.extraction.stacks.stack_run import SHARED_METHODS
-from qpi_core.runtime.devices import one_torch_thread
 from qpi_core.runtime.executor import Executor
+from qpi_core.runtime.threads import one_thread
 from qpi_core.workflows.batches import extractor_of_process
 from qpi_core.workflows.one_map import MapFiles
 from qpi_core.workflows.stack_inputs import StackInputs, StackOptions, read_stack_inputs
@@ -42,7 +42,7 @@ def solve_part(part: StackPart) -> LayerKernels:
     Raises:
         InputError: whatever is wrong with the files or the options.
     """
-    with one_torch_thread():
+    with one_thread():
         inputs = read_stack_inputs(part.files, part.options)
         found: dict[int, Mapping[str, LayerKernel]] = {}
         asked = stack_keywords(inputs)

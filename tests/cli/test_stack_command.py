@@ -8,7 +8,7 @@ import pytest
 from scipy.special import hankel1
 
 from qpi_core.__main__ import main
-from qpi_core.qspace.dispersion.rings import HBAR2_OVER_2M_MEV_NM2
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.results.band_files import BAND_FILES
 from qpi_core.results.stacks.layer_folder import LayerFolder
 from qpi_core.results.stacks.stack_files import STACK_FILES

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.base.errors import InputError
 from qpi_core.estimates.band_model import BandModel
 from qpi_core.qspace.band_spectra import band_structure, band_structure_of, joint_density_of_states, spectral_function, spectral_picture
 from qpi_core.qspace.spectra import q_axes
-from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2, EllipticBand
+from qpi_core.synthesis.bands.band_structures import EllipticBand
 from qpi_core.synthesis.bands.lattices import SquareLattice
 
 SILVER = {"band_edge_mev": -65.0, "effective_mass": 0.40}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.qspace.dispersion.rings import HBAR2_OVER_2M_MEV_NM2, HBAR_MEV_NM_PER_KM_S
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2, MEV_NM_IN_KM_PER_S
 from ui.charts.colours import colour_limits
 from ui.charts.subplots import Figure, add_image, axis, panels, typed
 
@@ -148,7 +148,7 @@ def _add_fit(figure: Figure, spectra: EnergyMap, band: Band, fit: str) -> None:
     if fit == "parabola" and band.parabola is not None:
         energy = band.parabola.band_edge_mev[0] + HBAR2_OVER_2M_MEV_NM2 * (q / 2) ** 2 / band.parabola.effective_mass[0]
     elif fit == "line" and band.line is not None:
-        energy = band.line.crossing_mev[0] + HBAR_MEV_NM_PER_KM_S * band.line.velocity_km_per_s[0] * q / 2
+        energy = band.line.crossing_mev[0] + band.line.velocity_km_per_s[0] / MEV_NM_IN_KM_PER_S * q / 2
     else:
         return
     _scatter(

@@ -11,7 +11,8 @@ from qpi_core.base.errors import InputError
 from qpi_core.estimates.caution import CautionKind, kind_of
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.qspace.dispersion.evidence import DispersionEvidence, weigh_dispersion
-from qpi_core.qspace.dispersion.rings import LineFit, ParabolaFit, RingTrack, fit_line, fit_parabola, track_rings
+from qpi_core.qspace.dispersion.fit import LineFit, ParabolaFit, fit_line, fit_parabola
+from qpi_core.qspace.dispersion.rings import RingTrack, track_rings
 
 SYSTEMATIC_PART = (
     "The error bars hold a systematic part for the form of the wave near the defect; its size is a setting tuned on simulated patterns."

@@ -11,7 +11,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.base.validation import is_constant, require_pixel_size, require_positions, require_weights
 from qpi_core.estimates.band_model import BandComparison, BandModel
 from qpi_core.extraction.bands.band_answer import LEAST_LAYERS, band_answer
-from qpi_core.runtime.blas_threads import one_blas_thread
+from qpi_core.runtime.threads import one_thread
 from qpi_core.solvers.band_model.families.by_name import BAND_MODELS as BAND_MODELS
 from qpi_core.solvers.band_model.families.by_name import band_family as band_family
 from qpi_core.solvers.band_model.fit import fit_band
@@ -56,7 +56,7 @@ def fit_band_model(
     """
     family = band_family(model, *(lattice or ()))
     search = _search(stack, positions, bias_mv, pixel_size_nm, weights, family.orders, rule)
-    with one_blas_thread():
+    with one_thread():
         return band_answer(family, fit_band(search, family), search.energy)
 
 
@@ -85,7 +85,7 @@ def compare_band_models(
     families = [band_family(name, *(lattice or ())) for name in models]
     orders = tuple(sorted({order for family in families for order in family.orders}))
     search = _search(stack, positions, bias_mv, pixel_size_nm, weights, orders, rule)
-    with one_blas_thread():
+    with one_thread():
         return BandComparison(tuple(band_answer(family, fit_band(search, family), search.energy) for family in families))
 
 
@@ -106,7 +106,7 @@ def _search(
     points = require_positions(positions, shape)
     amplitudes, aspect = require_weights(weights, len(points)), (pitch[0] / unit, pitch[1] / unit)
     furthest = min(FURTHEST_PX, STEP_PX * _MOST_VALUES / (shape[0] * shape[1] * angular_count(orders)))
-    with one_blas_thread():
+    with one_thread():
         statistics = project_stack(values, points, amplitudes, aspect, furthest, orders)
         return BandSearch(statistics, energy, unit, rule or BandFitRule())
 

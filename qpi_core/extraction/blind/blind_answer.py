@@ -18,7 +18,7 @@ from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.estimates.stack_estimate import StackEstimate
 from qpi_core.extraction.blind.blind_searched import kernel_window
 from qpi_core.extraction.methods import find_method, solve_refined_as_listed
-from qpi_core.runtime.blas_threads import one_blas_thread
+from qpi_core.runtime.threads import one_thread
 from qpi_core.solvers.blind.finish import Finding
 from qpi_core.solvers.blind.trust.confidence import defect_probabilities
 from qpi_core.solvers.blind.trust.hold_out import doubt_about_prediction, held_out_share
@@ -94,7 +94,7 @@ class BlindProblem:
         """Return the best finding so far, with the answer that a search which is stopped here gives; arguments as `answer`."""
 
         def stopped_here() -> BlindEstimate | BlindStackEstimate:
-            with one_blas_thread():
+            with one_thread():
                 return self.answer(findings, doubt, seconds, "stop")
 
         best = _alternatives(findings[:1], self.size)

@@ -20,8 +20,8 @@ from qpi_core.extraction.blind.blind_searched import kernels_of, searched_layers
 from qpi_core.extraction.classes.class_extraction import ClassOptions, extract_classes
 from qpi_core.extraction.classes.class_methods import solve_classes_as_listed
 from qpi_core.extraction.methods import find_method
-from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.runtime.progress import OutOfTime, Progress, in_time, no_progress, part_of
+from qpi_core.runtime.threads import one_thread
 from qpi_core.solvers.blind.finish import NEARLY
 from qpi_core.solvers.blind.kinds.joint_kernels import Kind, Kinds, evidence_of, unexplained_by
 from qpi_core.solvers.blind.kinds.kinds_search import KindsRule, search_kinds
@@ -68,7 +68,7 @@ class KindsProblem:
         """Return the best kinds so far, with the answer that a search which is stopped here gives; the best come first."""
 
         def stopped_here() -> BlindClassEstimates | BlindClassStackEstimates:
-            with one_blas_thread():
+            with one_thread():
                 return self.answer(found, "stop", no_progress)
 
         kinds = _explanation(found[0], found[0], self.problem.size)

@@ -15,8 +15,8 @@ from qpi_core.diagnostics.search_limits import LEAST_SIDE, MOST_PIXELS, why_not_
 from qpi_core.estimates.blind_class_estimate import BlindAnswer, BlindCandidate
 from qpi_core.extraction.blind.blind_answer import BlindOptions, BlindProblem
 from qpi_core.extraction.blind.blind_classes import MAX_KINDS, KindsProblem, extract_blind_classes
-from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.runtime.progress import Progress
+from qpi_core.runtime.threads import one_thread
 from qpi_core.solvers.blind.finish import Finding
 from qpi_core.solvers.blind.kinds.kinds_search import KindsRule
 from qpi_core.solvers.blind.lattice_check import repeats_itself
@@ -88,7 +88,7 @@ def extract_blind(
     problem = BlindProblem(extractor, stack, np.asarray(observation), options, size)
     doubt = _doubt_beforehand(stack, options.kernel_size)
     findings: list[Finding] = []
-    with one_blas_thread():
+    with one_thread():
         if len(usable) and min(height, width) >= LEAST_SIDE:
             layers = prepare_layers(clearest_layers(usable, MOST_LAYERS))
             doubt = doubt or repeats_itself(layers) or is_single_pattern(layers)

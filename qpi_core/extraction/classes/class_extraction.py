@@ -20,8 +20,8 @@ from qpi_core.extraction.defects.defect_refinement import Refinement, refine_def
 from qpi_core.extraction.methods import METHODS, Method
 from qpi_core.extraction.request import Answer, Request, constant_answer
 from qpi_core.operators.reconstruction import superposition_of
-from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.runtime.progress import Progress, part_of
+from qpi_core.runtime.threads import one_thread
 
 if TYPE_CHECKING:
     from qpi_core.extraction.extractor import Extractor
@@ -49,6 +49,7 @@ class ClassOptions:
     solve: Callable[[Sequence[Request]], list[Answer]] | None = None
 
 
+@one_thread()
 def extract_classes(
     extractor: Extractor,
     observation: ArrayLike,
@@ -72,14 +73,13 @@ def extract_classes(
     common = replace(common, noise_model=options.noise_model, report=part_of(report, _MOVING, _SOLVED))
     requests = [_part(common, name, chosen) for name, chosen in members.items()]
     refinements: list[Refinement | None] = [None] * len(names)
-    with one_blas_thread():
-        if is_constant(common.observation):
-            answers = [constant_answer(request) for request in requests]
-        else:
-            if options.refine_positions or options.refine_weights:
-                requests, refinements = _refined_defects(requests, options, report)
-            report(_MOVING, "Solving for the kernels of all classes")
-            answers = solve_classes(options.method, requests) if options.solve is None else options.solve(requests)
+    if is_constant(common.observation):
+        answers = [constant_answer(request) for request in requests]
+    else:
+        if options.refine_positions or options.refine_weights:
+            requests, refinements = _refined_defects(requests, options, report)
+        report(_MOVING, "Solving for the kernels of all classes")
+        answers = solve_classes(options.method, requests) if options.solve is None else options.solve(requests)
     report(_SOLVED, "Comparing with the map")
     answers = _with_common_noise(options.method, requests, answers)
     used = _together(common, members, requests)

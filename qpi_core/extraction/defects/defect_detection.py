@@ -116,7 +116,7 @@ def _find_repeated(
     stack: NDArray[np.float32], sensitivity: float, time_limit_s: float, report: Progress | None
 ) -> NDArray[np.float64] | None:
     """Return the defects of the best explanation, the strongest first; None where none is good enough to be proposed."""
-    from qpi_core.runtime.blas_threads import one_blas_thread
+    from qpi_core.runtime.threads import one_thread
     from qpi_core.solvers.blind.finish import Finding
     from qpi_core.solvers.blind.lattice_check import repeats_itself
     from qpi_core.solvers.blind.layers import clearest_layers, prepare_layers
@@ -131,7 +131,7 @@ def _find_repeated(
     usable = stack[inside.std(axis=1) > _ROUNDING * np.abs(inside).max(axis=1)]
     if not len(usable):
         return None
-    with one_blas_thread():
+    with one_thread():
         layers = prepare_layers(clearest_layers(usable, _MOST_LAYERS))
         if repeats_itself(layers) or is_single_pattern(layers):
             return None

@@ -21,8 +21,8 @@ from qpi_core.extraction.stacks.stack_input import require_bias, require_layers,
 from qpi_core.extraction.stacks.stack_run import StackRun, assemble, input_notes
 from qpi_core.extraction.windows.window_proposal import WindowProposal
 from qpi_core.extraction.windows.window_search import AUTO, find_stack_window, resolve_window
-from qpi_core.runtime.blas_threads import one_blas_thread
 from qpi_core.runtime.progress import Progress, Stopped, no_progress
+from qpi_core.runtime.threads import one_thread
 from qpi_core.solvers.layers.problem import StackProblem
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def extract_stack(
     run = StackRun(extractor, chosen, problem, listed, wanted, report or no_progress)
     finished: dict[int, tuple[LayerKernel, ...]] = {}
     # Whoever asks may want no more at any step: what is finished by then is the answer.
-    with suppress(Stopped), one_blas_thread():
+    with suppress(Stopped), one_thread():
         if refine_positions or refine_weights:
             run.refine(refine_positions, refine_weights)
         if on_list is not None:

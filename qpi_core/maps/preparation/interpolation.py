@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from qpi_core.maps.preparation.coordinates import AffineMovement, DisplacementMovement
+
 Image = NDArray[np.float64]
 
 _ROUNDING_PX = 1e-6
@@ -51,3 +53,10 @@ def smoothed(values: Image, sigma_px: tuple[float, float]) -> Image:
         return averaged
     weight = ndimage.gaussian_filter(measured.astype(np.float64), sigma_px, mode="nearest")
     return np.where(measured, total / np.where(measured, weight, 1.0), np.nan)
+
+
+def read_moved(values: Image, moved: AffineMovement | DisplacementMovement, shape: tuple[int, int]) -> Image:
+    """Return the moved layer of (height, width): every new pixel is read where it lay before."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    points = moved.backward(np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float64))
+    return sample(values, points[:, 0], points[:, 1]).reshape(shape)

@@ -10,12 +10,13 @@ import numpy as np
 
 from qpi_core.base.errors import InputError
 from qpi_core.maps.preparation.step import Step
+from qpi_core.maps.preparation.steps.drift import CorrectDrift
 from qpi_core.maps.preparation.steps.field import Crop, Resample
-from qpi_core.maps.preparation.steps.lattice import CorrectDrift, CorrectShear
 from qpi_core.maps.preparation.steps.level import Level
 from qpi_core.maps.preparation.steps.mask import MaskDisc, MaskPolygon, MaskRectangle
 from qpi_core.maps.preparation.steps.repair import RemoveStreaks, RepairOutliers
 from qpi_core.maps.preparation.steps.set_point import NormaliseSetPoint
+from qpi_core.maps.preparation.steps.shear import CorrectShear
 from qpi_core.maps.preparation.steps.sweep import AverageSweeps, DeriveConductance
 
 STEPS: dict[str, type[Step]] = {

@@ -1,4 +1,4 @@
-"""Dispersions from kernels over energy: the wave vector of the rings in every layer, and a parabola or a line through them.
+"""The wave vector of the rings in every layer of a stack of kernels.
 
 Far from a defect the isotropic part of a kernel is a decaying wave on a ring of growing length,
 
@@ -11,11 +11,10 @@ The fit is made to the ring averages in real space: a ring in |FFT| has a one-si
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import constants
 from scipy.optimize import least_squares
 
 from qpi_core.base.errors import InputError
@@ -23,10 +22,6 @@ from qpi_core.base.grid import kernel_polar
 
 Array = NDArray[np.float64]
 
-HBAR2_OVER_2M_MEV_NM2 = constants.hbar**2 / (2 * constants.m_e) / constants.e * 1e3 * 1e18
-"""hbar^2 / 2 m_e, about 38.1 meV nm^2."""
-HBAR_MEV_NM_PER_KM_S = constants.hbar / constants.e * 1e15
-"""hbar times 1 km/s, about 0.658 meV nm."""
 LEAST_WINDOW = 12
 """Smallest side of a kernel, in pixels, in which a ring is looked for."""
 
@@ -57,39 +52,6 @@ class RingTrack:
     q_systematic: float = 0.0
     q_range: tuple[float, float] = (0.0, np.inf)
     side_nm: float = np.nan
-
-
-@dataclass(frozen=True, eq=False)
-class ParabolaFit:
-    """E = band_edge + hbar^2 (q / 2)^2 / (2 m): values with one standard deviation.
-
-    Attributes:
-        band_edge_mev: (value, deviation).
-        effective_mass: (value, deviation) in electron masses; negative for a hole-like band.
-        chi_square_per_freedom: of the fit; error bars are widened by its root where it exceeds 1.
-        layers: number of layers used.
-    """
-
-    band_edge_mev: tuple[float, float]
-    effective_mass: tuple[float, float]
-    chi_square_per_freedom: float
-    layers: int
-
-
-@dataclass(frozen=True, eq=False)
-class LineFit:
-    """E = crossing + hbar v q / 2: values with one standard deviation.
-
-    Attributes:
-        crossing_mev: (value, deviation), the Dirac point where both branches meet at q = 0.
-        velocity_km_per_s: (value, deviation).
-        chi_square_per_freedom, layers: as in ParabolaFit.
-    """
-
-    crossing_mev: tuple[float, float]
-    velocity_km_per_s: tuple[float, float]
-    chi_square_per_freedom: float
-    layers: int
 
 
 def track_rings(
@@ -189,55 +151,3 @@ def _fit_ring(radius: Array, values: Array, deviation: Array, low: float, high: 
     # What is left also holds what the asymptotic form leaves out; with unit deviations it is all that is known.
     scale = 2 * fit.cost / freedom
     return float(fit.x[0]), float(np.sqrt(covariance[0, 0] * scale))
-
-
-def fit_parabola(track: RingTrack) -> ParabolaFit:
-    """Fit a parabolic band by weighted least squares; q = 2 k, layers without a ring are left out, a few outliers weigh little.
-
-    Raises:
-        InputError: fewer than three layers with a ring.
-    """
-    values, covariance, chi, count = _straight_line(track, 2)
-    mass = HBAR2_OVER_2M_MEV_NM2 / (4 * values[1])
-    deviation = np.sqrt(covariance.diagonal())
-    return ParabolaFit((float(values[0]), float(deviation[0])), (float(mass), float(abs(mass / values[1]) * deviation[1])), chi, count)
-
-
-def fit_line(track: RingTrack) -> LineFit:
-    """Fit a linear band, q = 2 k; arguments and errors as fit_parabola."""
-    values, covariance, chi, count = _straight_line(track, 1)
-    # Slope dE/dq in meV nm = hbar v / 2.
-    to_velocity = 2 * constants.e * 1e-12 / constants.hbar * 1e-3
-    deviation = np.sqrt(covariance.diagonal())
-    velocity = (float(values[1] * to_velocity), float(deviation[1] * to_velocity))
-    return LineFit((float(values[0]), float(deviation[0])), velocity, chi, count)
-
-
-def _straight_line(track: RingTrack, power: int) -> tuple[Array, Array, float, int]:
-    """Fit E = c + s q^power; returns values, covariance (with the shift of all q together), chi^2 per freedom and layers."""
-    values, covariance, chi, count = _weighted_line(track, power)
-    moved = _weighted_line(replace(track, q=track.q + track.q_systematic), power)[0] - values
-    return values, covariance + np.outer(moved, moved), chi, count
-
-
-def _weighted_line(track: RingTrack, power: int) -> tuple[Array, Array, float, int]:
-    """Fit E = c + s q^power with the errors of q carried to E, each layer's for itself."""
-    use = np.isfinite(track.q) & (track.q_deviation > 0)
-    if use.sum() < 3:
-        raise InputError(f"only {int(use.sum())} layers show a ring; a dispersion needs at least three.")
-    q, energy, spread = track.q[use], track.bias_mv[use], track.q_deviation[use]
-    # No layer is better than a tenth of the typical one: a lucky small residual must not decide.
-    spread = np.hypot(spread, 0.3 * np.median(spread))
-    design = np.stack([np.ones_like(q), q**power], axis=1)
-    values, trust = np.polyfit(q**power, energy, 1)[::-1], np.ones_like(q)
-    for _ in range(30):
-        sigma = np.maximum(np.abs(values[1]) * power * q ** (power - 1) * spread, 1e-9)
-        weight = trust / sigma
-        values = np.linalg.lstsq(design * weight[:, None], energy * weight, rcond=None)[0]
-        misfit = (energy - design @ values) / sigma
-        typical = max(1.4826 * float(np.median(np.abs(misfit))), 1e-12)
-        # Huber: beyond 2 robust deviations the weight falls.
-        trust = np.sqrt(np.minimum(1.0, 2 * typical / np.maximum(np.abs(misfit), 1e-12)))
-    weighted = design * weight[:, None]
-    chi = float(np.sum((trust * misfit) ** 2) / max(len(q) - 2, 1))
-    return values, np.linalg.inv(weighted.T @ weighted) * max(chi, 1.0), chi, int(use.sum())

@@ -14,16 +14,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.base.errors import InputError
-from qpi_core.synthesis.bands.band_structures import (
-    HBAR2_OVER_2M_MEV_NM2,
-    BandStructure,
-    EllipticBand,
-    SeveralBands,
-    WarpedBand,
-    contour_radius,
-    require_in_range,
-)
+from qpi_core.synthesis.bands.band_structures import BandStructure, EllipticBand, SeveralBands, WarpedBand, contour_radius, require_in_range
 from qpi_core.synthesis.bands.lattices import HoneycombLattice, SquareLattice, TriangularLattice
 from qpi_core.synthesis.bands.scattering import (
     DEFAULT_EXTENT_NM,

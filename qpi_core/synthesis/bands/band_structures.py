@@ -18,12 +18,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.base.errors import InputError
-
-HBAR2_OVER_2M_MEV_NM2 = 38.0998212
-"""hbar^2 / (2 m_e) in meV nm^2 (CODATA 2018)."""
-MEV_NM_IN_KM_PER_S = 1.519267447
-"""1 meV nm / hbar in km/s."""
 
 Waves = NDArray[np.float64]
 Amplitudes = tuple[tuple[float, NDArray[np.complex128]], ...]

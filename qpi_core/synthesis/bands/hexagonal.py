@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2, Amplitudes, Waves, require_in_range
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2
+from qpi_core.synthesis.bands.band_structures import Amplitudes, Waves, require_in_range
 
 
 @dataclass(frozen=True)

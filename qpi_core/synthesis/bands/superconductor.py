@@ -30,8 +30,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import hankel1
 
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.base.errors import InputError
-from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2, require_in_range
+from qpi_core.synthesis.bands.band_structures import require_in_range
 
 Complex = NDArray[np.complex128]
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from qpi_core.base.errors import InputError
+from qpi_core.evaluation.benchmark import measure
 from qpi_core.evaluation.benchmark import run as benchmark
 from qpi_core.evaluation.benchmark.formula_limit import formula_limit
 from qpi_core.evaluation.benchmark.measure import LIMIT
 from qpi_core.evaluation.benchmark.plots import write_plots
 from qpi_core.evaluation.benchmark.records import Record, append_records, read_records
-from qpi_core.evaluation.benchmark.run import BenchmarkPlan, measure, run_benchmark
+from qpi_core.evaluation.benchmark.run import BenchmarkPlan, run_benchmark
 from qpi_core.evaluation.benchmark.scenes import draw_benchmark_scene
 from qpi_core.evaluation.benchmark.summary import as_json, summarise
 from qpi_core.evaluation.benchmark.tables import by_noise, report

@@ -12,9 +12,9 @@ from scipy.special import hankel1
 
 import qpi_core
 from qpi_core.__main__ import main
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.base.errors import InputError
 from qpi_core.extraction.bands.band_model import compare_band_models, fit_band_model
-from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 
 REAL_GRID = Path(__file__).resolve().parents[3] / "shared" / "data" / "nanonis_grid" / "NanonisReader_STS_grid_lockin.3ds"

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import qpi_core
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.extraction.bands.band import band_sentences, find_band
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.qspace.dispersion.evidence import Shape, weigh_dispersion
-from qpi_core.qspace.dispersion.rings import HBAR2_OVER_2M_MEV_NM2, RingTrack
+from qpi_core.qspace.dispersion.rings import RingTrack
 
 GRID = Path(__file__).resolve().parents[4] / "shared" / "data" / "nanonis_grid" / "NanonisReader_STS_grid_lockin.3ds"
 ENERGIES = np.linspace(-25.0, 85.0, 12)

@@ -5,12 +5,14 @@ import pytest
 from scipy.special import hankel1
 
 import qpi_core
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.base.errors import InputError
 from qpi_core.base.grid import kernel_polar
 from qpi_core.extraction.bands.band import band_sentences, find_band
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.qspace.dispersion.evidence import Shape
-from qpi_core.qspace.dispersion.rings import HBAR2_OVER_2M_MEV_NM2, RingTrack, fit_line, fit_parabola, track_rings
+from qpi_core.qspace.dispersion.fit import fit_line, fit_parabola
+from qpi_core.qspace.dispersion.rings import RingTrack, track_rings
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 
 PITCH, EDGE, MASS = 0.3, -65.0, 0.40

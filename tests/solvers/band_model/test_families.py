@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import hankel1
 
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.base.errors import InputError
 from qpi_core.solvers.band_model.families.by_name import BAND_MODELS, band_family
 from qpi_core.solvers.band_model.fit import BandCost
@@ -14,7 +15,7 @@ from qpi_core.solvers.band_model.layers import Layer, solve_free, solve_free_ord
 from qpi_core.solvers.band_model.projections import project_stack
 from qpi_core.solvers.band_model.search import BandFitRule, BandSearch
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines, angular_functions
-from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2, EllipticBand, WarpedBand
+from qpi_core.synthesis.bands.band_structures import EllipticBand, WarpedBand
 from qpi_core.synthesis.bands.lattices import HoneycombLattice, SquareLattice
 from qpi_core.synthesis.bands.scattering import DefectScattering, band_pattern
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.special import hankel1
 
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.base.errors import InputError
-from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2, EllipticBand, WarpedBand
+from qpi_core.synthesis.bands.band_structures import EllipticBand, WarpedBand
 from qpi_core.synthesis.bands.lattices import HoneycombLattice, SquareLattice, TriangularLattice
 from qpi_core.synthesis.bands.scattering import (
     SCATTERER_NM,

@@ -7,8 +7,8 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import hankel1, j0
 
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.base.errors import InputError
-from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.synthesis.bands.superconductor import Pocket, Superconductor, two_pockets
 
 ZERO = np.zeros(1)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import hankel1
 from streamlit.testing.v1 import AppTest
 
-from qpi_core.qspace.dispersion.rings import HBAR2_OVER_2M_MEV_NM2
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.synthesis.simulated_maps.scenes import superpose
 from tests.ui.app_driver import wait_for_job
 

@@ -10,7 +10,7 @@ import sys
 import threading
 from types import FrameType
 
-_NOT_INSIDE = ("<frozen importlib._bootstrap>", "blas_threads.py")
+_NOT_INSIDE = ("<frozen importlib._bootstrap>", "threads.py")
 """What must not be broken off: an import (NumPy and torch cannot be loaded twice), and the counting of threads."""
 
 

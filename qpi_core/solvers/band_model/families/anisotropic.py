@@ -15,11 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2, MEV_NM_IN_KM_PER_S
 from qpi_core.solvers.band_model.families.family import TIP, ShapeNumber
 from qpi_core.solvers.band_model.families.isotropic import DiracCone, FreeElectrons
 from qpi_core.solvers.band_model.kernels.kernel_space import KernelSpace, Patterns
-from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2, MEV_NM_IN_KM_PER_S, WarpedBand
 from qpi_core.synthesis.bands.band_structures import EllipticBand as ParabolicBand
+from qpi_core.synthesis.bands.band_structures import WarpedBand
 from qpi_core.synthesis.bands.hexagonal import HexagonalParabola
 
 Array = NDArray[np.float64]

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import hankel1
 
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2, MEV_NM_IN_KM_PER_S
 from qpi_core.solvers.band_model.families.family import ShapeNumber
 from qpi_core.solvers.band_model.kernels.free_electron import running
 from qpi_core.solvers.band_model.kernels.kernel_space import KernelSpace, Patterns
-from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2, MEV_NM_IN_KM_PER_S
 
 Array = NDArray[np.float64]
 Waves = NDArray[np.complex128]

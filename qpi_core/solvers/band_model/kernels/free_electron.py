@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import hankel1
 
+from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.solvers.harmonic.equations.basis import RadialSplines
-from qpi_core.synthesis.bands.band_structures import HBAR2_OVER_2M_MEV_NM2
 
 Array = NDArray[np.float64]
 

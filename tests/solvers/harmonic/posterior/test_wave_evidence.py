@@ -9,7 +9,7 @@ import pytest
 
 import qpi_core
 from qpi_core.estimates.caution import CautionKind, kind_of
-from qpi_core.runtime.blas_threads import one_blas_thread
+from qpi_core.runtime.threads import one_thread
 from qpi_core.solvers.harmonic.posterior.wave_evidence import WaveEvidence, wave_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import cost_and_gradient
@@ -46,7 +46,7 @@ def test_a_ring_is_stated_at_low_noise_with_its_evidence(index):
 def test_the_evidence_is_that_of_the_best_of_many_profiles_without_a_wave():
     observation, positions = without_waves("exponential", 5)
     problem = HarmonicProblem(observation, 32, (0.2, 0.2))
-    with one_blas_thread():
+    with one_thread():
         model = problem.simple_fit(positions, np.ones(len(positions)))
     nodes, point = model.splines.nodes, model.fit.hyperparameters
     (found,) = wave_evidence(model.equations, nodes, model.fit, model.floor)

@@ -7,7 +7,7 @@ import pytest
 
 import qpi_core
 from qpi_core.diagnostics.verdict import Remedy, Trust, verdict_of
-from qpi_core.runtime.blas_threads import one_blas_thread
+from qpi_core.runtime.threads import one_thread
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.measured.kinds.local_patterns import LocalBasis, LocalPatterns
 from qpi_core.solvers.measured.kinds.two_kinds import find_two_kinds, price_of_kinds, sort_kinds
@@ -45,13 +45,13 @@ def test_a_list_of_two_kinds_is_told_and_its_classes_are_right(index):
 
 @pytest.mark.parametrize("variant", ["plain", "amplitudes-50", "flips-20", pytest.param("second-10", marks=pytest.mark.slow)])
 def test_one_kind_is_not_split(variant):
-    with one_blas_thread():
+    with one_thread():
         assert find_two_kinds(*asked(draw_measured_scene(variant, SEED, 1))) is None
 
 
 def test_defects_beside_their_places_are_no_second_kind():
     scene = draw_measured_scene("clicks-0.5", SEED, 2)
-    with one_blas_thread():
+    with one_thread():
         problem, positions, weights, one = asked(scene)
         assert sort_kinds(problem.values, positions, weights, one) is None
 

@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 import qpi_core
 from qpi_core.evaluation.benchmark.scenes import draw_benchmark_scene
-from qpi_core.runtime.blas_threads import one_blas_thread
+from qpi_core.runtime.threads import one_thread
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.measured.kinds.unlisted_map import explained_by_unlisted_kind
 from qpi_core.synthesis.simulated_maps.measured_scene import draw_measured_scene
@@ -39,5 +39,5 @@ def test_other_causes_are_no_unlisted_kind(variant):
     scene = draw_benchmark_scene(SEED, 1, variant, 0.2)
     problem = HarmonicProblem(scene.observation.astype(np.float32), 64, (scene.pixel_size_nm, scene.pixel_size_nm))
     weights = np.ones(len(scene.positions))
-    with one_blas_thread():
+    with one_thread():
         assert explained_by_unlisted_kind(problem, scene.positions, weights, problem.start(scene.positions, weights)) is None

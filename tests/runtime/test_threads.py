@@ -1,4 +1,4 @@
-"""The limit on BLAS threads holds as long as any solve runs, and not longer."""
+"""The limit on threads of BLAS and torch holds as long as any solve runs, and not longer."""
 
 import json
 import os
@@ -9,8 +9,9 @@ import pytest
 
 SCRIPT = """
 import json, threading
+import torch
 from threadpoolctl import threadpool_info
-from qpi_core.runtime.blas_threads import one_blas_thread
+from qpi_core.runtime.threads import one_thread
 
 def counts():
     return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
@@ -19,21 +20,32 @@ seen = {"before": counts()}
 entered, leave = threading.Event(), threading.Event()
 
 def solve():
-    with one_blas_thread():
+    with one_thread():
+        seen["torch in the other"] = torch.get_num_threads()
         entered.set()
         leave.wait(10)
 
 other = threading.Thread(target=solve)
-with one_blas_thread():
+with one_thread():
     other.start()
     entered.wait(10)
-    seen["both inside"] = counts()
+    seen["both inside"], seen["torch inside"] = counts(), torch.get_num_threads()
 seen["one left"] = counts()
 leave.set()
 other.join()
 seen["both left"] = counts()
+
+def later():
+    seen["torch later"] = torch.get_num_threads()
+
+with one_thread():
+    pass
+seen["torch after"] = torch.get_num_threads()
+new = threading.Thread(target=later)
+new.start()
+new.join()
 try:
-    with one_blas_thread():
+    with one_thread():
         raise RuntimeError
 except RuntimeError:
     seen["after an error"] = counts()
@@ -52,17 +64,25 @@ def test_limit_ends_with_the_last_that_needs_it():
     assert seen["both left"] == seen["after an error"] == seen["before"]
 
 
+def test_torch_has_its_threads_back_once_nobody_solves():
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True)
+    seen = json.loads(done.stdout)
+    assert seen["torch inside"] == seen["torch in the other"] == 1
+    assert seen["torch after"] == seen["torch later"] == 2
+
+
 LATE_SCRIPT = """
 import threading, time
-from qpi_core.runtime.blas_threads import one_blas_thread
+from qpi_core.runtime.threads import one_thread
 
 def late():
     time.sleep(0.3)
-    with one_blas_thread():
+    with one_thread():
         print("solved")
 
 def unfinished():
-    with one_blas_thread():
+    with one_thread():
         yield
 
 started = unfinished()
