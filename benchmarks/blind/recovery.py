@@ -1,6 +1,6 @@
 """How well kernels and defects are found from the map alone: python benchmarks/blind/recovery.py
 
-Simulates maps (rows of blind_scenes.py) and runs `extract_blind` on each with nothing but the map. Results are kept scene by scene in a
+Simulates maps (rows of scenes.py) and runs `extract_blind` on each with nothing but the map. Results are kept scene by scene in a
 .jsonl file beside --out, and the same command goes on where it was stopped. Writes recovery.json: for every row the share of
 scenes that are trusted, the shares with a kernel of cosine 0.98 and 0.99 or more, the median cosine, the worst of the trusted ones, the
 share of the defects found within 1 px, the places found without one, and median and maximum of the processor seconds. The time limit is
@@ -134,7 +134,13 @@ def main() -> None:
     for name, values in rows.items():
         print(name, values)
     command = f"python benchmarks/blind/recovery.py --seed {args.seed} --scenes {args.scenes} --limit {args.limit:g}"
-    args.out.write_text(json.dumps({"command": command, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    if len(args.rows) < len(ROWS):
+        command += f" --rows {' '.join(map(str, args.rows))}"
+    # Rows that were measured at another time stay, with the command that they are of.
+    kept_rows = json.loads(args.out.read_text(encoding="utf-8"))["rows"] if args.out.exists() else {}
+    every = {**kept_rows, **{name: {"command": command, **values} for name, values in rows.items()}}
+    ordered = {name: every[name] for name in ROWS if name in every}
+    args.out.write_text(json.dumps({"rows": ordered}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

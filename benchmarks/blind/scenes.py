@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM, kernel_coordinates
+from qpi_core.evaluation.benchmark.unusual_kernels import band_pattern, one_sided_pattern, strained_pattern
 from qpi_core.synthesis.bands.band_families import draw_band_pattern
 from qpi_core.synthesis.kernel_families.equation_7 import SYMMETRY_ORDERS, draw_kernel_parameters, evaluate
 from qpi_core.synthesis.simulated_maps.measured_scene import draw_measured_scene
@@ -47,6 +48,21 @@ def equation_7(rng: np.random.Generator, index: int) -> Pattern:
 def t_matrix(rng: np.random.Generator, index: int) -> Pattern:
     """Draw a kernel of a band structure (T-matrix), any family."""
     return draw_band_pattern(rng, extent_nm=28.0)
+
+
+def one_sided(rng: np.random.Generator, index: int) -> Pattern:
+    """Draw a kernel of Eq. 7 that is seen on one side of the defect only: it has no symmetry."""
+    return one_sided_pattern(draw_kernel_parameters(rng, SYMMETRY_ORDERS[index % len(SYMMETRY_ORDERS)]), rng)
+
+
+def strained(rng: np.random.Generator, index: int) -> Pattern:
+    """Draw a kernel of Eq. 7 that is stretched along a random direction."""
+    return strained_pattern(draw_kernel_parameters(rng, SYMMETRY_ORDERS[index % len(SYMMETRY_ORDERS)]), rng)
+
+
+def elliptic(rng: np.random.Generator, index: int) -> Pattern:
+    """Draw the kernel of one elliptic band (Green's function)."""
+    return band_pattern(rng, 1)[0]
 
 
 @dataclass(frozen=True)
@@ -132,6 +148,9 @@ ROWS: dict[str, Callable[[np.random.Generator, int, int], BlindScene]] = {
     "Eq. 7, 20-60 between pixels, noise 0.2, background 0.3, streaks 0.1": measured("background-0.3+streaks-0.1"),
     "One defect, Eq. 7, noise 0.2": Simulated(equation_7, 1, 1, 0.2),
     "Lattice only, 64 x 64": lattice_only,
+    "Eq. 7 on one side (no symmetry), 20-50 defects, noise 0.2": Simulated(one_sided, 20, 50, 0.2),
+    "Eq. 7 strained by 10 %, 20-50 defects, noise 0.2": Simulated(strained, 20, 50, 0.2),
+    "Elliptic band (1.1 to 1.5), 20-50 defects, noise 0.2": Simulated(elliptic, 20, 50, 0.2),
 }
 """Name -> what draws a scene from a stream, the seed and the number of the scene. New rows go to the end: streams know their number."""
 

@@ -31,8 +31,8 @@ all solved together (methods defect_average, tikhonov, harmonic, refined, one_st
 methods:
 {METHOD_LINES}
 
-Without a list: --blind finds defects of one kind and their kernel in the map alone, solves by refined, and says whether the answer is to
-be trusted; --time-limit says how long it may search.
+Without a list: --blind finds defects of one kind and their kernel in the map alone, or with --classes those of 2 or 3 kinds, solves by
+refined, and says whether the answer is to be trusted; --time-limit says how long it may take. DIR/found_defects.csv is the list.
 
 Written into DIR: kernel.npy, kernel.png, fft.npy (complex, zero wave vector in the middle, phase origin at the kernel's
 centre), fft.png, fit.png, reconstruction.npy, residual.npy, uncertainty.npy and latent.npy where the method gives them, and
@@ -58,7 +58,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--positions", metavar="FILE", help="where the defects are: a list, or a folder with a list of each map's stem")
     parser.add_argument("--blind", action="store_true", help="no list: find the defects in the map itself, and say whether to trust it")
     parser.add_argument(
-        "--time-limit", type=float, default=DEFAULT_TIME_LIMIT_S, metavar="S", help="seconds for --blind to search a map (default 60)"
+        "--classes",
+        type=int,
+        metavar="N",
+        help="kinds of defects that --blind looks for, 1 to 3, each with a kernel of its own",
+    )
+    parser.add_argument(
+        "--time-limit", type=float, default=DEFAULT_TIME_LIMIT_S, metavar="S", help="seconds that --blind may take for a map (default 60)"
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results; those of an earlier extraction are replaced")
     parser.add_argument("--method", metavar="NAME", help=f"one of the methods above (default {DEFAULT_METHOD})")
@@ -124,6 +130,8 @@ def run(args: argparse.Namespace) -> int:
     from qpi_core.extraction.methods import find_method
 
     find_method(args.method)
+    if args.classes is not None and not args.blind:
+        raise InputError("--classes goes with --blind only; in a list of positions a third column, class, names the kind of each defect.")
     if args.positions is None and not args.blind:
         raise InputError("give --positions FILE with the defects, or --blind to find them in the map itself.")
     options = _options(args)
@@ -137,8 +145,8 @@ def _extract_one(args: argparse.Namespace, options: ExtractionOptions) -> int:
     from qpi_core.base.errors import InputError
     from qpi_core.extraction.extractor import load_extractor
     from qpi_core.results.class_files import write_result
-    from qpi_core.results.files import prepare_folder, require_replaceable
-    from qpi_core.workflows.blind_map import BlindMap, describe_blind, extract_blind_map, read_blind_map
+    from qpi_core.results.files import prepare_folder, require_replaceable, write_files
+    from qpi_core.workflows.blind_map import BlindMap, blind_files, describe_blind, extract_blind_map, read_blind_map
     from qpi_core.workflows.inputs import list_maps
     from qpi_core.workflows.map_sentences import describe
     from qpi_core.workflows.one_map import MapFiles, extract_inputs, read_inputs
@@ -158,7 +166,7 @@ def _extract_one(args: argparse.Namespace, options: ExtractionOptions) -> int:
     require_replaceable(args.out, (args.map[0], *([positions] if positions else [])))
     if isinstance(inputs, BlindMap):
         found = extract_blind_map(inputs, options, extractor)
-        paths, sentences = write_result(found, args.out, options.pictures), describe_blind(inputs, options, found)
+        paths, sentences = write_files(blind_files(found, options.pictures), args.out), describe_blind(inputs, options, found)
     else:
         estimate = extract_inputs(inputs, options, extractor)
         paths, sentences = write_result(estimate, args.out, options.pictures), describe(inputs, options, estimate)
@@ -197,6 +205,7 @@ def _options(args: argparse.Namespace) -> ExtractionOptions:
         noise_model=args.noise_model,
         effort=args.effort,
         blind=args.blind,
+        classes=1 if args.classes is None else args.classes,
         time_limit_s=args.time_limit,
         pictures=tuple(args.pictures),
     )

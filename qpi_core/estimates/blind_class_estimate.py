@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from qpi_core.estimates.blind_estimate import BlindAlternative, BlindEstimate, BlindStackEstimate
@@ -34,3 +35,18 @@ class BlindClassStackEstimates(ClassStackEstimates):
 
 
 BlindAnswer = BlindEstimate | BlindStackEstimate | BlindClassEstimates | BlindClassStackEstimates
+
+
+@dataclass(frozen=True, eq=False)
+class BlindCandidate:
+    """The best explanation that a search has come to so far.
+
+    Attributes:
+        best: kernels in the units of the observation, defects and what they leave; of several kinds the strongest.
+        answer: solves for what the extraction would return if the search ended here; takes about as long as `refined` does.
+        kinds: the explanation kind by kind, the strongest first.
+    """
+
+    best: BlindAlternative
+    answer: Callable[[], BlindAnswer]
+    kinds: tuple[BlindAlternative, ...]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,16 +64,3 @@ class BlindStackEstimate(StackEstimate):
     trusted: bool = False
     reason: str = ""
     alternatives: tuple[BlindAlternative, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class BlindCandidate:
-    """The best explanation that a search has come to so far.
-
-    Attributes:
-        best: kernels in the units of the observation, defects and what they leave.
-        answer: solves for what the extraction would return if the search ended here; takes about as long as `refined` does.
-    """
-
-    best: BlindAlternative
-    answer: Callable[[], BlindEstimate | BlindStackEstimate]

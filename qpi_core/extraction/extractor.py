@@ -25,8 +25,7 @@ from qpi_core.runtime.progress import Progress, no_progress, part_of
 from qpi_core.runtime.threads import one_thread
 
 if TYPE_CHECKING:
-    from qpi_core.estimates.blind_class_estimate import BlindAnswer
-    from qpi_core.estimates.blind_estimate import BlindCandidate
+    from qpi_core.estimates.blind_class_estimate import BlindAnswer, BlindCandidate
     from qpi_core.estimates.class_estimate import ClassEstimates
     from qpi_core.networks.inference import NetworkKernel
 
@@ -121,8 +120,7 @@ class Extractor(ModelHolder):
         estimate = self.assemble(chosen, request, answer, np.asarray(observation))
         estimate = estimate if proposal is None else with_proposal(estimate, proposal)
         estimate = estimate if refinement is None else refinement.note(estimate)
-        wanted = bool(with_latent) and self.has_model and not constant
-        return self.add_latent(estimate, observation) if wanted else estimate
+        return self.add_latent(estimate, observation) if with_latent and self.has_model and not constant else estimate
 
     def add_latent(self, estimate: KernelEstimate, observation: ArrayLike) -> KernelEstimate:
         """Return an estimate with what Encoder_Y and Decoder_K make of the same map beside it; unchanged where that is there already.
@@ -150,9 +148,9 @@ class Extractor(ModelHolder):
             InputError: as `extract`; a constant map has no latent.
         """
         request = self.request(observation, positions, kernel_size, None, weights)
-        if is_constant(request.observation):
-            raise InputError("observation is constant: there is no pattern in it, so it has no place in the latent space.")
-        return run_two_step(request)
+        if not is_constant(request.observation):
+            return run_two_step(request)
+        raise InputError("observation is constant: there is no pattern in it, so it has no place in the latent space.")
 
     def extract_classes(
         self,
@@ -207,9 +205,8 @@ class Extractor(ModelHolder):
         noise = "white" if require_effort(effort) == "fast" else require_noise_model(noise_model)
         options = ClassOptions(chosen, size, refine_positions, refine_weights, pixel_size_nm, with_latent, noise, effort)
         found = extract_classes(self, observation, positions, classes, weights, options, report or no_progress)
-        if proposal is None:
-            return found
-        return replace(found, estimates={name: with_proposal(one, proposal) for name, one in found.estimates.items()})
+        proposed = {} if proposal is None else {name: with_proposal(one, proposal) for name, one in found.estimates.items()}
+        return replace(found, estimates=proposed or found.estimates)
 
     def extract_blind(
         self,
@@ -238,7 +235,7 @@ class Extractor(ModelHolder):
             bias_mv: (energies,) of a stack; None where it is not known.
             pixel_size_nm: pitch, one number or (dy, dx); None where it is not known.
             report: called with the share that is done, roughly, and a few words; what it raises stops the work.
-            time_limit_s: the search ends by then, with the best that it has.
+            time_limit_s: the search ends at 70 % of it, with the best that it has, and the rest is for the solve.
             seed: of the random starts; the same seed gives the same answer where time is not what ends the search.
             on_best: called with every explanation that is better than those before it, to be looked at or kept while the search goes on.
             marks: (n, 2) a few of the defects, (x, y) in pixels, where some are known: the search starts from them and finds the rest.

@@ -27,6 +27,8 @@ from qpi_core.runtime.atomic_files import write_atomically
 SIDECAR_NAME = "estimate.json"
 FOLDER_PICTURES = ("kernel", "fft", "fit")
 """Pictures that an extraction writes."""
+FOUND_LIST = "found_defects.csv"
+"""The list of the defects where they were found in the map itself."""
 RESULT_FILES = (
     "kernel.npy",
     "fft.npy",
@@ -36,6 +38,7 @@ RESULT_FILES = (
     "uncertainty.npy",
     "latent.npy",
     *(f"{picture}.{file_format}" for picture in FOLDER_PICTURES for file_format in MEDIA_TYPES),
+    FOUND_LIST,
     SIDECAR_NAME,
 )
 """Every name that an extraction may write."""

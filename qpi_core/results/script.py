@@ -70,9 +70,12 @@ _BROKEN_OFF = {
 
 
 def _blind_snippet(estimate: KernelEstimate, search: dict[str, Any]) -> str:
-    """Return Python code that finds defects and kernel again."""
+    """Return Python code that finds defects and kernel again; of several kinds all, and takes the one that the estimate is of."""
+    kind = (estimate.provenance.get("classes") or {}).get("class")
+    name = "estimate" if kind is None else "found"
     options = {
         "kernel_size": estimate.kernel_size,
+        "classes": None if kind is None else search["classes"],
         "pixel_size_nm": estimate.pixel_size_nm,
         "time_limit_s": search.get("time_limit_s"),
         "seed": search.get("seed"),
@@ -83,11 +86,12 @@ def _blind_snippet(estimate: KernelEstimate, search: dict[str, Any]) -> str:
         "import qpi_core",
         "",
         *_observation_lines(estimate.provenance.get("input", {})),
-        "estimate = qpi_core.load_extractor().extract_blind(",
+        f"{name} = qpi_core.load_extractor().extract_blind(",
         "    observation,",
         *(f"    {name}={value!r}," for name, value in options.items() if value is not None),
         ")",
-        "print(estimate.trusted, estimate.reason)",
+        f"print({name}.trusted, {name}.reason)",
+        *([] if kind is None else [f"estimate = found[{kind!r}]"]),
         'np.save("kernel.npy", estimate.kernel)',
         'np.save("positions.npy", estimate.positions)',
     ]

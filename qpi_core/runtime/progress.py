@@ -29,6 +29,10 @@ class Stopped(BaseException):
     """Raised by a Progress to stop the work; like KeyboardInterrupt, no failure that the work could deal with."""
 
 
+class OutOfTime(Stopped):
+    """Raised by the report of `in_time` once time is up."""
+
+
 def no_progress(share: float, words: str, /) -> None:
     """Report to nobody."""
 
@@ -39,6 +43,17 @@ def part_of(report: Progress | None, first: float, last: float) -> Progress:
         return no_progress
     whole = report
     return lambda share, words, /: whole(first + (last - first) * share, words)
+
+
+def in_time(report: Progress, clock: Callable[[], float], end: float) -> Progress:
+    """Return a report that also raises OutOfTime at the first step after clock() has passed the end."""
+
+    def timed(share: float, words: str, /) -> None:
+        report(share, words)
+        if clock() > end:
+            raise OutOfTime
+
+    return timed
 
 
 def stop_when(asked: Callable[[], bool]) -> Progress:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qpi_core.base.errors import InputError
+from qpi_core.estimates.blind_class_estimate import BlindClassEstimates
 from qpi_core.estimates.blind_estimate import BlindEstimate
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.maps import ScanMap, load_map
 from qpi_core.maps.preparation import Prepared
+from qpi_core.results.class_files import result_files
+from qpi_core.results.files import FOUND_LIST
+from qpi_core.results.interchange import positions_csv
 from qpi_core.workflows.map_sentences import layer_sentence, preparation_sentences, verdict_sentences
 from qpi_core.workflows.one_map import DEFAULT_KERNEL_SIZE, ExtractionOptions, MapFiles, layer_source
+
+FoundInMap = BlindEstimate | BlindClassEstimates
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,28 +55,42 @@ def read_blind_map(files: MapFiles, options: ExtractionOptions) -> BlindMap:
     return BlindMap(scan, prepared, size)
 
 
-def extract_blind_map(inputs: BlindMap, options: ExtractionOptions, extractor: Extractor) -> BlindEstimate:
-    """Find defects and kernel; the estimate says which file, layer and steps it comes from.
+def extract_blind_map(inputs: BlindMap, options: ExtractionOptions, extractor: Extractor) -> FoundInMap:
+    """Find defects and kernel, or those of several kinds; the estimate says which file, layer and steps it comes from.
 
     Raises:
         InputError: as Extractor.extract_blind.
     """
     pitch = inputs.prepared.pixel_size_nm if inputs.scan.pixel_size_known else None
-    estimate = extractor.extract_blind(inputs.prepared.values, inputs.kernel_size, pixel_size_nm=pitch, time_limit_s=options.time_limit_s)
-    assert isinstance(estimate, BlindEstimate)
+    estimate = extractor.extract_blind(
+        inputs.prepared.values, inputs.kernel_size, options.classes, pixel_size_nm=pitch, time_limit_s=options.time_limit_s
+    )
+    assert isinstance(estimate, BlindEstimate | BlindClassEstimates)
     found = estimate.with_source(layer_source(inputs.scan, inputs.prepared, options))
-    assert isinstance(found, BlindEstimate)
+    assert isinstance(found, BlindEstimate | BlindClassEstimates)
     return found
 
 
-def describe_blind(inputs: BlindMap, options: ExtractionOptions, estimate: BlindEstimate) -> list[str]:
+def blind_files(found: FoundInMap, formats: Sequence[str] = ("png",)) -> dict[str, bytes]:
+    """Return the files of what was found, name -> content: those of an extraction with a list, and the list found."""
+    first = found if isinstance(found, BlindEstimate) else next(iter(found.estimates.values()))
+    return {FOUND_LIST: positions_csv(first), **result_files(found, formats)}
+
+
+def describe_blind(inputs: BlindMap, options: ExtractionOptions, found: FoundInMap) -> list[str]:
     """Return plain sentences on what was read, what was found, and whether it is to be trusted."""
-    found = "1 defect was" if len(estimate.positions) == 1 else f"{len(estimate.positions)} defects were"
     return [
         *inputs.scan.sentences(options.channel),
         layer_sentence(inputs.scan, options),
         *preparation_sentences(inputs.prepared, options),
-        *verdict_sentences(estimate),
-        f"{found} found in the map itself.{f' Trusted: {estimate.reason}' if estimate.trusted else ''}",
-        f"Noise {estimate.noise_sigma:.4g}, background {estimate.background:.4g}, method {estimate.method}.",
+        *verdict_sentences(found),
+        f"{_found_words(found)} found in the map itself.{f' Trusted: {found.reason}' if found.trusted else ''}",
+        f"Noise {found.noise_sigma:.4g}, background {found.background:.4g}, method {found.method}.",
     ]
+
+
+def _found_words(found: FoundInMap) -> str:
+    if isinstance(found, BlindEstimate):
+        return "1 defect was" if len(found.positions) == 1 else f"{len(found.positions)} defects were"
+    counts = [f"{len(one.positions)} of class {name}" for name, one in found.estimates.items()]
+    return f"{len(found.positions)} defects ({', '.join(counts)}) were"

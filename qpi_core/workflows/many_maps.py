@@ -12,7 +12,7 @@ from qpi_core.runtime.executor import Executor
 from qpi_core.runtime.progress import Progress, no_progress
 from qpi_core.runtime.threads import one_thread
 from qpi_core.workflows.batches import BatchJob, BatchKind, BatchReport, BatchResult, extractor_of_process, run_batch
-from qpi_core.workflows.blind_map import describe_blind, extract_blind_map, read_blind_map
+from qpi_core.workflows.blind_map import blind_files, describe_blind, extract_blind_map, read_blind_map
 from qpi_core.workflows.inputs import ListedMap
 from qpi_core.workflows.map_sentences import describe
 from qpi_core.workflows.one_map import ExtractionOptions, extract_inputs, read_inputs
@@ -30,7 +30,7 @@ def extract_map(job: BatchJob) -> BatchResult:
         if options.blind:
             searched = read_blind_map(job.files, options)
             found = extract_blind_map(searched, options, extractor)
-            return BatchResult(result_files(found, options.pictures), tuple(describe_blind(searched, options, found)))
+            return BatchResult(blind_files(found, options.pictures), tuple(describe_blind(searched, options, found)))
         inputs = read_inputs(job.files, options)
         estimate = extract_inputs(inputs, options, extractor)
         return BatchResult(result_files(estimate, options.pictures), tuple(describe(inputs, options, estimate)))

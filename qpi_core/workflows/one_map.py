@@ -42,6 +42,7 @@ class ExtractionOptions:
         noise_model: "auto" or "white", as for Extractor.extract.
         effort: "full" or "fast", as for Extractor.extract.
         blind: find the defects in the map itself; there is no list, and no method is chosen.
+        classes: kinds of defects that are looked for with blind.
         time_limit_s: of the search for them.
         pictures: formats of the pictures that are written.
     """
@@ -62,6 +63,7 @@ class ExtractionOptions:
     noise_model: str = "auto"
     effort: str = "full"
     blind: bool = False
+    classes: int = 1
     time_limit_s: float = DEFAULT_TIME_LIMIT_S
     pictures: tuple[str, ...] = ("png",)
 
@@ -70,6 +72,8 @@ class ExtractionOptions:
         values = {**asdict(self), "prepare": self.prepare.to_json()}
         if not self.blind:
             del values["blind"], values["time_limit_s"]
+        if self.classes == 1:
+            del values["classes"]
         if self.pictures == ("png",):
             del values["pictures"]
         return dict(json_ready(values))

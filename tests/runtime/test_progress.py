@@ -9,7 +9,7 @@ import qpi_core
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.stability.assessment import assess, assess_classes
 from qpi_core.extraction.stability.stack_stability import assess_stack
-from qpi_core.runtime.progress import Progress, Stopped, no_progress, part_of, stop_when
+from qpi_core.runtime.progress import OutOfTime, Progress, Stopped, in_time, no_progress, part_of, stop_when
 from qpi_core.solvers.positions.refinement import refine
 
 PLACES = np.array([[8.0, 9.0], [21.0, 12.0], [14.0, 24.0], [25.0, 26.0]])
@@ -34,6 +34,16 @@ def test_a_part_lies_between_its_two_shares_of_the_whole():
     part_of(lambda share, words: told.append((share, words)), 0.2, 0.6)(0.5, "half of it")
     assert told == [(pytest.approx(0.4), "half of it")]
     assert part_of(None, 0.2, 0.6)(0.5, "to nobody") is None
+
+
+def test_work_that_is_timed_goes_on_until_time_is_up_and_the_last_step_is_told():
+    told, clock = [], iter([1.0, 2.0, 2.5])
+    timed = in_time(lambda share, words: told.append(words), lambda: next(clock), 2.0)
+    timed(0.1, "early")
+    timed(0.2, "just in time")
+    with pytest.raises(OutOfTime):
+        timed(0.3, "late")
+    assert told == ["early", "just in time", "late"] and issubclass(OutOfTime, Stopped)
 
 
 def test_work_is_stopped_at_its_next_step():

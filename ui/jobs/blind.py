@@ -15,8 +15,8 @@ from ui.state.loaders import extractor
 from ui.state.workspace import NO_POINTS, Workspace
 
 if TYPE_CHECKING:
-    from qpi_core.estimates.blind_class_estimate import BlindClassEstimates
-    from qpi_core.estimates.blind_estimate import BlindCandidate, BlindEstimate
+    from qpi_core.estimates.blind_class_estimate import BlindCandidate, BlindClassEstimates
+    from qpi_core.estimates.blind_estimate import BlindEstimate
 
 TITLE, TITLE_OF_KINDS = "Search", "Search for several kinds"
 TIME_LIMIT_S = 60.0
@@ -36,11 +36,11 @@ class BlindResult:
     reason: str
 
 
-def find_defects_and_kernel(job: Job, question: Question, time_limit_s: float) -> BlindResult:
-    """Search the layer of a question inside a job; a cancel keeps the best that is known so far.
+def find_defects_and_kernel(job: Job, question: Question, time_limit_s: float, kinds: int = 1) -> BlindResult:
+    """Search the layer of a question for so many kinds of defects inside a job; a cancel keeps the best that is known so far.
 
     Raises:
-        InputError: the map cannot be searched; the sentence says why.
+        InputError: the map cannot be searched, or does not show so many kinds; the sentence says why.
         Cancelled: stopped before anything was found.
     """
     started = time.perf_counter()
@@ -52,6 +52,7 @@ def find_defects_and_kernel(job: Job, question: Question, time_limit_s: float) -
         found = extractor().extract_blind(
             question.view.layer.values,
             question.kernel_size,
+            kinds,
             pixel_size_nm=question.view.pixel_size_nm,
             report=job.step,
             time_limit_s=time_limit_s,
@@ -63,7 +64,8 @@ def find_defects_and_kernel(job: Job, question: Question, time_limit_s: float) -
         job.settle()
         job.message = "Solving for the kernel at the defects found so far"
         found = job.best.answer()
-    return _result(question, found, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return _result_of_kinds(question, found, seconds) if kinds > 1 else _result(question, found, seconds)
 
 
 def _result(question: Question, found: BlindEstimate, seconds: float) -> BlindResult:
@@ -74,18 +76,7 @@ def _result(question: Question, found: BlindEstimate, seconds: float) -> BlindRe
     return BlindResult(Outcome(asked, found.with_source(source_of(asked)), None, "", seconds), found.reason)
 
 
-def find_kinds(job: Job, question: Question, time_limit_s: float, kinds: int) -> BlindResult:
-    """Search the layer of a question for several kinds of defects inside a job.
-
-    Raises:
-        InputError: the map cannot be searched, or does not show so many kinds; the sentence says why.
-        Cancelled: stopped.
-    """
-    started, view = time.perf_counter(), question.view
-    found: BlindClassEstimates = extractor().extract_blind(
-        view.layer.values, question.kernel_size, kinds, pixel_size_nm=view.pixel_size_nm, report=job.step, time_limit_s=time_limit_s
-    )
-    seconds = time.perf_counter() - started
+def _result_of_kinds(question: Question, found: BlindClassEstimates, seconds: float) -> BlindResult:
     positions = np.concatenate([one.positions for one in found.estimates.values()])
     labels = tuple(name for name, one in found.estimates.items() for _ in one.positions)
     method = next(iter(found.estimates.values())).method
@@ -107,7 +98,7 @@ def start_blind_search(space: Workspace, question: Question, time_limit_s: float
     space.proposal = NO_POINTS
 
     def work(job: Job) -> BlindResult:
-        return find_defects_and_kernel(job, question, time_limit_s) if kinds == 1 else find_kinds(job, question, time_limit_s, kinds)
+        return find_defects_and_kernel(job, question, time_limit_s, kinds)
 
     space.jobs.start("blind", TITLE if kinds == 1 else TITLE_OF_KINDS, work, lambda job: _take(space, job), 0.0)
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qpi_core.base.grid import central_crop
 from qpi_core.base.provenance import array_sha256, json_ready, versions
-from qpi_core.estimates.blind_estimate import BlindAlternative, BlindCandidate, BlindEstimate, BlindStackEstimate
+from qpi_core.estimates.blind_class_estimate import BlindCandidate
+from qpi_core.estimates.blind_estimate import BlindAlternative, BlindEstimate, BlindStackEstimate
 from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.estimates.stack_estimate import StackEstimate
+from qpi_core.extraction.blind.blind_searched import kernel_window
 from qpi_core.extraction.methods import find_method, solve_refined_as_listed
 from qpi_core.runtime.threads import one_thread
 from qpi_core.solvers.blind.finish import Finding
@@ -96,7 +97,8 @@ class BlindProblem:
             with one_thread():
                 return self.answer(findings, doubt, seconds, "stop")
 
-        return BlindCandidate(_alternatives(findings[:1], self.size)[0], stopped_here)
+        best = _alternatives(findings[:1], self.size)
+        return BlindCandidate(best[0], stopped_here, best)
 
     def answer(self, findings: Sequence[Finding], doubt: str | None, seconds: float, ended_by: str) -> BlindEstimate | BlindStackEstimate:
         """Return the estimate at the defects of the best finding.
@@ -220,9 +222,3 @@ def _alternatives(findings: Sequence[Finding], size: int) -> tuple[BlindAlternat
         behind = finding.evidence - findings[0].evidence
         found.append(BlindAlternative(kernels, finding.positions, finding.weights, finding.symmetry_order, behind, finding.unexplained))
     return tuple(found)
-
-
-def kernel_window(kernel: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Return a window of the size with its centre at size // 2: a crop of the kernel, zeros around it where it is smaller."""
-    missing = max(0, size + 1 - len(kernel))
-    return np.ascontiguousarray(central_crop(np.pad(kernel, (missing + 1) // 2), size))

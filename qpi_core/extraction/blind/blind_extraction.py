@@ -12,10 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.validation import MIN_KERNEL_SIZE, require_observation, require_pixel_size, require_positions
 from qpi_core.diagnostics.search_limits import LEAST_SIDE, MOST_PIXELS, why_not_searched
-from qpi_core.estimates.blind_class_estimate import BlindAnswer
-from qpi_core.estimates.blind_estimate import BlindCandidate
+from qpi_core.estimates.blind_class_estimate import BlindAnswer, BlindCandidate
 from qpi_core.extraction.blind.blind_answer import BlindOptions, BlindProblem
-from qpi_core.extraction.blind.blind_classes import MAX_KINDS, extract_blind_classes
+from qpi_core.extraction.blind.blind_classes import MAX_KINDS, KindsProblem, extract_blind_classes
 from qpi_core.runtime.progress import Progress
 from qpi_core.runtime.threads import one_thread
 from qpi_core.solvers.blind.finish import Finding
@@ -81,6 +80,8 @@ def extract_blind(
     stack = _require_stack(observation)
     height, width = stack.shape[1:]
     if options.marks is not None:
+        if options.classes > 1:
+            raise InputError("marks are where the search for one kind of defects starts; leave them out, or ask for classes=1.")
         options = replace(options, marks=_require_marks(options.marks, (height, width)))
     size = min(options.kernel_size, height, width)
     usable = stack[~_constant(stack)]
@@ -92,17 +93,17 @@ def extract_blind(
             layers = prepare_layers(clearest_layers(usable, MOST_LAYERS))
             doubt = doubt or repeats_itself(layers) or is_single_pattern(layers)
             radius = min(_LARGEST_RADIUS, _REACH * size)
-            if options.classes > 1:
-                kinds_rule = KindsRule(
-                    options.classes, radius, SEARCH_SHARE * options.time_limit_s, options.seed, options.clock, SEARCH_SHARE
-                )
-                return extract_blind_classes(problem, layers, kinds_rule, doubt, report)
             # Where nothing found can be trusted, the best of one round is enough to look at.
+            rounds = None if doubt is None else 1
+            if options.classes > 1:
+                limit = SEARCH_SHARE * options.time_limit_s
+                kinds_rule = KindsRule(options.classes, radius, limit, options.seed, options.clock, SEARCH_SHARE, rounds)
+                return extract_blind_classes(KindsProblem(problem, layers, kinds_rule, doubt, begun, on_best), report)
             rule = SearchRule(
                 radius,
                 SEARCH_SHARE * options.time_limit_s,
                 options.seed,
-                most_rounds=None if doubt is None else 1,
+                most_rounds=rounds,
                 clock=options.clock,
                 marks=None if options.marks is None else np.asarray(options.marks),
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from qpi_core.extraction.first_estimate import with_effort_told
 from qpi_core.extraction.methods import METHODS, Method
 from qpi_core.extraction.request import Answer, Request, constant_answer
 from qpi_core.operators.reconstruction import superposition_of
-from qpi_core.runtime.progress import Progress, no_progress, part_of
+from qpi_core.runtime.progress import Progress, part_of
 from qpi_core.runtime.threads import one_thread
 
 if TYPE_CHECKING:
@@ -35,7 +35,10 @@ _MOVING, _SOLVED = 0.6, 0.9
 
 @dataclass(frozen=True)
 class ClassOptions:
-    """What is asked of every class alike; see `Extractor.extract_classes`."""
+    """What is asked of every class alike; see `Extractor.extract_classes`.
+
+    `solve` takes the place of the method's own solve, for lists that the map itself has chosen.
+    """
 
     method: Method
     kernel_size: int
@@ -45,6 +48,7 @@ class ClassOptions:
     with_latent: bool = False
     noise_model: str = "auto"
     effort: str = "full"
+    solve: Callable[[Sequence[Request]], list[Answer]] | None = None
 
 
 @one_thread()
@@ -77,7 +81,7 @@ def extract_classes(
         if options.refine_positions or options.refine_weights:
             requests, refinements = _refined_defects(requests, options, report)
         report(_MOVING, "Solving for the kernels of all classes")
-        answers = solve_classes(options.method, requests)
+        answers = solve_classes(options.method, requests) if options.solve is None else options.solve(requests)
         answers = [with_effort_told(options.method.name, common, answer) for answer in answers]
     report(_SOLVED, "Comparing with the map")
     answers = _with_common_noise(options.method, requests, answers)
@@ -185,9 +189,10 @@ def _refined_defects(requests: list[Request], options: ClassOptions, report: Pro
     stages = _REFINEMENT_SWEEPS * (1 + len(requests))
     for sweep in range(_REFINEMENT_SWEEPS):
         begun = sweep * (1 + len(requests))
-        report(_MOVING * begun / stages, f"Round {sweep + 1} of at most {_REFINEMENT_SWEEPS}: the kernels of all classes")
-        quiet = [replace(request, report=no_progress) for request in requests]
-        left = leftovers(requests, [answer.solution for answer in solve_classes(METHODS["harmonic"], quiet)])
+        share = _MOVING * begun / stages
+        report(share, f"Round {sweep + 1} of at most {_REFINEMENT_SWEEPS}: the kernels of all classes")
+        begun_requests = [replace(request, report=part_of(report, share, share)) for request in requests]
+        left = leftovers(requests, [answer.solution for answer in solve_classes(METHODS["harmonic"], begun_requests)])
         moved = []
         for index, (rest, first) in enumerate(zip(left, given, strict=True)):
             words = f"Round {sweep + 1} of at most {_REFINEMENT_SWEEPS}: moving class {index + 1} of {len(given)}"

@@ -34,12 +34,21 @@ def solve_classes(method: Method, requests: Sequence[Request]) -> list[Answer]:
 
     Where a noise model cannot be fitted, the answers are those of the plain model, and say so.
     """
+    return _or_plain(lambda asked: CLASS_METHODS[method.name](method, asked), requests)
+
+
+def solve_classes_as_listed(requests: Sequence[Request]) -> list[Answer]:
+    """Return what `refined` makes of lists that the map itself has chosen: they are not doubted again."""
+    return _or_plain(lambda asked: _corrected(asked, None), requests)
+
+
+def _or_plain(solve: Callable[[Sequence[Request]], list[Answer]], requests: Sequence[Request]) -> list[Answer]:
     try:
-        return CLASS_METHODS[method.name](method, requests)
+        return solve(requests)
     except np.linalg.LinAlgError:
         if requests[0].noise_model == "white":
             raise
-        plain = CLASS_METHODS[method.name](method, [replace(request, noise_model="white") for request in requests])
+        plain = solve([replace(request, noise_model="white") for request in requests])
         return [replace(answer, notes=(*answer.notes, NO_NOISE_MODEL)) for answer in plain]
 
 

@@ -44,6 +44,7 @@ class StackKeywords(TypedDict, total=False):
     refine_positions: bool
     refine_weights: bool
     noise_model: str
+    effort: str
     report: Progress | None
     on_layer: OnLayer | None
     on_list: OnList | None

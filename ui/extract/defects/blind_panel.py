@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from qpi_core.diagnostics.search_limits import why_not_searched
-from ui.jobs.blind import MOST_KINDS, TIME_LIMIT_S, TITLE_OF_KINDS, start_blind_search
+from ui.jobs.blind import MOST_KINDS, TIME_LIMIT_S, start_blind_search
 from ui.jobs.extraction import Question
 from ui.jobs.workers.queues import Job
 from ui.result.alternatives import described, show_small_kernel
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.7
 _PREVIEW_HEIGHT = 178
-_SEVERAL = "The kernels of all kinds come together, at the end of the search; Cancel leaves everything as it was."
 
 
 def show_blind_button(space: Workspace, question: Question) -> None:
@@ -62,7 +61,7 @@ def _why_not(space: Workspace, question: Question) -> str:
 def show_best_so_far(job: Job, question: Question) -> None:
     """Show the best explanation of a search that is going on, looked at again and again."""
     if job.best is None:
-        st.caption(_SEVERAL if job.title == TITLE_OF_KINDS else "The best kernel so far comes here as soon as there is one.")
+        st.caption("The best kernel so far comes here as soon as there is one.")
         st.skeleton(height=_PREVIEW_HEIGHT)
         return
     best: BlindAlternative = job.best.best

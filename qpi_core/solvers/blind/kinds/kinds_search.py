@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,16 +17,20 @@ from qpi_core.solvers.blind.kinds.kinds_start import COMPONENTS, Part, groups_be
 from qpi_core.solvers.blind.layers import Layers
 from qpi_core.solvers.blind.polishing.kernel_step import KernelStep
 from qpi_core.solvers.blind.polishing.polish import OTHER_THRESHOLDS, THRESHOLD, cut, with_amplitudes, with_flips
-from qpi_core.solvers.blind.polishing.score import Candidate
+from qpi_core.solvers.blind.polishing.score import Candidate, nothing_score
 from qpi_core.solvers.blind.search import ORDERS, distinct_candidates, most_of_a_start
 from qpi_core.solvers.blind.start.filter_bank import BankShape, FilterBank
 from qpi_core.solvers.blind.start.starts import Starts
+from qpi_core.solvers.blind.trust.verdict import LEAST_GAIN
 
 _SINGLES, _OF_ONE_ORDER = 14, 4
 _GROUPS, _FOLLOWED = 5, 2
 _FOLLOWED_BESIDE = 3
+_FLIPS = 6
 _FIRST_SINGLES = 3
 """Starts of a round that are followed alone, for what is found beside them."""
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class KindsRule:
         seed: of the random starts.
         clock: what the time is read from.
         share: of the whole work that the search is, for its reports.
+        most_rounds: of starts; None is as many as there is time for.
     """
 
     count: int
@@ -48,6 +53,7 @@ class KindsRule:
     seed: int = 0
     clock: Callable[[], float] = time.monotonic
     share: float = 0.7
+    most_rounds: int | None = None
 
 
 def search_kinds(layers: Layers, rule: KindsRule, accepts: Callable[[Kinds], bool], report: Progress) -> list[Kinds]:
@@ -78,16 +84,16 @@ class KindsSearch:
             self._tell(f"Round {number + 1}: rough starts for {self.rule.count} kinds")
             accepted = self._round(starts, np.random.default_rng([self.rule.seed, number]))
             number += 1
-            if self._late():
+            if self._late() or number == self.rule.most_rounds or self._shows_nothing():
                 break
         rest = sorted((one for one in self.found if one is not accepted), key=lambda one: -evidence_of(one))
         return rest if accepted is None else [accepted, *rest]
 
     def _round(self, starts: Sequence[Starts], rng: np.random.Generator) -> Kinds | None:
         """Return an accepted finding of one round of starts: of groups of them, then of starts in what a kind alone leaves."""
-        drawn = list(chain.from_iterable(one.draw(rng, self._most, COMPONENTS) for one in starts))
+        drawn = [candidate for one in starts for candidate in self._told(one.draw(rng, self._most, COMPONENTS))]
         chosen = distinct_candidates(drawn, _OF_ONE_ORDER)[:_SINGLES]
-        singles = [with_amplitudes(one, 1, 25, THRESHOLD) for one in chosen]
+        singles = [with_amplitudes(one, 1, 25, THRESHOLD) for one in self._told(chosen)]
         accepted = self._follow(likely_groups(singles, self.rule.count, _GROUPS), _FOLLOWED)
         if accepted is not None:
             return accepted
@@ -140,9 +146,9 @@ class KindsSearch:
 
     def _follow(self, begun: Sequence[Kinds], most: int) -> Kinds | None:
         """Polish the best of some groups until one is accepted; return that one, or None."""
-        groups = [kinds_with_amplitudes(one, 2, 25, THRESHOLD) for one in begun]
+        groups = [kinds_with_amplitudes(one, 2, 25, THRESHOLD) for one in self._told(begun)]
         groups.sort(key=lambda one: -one[0].fit.log_likelihood)
-        for group in groups[:most]:
+        for group in self._told(groups[:most]):
             if self.found and self._late():
                 return None
             found = self._finished(group, 5, THRESHOLD)
@@ -161,13 +167,30 @@ class KindsSearch:
 
     def _finished(self, group: Kinds, rounds: int, threshold: float) -> Kinds | None:
         """Return the kinds of 0 and 1 that a group leads to, and remember them; None where one dies out."""
-        listed = cut_kinds(kinds_with_amplitudes(group, rounds, 50, threshold), self._most)
+        for _ in range(rounds):
+            group = kinds_with_amplitudes(group, 1, 50, threshold)
+            self._tell(self._words)
+            if self._late():
+                break
+        listed = cut_kinds(group, self._most)
         if listed is None:
             return None
-        self.found.append(kinds_with_flips(listed, 6))
+        self.found.append(kinds_with_flips(listed, 1 if self._late() else _FLIPS))
         return self.found[-1]
 
+    def _shows_nothing(self) -> bool:
+        """Say whether no finding is better than noise alone."""
+        least = nothing_score(self.layers.pixels) + LEAST_GAIN
+        return all(evidence_of(one) < least for one in self.found)
+
+    def _told(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield the items, with a report before each, at which the work can be stopped."""
+        for item in items:
+            self._tell(self._words)
+            yield item
+
     def _tell(self, words: str) -> None:
+        self._words = words
         self.report(self.rule.share * min(1.0, self._seconds() / self.rule.time_limit_s), words)
 
     def _seconds(self) -> float:

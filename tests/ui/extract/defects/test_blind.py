@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import zipfile
 from dataclasses import fields, replace
 from html import unescape
@@ -20,6 +21,9 @@ from qpi_core.results.archive import bundle_files, estimate_zip
 from qpi_core.results.report import report_html
 from qpi_core.results.script import python_snippet
 from qpi_core.results.session.session_file import load_session, session_bytes
+from qpi_core.solvers.blind.kinds.joint_kernels import solve_kinds
+from qpi_core.solvers.blind.polishing.kernel_step import KernelStep
+from qpi_core.solvers.blind.start.filter_bank import BankShape, FilterBank
 from qpi_core.synthesis.simulated_maps.scenes import draw_scene
 from tests.ui.app_driver import SECONDS, npy, start, wait_for_job
 from ui.jobs.blind import find_defects_and_kernel
@@ -166,6 +170,32 @@ def test_cancel_keeps_the_best_so_far(searched: AppTest, monkeypatch: pytest.Mon
     assert kept.provenance["blind"]["ended_by"] == "stop" and not kept.trusted and shown.kernel.shape == (64, 64)
     assert cosine(kept.kernel, SCENE.kernel) > 0.9
     assert "search that was stopped" in bundle_files(kept)["reproduce.py"].decode()
+    queue._pool.shutdown(wait=True)
+
+
+def test_cancel_of_a_search_for_two_kinds_keeps_the_best_so_far(searched: AppTest, monkeypatch: pytest.MonkeyPatch):
+    def search(layers, rule, accepts, report):
+        steps = [KernelStep(FilterBank(BankShape(order, 12.0, 1.0, 1, spot=True), layers.shape), layers) for order in (0, 3)]
+        maps = np.zeros((2, *layers.shape), dtype=np.float32)
+        for kind, (x, y) in enumerate(np.rint(SCENE.positions[:8]).astype(int)):
+            maps[kind % 2, y, x] = 1
+        accepts(solve_kinds(list(zip(steps, maps, strict=True))))
+        while True:
+            report(0.2, "Looking for another kind")
+            time.sleep(0.01)
+
+    monkeypatch.setattr("qpi_core.extraction.blind.blind_classes.search_kinds", search)
+    question = searched.session_state["workspace"].outcome.question
+    queue = JobQueue()
+    job = queue.submit("search", lambda job: find_defects_and_kernel(job, question, 600.0, 2))
+    while job.best is None:
+        assert not job.wait(0.05), "the search ended before it was stopped"
+    assert len(job.best.kinds) == 2 and job.best.best.kernel.shape == (64, 64)
+    job.cancel()
+    assert job.wait(SECONDS) and job.state == "done"
+    kept = job.result.outcome
+    assert list(kept.kinds) == ["A", "B"] and sorted(kept.question.labels) == ["A"] * 4 + ["B"] * 4
+    assert kept.estimate.provenance["blind"]["ended_by"] == "stop"
     queue._pool.shutdown(wait=True)
 
 
