@@ -55,6 +55,15 @@ def test_light_parts_do_not_load_torch(statement):
     assert not loaded & {"torch", "diffusers", "accelerate", "sklearn", "matplotlib"}
 
 
+def test_every_public_name_is_listed():
+    """What type checkers see under the package's name is what `from qpi_core import *` and the reference know of."""
+    import qpi_core
+
+    tree = ast.parse(Path(qpi_core.__file__).read_text(encoding="utf-8"))
+    [block] = [node for node in tree.body if isinstance(node, ast.If)]
+    assert {alias.asname for node in block.body for alias in node.names} == set(qpi_core.__all__)
+
+
 def test_public_names_exist():
     import qpi_core
 
