@@ -37,9 +37,9 @@ _PROMISING = 100.0
 which on two kernels are solved for."""
 _SETTLING, _SETTLED_PX, _MOST_PX = 2, 0.03, 1.0
 _HOPELESS = 3.0
-"""Power that patterns around the listed defects leave, in units of white noise's, from which on no settling of the places helps: places that
-are off leave something around themselves. (Measured, 18 maps: 1.0 from the first solve on in all that a second kernel explains, 3.1 to 45 in
-13 that it does not, hardly changed by settling.)"""
+"""Power that patterns around the listed defects leave, in units of white noise's, from which on no settling of the places helps: places
+that are off leave something around themselves. (Measured, 18 maps: 1.0 from the first solve on in all that a second kernel explains, 3.1
+to 45 in 13 that it does not, hardly changed by settling.)"""
 
 
 def explained_by_unlisted_kind(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart) -> ExplainedMap | None:
