@@ -13,13 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.validation import is_constant, require_effort, require_noise_model
 from qpi_core.estimates.estimate import KernelEstimate
-from qpi_core.extraction.assembly import describe_models, estimate_of
+from qpi_core.extraction.answers.assembly import describe_models, estimate_of
+from qpi_core.extraction.answers.first_estimate import telling
+from qpi_core.extraction.answers.request import Answer, Request, checked_request, constant_answer
 from qpi_core.extraction.defects.defect_refinement import refine_defects
-from qpi_core.extraction.first_estimate import telling
 from qpi_core.extraction.methods import Method, find_method, solve
 from qpi_core.extraction.networks.model_holder import ModelHolder
 from qpi_core.extraction.networks.network_methods import run_two_step
-from qpi_core.extraction.request import Answer, Request, checked_request, constant_answer
 from qpi_core.extraction.windows.window_search import find_window, resolve_window, with_proposal
 from qpi_core.runtime.progress import Progress, no_progress, part_of
 from qpi_core.runtime.threads import one_thread

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.validation import is_constant
 from qpi_core.estimates.caution import NO_NOISE_MODEL
-from qpi_core.extraction.first_estimate import first_answer, tell_first, with_effort_told
+from qpi_core.extraction.answers.first_estimate import first_answer, tell_first, with_effort_told
+from qpi_core.extraction.answers.request import Answer, Request
+from qpi_core.extraction.answers.under_noise import answer_under_noise, explained_map
 from qpi_core.extraction.networks.network_methods import network_solution, run_two_step, solve_one_step, solve_two_step
-from qpi_core.extraction.request import Answer, Request
-from qpi_core.extraction.under_noise import answer_under_noise, explained_map
 
 if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution

@@ -22,6 +22,7 @@ from qpi_core.networks.kernel_frame import FRAME_SIZE, ORIENTATIONS, kernel_fram
 from qpi_core.networks.kernel_vae import KERNEL_SIZE
 from qpi_core.networks.map_windows import map_windows
 from qpi_core.operators.convolution import ForwardOperator
+from qpi_core.runtime.threads import one_torch_thread
 from qpi_core.solvers.harmonic.start import HarmonicStart
 from qpi_core.solvers.least_squares.amplitude import fit_amplitude
 from qpi_core.solvers.least_squares.regularised import prepare_map
@@ -238,6 +239,7 @@ def _finish(
 
 def _at_map_pitch(kernel: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     """Return the kernel resampled from the coarse to the map's pitch, centre onto centre."""
+    one_torch_thread()
     if factor == 1:
         return kernel
     coordinates = kernel_offsets(KERNEL_SIZE * factor) / factor + KERNEL_SIZE // 2

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from qpi_core.operators.linear import LinearOperator
+from qpi_core.runtime.threads import one_torch_thread
 
 _FRACTION_MARGIN_PX = 8
 """Room for the tails of band-limited interpolation, which fall with the distance, where defects lie between the pixels."""
@@ -64,6 +65,7 @@ class ForwardOperator(LinearOperator):
             mask: (height, width) or (batch, height, width), true or 1 where the map was measured; masked pixels come out as zero.
             device: where to compute.
         """
+        one_torch_thread()
         self.shape = (int(shape[0]), int(shape[1]))
         self.kernel_size = int(kernel_size)
         several = list(positions) if isinstance(positions, (list, tuple)) else []

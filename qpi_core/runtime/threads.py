@@ -9,6 +9,7 @@ use the same. Work that is shared goes to threads or processes that each do a wh
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,8 @@ from threadpoolctl import threadpool_limits
 _lock = threading.Lock()
 _inside = 0
 _limits: threadpool_limits | None = None
-_torch_threads = 1
+_torch_threads = 0
+"""Of torch outside of a solve; 0 until it was seen in one."""
 # threadpoolctl obeys only the thread that set a limit first, so that one thread has to set and restore it for all.
 _owner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="blas-threads")
 
@@ -31,17 +33,15 @@ def one_thread() -> Iterator[None]:
     """Let BLAS and torch use one thread until the last of all threads that are in such a context has left it.
 
     BLAS's number of threads belongs to the process: a context that restored it on its own would give it back to a solve that still runs.
-    Torch has one number for each thread and one for those to come: whoever leaves last restores its own and the latter.
+    Torch has one number for each thread and one for those to come: whoever leaves last restores its own and the latter. Torch itself is
+    not imported here, which takes longer than a small solve; where it is in the meantime, one_torch_thread follows.
     """
-    import torch
-
-    global _inside, _limits, _torch_threads
+    global _inside, _limits
     with _lock:
         if _inside == 0:
-            # A thread that left before the last one still has one thread itself.
-            _limits, _torch_threads = _set_limit(), max(_torch_threads, torch.get_num_threads())
+            _limits = _set_limit()
         _inside += 1
-    torch.set_num_threads(1)
+    one_torch_thread()
     try:
         yield
     finally:
@@ -51,7 +51,20 @@ def one_thread() -> Iterator[None]:
                 # Leaving it as a context also hands the control over BLAS back.
                 _take_back(_limits)
                 _limits = None
-                torch.set_num_threads(_torch_threads)
+                if _torch_threads:
+                    sys.modules["torch"].set_num_threads(_torch_threads)
+
+
+def one_torch_thread() -> None:
+    """Let torch, once it is there, use one thread in this thread of a solve; outside of a solve nothing changes."""
+    global _torch_threads
+    torch = sys.modules.get("torch")
+    with _lock:
+        if torch is None or not _inside:
+            return
+        # A thread that left a solve before the last one still has one itself.
+        _torch_threads = max(_torch_threads, torch.get_num_threads())
+        torch.set_num_threads(1)
 
 
 def _set_limit() -> threadpool_limits:

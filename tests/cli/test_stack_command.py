@@ -36,8 +36,11 @@ def pattern(energy):
 @pytest.fixture
 def inputs(tmp_path):
     """Four layers and one that was not measured, with their defects."""
-    positions = np.random.default_rng(3).uniform([0, 0], [SHAPE[1] - 1, SHAPE[0] - 1], (10, 2))
+    rng = np.random.default_rng(3)
+    positions = rng.uniform([0, 0], [SHAPE[1] - 1, SHAPE[0] - 1], (10, 2))
     layers = [superpose(pattern(energy), positions, SHAPE, PITCH) for energy in ENERGIES[:4]]
+    # Without any noise the cusp of these kernels is all that is left, and may be taken for a background.
+    layers = [layer + 0.05 * layer.std() * rng.standard_normal(SHAPE) for layer in layers]
     stack = np.stack([*layers, np.full(SHAPE, np.nan)])
     np.save(tmp_path / "stack.npy", stack)
     np.savez(tmp_path / "energies.npz", didv=stack, bias_mv=ENERGIES)

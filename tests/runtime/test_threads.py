@@ -10,6 +10,7 @@ import pytest
 SCRIPT = """
 import json, threading
 import torch
+torch.set_num_threads(2)
 from threadpoolctl import threadpool_info
 from qpi_core.runtime.threads import one_thread
 

@@ -12,7 +12,7 @@ from qpi_core.base.grid import central_crop
 from qpi_core.base.validation import is_constant
 from qpi_core.estimates.solution import KernelSolution
 from qpi_core.estimates.stack_estimate import LayerKernel
-from qpi_core.extraction.request import Answer, Request
+from qpi_core.extraction.answers.request import Answer, Request
 from qpi_core.operators.reconstruction import reconstruct
 from qpi_core.solvers.blind.kinds.joint_kernels import Kind, Kinds, solve_kinds
 from qpi_core.solvers.blind.layers import prepare_layers

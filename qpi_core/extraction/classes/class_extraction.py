@@ -15,11 +15,11 @@ from qpi_core.base.validation import is_constant
 from qpi_core.diagnostics.classes import warn_about_classes
 from qpi_core.estimates.class_estimate import ClassEstimates
 from qpi_core.estimates.estimate import KernelEstimate
+from qpi_core.extraction.answers.first_estimate import with_effort_told
+from qpi_core.extraction.answers.request import Answer, Request, constant_answer
 from qpi_core.extraction.classes.class_methods import leftovers, solve_classes
 from qpi_core.extraction.defects.defect_refinement import Refinement, refine_defects
-from qpi_core.extraction.first_estimate import with_effort_told
 from qpi_core.extraction.methods import METHODS, Method
-from qpi_core.extraction.request import Answer, Request, constant_answer
 from qpi_core.operators.reconstruction import superposition_of
 from qpi_core.runtime.progress import Progress, part_of
 from qpi_core.runtime.threads import one_thread

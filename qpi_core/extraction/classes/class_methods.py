@@ -10,8 +10,8 @@ import numpy as np
 
 from qpi_core.diagnostics.identifiability import may_be_modelled
 from qpi_core.estimates.caution import NO_NOISE_MODEL, Caution, CautionKind
+from qpi_core.extraction.answers.request import Answer, Request
 from qpi_core.extraction.methods import Method
-from qpi_core.extraction.request import Answer, Request
 
 if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution

@@ -13,7 +13,7 @@ from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.runtime.progress import Progress, no_progress
 
 if TYPE_CHECKING:
-    from qpi_core.extraction.request import Request
+    from qpi_core.extraction.answers.request import Request
     from qpi_core.solvers.positions.refinement import RefinedDefects
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qpi_core.extraction.request import Answer, Request
+from qpi_core.extraction.answers.request import Answer, Request
 
 if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution

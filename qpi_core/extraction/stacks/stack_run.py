@@ -14,7 +14,7 @@ from qpi_core.base.validation import is_constant
 from qpi_core.diagnostics.identifiability import warn_about_input
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.estimates.stack_estimate import LayerKernel, StackEstimate
-from qpi_core.extraction.first_estimate import LITTLE_EFFORT, MODELLING_METHODS, NOT_TRIED
+from qpi_core.extraction.answers.first_estimate import LITTLE_EFFORT, MODELLING_METHODS, NOT_TRIED
 from qpi_core.extraction.methods import Method
 from qpi_core.extraction.stacks.stack_input import ListedDefects
 from qpi_core.runtime.progress import Progress, part_of

@@ -188,8 +188,9 @@ def _kernels_suffice(values: NDArray[np.float32], kernels: JointKernels, plain: 
 
 def _on_all_pixels(problem: HarmonicProblem, classes: Sequence[DefectClass], plain: PlainClasses) -> JointKernels:
     """Return the kernels on every measured pixel: the evidence of a part of them is no measure for that of all."""
-    if plain.starts and plain.starts[0].samples.values.size == int(np.isfinite(problem.values).sum()):
-        return JointKernels((problem.values.shape[0], problem.values.shape[1]), plain.starts, plain.quick)
+    starts = plain.starts or open_classes(problem.values, classes, problem.kernel_size, problem.pixel_size_nm, problem.symmetry_orders)
+    if starts[0].samples.values.size == int(np.isfinite(problem.values).sum()):
+        return JointKernels((problem.values.shape[0], problem.values.shape[1]), starts, plain.quick)
     return _opened(problem, problem.values, classes, plain.quick)
 
 

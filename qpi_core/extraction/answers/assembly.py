@@ -12,9 +12,9 @@ from qpi_core.diagnostics.defects import warn_about_defects
 from qpi_core.diagnostics.identifiability import warn_about_fit, warn_about_gaps, warn_about_input
 from qpi_core.diagnostics.window import warn_about_window
 from qpi_core.estimates.estimate import KernelEstimate
-from qpi_core.extraction.first_estimate import NOT_TRIED
+from qpi_core.extraction.answers.first_estimate import NOT_TRIED
+from qpi_core.extraction.answers.request import Answer, Request
 from qpi_core.extraction.methods import Method
-from qpi_core.extraction.request import Answer, Request
 from qpi_core.noise.tiles import can_be_modelled
 from qpi_core.operators.reconstruction import superposition_of
 

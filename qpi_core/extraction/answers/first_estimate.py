@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qpi_core.estimates.caution import Caution, CautionKind
-from qpi_core.extraction.request import Answer, Request
+from qpi_core.extraction.answers.request import Answer, Request
 
 if TYPE_CHECKING:
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
