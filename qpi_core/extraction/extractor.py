@@ -14,13 +14,13 @@ from qpi_core.base.errors import InputError
 from qpi_core.base.validation import is_constant, require_effort, require_noise_model
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.answers.assembly import describe_models, estimate_of
-from qpi_core.extraction.answers.first_estimate import telling
+from qpi_core.extraction.answers.first_estimate import FirstLook
 from qpi_core.extraction.answers.request import Answer, Request, checked_request, constant_answer
 from qpi_core.extraction.defects.defect_refinement import refine_defects
 from qpi_core.extraction.methods import Method, find_method, solve
 from qpi_core.extraction.networks.model_holder import ModelHolder
 from qpi_core.extraction.networks.network_methods import run_two_step
-from qpi_core.extraction.windows.window_search import find_window, resolve_window, with_proposal
+from qpi_core.extraction.windows.window_search import AUTO, find_window, resolve_window, with_proposal
 from qpi_core.runtime.progress import Progress, no_progress, part_of
 from qpi_core.runtime.threads import one_thread
 
@@ -78,7 +78,7 @@ class Extractor(ModelHolder):
                 asks for them (marginal likelihood); "white": a constant background and white noise.
             effort: "full", or "fast" for many maps: `refined` and `harmonic` stop at their first stage, a symmetric kernel with one radial
                 profile under white noise, and `parametric` takes the noise as white; a warning and the provenance say what was not tried.
-            on_first: called with the first stage's estimate as soon as `refined` or `harmonic` have it, while they go on checking it.
+            on_first: called with the first stage's estimate as soon as `refined` or `harmonic` have it, and before defects are moved.
 
         Raises:
             InputError: bad observation, positions, kernel_size, weights, pixel size, method, noise model or effort; no model for a method
@@ -94,12 +94,16 @@ class Extractor(ModelHolder):
             >>> estimate.kernel.shape, estimate.symmetry_order, round(estimate.noise_sigma, 2)
             ((32, 32), 4, 0.05)
         """
-        chosen = find_method(method)
+        chosen, tell = find_method(method), report or no_progress
+        first = FirstLook(self, chosen, observation, on_first)
+        if kernel_size == AUTO or refine_positions or refine_weights:
+            tell(0.0, "Looking how far the pattern is seen" if kernel_size == AUTO else "Beginning")
+            first.look(positions, kernel_size, pixel_size_nm, weights)
         size, proposal = resolve_window(
             kernel_size,
             lambda: find_window(self, observation, positions, weights=weights, pixel_size_nm=pixel_size_nm, noise_model=noise_model),
         )
-        request, tell = self.request(observation, positions, size, pixel_size_nm, weights), report or no_progress
+        request = self.request(observation, positions, size, pixel_size_nm, weights)
         request = replace(
             request,
             latent_wanted=with_latent is not False,
@@ -107,15 +111,11 @@ class Extractor(ModelHolder):
             effort=effort,
             report=part_of(report, _MOVING, _SOLVED),
         )
-        constant = is_constant(request.observation)
-        refinement = None
+        constant, refinement = is_constant(request.observation), None
         if (refine_positions or refine_weights) and not constant:
             request, refinement = refine_defects(request, refine_positions, refine_weights, part_of(report, 0.0, _MOVING))
         tell(_MOVING if refinement is not None else 0.0, "Solving for the kernel")
-        if on_first is not None:
-            told = on_first
-            request = telling(request, lambda asked, answer: told(self.assemble(chosen, asked, answer, np.asarray(observation))))
-        answer = constant_answer(request) if constant else solve(chosen, request)
+        answer = constant_answer(request) if constant else solve(chosen, first.told(request))
         tell(_SOLVED, "Comparing with the map")
         estimate = self.assemble(chosen, request, answer, np.asarray(observation))
         estimate = estimate if proposal is None else with_proposal(estimate, proposal)

@@ -10,15 +10,27 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qpi_core.base.validation import is_constant
 from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.extraction.answers.request import Answer, Request
 
 if TYPE_CHECKING:
+    from qpi_core.estimates.estimate import KernelEstimate
+    from qpi_core.extraction.extractor import Extractor
+    from qpi_core.extraction.methods import Method
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
     from qpi_core.solvers.harmonic.start import HarmonicStart
 
 MODELLING_METHODS = ("harmonic", "parametric", "refined")
 """Methods that do less with little effort: the first and the last stop at their first stage, `parametric` takes the noise as white."""
+
+FIRST_METHODS = ("harmonic", "refined")
+"""Methods that have a first stage."""
+FIRST_WINDOW_PX = 64
+"""Side of the first estimate's kernel where the pattern itself has still to say how large it is."""
 
 NOT_TRIED = (
     "a background and coloured noise",
@@ -62,13 +74,45 @@ def with_effort_told(method: str, request: Request, answer: Answer) -> Answer:
     return replace(answer, notes=(*answer.notes, LITTLE_EFFORT))
 
 
-def telling(request: Request, told: Callable[[Request, Answer], None]) -> Request:
-    """Return the request whose first answer is told, with the sentence that it is one."""
+class FirstLook:
+    """Hands the first stage's estimate to whoever asked for it, with the sentence that it is one."""
 
-    def tell(answer: Answer) -> None:
-        told(request, replace(answer, notes=(*answer.notes, STILL_CHECKING)))
+    def __init__(
+        self, extractor: Extractor, method: Method, observation: ArrayLike, on_first: Callable[[KernelEstimate], None] | None
+    ) -> None:
+        """Remember whom to tell; with None nothing is made and nothing told."""
+        self._extractor, self._method, self._original, self._on_first = extractor, method, np.asarray(observation), on_first
 
-    return replace(request, on_first=tell)
+    def told(self, request: Request) -> Request:
+        """Return a request whose first answer is handed over."""
+        on_first = self._on_first
+        if on_first is None:
+            return request
+
+        def tell(answer: Answer) -> None:
+            marked = replace(answer, notes=(*answer.notes, STILL_CHECKING))
+            on_first(self._extractor.assemble(self._method, request, marked, self._original))
+
+        return replace(request, on_first=tell)
+
+    def look(
+        self,
+        positions: ArrayLike,
+        kernel_size: int | str,
+        pixel_size_nm: float | tuple[float, float] | None,
+        weights: ArrayLike | None,
+    ) -> None:
+        """Hand over the estimate for the defects as they are given, before the window is chosen or anything is moved."""
+        if self._on_first is None or self._method.name not in FIRST_METHODS:
+            return
+        from qpi_core.solvers.harmonic.problem import HarmonicProblem
+
+        size = min((FIRST_WINDOW_PX, *self._original.shape)) if isinstance(kernel_size, str) else kernel_size
+        request = self.told(self._extractor.request(self._original, positions, size, pixel_size_nm, weights))
+        if not is_constant(request.observation):
+            problem = HarmonicProblem(request.observation, request.kernel_size, request.pixel_size_nm)
+            start = problem.start(request.positions, request.weights)
+            tell_first(request, lambda: first_answer(request, problem, start))
 
 
 def tell_first(request: Request, make: Callable[[], Answer]) -> None:

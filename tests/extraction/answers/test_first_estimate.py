@@ -79,3 +79,22 @@ def test_no_other_effort(extractor, scene):
     ):
         with pytest.raises(InputError, match="effort must be one of full, fast"):
             call()
+
+
+def test_a_first_look_comes_before_the_window_is_chosen_and_the_defects_are_moved(extractor, scene):
+    image, positions = scene
+    clicks = positions + 0.4 * np.random.default_rng(5).standard_normal(positions.shape)
+    told = []
+    answer = extractor.extract(image, clicks, "harmonic", "auto", True, on_first=told.append)
+    assert [CautionKind.NOT_CHECKED in map(kind_of, one.warnings) for one in told] == [True, True]
+    np.testing.assert_array_equal(told[0].positions, clicks)
+    assert told[0].kernel_size == 56 and told[1].kernel_size == answer.kernel_size
+    np.testing.assert_array_equal(told[1].positions, answer.positions)
+
+
+def test_methods_without_a_first_stage_tell_nothing(extractor, scene):
+    image, positions = scene
+    told = []
+    extractor.extract(image, positions, "tikhonov", SIZE, True, on_first=told.append)
+    extractor.extract(np.full_like(image, 2.0), positions, "refined", SIZE, on_first=told.append)
+    assert not told
