@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from qpi_core.estimates.caution import CautionKind, kind_of
 from tests.ui.app_driver import POSITIONS, ROOT, SECONDS, noiseless_map, npy, start, wait_for_job
+from ui.jobs.workers.queues import Cancelled, Job
 from ui.state.usual_controls import USUAL
 
 OBJECTS = b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (4, 4), }" + b" " * 56 + b"\n" + b"\0" * 128
@@ -269,3 +271,26 @@ def test_marked_defects_are_moved_by_the_map_and_can_be_taken_over(app: AppTest)
     app.button(key="take_over_positions").click().run()
     np.testing.assert_array_equal(space.defects.points, moved)
     assert not app.toggle(key="refine_listed").value
+
+
+@pytest.mark.slow
+def test_a_cancel_keeps_the_first_estimate_unless_there_is_a_kernel_already(app: AppTest, monkeypatch: pytest.MonkeyPatch):
+    def cancel_after_the_first(self: Job, fraction: float, message: str) -> None:
+        if self.best is not None:
+            self.cancel()
+            raise Cancelled
+
+    upload(app, "map.npy", npy(noiseless_map()))
+    put_defects(app, POSITIONS)
+    app.slider(key="kernel_size").set_value(32).run()
+    monkeypatch.setattr(Job, "step", cancel_after_the_first)
+    extract(app, "refined")
+    kept = app.session_state["workspace"].outcome
+    assert not app.exception and CautionKind.NOT_CHECKED in map(kind_of, kept.estimate.warnings)
+    app.slider(key="kernel_size").set_value(24).run()
+    extract(app, "refined")
+    assert app.session_state["workspace"].outcome is kept
+    monkeypatch.undo()
+    extract(app, "refined")
+    outcome = app.session_state["workspace"].outcome
+    assert outcome is not kept and CautionKind.NOT_CHECKED not in map(kind_of, outcome.estimate.warnings)

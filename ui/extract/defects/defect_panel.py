@@ -38,7 +38,7 @@ def show_defect_panel(space: Workspace, view: MapView, question: Question) -> No
             if search is not None:
                 show_best_so_far(search, question)
             elif running is not None:
-                show_first_estimate(running)
+                show_first_estimate(running, space.outcome is None)
             else:
                 show_kernel_preview(space.outcome, space.stale)
     with table:

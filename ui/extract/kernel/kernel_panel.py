@@ -119,7 +119,12 @@ def start_extraction(space: Workspace, question: Question) -> None:
 
 
 def take_outcome(space: Workspace, job: Job) -> None:
-    """Take over what a finished extraction left: the outcome, which the networks then look at, or why there is none."""
+    """Take over what a finished extraction left: the outcome, which the networks then look at, or why there is none.
+
+    The first estimate that a cancel keeps does not take the place of a kernel that was there before.
+    """
+    if job.state == "done" and job.cancel_requested and space.outcome is not None:
+        return
     if job.state == "done":
         space.outcome, space.extract_problem = job.result, ""
         start_network_view(space)

@@ -29,15 +29,15 @@ def show_kernel_preview(outcome: Outcome, stale: bool) -> None:
 
 
 @st.fragment(run_every=_POLL_SECONDS)
-def show_first_estimate(job: Job) -> None:
-    """Show the first estimate of an extraction that goes on checking it, looked at again and again."""
+def show_first_estimate(job: Job, kept: bool) -> None:
+    """Show the first estimate of an extraction that goes on checking it, looked at again and again; kept: a cancel keeps it."""
     if job.best is None:
         st.caption("The first estimate comes here in a moment.")
         st.skeleton(height=_HEIGHT)
         return
     chart = preview_figure(job.best)
     st.plotly_chart(chart, width="stretch", key="first_estimate", config={"displayModeBar": False}, alt="The first estimate, small")
-    st.markdown(":orange-badge[First estimate] :small[still checking; Cancel keeps it]")
+    st.markdown(f":orange-badge[First estimate] :small[still checking{'; Cancel keeps it' if kept else ''}]")
 
 
 def preview_figure(outcome: Outcome, height: int = _HEIGHT) -> Figure:
