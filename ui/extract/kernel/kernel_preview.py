@@ -8,7 +8,8 @@ from ui.charts.subplots import Figure
 from ui.jobs.extraction import Outcome
 from ui.jobs.workers.queues import Job
 
-_HEIGHT = 178
+_HEIGHT = 156
+"""Leaves room for two lines below: a wave vector with its error does not fit beside a symmetry that was not determined."""
 _POLL_SECONDS = 1.0
 
 
