@@ -93,10 +93,10 @@ def _harmonic(request: Request) -> Answer:
     start = None
     if not is_constant(image):
         problem = HarmonicProblem(image, request.kernel_size, pitch)
-        start = begun = problem.start(request.positions, request.weights)
+        start = problem.start(request.positions, request.weights)
         if request.effort == "fast":
-            return first_answer(request, problem, begun)
-        tell_first(request, lambda: first_answer(request, problem, begun))
+            return first_answer(request, problem, start)
+        tell_first(request, problem, start)
     explained = explained_map(request, start)
     if explained is not None:
         return answer_under_noise(request, explained, _harmonic_prior(request, explained.listed))
@@ -130,7 +130,7 @@ def _refined(request: Request) -> Answer:
     start = problem.start(request.positions, request.weights)
     if request.effort == "fast":
         return first_answer(request, problem, start)
-    tell_first(request, lambda: first_answer(request, problem, start))
+    tell_first(request, problem, start)
     auto = request.noise_model == "auto"
     if auto and holds_only_kernels(problem, request.positions, request.weights, start):
         # Neither noise nor background: where one symmetry and a free correction leave nothing, there is nothing to be searched for.

@@ -112,10 +112,10 @@ class FirstLook:
         if not is_constant(request.observation):
             problem = HarmonicProblem(request.observation, request.kernel_size, request.pixel_size_nm)
             start = problem.start(request.positions, request.weights)
-            tell_first(request, lambda: first_answer(request, problem, start))
+            tell_first(request, problem, start)
 
 
-def tell_first(request: Request, make: Callable[[], Answer]) -> None:
-    """Hand the first estimate to whoever wants it; it is made only then."""
+def tell_first(request: Request, problem: HarmonicProblem, start: HarmonicStart) -> None:
+    """Hand the first estimate to whoever wants it, and make it only then; arguments as for first_answer."""
     if request.on_first is not None:
-        request.on_first(make())
+        request.on_first(first_answer(request, problem, start))
