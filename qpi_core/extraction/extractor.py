@@ -81,8 +81,7 @@ class Extractor(ModelHolder):
             on_first: called with the first stage's estimate as soon as `refined` or `harmonic` have it, and before defects are moved.
 
         Raises:
-            InputError: bad observation, positions, kernel_size, weights, pixel size, method, noise model or effort; no model for a method
-                that needs one.
+            InputError: a bad argument (units and ranges above); no model for a method that needs one.
 
         Example:
             >>> import numpy as np
@@ -96,8 +95,9 @@ class Extractor(ModelHolder):
         """
         chosen, tell = find_method(method), report or no_progress
         first = FirstLook(self, chosen, observation, on_first)
+        if kernel_size == AUTO:
+            tell(0.0, "Looking how far the pattern is seen")
         if kernel_size == AUTO or refine_positions or refine_weights:
-            tell(0.0, "Looking how far the pattern is seen" if kernel_size == AUTO else "Beginning")
             first.look(positions, kernel_size, pixel_size_nm, weights)
         size, proposal = resolve_window(
             kernel_size,

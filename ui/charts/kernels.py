@@ -148,6 +148,7 @@ def single_kernel(kernel: NDArray[np.float32], pixel_size_nm: tuple[float, float
     names = ("x", "y", "nm" if pixel_size_nm else "px")
     _add_window(figure, 1, kernel, size, (dy, dx), names, ColourScale(*display_limits(kernel), unit))
     figure["layout"]["yaxis"] |= {"scaleanchor": "x", "scaleratio": dy / dx}
+    figure["data"][0]["colorbar"] |= {"nticks": 3, "len": 1.0}  # more labels than that lie on each other
     figure["layout"].update(margin={"l": 4, "r": 4, "t": 8, "b": 4}, dragmode=False, uirevision="preview")
     return figure
 
