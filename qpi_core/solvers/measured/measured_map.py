@@ -40,7 +40,7 @@ from qpi_core.solvers.measured.model_checks.kernel_or_noise import (
 from qpi_core.solvers.measured.noise_model.noisy_start import LATTICE, NoisyStart
 from qpi_core.solvers.measured.noise_model.search import chances_of_white_noise, find_noise
 from qpi_core.solvers.measured.stretched_map import stretched_under_noise
-from qpi_core.solvers.positions.catalogue.check import Suspicion, is_taken_as_given, suspect_list
+from qpi_core.solvers.positions.catalogue.check import Suspicion, gain_of_another_list, is_taken_as_given, suspect_list
 from qpi_core.solvers.positions.catalogue.repair import DECISIVE
 from qpi_core.solvers.positions.catalogue.selection import ListedFit, fit_with_list, repaired_list
 from qpi_core.solvers.positions.shape_score import shape_evidence
@@ -52,6 +52,9 @@ _NO_FAULT_OF_KERNEL_OR_LIST = {**NO_FAULT_OF_THE_KERNEL, LATTICE: 0.5}
 _PROMISING = 0.2
 """Evidence of a kernel of any shape, in units of what stationary noise could gain, below which it is not tried against a strong background
 (measured, seed 72000: 0.24 to 1.7 for kernels without symmetry; below 0.1 for streaks, blurred noise, lattices and unlisted defects)."""
+_OF_STATIONARY = 0.5
+"""Promise of another list, in the same units, from which on it is tried first (measured, seeds 603 and 4711: 0.6 to 0.8 where missing
+defects leave long waves, up to 0.38 for right lists of unequal defects, up to 0.25 for backgrounds, streaks, blur and lattices)."""
 STRONG, WEAK = 0.5, 0.05
 """Standard deviation of a background, in units of the signal's, from which on a list can only be repaired without it, and below which it
 does no harm."""
@@ -171,7 +174,7 @@ def explained_by_white_noise(
     limit = SelectionOptions().probability
     if not any(chance < limit for chance in chances.values()):
         return None
-    if _is_no_fault_of_kernel_or_list(chances):
+    if _is_no_fault_of_kernel_or_list(chances) and not _promises_more_than_noise(problem, positions, weights, begun):
         return _explained_by_the_kernel(problem, positions, weights, begun)
     fits = fit_with_list(problem.values, positions, problem.kernel_size, weights, problem.pixel_size_nm, begun)
     model = fits[-1].model
@@ -186,6 +189,14 @@ def explained_by_white_noise(
     stationary = stationary_gain(_left(problem.values, first))
     decisive = gain > DECISIVE_SHARE * stationary or (gain > stationary and predicts_unseen_parts(fits[-1].start, model))
     return fits if settled and decisive else None
+
+
+def _promises_more_than_noise(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart) -> bool:
+    """Say whether another list promises a good part of what noise of any spectrum could gain: strong patterns have long waves as well."""
+    if is_taken_as_given(problem.values, positions):
+        return False
+    first = problem.simple_fit(positions, weights, begun)
+    return gain_of_another_list(problem.values, first, weights) > _OF_STATIONARY * stationary_gain(_left(problem.values, first))
 
 
 def holds_more_than_patterns(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart) -> bool:

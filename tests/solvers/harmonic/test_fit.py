@@ -79,6 +79,22 @@ def test_design_is_the_sum_over_defects_of_the_basis():
     assert samples.values.size == 20 * 26 - 1
 
 
+def test_a_large_window_with_few_defects_gives_the_gram_matrix_of_the_whole_design():
+    rng = np.random.default_rng(2)
+    samples = take_samples(rng.standard_normal((70, 90)).astype(np.float32), np.array([[20.3, 30.8], [41.0, 12.5]]), np.ones(2))
+    splines = RadialSplines(0.9, 34.0)
+    basis, other = (ClassBasis(replace(samples, positions=samples.positions[rows]), splines, (0, 2)) for rows in ([0], [1]))
+    blocks = [np.concatenate([block for _, block in design_tiles(one.samples, splines, (0, 2))], axis=1) for one in (basis, other)]
+    columns = np.concatenate(
+        [(block @ splines.interpolation).transpose(1, 0, 2).reshape(samples.values.size, -1) for block in blocks], axis=1
+    )
+    assert np.mean(columns.any(axis=1)) < 0.7, "tiles without a defect in reach, which are left out"
+    columns -= columns.mean(axis=0)
+    found = accumulate([basis, other])
+    np.testing.assert_allclose(found.gram, columns.T @ columns, atol=1e-9)
+    np.testing.assert_allclose(found.projections[0], columns.T @ samples.values, atol=1e-9)
+
+
 @pytest.fixture(scope="module")
 def small_problem():
     observation, positions, _ = scene(shape=(18, 20), count=6, seed=3)

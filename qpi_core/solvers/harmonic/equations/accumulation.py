@@ -222,7 +222,7 @@ def accumulate(bases: Sequence[ClassBasis], values: NDArray[np.floating] | None 
             rows = np.ascontiguousarray(rows[:, touched])
             gram[np.ix_(touched, touched)] += rows.T @ rows
         else:
-            touched = slice(None)
+            touched = np.arange(rows.shape[1])
             gram += rows.T @ rows
         projections[touched] += rows.T @ (layers[:, part].T - means)
         sums[touched] += rows.sum(axis=0)

@@ -51,10 +51,12 @@ class RepairSteps:
     Attributes:
         problem: the map.
         incomplete: whether what the map shows is more likely missing or absent defects than defects that are off.
+        despite_moves: add whatever gains enough by itself, also where defects that are off could make it gain as much.
     """
 
     problem: HarmonicProblem
     incomplete: bool
+    despite_moves: bool = False
 
     def completed(self, state: ListState) -> ListState:
         """Return the state with the defects that are missing and without those that are absent; the same one where there are none."""
@@ -78,7 +80,7 @@ class RepairSteps:
 
     def with_missing(self, state: ListState, score: MovesScore) -> ListState:
         """Return the state with the defects that the map clearly shows beyond the list; the same one without any."""
-        least = score.least_gain(PEAK_GAIN, self.incomplete)
+        least = PEAK_GAIN if self.despite_moves else score.least_gain(PEAK_GAIN, self.incomplete)
         found = missing_defects(self.problem.values, state.model, float(np.median(state.weights)), least)
         return self.settled(_with(state, found), _STEPS_A_ROUND) if len(found) else state
 

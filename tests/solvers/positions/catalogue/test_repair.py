@@ -5,7 +5,9 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
+from benchmarks.speed.scenes import KERNEL_SIZE, SpeedRow, draw_scene
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.solvers.formula.formula_prior import formula_prior
 from qpi_core.solvers.harmonic.answer import harmonic_solution
@@ -13,9 +15,11 @@ from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumul
 from qpi_core.solvers.harmonic.equations.evidence import evaluate
 from qpi_core.solvers.harmonic.equations.slopes import kernel_with_slopes
 from qpi_core.solvers.harmonic.model import fit_harmonics
+from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
 from qpi_core.solvers.positions.catalogue.candidates import absent_defects, missing_defects, views_of
-from qpi_core.solvers.positions.catalogue.check import Suspicion, suspect_list
+from qpi_core.solvers.positions.catalogue.check import PEAK_GAIN, Suspicion, suspect_list
+from qpi_core.solvers.positions.catalogue.repair import repair_list
 from qpi_core.solvers.positions.catalogue.selection import fit_with_list, prefer_repaired
 from qpi_core.solvers.positions.score_test import score_moves
 from qpi_core.solvers.positions.variable_projection import joint_system, kernel_variance
@@ -61,6 +65,21 @@ def test_missing_defects_are_found_at_their_places():
     for place in PLACES[-2:]:
         assert np.hypot(*(found - place).T).min() < 0.1
     assert error(listed) < 1.2 * error_with_the_right_list()
+
+
+@pytest.mark.slow
+def test_missing_defects_are_found_where_moving_the_others_promises_more():
+    scene = draw_scene(SpeedRow("eq7", "missing-10"), 600, 1)
+    full = draw_scene(SpeedRow("eq7"), 600, 1).positions
+    problem = HarmonicProblem(scene.observation, KERNEL_SIZE, (PITCH, PITCH))
+    ones = np.ones(len(scene.positions))
+    first = problem.simple_fit(scene.positions, ones)
+    score = score_moves(first)
+    missing = missing_defects(scene.observation, first, 1.0, score.least_gain(PEAK_GAIN))
+    assert score.blurred and not len(missing), "the list looks moved and complete"
+    repaired = repair_list(problem, scene.positions, ones, first, lambda: -np.inf, lambda _: False)
+    distances, _ = cKDTree(repaired.positions).query(full)
+    assert repaired.added == 4 and distances.max() < 0.3
 
 
 def test_a_defect_that_is_not_there_is_left_out():
