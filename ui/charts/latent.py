@@ -151,10 +151,10 @@ def _layout(height: int) -> dict[str, Any]:
     hidden = {"showgrid": False, "zeroline": False, "showticklabels": False}
     return {
         "height": height,
-        "margin": {"l": 4, "r": 4, "t": 8, "b": 4},
+        "margin": {"l": 4, "r": 4, "t": 34, "b": 4},  # plotly's buttons lie above the picture
         "xaxis": {**hidden, "title": {"text": "t-SNE 1 (no unit)"}},
         "yaxis": {**hidden, "title": {"text": "t-SNE 2 (no unit)"}, "scaleanchor": "x"},
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
         "dragmode": "pan",
         "hovermode": "closest",
         "uirevision": "latent",

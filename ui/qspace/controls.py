@@ -9,9 +9,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from qpi_core.base.errors import InputError
-from qpi_core.qspace.spectra import kernel_window
+from qpi_core.qspace.spectra import fft_magnitude, kernel_window
 from qpi_core.qspace.surface_lattice import LATTICE_CONSTANT_RANGE_NM, SurfaceLattice, surface_lattice
 from qpi_core.qspace.symmetrising import find_mirror_axis
+from qpi_core.qspace.telling_part import telling_zoom
 from qpi_core.qspace.view import QSpaceView
 from ui.qspace import texts
 from ui.qspace.subject import QSpaceSubject
@@ -59,7 +60,7 @@ def choose_view(subject: QSpaceSubject, beside: DeltaGenerator) -> QSpaceView:
         lattice,
         order,
         mirror,
-        int(zoom or 1),
+        int(zoom or telling_zoom(fft_magnitude(subject.kernel))),
     )
 
 

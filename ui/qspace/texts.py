@@ -14,8 +14,11 @@ WINDOW_TITLES = {"none": "None", "hann": "Hann", "tukey": "Tukey"}
 PADDING_TITLES = {1: "1×", 2: "2×", 4: "4×"}
 PADDING = "Zeros around the kernel before the transform, in kernel sides: a finer q grid to look at, no more information."
 LOG = "log10 of the magnitudes, over three decades."
-ZOOM_TITLES = {1: "1×", 2: "2×", 4: "4×", 8: "8×", 16: "16×"}
-ZOOM = "Where the axes begin: 4× shows a quarter of the wave vectors. Ctrl + wheel and drag work in the pictures too."
+ZOOM_TITLES = {0: "Auto", 1: "1×", 2: "2×", 4: "4×", 8: "8×", 16: "16×"}
+ZOOM = (
+    "Where the axes begin: 4× shows a quarter of the wave vectors, Auto those that hold 99.9 % of the kernel's power. Ctrl + wheel and "
+    "drag work in the pictures too."
+)
 UNIT_TITLES = {"rad/nm": "rad/nm", "1/Å": "1/Å"}
 UNIT = "Wave vectors with 2π included: |G| = 2π/a for a square lattice. 1/Å is 10 rad/nm."
 NEEDS_LENGTH = "The pixel size is not known; enter the width of the map and extract again."
