@@ -88,7 +88,8 @@ BLIND_KINDS = (
 )
 ALTERNATIVES = (
     "Kernels and lists that the search came to as well. Evidence: natural logarithm, beside that of the kernel above; "
-    "a difference of 5 is decisive. Unexplained: share of the map's variance that is neither noise nor this kernel."
+    "a difference of 5 is decisive. Leaves: share of the map's variance that is neither noise nor this kernel, "
+    "which is of the search and simpler than the kernel above."
 )
 MEASURE = "Under the map: the magnitude of its Fourier transform, and the distance and the profile between two marks."
 FILE_HEADER = "What the instrument wrote beside the data: set point, speed, date and all else, as text."
@@ -110,7 +111,7 @@ WAVE_VECTOR_FOUND = "Wave vector of the strongest oscillation, 2π included, wit
 NOISE_FOUND = "Standard deviation of the noise in the map, per pixel."
 EXPLAINED = (
     "Share of the map's variance that the kernel's pattern at the defects accounts for. A background and noise that were modelled beside "
-    "it do not count."
+    "it do not count. Doubtful: the search does not vouch for the places, and a kernel of many numbers explains a map at wrong places too."
 )
 STABILITY = (
     "Extracts again from the surroundings of one half of the defects and of the other, two times, and compares the kernels: "
