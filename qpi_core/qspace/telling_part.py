@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from qpi_core.qspace.view import ZOOMS
 
 _LEAST_SHARE = 0.999
-_LEAST_PIXELS = 8
+_LEAST_PIXELS = 12
 
 
 def telling_zoom(magnitude: NDArray[np.floating], pixels: int = 1) -> int:
@@ -18,7 +18,7 @@ def telling_zoom(magnitude: NDArray[np.floating], pixels: int = 1) -> int:
 
         sum over |q_x|, |q_y| <= q_N / zoom of |F|^2 >= 0.999 sum of |F|^2,
 
-    q = 0 left out (a constant says nothing), and still reaches eight pixels of the kernel's own q grid from there.
+    q = 0 left out (a constant says nothing), and still reaches twelve pixels of the kernel's own q grid from there.
 
     Args:
         magnitude: (m, m) |F|, q = 0 at index m // 2.

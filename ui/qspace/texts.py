@@ -56,4 +56,8 @@ RING_MAP = "√((M − B)/B): M, the map's power on the ring; B, that of white n
 RING_ONE = "√(S/(K σ²)): what one defect, cropped alone into the kernel's window of K pixels, would show."
 RING_LAW = "√N times one defect: the mean of N crops that do not overlap. What a method assumes brings more, overlap and edges cost."
 RING_MEASURE = "Extracts again from two halves of the defects, two times: about four times as long as the extraction."
+RING_WHITE = (
+    ":orange[:material/warning:] Noise is here the white noise alone: the background and the streaks that were modelled beside it count as "
+    "signal of the whole map, and are missing in the noise of one defect."
+)
 RING_FEW = "The kernel's noise is measured on two halves of the defects; mark at least {least} and press Extract."

@@ -240,6 +240,10 @@ NOISE_MODEL = (
     "as far as the map asks for them. Off: a constant background and white noise. For methods that give an uncertainty, and one "
     "class of defects."
 )
+ONE_DEFECT_OR_BACKGROUND = (
+    "With a single defect nothing tells its pattern from a background: rings about the mark in the middle picture may be its own. "
+    "Extract without *Model background and noise* to see the kernel with all of them, and compare."
+)
 PARTS = (
     "What the map is made of. The shares are those of the map's variance; they need not add up to 100 %, because the parts may overlap. "
     "The switch *Model background and noise* leaves out everything but a constant."
