@@ -9,7 +9,7 @@ import pytest
 
 from qpi_core.base.grid import q_axis
 from qpi_core.qspace.spectra import fft_magnitude
-from ui.charts.kernels import KernelLook, kernel_and_spectrum, uncertainty_picture
+from ui.charts.kernels import KernelLook, kernel_and_spectrum, single_kernel, uncertainty_picture
 from ui.charts.maps import MapParts, fit_panels
 
 
@@ -118,3 +118,13 @@ def test_limits_are_those_percentiles_in_all_pictures():
     assert (figure["data"][0]["zmin"], figure["data"][0]["zmax"]) == pytest.approx(tuple(np.percentile(kernel, (10, 90))))
     whole = kernel_and_spectrum(kernel, fft_magnitude(kernel), None, "")
     assert figure["data"][1]["zmax"] < whole["data"][1]["zmax"]
+
+
+@pytest.mark.parametrize(
+    ("pitch", "written", "pixels"), [((0.2, 0.1), "1 nm", 10), ((0.03, 0.03), "0.2 nm", 0.2 / 0.03), (None, "10 px", 10)]
+)
+def test_the_small_kernel_has_a_scale_bar_of_the_length_that_it_says(pitch, written, pixels):
+    layout = single_kernel(np.eye(60, dtype=np.float32), pitch, "A", 150)["layout"]
+    assert [note["text"] for note in layout["annotations"] if note["text"]] == [written]
+    assert {round(bar["x1"] - bar["x0"], 9) for bar in layout["shapes"]} == {round(pixels, 9)}
+    assert layout["height"] == 150 and layout["xaxis"]["visible"] is False
