@@ -130,7 +130,7 @@ def kernel_and_spectrum(
     spectrum = (np.log10(np.maximum(magnitude, floor)) if logarithmic else magnitude).astype(np.float32)
     steps = (2 * np.pi / (size * dy), 2 * np.pi / (size * dx))
     names = ("q<sub>x</sub>", "q<sub>y</sub>", f"rad/{length}")
-    zoom = telling_zoom(magnitude, magnitude.shape[0] // size)
+    zoom = telling_zoom(kernel)
     scale = ColourScale(FFT_COLOURS, _spectrum_limits(spectrum, size, percentiles, zoom), "log₁₀" if logarithmic else unit)
     last = len(titles)
     _add_spectrum(figure, last, spectrum, size, steps, names, scale, zoom)

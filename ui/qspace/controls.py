@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from qpi_core.base.errors import InputError
-from qpi_core.qspace.spectra import fft_magnitude, kernel_window
+from qpi_core.qspace.spectra import kernel_window
 from qpi_core.qspace.surface_lattice import LATTICE_CONSTANT_RANGE_NM, SurfaceLattice, surface_lattice
 from qpi_core.qspace.symmetrising import find_mirror_axis
 from qpi_core.qspace.telling_part import telling_zoom
@@ -60,7 +60,7 @@ def choose_view(subject: QSpaceSubject, beside: DeltaGenerator) -> QSpaceView:
         lattice,
         order,
         mirror,
-        int(zoom or telling_zoom(fft_magnitude(subject.kernel))),
+        int(zoom or telling_zoom(subject.kernel)),
     )
 
 
