@@ -223,7 +223,8 @@ def _add_spectrum(
     name_x, name_y, unit = names
     hover = f"{name_x} %{{x:.3f}} {unit}<br>{name_y} %{{y:.3f}} {unit}"
     origin, step = (first * step_y, first * step_x), (step_y, step_x)
-    add_image(figure, column, values, origin, step, scale.colours, scale.limits, scale.bar, hovertemplate=hover)
+    root = scale.bar != "log₁₀"  # weak rings beside a bright middle
+    add_image(figure, column, values, origin, step, scale.colours, scale.limits, scale.bar, hovertemplate=hover, root=root)
     for letter, name, pitch in (("x", name_x, steps[1]), ("y", name_y, steps[0])):
         low, high = (-(size // 2) - 0.5) * pitch, (size - size // 2 - 0.5) * pitch
         shown = [low / zoom, high / zoom]

@@ -89,7 +89,8 @@ def add_image(
     """Add a picture whose first pixel has its centre at origin = (y, x); `bar` is the unit at the colour bar, None for no bar.
 
     Values are drawn with the prefix that suits them, so that bar and hover read 100 pm and not 1e-10 m. `hovertemplate` is given
-    without the value, which is put behind it; `unit` names it where there is no bar.
+    without the value, which is put behind it; `unit` names it where there is no bar. `root` has the colours follow the square root of
+    the values, which shows weak rings beside a bright middle.
     """
     factor, unit = unit_scale(max(abs(end) for end in limits), more.pop("unit", bar or ""))
     if factor != 1.0:
@@ -107,7 +108,7 @@ def add_image(
         "dy": step[0],
         "xaxis": axis_name("x", column),
         "yaxis": axis_name("y", column),
-        "colorscale": plotly_scale(colours),
+        "colorscale": plotly_scale(colours, more.pop("root", False)),
         "zmin": limits[0],
         "zmax": limits[1],
         "showscale": bar is not None,

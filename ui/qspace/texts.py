@@ -13,7 +13,7 @@ WINDOW = (
 WINDOW_TITLES = {"none": "None", "hann": "Hann", "tukey": "Tukey"}
 PADDING_TITLES = {1: "1×", 2: "2×", 4: "4×"}
 PADDING = "Zeros around the kernel before the transform, in kernel sides: a finer q grid to look at, no more information."
-LOG = "log10 of the magnitudes, over three decades."
+LOG = "log10 of the magnitudes, over three decades. Else the colours follow their square root, so that weak rings show."
 ZOOM_TITLES = {0: "Auto", 1: "1×", 2: "2×", 4: "4×", 8: "8×", 16: "16×"}
 ZOOM = (
     "Where the axes begin: 4× shows a quarter of the wave vectors, Auto those that hold 99.9 % of the kernel's power. Ctrl + wheel and "

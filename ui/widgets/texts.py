@@ -140,7 +140,7 @@ KERNEL_NPY = "float32, centre at index k // 2, units of the map."
 NEXUS = "Kernel with its errors, Fourier transform, map, defects and side-car, signals and axes named as NeXus names them."
 KERNEL_CSV = "One pixel a line: x, y from the centre, kernel, standard deviation."
 GWYDDION = "Kernel, uncertainty, map, reconstruction and residual as channels of a .gwy file."
-LOG_FFT = "Logarithmic: log10 of the magnitude, over four decades."
+LOG_FFT = "Logarithmic: log10 of the magnitude, over four decades. Else the colours follow the square root, so that weak rings show."
 PADDING = "Zero padding of the kernel by 4 before the transform: smoother to look at, the same information. The files keep the plain FFT."
 PLACE = (
     "Networks: what Encoder_Y and Decoder_K make of the map. "

@@ -128,3 +128,12 @@ def test_the_small_kernel_has_a_scale_bar_of_the_length_that_it_says(pitch, writ
     assert [note["text"] for note in layout["annotations"] if note["text"]] == [written]
     assert {round(bar["x1"] - bar["x0"], 9) for bar in layout["shapes"]} == {round(pixels, 9)}
     assert layout["height"] == 150 and layout["xaxis"]["visible"] is False
+
+
+def test_colours_of_a_spectrum_follow_the_square_root_and_those_of_a_kernel_the_values():
+    kernel = np.random.default_rng(6).random((32, 32), dtype=np.float32)
+    first, spectrum = kernel_and_spectrum(kernel, fft_magnitude(kernel), None, "")["data"]
+    logarithmic = kernel_and_spectrum(kernel, fft_magnitude(kernel), None, "", KernelLook(logarithmic=True))["data"][1]
+    assert [stop for stop, _ in first["colorscale"]][16] == [stop for stop, _ in logarithmic["colorscale"]][16] == 0.5
+    assert [stop for stop, _ in spectrum["colorscale"]][16] == 0.25
+    assert spectrum["colorscale"][16][1] == logarithmic["colorscale"][16][1]
