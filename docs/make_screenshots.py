@@ -27,7 +27,7 @@ from PIL import Image
 
 FOLDER = Path(__file__).resolve().parent
 SCREENS = FOLDER / "screens"
-PATIENCE_MS = 300_000
+PATIENCE_MS = 600_000
 SETTLE_MS = 2500
 WIDTH, HEIGHT = 1280, 800
 README_HEIGHT = 1270

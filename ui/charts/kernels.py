@@ -137,7 +137,7 @@ def kernel_and_spectrum(
     figure["layout"]["yaxis"] |= {"scaleanchor": "x", "scaleratio": dy / dx}
     if uncertainty is not None:
         axis(figure, "x", 2)["matches"], axis(figure, "y", 2)["matches"] = "x", "y"
-    figure["layout"]["uirevision"] = f"kernel {zoom}"
+    figure["layout"]["uirevision"] = "kernel"
     return figure
 
 
@@ -229,7 +229,8 @@ def _add_spectrum(
         low, high = (-(size // 2) - 0.5) * pitch, (size - size // 2 - 0.5) * pitch
         shown = [low / zoom, high / zoom]
         title = {"text": f"{name} ({unit})"} | ({"standoff": 2} if letter == "y" else {})
-        axis(figure, letter, column).update(title=title, range=shown[:: -1 if letter == "y" else 1], minallowed=low, maxallowed=high)
+        ends = {"range": shown[:: -1 if letter == "y" else 1], "minallowed": low, "maxallowed": high}
+        axis(figure, letter, column).update(title=title, uirevision=f"spectrum {zoom}", **ends)
     axis(figure, "y", column)["scaleanchor"] = axis_name("x", column)
 
 
