@@ -72,6 +72,8 @@ def photograph(page: Any, theme: str) -> None:
     page.get_by_role("button", name="Extract from this").click()
     comparison = page.get_by_text("Every method on one map")
     comparison.wait_for()
+    wait_for_charts(page)
+    page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")  # the button is further down
     save_page(page, SCREENS / f"synthesize_{theme}.png")
     scroll_to(page, comparison)
     save_page(page, SCREENS / f"comparison_{theme}.png")
