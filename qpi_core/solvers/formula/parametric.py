@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from qpi_core.base.validation import is_constant, require_pixel_size, require_problem
 from qpi_core.estimates.caution import NO_PATTERN, Caution, CautionKind
 from qpi_core.estimates.solution import KernelSolution
+from qpi_core.runtime.threads import one_thread
 from qpi_core.solvers.formula.equation_fit import EquationFit, fit_equation_seven, fit_equations_jointly
 from qpi_core.solvers.formula.equation_seven import EquationSeven
 from qpi_core.solvers.harmonic.fit import nothing_to_see
@@ -29,6 +30,7 @@ from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
 Array = NDArray[np.float64]
 
 
+@one_thread()
 def solve_parametric(
     observation: ArrayLike,
     positions: ArrayLike,
@@ -52,6 +54,7 @@ def solve_parametric(
     return _solution(model, fit, 0, log_evidence(model.fit, model.equations.pixels), (size, pitch))
 
 
+@one_thread()
 def solve_parametric_classes(
     values: NDArray[np.float32],
     classes: Sequence[DefectClass],

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from qpi_core.base.errors import InputError
 from qpi_core.base.validation import is_constant, require_pixel_size, require_problem
 from qpi_core.estimates.solution import KernelSolution
+from qpi_core.runtime.threads import one_thread
 from qpi_core.solvers.harmonic.answer import harmonic_solution, with_superposition
 from qpi_core.solvers.harmonic.model import fit_harmonics
 from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS, HarmonicStart
@@ -20,6 +21,7 @@ from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS, HarmonicStart
 Array = NDArray[np.float64]
 
 
+@one_thread()
 def solve_harmonic(
     observation: ArrayLike,
     positions: ArrayLike,

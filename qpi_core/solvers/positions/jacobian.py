@@ -73,6 +73,8 @@ def defect_slopes(model: HarmonicModel, samples: MapSamples, part: slice) -> tup
     """
     x, y = samples.x[part], samples.y[part]
     near = defects_near(x, y, samples.positions, model.splines.radius)
+    if not near.size:
+        return near, np.zeros((x.size, 0)), np.zeros((x.size, 0))
     dx, dy = x[:, None] - samples.positions[near, 0], y[:, None] - samples.positions[near, 1]
     value, *slopes = kernel_with_slopes(model.splines, model.fit.hyperparameters.orders, model.fit.evidence.profiles, dx, dy)
     # A defect that moves one way moves the kernel's offsets the other way.

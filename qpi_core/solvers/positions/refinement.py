@@ -24,6 +24,7 @@ from qpi_core.base.validation import (
     require_weights,
 )
 from qpi_core.runtime.progress import Progress, no_progress, part_of
+from qpi_core.runtime.threads import one_thread
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
@@ -70,6 +71,7 @@ class RefinedDefects:
     warnings: tuple[str, ...]
 
 
+@one_thread()
 def refine(
     observation: ArrayLike,
     positions: ArrayLike,

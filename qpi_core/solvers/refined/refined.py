@@ -21,6 +21,7 @@ from qpi_core.base.validation import require_problem
 from qpi_core.estimates.solution import KernelSolution
 from qpi_core.operators.convolution import ForwardOperator
 from qpi_core.operators.joint import JointOperator
+from qpi_core.runtime.threads import one_thread
 from qpi_core.solvers.least_squares.regularised import PreparedMap, centred, prepare_map, representative_part, solved_window
 from qpi_core.solvers.least_squares.single_defect import is_one_place
 from qpi_core.solvers.refined.corrected_kernel import disagreement, with_correction
@@ -52,6 +53,7 @@ class Prior:
     refit: Callable[[NDArray[np.bool_]], NDArray[np.float32]] | None = None
 
 
+@one_thread()
 def solve_refined(
     observation: ArrayLike,
     positions: ArrayLike,

@@ -18,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 
-from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, angular_count, design_tiles
+from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines, angular_count, design_block
 from qpi_core.solvers.harmonic.equations.evidence import low_rank_factor
 from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations, functions_of
 from qpi_core.solvers.harmonic.search import Hyperparameters
 
 Array = NDArray[np.float64]
+_FEW_COLUMNS = 0.5
+"""Share of the columns up to which picking those of a tile that are not zero takes less time than a product of all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,14 +206,26 @@ def accumulate(bases: Sequence[ClassBasis], values: NDArray[np.floating] | None 
     totals = np.array([float(np.sum((row - mean) ** 2, dtype=np.float64)) for row, mean in zip(layers, means, strict=True)])
     sizes = [basis.columns_of_tiles for basis in bases]
     gram, projections, sums = np.zeros((sum(sizes), sum(sizes))), np.zeros((sum(sizes), len(layers))), np.zeros(sum(sizes))
-    tiles = [design_tiles(basis.samples, basis.splines, basis.orders) for basis in bases]
-    for several in zip(*tiles, strict=True):
-        part = several[0][0]
-        seen = [basis.rows(block) for basis, (_, block) in zip(bases, several, strict=True)]
+    for part in bases[0].samples.tiles:
+        blocks = [design_block(basis.samples, basis.splines, basis.orders, part) for basis in bases]
+        if all(block is None for block in blocks):
+            continue
+        pixels_here = part.stop - part.start
+        seen = [
+            np.zeros((pixels_here, basis.columns_of_tiles)) if block is None else basis.rows(block)
+            for basis, block in zip(bases, blocks, strict=True)
+        ]
         rows = seen[0] if len(seen) == 1 else np.concatenate(seen, axis=1)
-        gram += rows.T @ rows
-        projections += rows.T @ (layers[:, part].T - means)
-        sums += rows.sum(axis=0)
+        # Where few defects are near, a tile sees few radii of theirs, and in a large window most columns are zero.
+        touched = np.flatnonzero(rows.any(axis=0))
+        if touched.size <= _FEW_COLUMNS * rows.shape[1]:
+            rows = np.ascontiguousarray(rows[:, touched])
+            gram[np.ix_(touched, touched)] += rows.T @ rows
+        else:
+            touched = slice(None)
+            gram += rows.T @ rows
+        projections[touched] += rows.T @ (layers[:, part].T - means)
+        sums[touched] += rows.sum(axis=0)
     pixels = layers.shape[1]
     centre = sums / pixels
     gram -= pixels * np.outer(centre, centre)
@@ -226,6 +240,8 @@ def superpose(bases: Sequence[ClassBasis], profiles: Sequence[Array]) -> Array:
     image = np.zeros(bases[0].samples.values.size)
     for basis, values in zip(bases, profiles, strict=True):
         coefficients = values @ basis.splines.interpolation.T
-        for part, design in design_tiles(basis.samples, basis.splines, basis.orders):
-            image[part] += np.einsum("apk,ak->p", design, coefficients, optimize=True)
+        for part in basis.samples.tiles:
+            design = design_block(basis.samples, basis.splines, basis.orders, part)
+            if design is not None:
+                image[part] += np.einsum("apk,ak->p", design, coefficients, optimize=True)
     return image

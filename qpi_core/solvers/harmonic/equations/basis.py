@@ -252,21 +252,31 @@ def design_tiles(samples: MapSamples, splines: RadialSplines, orders: tuple[int,
     Entry [a, p, k] is sum_j w_j h_a(angle of p - r_j) beta_k(|p - r_j|).
     """
     for part in samples.tiles:
-        x, y = samples.x[part], samples.y[part]
-        near = defects_near(x, y, samples.positions, splines.radius)
-        dx = x[:, None] - samples.positions[near, 0]
-        dy = y[:, None] - samples.positions[near, 1]
-        radii = np.hypot(dx, dy)
-        inside = radii <= splines.radius
-        first, pieces = splines.pieces(np.where(inside, radii, 0.0))
-        functions = np.stack(angular_functions(dx, dy, radii, orders), axis=-1)
-        functions *= (samples.weights[near] * inside)[..., None]
-        # A sparse matrix takes the pairs of pixel and defect to the coefficients of the pixels, for all functions at once.
-        first += splines.count * np.arange(x.size, dtype=np.int32)[:, None]
-        shape = (x.size * splines.count, radii.size)
-        spread = csc_array((pieces.ravel(), spline_columns(first), _starts(radii.size)), shape=shape)
-        design = spread @ functions.reshape(radii.size, functions.shape[-1])
-        yield part, np.ascontiguousarray(design.T).reshape(-1, x.size, splines.count)
+        block = design_block(samples, splines, orders, part)
+        if block is None:
+            block = np.zeros((angular_count(orders), part.stop - part.start, splines.count))
+        yield part, block
+
+
+def design_block(samples: MapSamples, splines: RadialSplines, orders: tuple[int, ...], part: slice) -> Array | None:
+    """Return the design matrix of one tile, as design_tiles has it; None where no defect is near, so that it would be zero."""
+    x, y = samples.x[part], samples.y[part]
+    near = defects_near(x, y, samples.positions, splines.radius)
+    if not near.size:
+        return None
+    dx = x[:, None] - samples.positions[near, 0]
+    dy = y[:, None] - samples.positions[near, 1]
+    radii = np.hypot(dx, dy)
+    inside = radii <= splines.radius
+    first, pieces = splines.pieces(np.where(inside, radii, 0.0))
+    functions = np.stack(angular_functions(dx, dy, radii, orders), axis=-1)
+    functions *= (samples.weights[near] * inside)[..., None]
+    # A sparse matrix takes the pairs of pixel and defect to the coefficients of the pixels, for all functions at once.
+    first += splines.count * np.arange(x.size, dtype=np.int32)[:, None]
+    shape = (x.size * splines.count, radii.size)
+    spread = csc_array((pieces.ravel(), spline_columns(first), _starts(radii.size)), shape=shape)
+    design = spread @ functions.reshape(radii.size, functions.shape[-1])
+    return np.ascontiguousarray(design.T).reshape(-1, x.size, splines.count)
 
 
 def spline_columns(first: NDArray[np.int32]) -> NDArray[np.int32]:

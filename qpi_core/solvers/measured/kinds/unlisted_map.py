@@ -23,11 +23,17 @@ from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import HarmonicStart
 from qpi_core.solvers.measured.kinds.local_patterns import LocalPatterns
-from qpi_core.solvers.measured.kinds.two_kinds import DECISIVE, differ_in_shape, explains_all, misfit_of_one_kind
+from qpi_core.solvers.measured.kinds.two_kinds import (
+    DECISIVE,
+    OF_ANOTHER_LIST,
+    differ_in_shape,
+    explains_all,
+    misfit_of_one_kind,
+)
 from qpi_core.solvers.measured.kinds.unlisted_kind import find_unlisted_places
 from qpi_core.solvers.measured.measured_map import ExplainedMap
 from qpi_core.solvers.measured.noise_model.search import chances_of_white_noise
-from qpi_core.solvers.positions.catalogue.check import is_taken_as_given
+from qpi_core.solvers.positions.catalogue.check import gain_of_another_list, is_taken_as_given
 from qpi_core.solvers.positions.catalogue.selection import ListedFit
 
 Array = NDArray[np.float64]
@@ -70,7 +76,8 @@ def _explained(problem: HarmonicProblem, positions: Array, weights: Array, begun
     # Unequal strengths and cores, and wrong places, leave strange patterns as well.
     patterns = LocalPatterns.around(positions, weights, measured, one.aspect)
     rival = misfit_of_one_kind(patterns, left.ravel(), one, shape)
-    if 0.5 * float(measured.sum()) * float(np.log(rival / max(found.misfit, 1e-300))) - price < _PROMISING:
+    promised = 0.5 * float(measured.sum()) * float(np.log(rival / max(found.misfit, 1e-300))) - price
+    if promised < _PROMISING or promised < OF_ANOTHER_LIST * gain_of_another_list(values, one, weights):
         return None
     places, joint = found.places, _together(problem, positions, weights, found.places)
     for _ in range(_SETTLING):

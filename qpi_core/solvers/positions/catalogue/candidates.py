@@ -70,6 +70,25 @@ def strongest(views: Views, weight: float, least_gain: float) -> list[int]:
     return found
 
 
+def gain_of_missing(values: NDArray[np.float32], model: HarmonicModel, weight: float, least_gain: float) -> float:
+    """Return the log likelihood that all clear missing defects gain together, the kernel as it is; arguments as for missing_defects."""
+    places = candidate_places(values, model, weight)
+    if not len(places):
+        return 0.0
+    views, total = views_of(model, places), 0.0
+    response = views.response.copy()
+    own = 0.5 * weight**2 * views.overlap.diagonal()
+    for _ in range(len(places)):
+        gains = weight * response - own
+        best = int(np.argmax(gains))
+        if gains[best] < least_gain:
+            break
+        total += float(gains[best])
+        # What this one explains is no evidence for its neighbours, nor for itself once more.
+        response -= weight * views.overlap[:, best]
+    return total
+
+
 def absent_defects(model: HarmonicModel, points: Array, weights: Array, least_gain: float) -> NDArray[np.bool_]:
     """Return (n,) which listed defects the map would rather do without, the clearest ones only; arguments as for missing_defects."""
     return better_without(views_of(model, points), weights, least_gain)

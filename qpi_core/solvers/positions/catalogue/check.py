@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
 from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
-from qpi_core.solvers.positions.catalogue.candidates import absent_defects, missing_defects
+from qpi_core.solvers.positions.catalogue.candidates import absent_defects, gain_of_missing, missing_defects
 from qpi_core.solvers.positions.score_test import MovesScore, score_moves
 
 Array = NDArray[np.float64]
@@ -55,3 +55,14 @@ def is_incomplete(values: NDArray[np.float32], model: HarmonicModel, positions: 
     if len(missing_defects(values, model, float(np.median(weights)), score.least_gain(PEAK_GAIN))):
         return True
     return bool(absent_defects(model, positions, weights, score.least_gain(ABSENT_GAIN)).any())
+
+
+def gain_of_another_list(values: NDArray[np.float32], first: HarmonicModel, weights: Array) -> float:
+    """Return the gain in log likelihood that moved defects, or more of them, promise for a kernel of one kind, whichever is larger.
+
+    Args:
+        values: (height, width) map.
+        first: model of fit_harmonics(extended=False) for the list.
+        weights: of the list.
+    """
+    return max(score_moves(first).gain, gain_of_missing(values, first, float(np.median(weights)), PEAK_GAIN))
