@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.base.grid import kernel_offsets
-from qpi_core.qspace.telling_part import telling_zoom
+from qpi_core.qspace.view import telling_zoom
 from ui.charts.colours import ColourScale, colour_limits, is_signed
 from ui.charts.subplots import Figure, add_image, axis, axis_name, panels, typed
 

@@ -45,7 +45,7 @@ def latent_scatter(
     colour_by: str,
     place: Placement | None = None,
     selected: int | None = None,
-    height: int = 560,
+    height: int = 530,
     marker_size: int = 6,
     path: PathMarks | None = None,
 ) -> Figure:

@@ -12,8 +12,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.qspace.spectra import kernel_window
 from qpi_core.qspace.surface_lattice import LATTICE_CONSTANT_RANGE_NM, SurfaceLattice, surface_lattice
 from qpi_core.qspace.symmetrising import find_mirror_axis
-from qpi_core.qspace.telling_part import telling_zoom
-from qpi_core.qspace.view import QSpaceView
+from qpi_core.qspace.view import QSpaceView, telling_zoom
 from ui.qspace import texts
 from ui.qspace.subject import QSpaceSubject
 from ui.state.usual_controls import USUAL

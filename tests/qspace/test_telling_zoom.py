@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qpi_core.qspace.spectra import fft_magnitude
-from qpi_core.qspace.telling_part import telling_zoom
+from qpi_core.qspace.view import telling_zoom
 
 
 def waves(wavenumber: float, width: float) -> np.ndarray:
