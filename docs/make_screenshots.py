@@ -27,7 +27,7 @@ from PIL import Image
 
 FOLDER = Path(__file__).resolve().parent
 SCREENS = FOLDER / "screens"
-PATIENCE_MS = 300_000
+PATIENCE_MS = 600_000
 SETTLE_MS = 2500
 WIDTH, HEIGHT = 1280, 800
 README_HEIGHT = 1270
@@ -72,6 +72,8 @@ def photograph(page: Any, theme: str) -> None:
     page.get_by_role("button", name="Extract from this").click()
     comparison = page.get_by_text("Every method on one map")
     comparison.wait_for()
+    wait_for_charts(page)
+    page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")  # the button is further down
     save_page(page, SCREENS / f"synthesize_{theme}.png")
     scroll_to(page, comparison)
     save_page(page, SCREENS / f"comparison_{theme}.png")
@@ -87,7 +89,7 @@ def photograph(page: Any, theme: str) -> None:
 
 
 def photograph_scan(page: Any, theme: str, scan: Path) -> None:
-    """Take the plane out of the scan, mark its defect and extract the kernel, all as the controls are at first."""
+    """Take the plane out of the scan, mark its defect and extract the kernel; a single defect takes no background (docs/tutorial.md)."""
     page.locator(".st-key-map_upload input[type=file]").set_input_files(scan)
     page.get_by_role("button", name="Subtract the plane").click()
     page.get_by_text("Levelling: plane").first.wait_for(state="attached")
@@ -97,6 +99,7 @@ def photograph_scan(page: Any, theme: str, scan: Path) -> None:
     box = canvas.bounding_box()
     page.mouse.click(box["x"] + 1 + left + (DEFECT_PX[0] + 0.5) * scale_x, box["y"] + 1 + top + (DEFECT_PX[1] + 0.5) * scale_y)
     page.get_by_text("2 Defects: 1").wait_for()
+    page.locator(".st-key-model_noise label").first.click()
     page.locator(".st-key-extract").get_by_role("button").click()
     page.get_by_text("Take home", exact=True).first.wait_for()
     save_page(page, SCREENS / f"extract_{theme}.png")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 _BASES = ("m", "A", "V", "S", "Hz", "N")
 _PREFIXES = {"f": -5, "p": -4, "n": -3, "µ": -2, "m": -1, "": 0, "k": 1, "M": 2, "G": 3}
 _SIGNS = {power: sign for sign, power in _PREFIXES.items()}
@@ -52,6 +55,13 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if rest and minutes < 60 else f"{minutes} min"
+
+
+def movements(distances_px: NDArray[np.float64]) -> str:
+    """Return `2.00 px` for one distance (n,), `1.30 px in the median and at most 2.00 px` for several."""
+    if len(distances_px) == 1:
+        return f"{distances_px[0]:.2f} px"
+    return f"{np.median(distances_px):.2f} px in the median and at most {np.max(distances_px):.2f} px"
 
 
 def counted(number: int, thing: str) -> str:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from qpi_core.base.grid import kernel_offsets
-from qpi_core.estimates.caution import Caution, CautionKind
+from qpi_core.estimates.caution import ONE_DEFECT, Caution, CautionKind
 
 SAME_PLACE_PX = 0.5
 MOST_MODELLED_PIXELS = 20_000
@@ -74,8 +74,7 @@ def _seen_side(seen: NDArray[np.int64]) -> int:
 def _about_positions(observation: NDArray[np.float32], positions: NDArray[np.float64]) -> list[Caution]:
     sentences = []
     if len(positions) == 1:
-        only = "Only one defect is marked: its surroundings are the kernel, so noise and anything else nearby are in it."
-        sentences.append(Caution(only, CautionKind.ONE_DEFECT))
+        sentences.append(ONE_DEFECT)
     pairs = cKDTree(positions).query_pairs(SAME_PLACE_PX)
     if pairs:
         first = min(pairs)

@@ -224,7 +224,8 @@ def _remedy(sentence: str, estimate: KernelEstimate) -> tuple[Remedy | None, flo
 
 
 def _noise_is_white_by_choice(estimate: KernelEstimate) -> bool:
-    return (estimate.provenance.get("options") or {}).get("noise_model") == "white"
+    """Say whether a noise model would help that was not asked for; a single defect's own rings would go into the background."""
+    return (estimate.provenance.get("options") or {}).get("noise_model") == "white" and len(estimate.positions) > 1
 
 
 def _praise(estimate: KernelEstimate | LayerKernel, count: int) -> str:

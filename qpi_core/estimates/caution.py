@@ -99,3 +99,7 @@ NO_NOISE_MODEL = Caution(
     "The background and noise of this map could not be modelled; it was taken with a constant background and white noise.",
     CautionKind.NOISE_NOT_MODELLED,
 )
+ONE_DEFECT = Caution(
+    "Only one defect is marked: its surroundings are the kernel, so noise and anything else nearby are in it.", CautionKind.ONE_DEFECT
+)
+"""What the list itself and the solvers say in the same words, so that it is said once."""

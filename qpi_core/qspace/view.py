@@ -13,7 +13,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.base.validation import require_pixel_size
 from qpi_core.qspace.map_spectrum import coarser, map_spectrum
 from qpi_core.qspace.profiles import phase_of
-from qpi_core.qspace.spectra import WINDOWS, kernel_fft, kernel_window
+from qpi_core.qspace.spectra import WINDOWS, fft_magnitude, kernel_fft, kernel_window
 from qpi_core.qspace.surface_lattice import SurfaceLattice
 from qpi_core.qspace.symmetrising import ROTATION_ORDERS, symmetrise
 
@@ -27,6 +27,8 @@ LEAST_MAGNITUDE_FOR_PHASE = 0.02
 _TOP_PERCENTILE = 99.7
 _DECADES = 3
 _MOST_MAP_PIXELS = 512
+_TELLING_SHARE, _LEAST_HALF_SIDE = 0.999, 12
+"""Of the power and of the pixels that a picture of a spectrum is to begin with: one of many pixels is a dot in all that they resolve."""
 
 Pair = tuple[float, float]
 
@@ -209,6 +211,29 @@ def qspace_pictures(
             power = symmetrise(power, view.symmetry_order, view.mirror_angle, step).kept
         return first, magnitude_picture("|FFT| of the whole map, per defect", np.sqrt(np.maximum(power, 0.0)), step)
     return (first,)
+
+
+def telling_zoom(kernel: ArrayLike) -> int:
+    """Return how far a picture of a kernel's spectrum is to be zoomed in at first.
+
+    The largest of ZOOMS whose inner 1/zoom of the wave vectors holds 99.9 % of the power,
+
+        sum over |q_x|, |q_y| <= q_N / zoom of |F|^2 >= 0.999 sum of |F|^2,
+
+    q = 0 left out (a constant says nothing), and still reaches twelve pixels from there. F is that of the kernel under a Hann window:
+    without one the steps at the edges of the kernel send lines through all of q-space.
+
+    Args:
+        kernel: (k, k), centre at index k // 2.
+    """
+    magnitude = fft_magnitude(kernel, "hann")
+    half = magnitude.shape[0] // 2
+    distance = np.abs(np.arange(magnitude.shape[0]) - half)
+    farther = np.maximum(distance[:, None], distance[None, :])
+    power = np.where(farther > 0, magnitude**2, 0.0)
+    inside = np.cumsum(np.bincount(farther.ravel(), weights=power.ravel()))
+    fitting = [zoom for zoom in ZOOMS if half // zoom >= _LEAST_HALF_SIDE and inside[half // zoom] >= _TELLING_SHARE * inside[-1]]
+    return max(fitting, default=1)
 
 
 def _away_from_zero(magnitude: NDArray[np.float64], pixels: int) -> NDArray[np.float64]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from qpi_core.base.units import counted, duration, in_handy_unit, plain_number, unit_scale
+from qpi_core.base.units import counted, duration, in_handy_unit, movements, plain_number, unit_scale
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,8 @@ def test_times_are_in_plain_form(seconds, words):
 def test_zero_has_no_sign_and_one_is_not_many():
     assert plain_number(-0.004, 2) == "0.00" and plain_number(-0.006, 2) == "-0.01"
     assert (counted(1, "defect"), counted(0, "defect"), counted(2, "defect")) == ("1 defect", "0 defects", "2 defects")
+
+
+def test_one_distance_has_no_median():
+    assert movements(np.array([2.0])) == "2.00 px"
+    assert movements(np.array([1.0, 4.0, 1.5])) == "1.50 px in the median and at most 4.00 px"

@@ -68,6 +68,16 @@ _LABELS = """chart => {
     return found
 }"""
 """Of the labels of one chart, those that lie on each other: `_FAULTS` forgives those that share a box, this does not."""
+_BUTTONS = """() => [...document.querySelectorAll(".js-plotly-plot")].flatMap(chart => {
+    const bar = chart.querySelector(".modebar")?.getBoundingClientRect()
+    if (!bar) return []
+    return [...chart.querySelectorAll("text")].filter(text => text.textContent.trim()).filter(text => {
+        const box = text.getBoundingClientRect()
+        const wide = Math.min(box.right, bar.right) - Math.max(box.left, bar.left)
+        return wide > 1 && Math.min(box.bottom, bar.bottom) - Math.max(box.top, bar.top) > 1
+    }).map(text => `plotly's buttons lie on ${text.textContent}`)
+})"""
+"""Texts of charts that the buttons cover which come with the pointer."""
 _SCROLL = "top => { const main = document.querySelector('[data-testid=stMain]'); main.scrollTop = top; return main.scrollHeight }"
 
 
@@ -90,6 +100,7 @@ def faults(app: AppPage) -> list[str]:
                 found += [f"{width} x {height}, {theme}, {top} px down: {fault}" for fault in app.page.evaluate(_FAULTS)]
                 top += height - 250
             app.page.evaluate(_SCROLL, 0)
+            found += [f"{width} x {height}, {theme}: {fault}" for fault in app.page.evaluate(_BUTTONS)]
             if width == SIZES[0][0]:
                 found += [f"{theme}: {finding}" for finding in grave_findings(app.page)]
     return found

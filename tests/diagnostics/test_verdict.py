@@ -92,6 +92,9 @@ def test_a_mark_set_twice_is_told():
 def test_one_defect_and_an_average_of_crops_are_doubtful():
     alone = draw_scene(5000, 5, 0.2, count=1)
     assert verdict_of(extract(alone.observation, alone.positions)).trust is Trust.DOUBT
+    uneven = alone.observation + np.float32(0.2) * background()
+    told = verdict_of(extract(uneven, alone.positions, "tikhonov", noise_model="white"))
+    assert told.remedy is not Remedy.MODEL_NOISE, "its rings would go into the background"
     apart = draw_scene(5000, 2, 0.2, count=3)
     average = verdict_of(extract(apart.observation, apart.positions, "defect_average"))
     assert average.trust is not Trust.TRUST and average.remedy is Remedy.USE_REFINED

@@ -117,7 +117,7 @@ def _distance(cell: Cell | None, end: str) -> float:
 def _layout(part: Slice, measure: Measure, height: int) -> dict[str, Any]:
     return {
         "height": height,
-        "margin": {"l": 8, "r": 8, "t": 12, "b": 8},
+        "margin": {"l": 8, "r": 8, "t": 30, "b": 8},  # plotly's buttons lie above the legend
         "xaxis": {"title": {"text": part.title}, "type": "category", "categoryarray": list(part.ticks)},
         "yaxis": {
             "title": {"text": measure.title},

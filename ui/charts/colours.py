@@ -44,11 +44,11 @@ def colour_table(name: str) -> NDArray[np.uint8]:
     return (matplotlib.colormaps[name](np.linspace(0, 1, 256))[:, :3] * 255).round().astype(np.uint8)
 
 
-@lru_cache(maxsize=len(COLOUR_MAPS))
-def plotly_scale(name: str) -> list[list[object]]:
-    """Return the same colour map for plotly, 33 stops."""
+@lru_cache(maxsize=2 * len(COLOUR_MAPS))
+def plotly_scale(name: str, root: bool = False) -> list[list[object]]:
+    """Return the same colour map for plotly, 33 stops; root: the colours follow the square root of the distance from the lower end."""
     rows = colour_table(name)[np.linspace(0, 255, 33).round().astype(int)]
-    return [[i / 32, f"rgb({r},{g},{b})"] for i, (r, g, b) in enumerate(rows)]
+    return [[(i / 32) ** (2 if root else 1), f"rgb({r},{g},{b})"] for i, (r, g, b) in enumerate(rows)]
 
 
 def colour_limits(

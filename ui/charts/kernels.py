@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.base.grid import kernel_offsets
+from qpi_core.qspace.view import telling_zoom
 from ui.charts.colours import ColourScale, colour_limits, is_signed
 from ui.charts.subplots import Figure, add_image, axis, axis_name, panels, typed
 
@@ -102,8 +103,9 @@ def kernel_and_spectrum(
 ) -> Figure:
     """Show a kernel (nm) beside the magnitude of its FFT (rad/nm), and its uncertainty between them.
 
-    All are drawn on the pixels of the same (k, k) window. Kernel and uncertainty have one zoom, the FFT its own. The tick labels
-    carry the physical units; without a known pitch they are px and rad/px.
+    Kernel and uncertainty are drawn on the pixels of the same (k, k) window and have one zoom; their tick labels carry the physical
+    units. The FFT has its own zoom, which begins with the wave vectors that hold the kernel: a pattern of many pixels is a dot in the
+    middle of all that the pixels resolve. Without a known pitch the units are px and rad/px.
 
     Args:
         kernel: (k, k), centre at k // 2.
@@ -128,12 +130,11 @@ def kernel_and_spectrum(
     spectrum = (np.log10(np.maximum(magnitude, floor)) if logarithmic else magnitude).astype(np.float32)
     steps = (2 * np.pi / (size * dy), 2 * np.pi / (size * dx))
     names = ("q<sub>x</sub>", "q<sub>y</sub>", f"rad/{length}")
-    scale = ColourScale(FFT_COLOURS, _spectrum_limits(spectrum, size, percentiles), "log₁₀" if logarithmic else unit)
-    _add_window(figure, len(titles), spectrum, size, steps, names, scale)
-    # Where dx and dy differ, a pixel's shape in q is the inverse of its shape in r.
-    figure["layout"]["yaxis"] |= {"scaleanchor": "x", "scaleratio": dy / dx}
+    zoom = telling_zoom(kernel)
+    scale = ColourScale(FFT_COLOURS, _spectrum_limits(spectrum, size, percentiles, zoom), "log₁₀" if logarithmic else unit)
     last = len(titles)
-    axis(figure, "y", last).update(scaleanchor=axis_name("x", last), scaleratio=dx / dy)
+    _add_spectrum(figure, last, spectrum, size, steps, names, scale, zoom)
+    figure["layout"]["yaxis"] |= {"scaleanchor": "x", "scaleratio": dy / dx}
     if uncertainty is not None:
         axis(figure, "x", 2)["matches"], axis(figure, "y", 2)["matches"] = "x", "y"
     figure["layout"]["uirevision"] = "kernel"
@@ -141,16 +142,32 @@ def kernel_and_spectrum(
 
 
 def single_kernel(kernel: NDArray[np.float32], pixel_size_nm: tuple[float, float] | None, unit: str, height: int) -> Figure:
-    """Show a kernel (k, k) alone, axes in nm (px without a known pitch), small enough to stand beside other things."""
+    """Show a kernel (k, k) alone, small enough to stand beside other things: a scale bar in place of axes leaves it all of the height."""
     size = kernel.shape[0]
     dy, dx = pixel_size_nm or (1.0, 1.0)
+    length = "nm" if pixel_size_nm else "px"
     figure = panels([""], height, gap=0.2)
-    names = ("x", "y", "nm" if pixel_size_nm else "px")
-    _add_window(figure, 1, kernel, size, (dy, dx), names, ColourScale(*display_limits(kernel), unit))
+    _add_window(figure, 1, kernel, size, (dy, dx), ("x", "y", length), ColourScale(*display_limits(kernel), unit))
+    axis(figure, "x", 1)["visible"] = axis(figure, "y", 1)["visible"] = False
+    figure["layout"]["xaxis"]["constraintoward"] = "right"  # beside its colour bar
     figure["layout"]["yaxis"] |= {"scaleanchor": "x", "scaleratio": dy / dx}
     figure["data"][0]["colorbar"] |= {"nticks": 3, "len": 1.0}  # more labels than that lie on each other
-    figure["layout"].update(margin={"l": 4, "r": 4, "t": 8, "b": 4}, dragmode=False, uirevision="preview")
+    _add_scale_bar(figure, size, dx, length)
+    figure["layout"].update(height=height, margin={"l": 4, "r": 4, "t": 4, "b": 4}, dragmode=False, uirevision="preview")
     return figure
+
+
+def _add_scale_bar(figure: Figure, size: int, pitch: float, length: str) -> None:
+    """Add a bar of a round length, a quarter of the window or less, in its lower left corner, readable on every colour."""
+    most = size * pitch / 4
+    power = 10.0 ** np.floor(np.log10(most))
+    long = float(power * max(step for step in (1, 2, 5) if step * power <= most))
+    left, bottom = -(size // 2) - 0.5 + 0.05 * size, size - size // 2 - 0.5 - 0.06 * size
+    ends = {"type": "line", "xref": "x", "yref": "y", "x0": left, "x1": left + long / pitch, "y0": bottom, "y1": bottom}
+    figure["layout"]["shapes"] = [{**ends, "line": {"color": colour, "width": width}} for colour, width in (("#20262b", 5), ("#ffffff", 3))]
+    words = {"text": f"{long:g} {length}", "x": left, "y": bottom, "xref": "x", "yref": "y", "xanchor": "left", "yanchor": "bottom"}
+    look = {"showarrow": False, "yshift": 3, "borderpad": 1, "bgcolor": "rgba(32,38,43,0.6)", "font": {"size": 11, "color": "#ffffff"}}
+    figure["layout"]["annotations"].append({**words, **look})
 
 
 def _add_window(
@@ -189,11 +206,40 @@ def _add_window(
     )
 
 
-def _spectrum_limits(spectrum: NDArray[np.float32], size: int, percentiles: tuple[float, float]) -> tuple[float, float]:
-    """Return colour limits without q = 0 (the kernel's mean) and the few brightest pixels around it, which outshine the rest."""
+def _add_spectrum(
+    figure: Figure,
+    column: int,
+    values: NDArray[np.float32],
+    size: int,
+    steps: tuple[float, float],
+    names: tuple[str, str, str],
+    scale: ColourScale,
+    zoom: int,
+) -> None:
+    """Add a spectrum (m, m) on axes in rad/nm (rad/px) that begin with its inner 1/zoom; `steps` is (dq_y, dq_x) of the (k, k) window."""
+    finer = values.shape[0] // size
+    step_y, step_x = steps[0] / finer, steps[1] / finer
+    first = float(kernel_offsets(values.shape[0])[0])
+    name_x, name_y, unit = names
+    hover = f"{name_x} %{{x:.3f}} {unit}<br>{name_y} %{{y:.3f}} {unit}"
+    origin, step = (first * step_y, first * step_x), (step_y, step_x)
+    root = scale.bar != "log₁₀"  # weak rings beside a bright middle
+    add_image(figure, column, values, origin, step, scale.colours, scale.limits, scale.bar, hovertemplate=hover, root=root)
+    for letter, name, pitch in (("x", name_x, steps[1]), ("y", name_y, steps[0])):
+        low, high = (-(size // 2) - 0.5) * pitch, (size - size // 2 - 0.5) * pitch
+        shown = [low / zoom, high / zoom]
+        title = {"text": f"{name} ({unit})"} | ({"standoff": 2} if letter == "y" else {})
+        ends = {"range": shown[:: -1 if letter == "y" else 1], "minallowed": low, "maxallowed": high}
+        axis(figure, letter, column).update(title=title, uirevision=f"spectrum {zoom}", **ends)
+    axis(figure, "y", column)["scaleanchor"] = axis_name("x", column)
+
+
+def _spectrum_limits(spectrum: NDArray[np.float32], size: int, percentiles: tuple[float, float], zoom: int) -> tuple[float, float]:
+    """Return colour limits without q = 0 (the kernel's mean) and the few brightest pixels of the inner 1/zoom, which outshine the rest."""
     finer = spectrum.shape[0] // size
     offsets = np.abs(kernel_offsets(spectrum.shape[0]))
-    away = np.maximum(offsets[:, None], offsets[None, :]) >= finer
+    distance = np.maximum(offsets[:, None], offsets[None, :])
+    away = (distance >= finer) & (distance <= spectrum.shape[0] / (2 * zoom))
     return colour_limits(spectrum[away], (percentiles[0], 0.997 * percentiles[1])) if away.any() else colour_limits(spectrum)
 
 
@@ -219,5 +265,5 @@ def kernel_row(
         last = values.shape[0] - 0.5
         axis(figure, "x", column).update(visible=False, range=[-0.5, last])
         axis(figure, "y", column).update(visible=False, range=[last, -0.5], scaleanchor=axis_name("x", column))
-    figure["layout"].update(margin={"l": 2, "r": 2, "t": 26, "b": 2}, dragmode=False)
+    figure["layout"].update(height=height, margin={"l": 2, "r": 2, "t": 26, "b": 2}, dragmode=False)
     return figure

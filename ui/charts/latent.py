@@ -28,6 +28,8 @@ COLOUR_BY = {
 _CATEGORY_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7f6d00", "#8a63d2", "#00a6a6", "#a05050")
 _SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up")
 _UNKNOWN = "#b8b8b8"
+_BUTTONS, _LEGEND = 28, 42
+"""Heights above the picture, px: of plotly's buttons, which come with the pointer, and of a legend of two lines."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def latent_scatter(
     colour_by: str,
     place: Placement | None = None,
     selected: int | None = None,
-    height: int = 560,
+    height: int = 530,
     marker_size: int = 6,
     path: PathMarks | None = None,
 ) -> Figure:
@@ -151,10 +153,10 @@ def _layout(height: int) -> dict[str, Any]:
     hidden = {"showgrid": False, "zeroline": False, "showticklabels": False}
     return {
         "height": height,
-        "margin": {"l": 4, "r": 4, "t": 8, "b": 4},
+        "margin": {"l": 4, "r": 4, "t": _BUTTONS + _LEGEND, "b": 4},
         "xaxis": {**hidden, "title": {"text": "t-SNE 1 (no unit)"}},
         "yaxis": {**hidden, "title": {"text": "t-SNE 2 (no unit)"}, "scaleanchor": "x"},
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        "legend": {"orientation": "h", "yref": "container", "y": 1 - _BUTTONS / height, "yanchor": "top", "x": 0},
         "dragmode": "pan",
         "hovermode": "closest",
         "uirevision": "latent",

@@ -51,7 +51,9 @@ def qspace_chart(
         hover = f"q<sub>x</sub> %{{x:.4g}} {q_unit}<br>q<sub>y</sub> %{{y:.4g}} {q_unit}"
         origin, step = (-(rows // 2) * step_y, -(columns // 2) * step_x), (step_y, step_x)
         values = picture.drawn.astype(np.float32)
-        add_image(figure, column, values, origin, step, COLOURS[picture.kind], picture.limits, bar, hovertemplate=hover)
+        root = picture.kind == "magnitude" and not picture.logarithmic  # weak rings beside a bright middle
+        colours, limits = COLOURS[picture.kind], picture.limits
+        add_image(figure, column, values, origin, step, colours, limits, bar, hovertemplate=hover, root=root)
         _add_axes(figure, column, q_unit, ends, zoom)
         if lattice is not None:
             reach = (side // 2 * pictures[0].q_step[1] / zoom, side // 2 * pictures[0].q_step[0] / zoom)

@@ -20,6 +20,8 @@ Figure = dict[str, Any]
 
 PLOTLY_CONFIG = {"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 _LONGEST_UNIT = 40
+_BAR_STRIP = 14
+"""px above the titles, so that plotly's buttons, which come with the pointer, lie on none of them."""
 _NO_LINES = {"showgrid": False, "zeroline": False, "constrain": "domain"}
 
 
@@ -39,11 +41,14 @@ def axis(figure: Figure, letter: str, column: int) -> dict[str, Any]:
 
 
 def panels(titles: list[str], height: int, gap: float, font_size: int = 14) -> Figure:
-    """Return an empty figure with one panel a title, side by side; the last gap holds the last colour bar."""
+    """Return an empty figure with one panel a title, side by side; the last gap holds the last colour bar.
+
+    It is higher than `height` by the strip for plotly's buttons; figures without them set height and upper margin again.
+    """
     width = (1.0 - gap * len(titles)) / len(titles) if gap > 0.03 else (1.0 - gap * (len(titles) - 1)) / len(titles)
     layout: dict[str, Any] = {
-        "height": height,
-        "margin": {"l": 8, "r": 8, "t": 34, "b": 8},
+        "height": height + _BAR_STRIP,
+        "margin": {"l": 8, "r": 8, "t": 34 + _BAR_STRIP, "b": 8},
         "hoverlabel": {"namelength": 0},
         "dragmode": "pan",
         "showlegend": False,
@@ -84,7 +89,8 @@ def add_image(
     """Add a picture whose first pixel has its centre at origin = (y, x); `bar` is the unit at the colour bar, None for no bar.
 
     Values are drawn with the prefix that suits them, so that bar and hover read 100 pm and not 1e-10 m. `hovertemplate` is given
-    without the value, which is put behind it; `unit` names it where there is no bar.
+    without the value, which is put behind it; `unit` names it where there is no bar. `root` has the colours follow the square root of
+    the values, which shows weak rings beside a bright middle.
     """
     factor, unit = unit_scale(max(abs(end) for end in limits), more.pop("unit", bar or ""))
     if factor != 1.0:
@@ -102,7 +108,7 @@ def add_image(
         "dy": step[0],
         "xaxis": axis_name("x", column),
         "yaxis": axis_name("y", column),
-        "colorscale": plotly_scale(colours),
+        "colorscale": plotly_scale(colours, more.pop("root", False)),
         "zmin": limits[0],
         "zmax": limits[1],
         "showscale": bar is not None,

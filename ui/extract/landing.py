@@ -63,5 +63,6 @@ def sum_of_defects(example: LoadedMap, height: int = 230) -> Figure:
         axis(figure, "x", column).update(visible=False, range=[-0.5, side - 0.5])
         axis(figure, "y", column).update(visible=False, range=[side - 0.5, -0.5], scaleanchor=axis_name("x", column))
     frame = {"type": "rect", "xref": "x2", "yref": "y2", "x0": -0.5, "x1": side - 0.5, "y0": -0.5, "y1": side - 0.5}
+    figure["layout"] |= {"height": height, "margin": {"l": 8, "r": 8, "t": 34, "b": 8}}  # no strip for buttons
     figure["layout"] |= {"dragmode": False, "shapes": [frame | {"line": {"width": 1, "color": "rgba(128,128,128,0.5)"}}]}
     return figure

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from qpi_core.base.errors import InputError
 from qpi_core.estimates.estimate import KernelEstimate
+from qpi_core.extraction.answers.first_estimate import FIRST_METHODS
 from qpi_core.extraction.windows.window_search import AUTO
 from ui.extract.map.map_panel import MapView
 from ui.jobs.workers.queues import Cancelled, Job
@@ -148,23 +150,39 @@ def extract_kernel(job: Job, question: Question) -> Outcome:
 
 
 def _extract_classes(job: Job, tool: Any, question: Question) -> Outcome:
-    """Return the outcome of the first class, with those of the others beside it; the networks look at all of them at once."""
-    started = time.perf_counter()
-    found = tool.extract_classes(
-        question.view.layer.values,
-        question.positions,
-        question.labels,
-        question.method,
-        question.window,
-        question.refine_positions,
-        pixel_size_nm=question.view.pixel_size_nm,
-        with_latent=True,
-        report=job.step,
-        noise_model=question.noise_model,
-    )
-    seconds = time.perf_counter() - started
-    job.step(0.95, "Finding their places in the latent space")
+    """Return the outcome of the first class, with those of the others beside it; the networks look at all of them at once.
+
+    Where the window or the places are still to be found, what little effort gives stands in `job.best` first.
+    """
+    started, asked = time.perf_counter(), (question.view.layer.values, question.positions, question.labels, question.method)
+    pitch = question.view.pixel_size_nm
+    try:
+        if question.method in FIRST_METHODS and (question.auto_window or question.refine_positions):
+            tell = partial(_tell_first, job)
+            first = tool.extract_classes(*asked, question.kernel_size, pixel_size_nm=pitch, report=tell, effort="fast")
+            seconds = time.perf_counter() - started
+            job.best = with_kinds({name: placed(question, estimate, seconds) for name, estimate in first.estimates.items()})
+        found = tool.extract_classes(
+            *asked,
+            question.window,
+            question.refine_positions,
+            pixel_size_nm=pitch,
+            with_latent=True,
+            report=job.step,
+            noise_model=question.noise_model,
+        )
+        seconds = time.perf_counter() - started
+        job.step(0.95, "Finding their places in the latent space")
+    except Cancelled:
+        if job.best is None:
+            raise
+        return job.best
     return with_kinds({name: placed(question, estimate, seconds) for name, estimate in found.estimates.items()})
+
+
+def _tell_first(job: Job, share: float, words: str) -> None:
+    """Let a cancel stop the first estimate; its own share and words are not shown."""
+    job.step(0.0, "First estimate")
 
 
 def placed(question: Question, estimate: KernelEstimate, seconds: float) -> Outcome:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _CHART = "latent_chart"
 _CHOSEN = "latent_chosen"
-_HEIGHT = 560
+_HEIGHT = 530
 _EXAMPLE_POINT = 0
 
 

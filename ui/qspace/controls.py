@@ -12,7 +12,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.qspace.spectra import kernel_window
 from qpi_core.qspace.surface_lattice import LATTICE_CONSTANT_RANGE_NM, SurfaceLattice, surface_lattice
 from qpi_core.qspace.symmetrising import find_mirror_axis
-from qpi_core.qspace.view import QSpaceView
+from qpi_core.qspace.view import QSpaceView, telling_zoom
 from ui.qspace import texts
 from ui.qspace.subject import QSpaceSubject
 from ui.state.usual_controls import USUAL
@@ -59,7 +59,7 @@ def choose_view(subject: QSpaceSubject, beside: DeltaGenerator) -> QSpaceView:
         lattice,
         order,
         mirror,
-        int(zoom or 1),
+        int(zoom or telling_zoom(subject.kernel)),
     )
 
 

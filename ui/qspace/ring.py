@@ -46,6 +46,8 @@ def show_ring(space: Workspace, kernel: RingKernel, subject: QSpaceSubject, view
     else:
         with numbers:
             _show_numbers(signal)
+            if subject.more_than_white:
+                st.caption(texts.RING_WHITE)
     if asked and space.ring_problem:
         st.error(plain(space.ring_problem))
 

@@ -24,6 +24,7 @@ class QSpaceSubject:
         weights: (n,) of the defects.
         observation: gives the map (height, width) when it is asked for.
         wave_vector: of the strongest ring where it is known, rad/nm (rad/px without a pixel size).
+        more_than_white: whether a background or coloured noise was modelled beside the kernel and the white noise.
     """
 
     kernel: NDArray[np.float32]
@@ -32,6 +33,7 @@ class QSpaceSubject:
     weights: NDArray[np.float64]
     observation: Callable[[], NDArray[np.float32]]
     wave_vector: float | None = None
+    more_than_white: bool = False
 
     @property
     def nyquist(self) -> float:
@@ -54,4 +56,5 @@ def subject_of(estimate: KernelEstimate, unit: str) -> QSpaceSubject:
         estimate.weights,
         lambda: estimate.reconstruction + estimate.residual,
         found if found is not None and np.isfinite(found) else None,
+        estimate.has_background,
     )

@@ -13,9 +13,12 @@ WINDOW = (
 WINDOW_TITLES = {"none": "None", "hann": "Hann", "tukey": "Tukey"}
 PADDING_TITLES = {1: "1×", 2: "2×", 4: "4×"}
 PADDING = "Zeros around the kernel before the transform, in kernel sides: a finer q grid to look at, no more information."
-LOG = "log10 of the magnitudes, over three decades."
-ZOOM_TITLES = {1: "1×", 2: "2×", 4: "4×", 8: "8×", 16: "16×"}
-ZOOM = "Where the axes begin: 4× shows a quarter of the wave vectors. Ctrl + wheel and drag work in the pictures too."
+LOG = "log10 of the magnitudes, over three decades. Else the colours follow their square root, so that weak rings show."
+ZOOM_TITLES = {0: "Auto", 1: "1×", 2: "2×", 4: "4×", 8: "8×", 16: "16×"}
+ZOOM = (
+    "Where the axes begin: 4× shows a quarter of the wave vectors, Auto those that hold 99.9 % of the kernel's power. Ctrl + wheel and "
+    "drag work in the pictures too."
+)
 UNIT_TITLES = {"rad/nm": "rad/nm", "1/Å": "1/Å"}
 UNIT = "Wave vectors with 2π included: |G| = 2π/a for a square lattice. 1/Å is 10 rad/nm."
 NEEDS_LENGTH = "The pixel size is not known; enter the width of the map and extract again."
@@ -53,4 +56,8 @@ RING_MAP = "√((M − B)/B): M, the map's power on the ring; B, that of white n
 RING_ONE = "√(S/(K σ²)): what one defect, cropped alone into the kernel's window of K pixels, would show."
 RING_LAW = "√N times one defect: the mean of N crops that do not overlap. What a method assumes brings more, overlap and edges cost."
 RING_MEASURE = "Extracts again from two halves of the defects, two times: about four times as long as the extraction."
+RING_WHITE = (
+    ":orange[:material/warning:] Noise is here the white noise alone: the background and the streaks that were modelled beside it count as "
+    "signal of the whole map, and are missing in the noise of one defect."
+)
 RING_FEW = "The kernel's noise is measured on two halves of the defects; mark at least {least} and press Extract."

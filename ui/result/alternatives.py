@@ -26,7 +26,7 @@ def show_alternatives(space: Workspace, outcome: Outcome) -> None:
         for number, (column, other) in enumerate(zip(st.columns(4), others, strict=False)):
             with column:
                 show_small_kernel(other, outcome.question, f"alternative_{number}", _SMALL_HEIGHT)
-                st.caption(f"{described(other)}; evidence {other.evidence:.0f}, {100 * max(other.unexplained, 0.0):.1f} % unexplained")
+                st.caption(f"{described(other)}; evidence {other.evidence:.0f}, leaves {100 * max(other.unexplained, 0.0):.1f} %")
                 st.button(
                     "Show its defects",
                     key=f"alternative_take_{number}",

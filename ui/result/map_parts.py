@@ -33,3 +33,5 @@ def show_parts(outcome: Outcome) -> None:
     figure = fit_panels(parts, view.colours, (-half, half))
     alt = "The kernel's part of the map, the background and the residual on the same colour scale"
     st.plotly_chart(figure, width="stretch", key="parts", config=PLOTLY_CONFIG, alt=alt)
+    if len(estimate.positions) == 1:
+        st.caption(texts.ONE_DEFECT_OR_BACKGROUND)

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from qpi_core.base.units import movements
 from ui.state.workspace import NO_POINTS, Workspace
 from ui.widgets import texts
 
@@ -50,7 +51,7 @@ def offer_moved_positions(space: Workspace, move: Move, where: str) -> None:
         st.caption(
             "The map would have the defects elsewhere, but the marks have changed since."
             if stale
-            else f"{where}, {np.median(distance):.2f} px away in the median, {distance.max():.2f} at most.",
+            else f"{where}, away by {movements(distance)}.",
             width="stretch",
         )
         st.button(

@@ -29,7 +29,7 @@ def show_numbers(outcome: Outcome) -> None:
         name, value = _wave_vector(estimate)
         right.metric(name, value, help=texts.WAVE_VECTOR_FOUND)
         left.metric("Noise σ (estimated)", with_unit(*in_handy_unit(estimate.noise_sigma, unit)), help=texts.NOISE_FOUND)
-        right.metric("Explained by the kernel", f"{100 * explained_share(outcome):.1f} %", help=texts.EXPLAINED)
+        right.metric("Explained by the kernel", explained_words(estimate, outcome.question.view.layer.values), help=texts.EXPLAINED)
         st.caption(f"{counted(len(estimate.positions), 'defect')} · {duration(outcome.seconds)}")
     with table:
         st.table(parameter_rows(outcome), border="horizontal", hide_header=False)
@@ -77,9 +77,10 @@ def window_misleads(estimate: KernelEstimate) -> bool:
     return bool(warn_about_window(estimate.kernel, estimate.wide_kernel, estimate.parameters, estimate.pixel_size_nm))
 
 
-def explained_share(outcome: Outcome) -> float:
-    """Return the share of the map's variance that the kernel's pattern accounts for, from 0 to 1."""
-    return explained_part(outcome.estimate, outcome.question.view.layer.values)
+def explained_words(estimate: KernelEstimate, values: NDArray[np.float32]) -> str:
+    """Return `94.1 %` of a map (height, width), and that it is doubtful where a search does not vouch for the places of the defects."""
+    search = estimate.provenance.get("blind") or {}
+    return f"{100 * explained_part(estimate, values):.1f} %{', doubtful' if search.get('trusted') is False else ''}"
 
 
 def explained_part(estimate: KernelEstimate, values: NDArray[np.float32]) -> float:

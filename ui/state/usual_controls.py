@@ -22,7 +22,7 @@ USUAL: dict[str, Any] = {
     "kernel_limits": (0.0, 100.0),
     "q_window": "none",
     "q_padding": 1,
-    "q_zoom": 1,
+    "q_zoom": 0,
     "q_log": False,
     "q_beside": "map",
     "q_lattice_kind": "none",

@@ -45,6 +45,7 @@ def show_jobs(space: Workspace, page: str, place: Any) -> None:
 def _show_jobs(space: Workspace, page: str, place: Any, running: list[Job]) -> None:
     if any(job.state in FINISHED for job in running):
         st.rerun()
+    space.jobs.seen_on(page)  # a job that was started and has ended while this page was drawn
     with place:
         st.empty()
         for name, job, steady in space.jobs.running():

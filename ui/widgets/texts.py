@@ -88,7 +88,8 @@ BLIND_KINDS = (
 )
 ALTERNATIVES = (
     "Kernels and lists that the search came to as well. Evidence: natural logarithm, beside that of the kernel above; "
-    "a difference of 5 is decisive. Unexplained: share of the map's variance that is neither noise nor this kernel."
+    "a difference of 5 is decisive. Leaves: share of the map's variance that is neither noise nor this kernel, "
+    "which is of the search and simpler than the kernel above."
 )
 MEASURE = "Under the map: the magnitude of its Fourier transform, and the distance and the profile between two marks."
 FILE_HEADER = "What the instrument wrote beside the data: set point, speed, date and all else, as text."
@@ -110,7 +111,7 @@ WAVE_VECTOR_FOUND = "Wave vector of the strongest oscillation, 2π included, wit
 NOISE_FOUND = "Standard deviation of the noise in the map, per pixel."
 EXPLAINED = (
     "Share of the map's variance that the kernel's pattern at the defects accounts for. A background and noise that were modelled beside "
-    "it do not count."
+    "it do not count. Doubtful: the search does not vouch for the places, and a kernel of many numbers explains a map at wrong places too."
 )
 STABILITY = (
     "Extracts again from the surroundings of one half of the defects and of the other, two times, and compares the kernels: "
@@ -139,7 +140,7 @@ KERNEL_NPY = "float32, centre at index k // 2, units of the map."
 NEXUS = "Kernel with its errors, Fourier transform, map, defects and side-car, signals and axes named as NeXus names them."
 KERNEL_CSV = "One pixel a line: x, y from the centre, kernel, standard deviation."
 GWYDDION = "Kernel, uncertainty, map, reconstruction and residual as channels of a .gwy file."
-LOG_FFT = "Logarithmic: log10 of the magnitude, over four decades."
+LOG_FFT = "Logarithmic: log10 of the magnitude, over four decades. Else the colours follow the square root, so that weak rings show."
 PADDING = "Zero padding of the kernel by 4 before the transform: smoother to look at, the same information. The files keep the plain FFT."
 PLACE = (
     "Networks: what Encoder_Y and Decoder_K make of the map. "
@@ -236,8 +237,12 @@ STACK_FIT = (
 
 NOISE_MODEL = (
     "On: a smooth background, offsets and streaks of scan lines, the lattice, coloured noise and defects of unequal strength are modelled "
-    "as far as the map asks for them. Off: a constant background and white noise. For methods that give an uncertainty, and one "
-    "class of defects."
+    "as far as the map asks for them. Off: a constant background and white noise; take that with a single defect, whose own rings would "
+    "go into the background. For methods that give an uncertainty, and one class of defects."
+)
+ONE_DEFECT_OR_BACKGROUND = (
+    "With a single defect nothing tells its pattern from a background: rings about the mark in the middle picture may be its own. "
+    "Extract without *Model background and noise* to see the kernel with all of them, and compare."
 )
 PARTS = (
     "What the map is made of. The shares are those of the map's variance; they need not add up to 100 %, because the parts may overlap. "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.base.units import movements
 from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.runtime.progress import Progress, no_progress
@@ -37,7 +38,7 @@ class Refinement:
 
     def note(self, estimate: KernelEstimate) -> KernelEstimate:
         """Return the estimate with sentences and provenance that say what was changed."""
-        moved = f"The map moved the defects by {np.median(self.moved_px):.2f} px in the median and at most {self.moved_px.max():.2f} px"
+        moved = f"The map moved the {'defect' if len(self.moved_px) == 1 else 'defects'} by {movements(self.moved_px)}"
         sentences = [Caution(moved + (", and gave each its own amplitude." if self.weighted else "."), CautionKind.MOVED)]
         if self.unsupported:
             places = ", ".join(f"({x:.1f}, {y:.1f})" for x, y in self.given[list(self.unsupported[:10])])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.base.provenance import array_sha256, json_ready, versions
+from qpi_core.base.units import movements
 from qpi_core.base.validation import is_constant
 from qpi_core.diagnostics.identifiability import warn_about_input
 from qpi_core.estimates.estimate import KernelEstimate
@@ -96,7 +97,7 @@ class StackRun:
         if self.refined is None:
             return ()
         moved, layers = self.refined.moved_px, len(self.refined.layers)
-        return (f"{layers} layers together moved the defects by {np.median(moved):.2f} px in the median and at most {moved.max():.2f} px.",)
+        return (f"{layers} layers together moved the {'defect' if len(moved) == 1 else 'defects'} by {movements(moved)}.",)
 
     def effort_notes(self) -> tuple[str, ...]:
         """Return what little effort has left out, in words."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.estimates.caution import NO_PATTERN, Caution, CautionKind
+from qpi_core.estimates.caution import NO_PATTERN, ONE_DEFECT, Caution, CautionKind
 from qpi_core.estimates.solution import KernelSolution
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate, superpose
 from qpi_core.solvers.harmonic.equations.basis import take_samples
@@ -198,8 +198,7 @@ def _warnings(model: HarmonicModel, gain: float, symmetry: int | None, probabili
     if model.stretch is not None:
         found.append(model.stretch.sentence())
     if count == 1:
-        only = "Only one defect was given: the kernel cannot be told from other features around that defect."
-        found.append(Caution(only, CautionKind.ONE_DEFECT))
+        found.append(ONE_DEFECT)
     positions = model.samples.positions
     if len(np.unique(np.round(positions, 3), axis=0)) < count:
         found.append(Caution("Some defects lie at the same position; they act as one of their summed amplitude.", CautionKind.SAME_PLACE))

@@ -9,7 +9,7 @@ import pytest
 
 from qpi_core.base.grid import q_axis
 from qpi_core.qspace.spectra import fft_magnitude
-from ui.charts.kernels import KernelLook, kernel_and_spectrum, uncertainty_picture
+from ui.charts.kernels import KernelLook, kernel_and_spectrum, single_kernel, uncertainty_picture
 from ui.charts.maps import MapParts, fit_panels
 
 
@@ -21,9 +21,9 @@ def array_of(sent: dict[str, str]) -> np.ndarray:
 def test_axes_are_in_nm_and_rad_per_nm(size: int):
     kernel = np.random.default_rng(0).random((size, size), dtype=np.float32)
     figure = kernel_and_spectrum(kernel, fft_magnitude(kernel), (0.2, 0.2), "A")
-    position, wave = (array_of(trace["customdata"]) for trace in figure["data"])
-    np.testing.assert_allclose(position[0, :, 0], (np.arange(size) - size // 2) * 0.2, atol=1e-5)
-    np.testing.assert_allclose(wave[:, 0, 1], q_axis(size, 0.2), rtol=1e-5, atol=1e-5)
+    first, spectrum = figure["data"]
+    np.testing.assert_allclose(array_of(first["customdata"])[0, :, 0], (np.arange(size) - size // 2) * 0.2, atol=1e-5)
+    np.testing.assert_allclose(spectrum["y0"] + spectrum["dy"] * np.arange(size), q_axis(size, 0.2), rtol=1e-9, atol=1e-9)
     assert "nm" in figure["layout"]["xaxis"]["title"]["text"] and "rad/nm" in figure["layout"]["xaxis2"]["title"]["text"]
 
 
@@ -40,7 +40,9 @@ def test_kernel_and_uncertainty_zoom_together_and_the_fft_apart_within_their_win
     layout = kernel_and_spectrum(kernel, fft_magnitude(kernel), (0.2, 0.1), "", KernelLook(uncertainty=beside))["layout"]
     assert layout["xaxis2"]["matches"] == "x" and layout["yaxis2"]["matches"] == "y"
     assert "matches" not in layout["xaxis3"] and layout["yaxis3"]["scaleanchor"] == "x3"
-    assert layout["yaxis"]["scaleratio"] == 2 and layout["yaxis3"]["scaleratio"] == 0.5
+    assert layout["yaxis"]["scaleratio"] == 2 and layout["yaxis3"].get("scaleratio", 1) == 1, (
+        "nm are as long in both directions, and so is q"
+    )
     for name in ("xaxis", "xaxis2", "xaxis3"):
         assert [layout[name]["minallowed"], layout[name]["maxallowed"]] == layout[name]["range"]
     assert "rad/px" in kernel_and_spectrum(kernel, fft_magnitude(kernel), None, "")["layout"]["xaxis2"]["title"]["text"]
@@ -51,7 +53,21 @@ def test_zero_padding_keeps_the_same_window():
     figure = kernel_and_spectrum(kernel, fft_magnitude(kernel, padded_size=128), (0.1, 0.1), "")
     trace = figure["data"][1]
     assert array_of(trace["z"]).shape == (128, 128)
-    assert trace["x0"] == -16 and trace["dx"] == 0.25
+    assert trace["x0"] == pytest.approx(-np.pi / 0.1) and trace["dx"] == pytest.approx(2 * np.pi / (128 * 0.1))
+
+
+def test_the_spectrum_begins_with_the_wave_vectors_that_hold_the_kernel_and_its_colours_are_for_those():
+    y, x = np.mgrid[-128:128, -128:128] * 0.02
+    dip = -np.exp(-(x**2 + y**2) / (2 * 0.5**2)) * np.cos(3 * np.hypot(x, y))
+    magnitude = fft_magnitude(dip.astype(np.float32))
+    figure = kernel_and_spectrum(dip.astype(np.float32), magnitude, (0.02, 0.02), "")
+    low, high = figure["layout"]["xaxis2"]["range"]
+    q = 2 * np.pi * (np.arange(256) - 128) / (256 * 0.02)
+    inside = (q >= low) & (q <= high)
+    assert high < np.pi / 0.02 / 4 < figure["layout"]["xaxis2"]["maxallowed"], "the rest can still be reached"
+    assert (magnitude[np.ix_(inside, inside)] ** 2).sum() > 0.999 * (magnitude**2).sum()
+    saturated = magnitude[np.ix_(inside, inside)] > figure["data"][1]["zmax"]
+    assert saturated.sum() <= 9, "q = 0 and its neighbours, not the whole pattern"
 
 
 def test_spectrum_colours_ignore_the_mean():
@@ -102,3 +118,22 @@ def test_limits_are_those_percentiles_in_all_pictures():
     assert (figure["data"][0]["zmin"], figure["data"][0]["zmax"]) == pytest.approx(tuple(np.percentile(kernel, (10, 90))))
     whole = kernel_and_spectrum(kernel, fft_magnitude(kernel), None, "")
     assert figure["data"][1]["zmax"] < whole["data"][1]["zmax"]
+
+
+@pytest.mark.parametrize(
+    ("pitch", "written", "pixels"), [((0.2, 0.1), "1 nm", 10), ((0.03, 0.03), "0.2 nm", 0.2 / 0.03), (None, "10 px", 10)]
+)
+def test_the_small_kernel_has_a_scale_bar_of_the_length_that_it_says(pitch, written, pixels):
+    layout = single_kernel(np.eye(60, dtype=np.float32), pitch, "A", 150)["layout"]
+    assert [note["text"] for note in layout["annotations"] if note["text"]] == [written]
+    assert {round(bar["x1"] - bar["x0"], 9) for bar in layout["shapes"]} == {round(pixels, 9)}
+    assert layout["height"] == 150 and layout["xaxis"]["visible"] is False
+
+
+def test_colours_of_a_spectrum_follow_the_square_root_and_those_of_a_kernel_the_values():
+    kernel = np.random.default_rng(6).random((32, 32), dtype=np.float32)
+    first, spectrum = kernel_and_spectrum(kernel, fft_magnitude(kernel), None, "")["data"]
+    logarithmic = kernel_and_spectrum(kernel, fft_magnitude(kernel), None, "", KernelLook(logarithmic=True))["data"][1]
+    assert [stop for stop, _ in first["colorscale"]][16] == [stop for stop, _ in logarithmic["colorscale"]][16] == 0.5
+    assert [stop for stop, _ in spectrum["colorscale"]][16] == 0.25
+    assert spectrum["colorscale"][16][1] == logarithmic["colorscale"][16][1]

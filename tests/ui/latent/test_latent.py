@@ -38,6 +38,7 @@ def scatter(app: AppTest) -> dict:
 
 def test_every_trait_colours_every_kernel(app: AppTest):
     assert not app.exception and not app.error
+    assert not any("has ended" in caption.value for caption in app.caption), "the page that is open has its own result in sight"
     known = load_atlas(list_models()[0].folder)
     for name in ("family", *TRAITS):
         app.get_by_key("latent_colour").set_value(name).run()

@@ -197,7 +197,7 @@ def test_choices_are_those_of_the_backend():
     assert set(qspace_texts.BESIDE_TITLES) == set(BESIDE) - {"none"} and tuple(qspace_texts.WINDOW_TITLES) == WINDOWS
     assert (
         tuple(qspace_texts.PADDING_TITLES) == PADDINGS
-        and tuple(qspace_texts.ZOOM_TITLES) == ZOOMS
+        and tuple(qspace_texts.ZOOM_TITLES) == (0, *ZOOMS)
         and list(qspace_texts.UNIT_TITLES) == list(Q_UNITS)
     )
     assert tuple(qspace_texts.ROTATION_TITLES) == ROTATION_ORDERS and set(qspace_texts.LATTICE_TITLES) == {"none", *LATTICE_KINDS}

@@ -9,7 +9,7 @@ import pytest
 
 from qpi_core import load_extractor
 from tests.ui.app_driver import POSITIONS, noiseless_map
-from ui.result.numbers import explained_part
+from ui.result.numbers import explained_part, explained_words
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +34,12 @@ def test_a_background_does_not_count(estimate):
     )
     expected = np.var(kernel_part[5:]) / np.var(values[5:])
     assert explained_part(whole, values) == pytest.approx(expected, rel=1e-4) and expected < 0.3
+
+
+def test_what_a_search_does_not_vouch_for_is_doubtful(estimate):
+    values = noiseless_map()
+    words = f"{100 * explained_part(estimate, values):.1f} %"
+    assert explained_words(estimate, values) == words
+    for trusted, ending in ((True, ""), (False, ", doubtful")):
+        found = dataclasses.replace(estimate, provenance={**estimate.provenance, "blind": {"trusted": trusted}})
+        assert explained_words(found, values) == words + ending

@@ -8,7 +8,7 @@ import numpy as np
 
 from qpi_core.solvers.blind.kinds.joint_kernels import Kinds, evidence_of, solve_kinds, unexplained_by
 from qpi_core.solvers.blind.polishing.score import nothing_score
-from qpi_core.solvers.blind.trust.verdict import FEWEST_DEFECTS, LEAST_GAIN, doubt_about_rest, residual_correlation
+from qpi_core.solvers.blind.trust.verdict import FEWEST_DEFECTS, LEAST_GAIN, OF_THE_SEARCH, doubt_about_rest, residual_correlation
 
 _LEAST_A_KIND = 100.0
 """Log evidence that every kind has to bring beyond the other kinds alone, and beyond one kind in place of two."""
@@ -26,7 +26,7 @@ def doubt_about_kinds(kinds: Kinds) -> str | None:
     if any(evidence - evidence_of(fewer) < _LEAST_A_KIND for fewer in _with_one_less(kinds)):
         return f"{len(kinds) - 1} of the {len(kinds)} kinds explain the map as well: the last is not needed, or two are the same."
     correlated = residual_correlation(kinds[0].fit.residuals, layers.measured)
-    return doubt_about_rest(unexplained_by(kinds), correlated, float(np.mean(layers.noise)))
+    return doubt_about_rest(unexplained_by(kinds), correlated, float(np.mean(layers.noise)), OF_THE_SEARCH)
 
 
 def _with_one_less(kinds: Kinds) -> Iterator[Kinds]:

@@ -27,6 +27,9 @@ MOST_LEFT = 0.05
 """Share that the search's kernels may leave where the final one, which is richer, explains the rest."""
 MOST_CORRELATED = 2.0
 """Squared correlation between near pixels of what is left, as a multiple of that of white noise."""
+THE_SHOWN, OF_THE_SEARCH = "the kernel", "the search's simpler kernel"
+"""Whose kernel a doubt speaks of: that of the answer, or that of the search, which has one symmetry and leaves more at the same places."""
+_MORE_FREEDOM = "; a kernel with more freedom explains more, at wrong places too"
 TRUSTED = "What the kernel at the defects found leaves of the map is the map's own noise."
 _LAGS = 4
 _MOST_TRIED_ALONE = 40
@@ -62,7 +65,7 @@ class Evidence:
 
     def doubt_about_rest(self) -> str | None:
         """Return what speaks against the finding in what it leaves of the map, in words; None where nothing does."""
-        return doubt_about_rest(self.unexplained, self.correlated, self.noise)
+        return doubt_about_rest(self.unexplained, self.correlated, self.noise, OF_THE_SEARCH)
 
     @property
     def hopeless(self) -> bool:
@@ -113,10 +116,14 @@ def doubt_about_residual(residual: NDArray[np.float32], layers: Layers) -> str |
     return doubt_about_rest(beyond, correlated, float(layers.noise[0]))
 
 
-def doubt_about_rest(unexplained: float, correlated: float, noise: float) -> str | None:
-    """Return what speaks against an answer in the share of the variance that it leaves, its correlation and the noise; None for nothing."""
+def doubt_about_rest(unexplained: float, correlated: float, noise: float, whose: str = THE_SHOWN) -> str | None:
+    """Return what speaks against an answer in the share of the variance that it leaves, its correlation and the noise; None for nothing.
+
+    `whose` kernel leaves it is said, so that the number is not held against that of another kernel.
+    """
     if unexplained > MOST_UNEXPLAINED:
-        return f"{100 * unexplained:.1f} % of the map's variance is neither noise nor explained by the kernel at the defects found."
+        said = f"{100 * unexplained:.1f} % of the map's variance is neither noise nor explained by {whose} at the defects found"
+        return f"{said}{_MORE_FREEDOM if whose == OF_THE_SEARCH else ''}."
     if correlated > MOST_CORRELATED and (unexplained > NOTHING_LEFT or noise > LITTLE_NOISE):
         return "What the kernel at the defects found leaves of the map is not white noise, so defects may be wrong or missing."
     return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.base.units import movements
 from qpi_core.estimates.caution import Caution, CautionKind
 
 Array = NDArray[np.float64]
@@ -58,7 +59,7 @@ class RepairedList:
         """Return what was changed in plain sentences; small movements alone are no reproach."""
         changes = []
         if self.moved_px.any():
-            changes.append(f"moved by {np.median(self.moved_px):.2f} px in the median and at most {self.moved_px.max():.2f} px")
+            changes.append(f"moved by {movements(self.moved_px)}")
         if self.added:
             changes.append(f"with {self.added} more at (x, y) = {_places(self.positions[-self.added :])} px")
         if self.absent:

@@ -9,7 +9,7 @@ from qpi_core.solvers.blind.layers import noise_in_corners, prepare_layers
 from qpi_core.solvers.blind.polishing.kernel_step import KernelStep
 from qpi_core.solvers.blind.polishing.score import scored
 from qpi_core.solvers.blind.start.filter_bank import BankShape, FilterBank
-from qpi_core.solvers.blind.trust.verdict import Evidence, doubt_about_number, residual_correlation
+from qpi_core.solvers.blind.trust.verdict import Evidence, doubt_about_number, doubt_about_rest, residual_correlation
 
 GOOD = Evidence(gain=500.0, defects=20, unexplained=0.001, correlated=1.1, noise=0.03)
 
@@ -64,6 +64,11 @@ def test_each_doubt_is_said_in_words(change, words):
     assert GOOD.doubt() is None and GOOD.doubt_about_rest() is None
     changed = Evidence(**{**vars(GOOD), **change})
     assert words in (changed.doubt() or changed.doubt_about_rest() or "")
+
+
+def test_a_doubt_says_whose_kernel_leaves_so_much():
+    assert "search's simpler kernel" in (Evidence(**{**vars(GOOD), "unexplained": 0.13}).doubt_about_rest() or "")
+    assert "explained by the kernel at the defects" in (doubt_about_rest(0.13, 1.0, 0.03) or "")
 
 
 def test_what_is_almost_nothing_need_not_be_white():
