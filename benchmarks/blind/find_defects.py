@@ -2,7 +2,7 @@
 
 Maps of 200 x 260 px with 25 defects between the pixels, kernels of band structures (T-matrix, families one after another) and white
 noise of 0.1 of the clean map's spread. Recall and precision count places within 1 px. Each scene is measured with the default (what
-repeats itself) and with spots; --seed names the series, thresholds were chosen on 77, 6203 and one scene of 8811. Writes
+repeats itself) and with spots; --seed names the series, thresholds were chosen on 77, 6203 and 8811. Writes
 benchmarks/blind/find_defects.json.
 """
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.solvers.blind.points.joint_refinement import fits_in_memory, refine_points
+from qpi_core.solvers.blind.points.joint_refinement import PointList, fits_in_memory, refine_points
 from qpi_core.solvers.blind.points.point_cleaning import clean_points, on_pixels, points_of
 from qpi_core.solvers.blind.points.repeated_pairs import as_one, common_pairs
 from qpi_core.solvers.blind.polishing.kernel_step import KernelFit, KernelStep
@@ -16,7 +16,7 @@ from qpi_core.solvers.blind.polishing.score import Candidate
 
 Array = NDArray[np.float64]
 
-_FIRST_STEPS, NEARLY = 3, 0.05
+FIRST_STEPS, NEARLY = 3, 0.05
 """Steps between the pixels after which a list that is right leaves next to nothing, and the share of the variance above which it is wrong.
 
 Such a list would take seconds to be put right, and would not be (tuning seed: right ones left at most 0.013, wrong ones 0.01 to 0.32).
@@ -66,20 +66,22 @@ def finish(candidate: Candidate) -> Finding:
     if not fits_in_memory(step, int(candidate.activation.sum())):
         return on_grid(candidate)
     positions, weights = points_of(candidate)
-    begun = refine_points(step, positions, weights, own_weights=True, steps=_FIRST_STEPS)
-    if Finding(step, positions, weights, begun.deviations, begun.fit, begun.evidence).unexplained > NEARLY:
+    begun = refine_points(step, positions, weights, own_weights=True, steps=FIRST_STEPS)
+    if as_finding(step, begun).unexplained > NEARLY:
         return on_grid(candidate)
     found = clean_points(step, begun)
     rounded = on_pixels(step, found.positions)
     rounded = max(rounded, with_flips(with_moves(rounded, 4), 4), candidate, key=lambda one: one.score)
-    choices = [
-        on_grid(rounded),
-        Finding(step, found.positions, found.weights, found.deviations, found.fit, found.evidence),
-    ]
+    choices = [on_grid(rounded), as_finding(step, found)]
     if found.evidence > rounded.score:
         equal = refine_points(step, found.positions, np.ones(len(found.positions)), own_weights=False)
-        choices.append(Finding(step, equal.positions, equal.weights, equal.deviations, equal.fit, equal.evidence))
+        choices.append(as_finding(step, equal))
     return max(choices, key=lambda one: one.evidence)
+
+
+def as_finding(step: KernelStep, points: PointList) -> Finding:
+    """Return the finding of a list between pixels."""
+    return Finding(step, points.positions, points.weights, points.deviations, points.fit, points.evidence)
 
 
 def with_richer_kernels(finding: Finding, rich: KernelStep) -> Finding:
@@ -102,7 +104,7 @@ def with_pairs_as_one(finding: Finding, rich: KernelStep) -> Finding:
     found = refine_points(rich, *as_one(finding.positions, finding.weights, pairs), own_weights=True)
     if found.evidence <= finding.evidence:
         return finding
-    return Finding(rich, found.positions, found.weights, found.deviations, found.fit, found.evidence)
+    return as_finding(rich, found)
 
 
 def from_middles(finding: Finding, rich: KernelStep, most: int) -> Finding:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from qpi_core.runtime.progress import Progress
 from qpi_core.solvers.blind.finish import NEARLY, Finding, finish, from_middles, with_pairs_as_one, with_richer_kernels
+from qpi_core.solvers.blind.finish_between import RICH, finish_between, points_score
 from qpi_core.solvers.blind.layers import Layers
 from qpi_core.solvers.blind.points.point_cleaning import on_pixels
 from qpi_core.solvers.blind.polishing.kernel_step import WIDTHS, KernelStep
@@ -23,7 +24,7 @@ from qpi_core.solvers.blind.start.formula_start import FormulaStarts
 from qpi_core.solvers.blind.start.marked_start import marked_starts
 from qpi_core.solvers.blind.start.spectral_start import SpectralStarts
 from qpi_core.solvers.blind.start.starts import Starts
-from qpi_core.solvers.blind.trust.verdict import LEAST_GAIN
+from qpi_core.solvers.blind.trust.verdict import LEAST_GAIN, MOST_CORRELATED, weigh
 
 ORDERS = (0, 2, 3, 4, 6)
 _TWINS = 0.8
@@ -32,7 +33,6 @@ _FINISHED_AT_FIRST, _FINISHED = 1, 3
 """Starts of a round that are followed to the end; others wait beside the next round's."""
 _WAITING = 4
 _BEGINNINGS = 6
-_RICH = 3
 _SHARE = 0.7
 """Share of the whole work that the search is, for its reports."""
 _GIVE_UP = 2
@@ -87,7 +87,7 @@ class BlindSearch:
     accepts: Callable[[Finding], bool]
     report: Progress
     finished: list[Finding] = field(default_factory=list)
-    _richer: dict[int, KernelStep] = field(default_factory=dict)
+    _richer: dict[tuple[int, int], KernelStep] = field(default_factory=dict)
     _waiting: list[Candidate] = field(default_factory=list)
 
     def run(self) -> list[Finding]:
@@ -167,19 +167,52 @@ class BlindSearch:
         # Which kernel is right shows in what amplitudes can explain with it, long before a list of whole defects can.
         polished.sort(key=lambda one: -one.fit.log_likelihood)
         self._waiting = polished[most : most + _WAITING]
-        for candidate in polished[:most]:
+        for number, candidate in enumerate(polished[:most]):
             if self.finished and self._late():
                 break
-            listed = cut(with_amplitudes(candidate, 8, 50, THRESHOLD), self._densest)
-            if listed is None:
-                continue
-            found = self._finished(listed)
-            if self.accepts(found):
-                return found
-            better = self._again(found)
-            if better is not None:
-                return better
+            amplitudes = with_amplitudes(candidate, 8, 50, THRESHOLD)
+            between = self._between(amplitudes)
+            if between is None and number == 0 and not self._late():
+                between = self._between_clearest(polished[1:])
+            accepted = self._accepted(amplitudes, between)
+            if accepted is not None:
+                return accepted
         return None
+
+    def _accepted(self, amplitudes: Candidate, between: Finding | None) -> Finding | None:
+        """Return the accepted finding that amplitudes lead to; None where no way leads to one.
+
+        Args:
+            amplitudes: a polished candidate.
+            between: what leads from it, or from another one, straight between the pixels.
+        """
+        accepted = [between] if between is not None and self.accepts(between) else []
+        if accepted and not _leaves_white_noise(accepted[0]):
+            return accepted[0]
+        listed = cut(amplitudes, self._densest)
+        found = None if listed is None else self._finished(listed)
+        if found is not None and self.accepts(found):
+            accepted.append(found)
+        if accepted:
+            return max(accepted, key=lambda one: one.evidence)
+        return None if found is None else self._again(found)
+
+    def _between(self, amplitudes: Candidate) -> Finding | None:
+        """Return the finding that amplitudes lead to without a map of 0 and 1 on the way, and remember it; None where it leaves much."""
+        found = finish_between(amplitudes, self.rule.orders, self._rich)
+        if found is None:
+            return None
+        rich = self._rich(found.symmetry_order)
+        found = with_pairs_as_one(with_richer_kernels(found, rich), rich)
+        self.finished.append(found)
+        return found
+
+    def _between_clearest(self, polished: list[Candidate]) -> Finding | None:
+        """Return the same of the candidate whose points explain most: amplitudes on many pixels can hide that few places are right."""
+        if not polished:
+            return None
+        clearest = max(polished, key=lambda one: points_score(one, self._rich(one.symmetry_order)))
+        return self._between(with_amplitudes(clearest, 8, 50, THRESHOLD))
 
     def _finished(self, listed: Candidate) -> Finding:
         """Return the finding that a list leads to, and remember it."""
@@ -206,11 +239,19 @@ class BlindSearch:
             found = max(found, other, key=lambda one: one.evidence)
         return None
 
-    def _rich(self, order: int) -> KernelStep:
-        if order not in self._richer:
-            bank = BankShape(order, self.rule.kernel_radius, 1.0, _RICH, spot=True)
-            self._richer[order] = KernelStep(FilterBank(bank, self.layers.shape), self.layers, WIDTHS)
-        return self._richer[order]
+    def _rich(self, order: int, multiples: int = RICH) -> KernelStep:
+        if (order, multiples) not in self._richer:
+            bank = BankShape(order, self.rule.kernel_radius, 1.0, multiples, spot=True)
+            self._richer[order, multiples] = KernelStep(FilterBank(bank, self.layers.shape), self.layers, WIDTHS)
+        return self._richer[order, multiples]
+
+
+def _leaves_white_noise(finding: Finding) -> bool:
+    """Say whether a finding leaves noise alone: only then does its evidence compare with that of other lists.
+
+    Where the kernels of the search leave something of their own shape, false places that take it up gain evidence.
+    """
+    return weigh(finding).correlated <= MOST_CORRELATED
 
 
 def most_of_a_start(pixels: int) -> int:
