@@ -46,7 +46,7 @@ def judged(found: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seed", type=int, default=8812)
+    parser.add_argument("--seed", type=int, default=8813)
     parser.add_argument("--scenes", type=int, default=10)
     parser.add_argument("--limit", type=float, default=300.0, help="seconds that each search may take (default 300)")
     parser.add_argument("--table", action="store_true", help="put the numbers of the .json into docs/benchmarks.md and measure nothing")
