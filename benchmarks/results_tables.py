@@ -8,6 +8,7 @@ The least error among the methods that know neither the formula nor the true ker
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
@@ -37,10 +38,9 @@ Cell = dict[str, Any]
 
 def main() -> int:
     """Fill all tables."""
-    if len(sys.argv) != 2:
-        print(__doc__)
-        return 2
-    folder = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="folder of the benchmark's records")
+    folder = parser.parse_args().folder
     # Every call of the command summarises its own plan only; the records hold all of them.
     records = list({record.key: record for record in read_records(folder / RECORDS)}.values())
     records.sort(key=lambda record: ORDER.index(record.variant) if record.variant in ORDER else len(ORDER))

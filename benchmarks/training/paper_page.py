@@ -7,6 +7,7 @@ What was not trained or measured yet is said to be so; no number comes from anyw
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -29,10 +30,9 @@ NOT_YET = "Not measured yet: the two-step networks are still being trained."
 
 def main() -> int:
     """Fill the page and write the store."""
-    if len(sys.argv) != 2:
-        print(__doc__)
-        return 2
-    experiment = PaperExperiment(Path(sys.argv[1]), get_preset(PRESET))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="folder of the run")
+    experiment = PaperExperiment(parser.parse_args().folder, get_preset(PRESET))
     made = {"runs": runs_table(experiment), **measured(experiment.folder)}
     PAGE.write_text(filled(PAGE.read_text("utf-8"), made), "utf-8")
     results = experiment.folder / "results.json"

@@ -7,6 +7,7 @@ Encoder_Y, also of the latents that a step would encode anew were they not known
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
@@ -21,7 +22,7 @@ from qpi_core.runtime.devices import training_precision
 from qpi_core.synthesis.datasets.dataset import DatasetPlan, write_dataset
 from qpi_core.synthesis.datasets.dataset_reader import KernelDataset
 from qpi_core.training.data.dataset_source import DatasetPairs
-from qpi_core.training.recipes import get_preset
+from qpi_core.training.recipes import PRESETS, get_preset
 
 REPEATS = 6
 
@@ -53,11 +54,10 @@ def step(network: torch.nn.Module, target: torch.Tensor, inputs: torch.Tensor, b
 
 def main() -> int:
     """Print the table."""
-    if len(sys.argv) > 2:
-        print(__doc__)
-        return 2
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("preset", nargs="?", choices=sorted(PRESETS), default="paper-long")
+    recipe = get_preset(parser.parse_args().preset)
     torch.set_num_threads(1)
-    recipe = get_preset(sys.argv[1] if len(sys.argv) == 2 else "paper-long")
     shape = recipe.architecture
     sizes = (shape.block_out_channels, shape.layers_per_block, shape.norm_num_groups)
     batch = recipe.observation_encoder.batch_size

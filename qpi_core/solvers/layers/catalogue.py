@@ -11,28 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
-from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.solvers.harmonic.joint.start import DefectClass
-from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
 from qpi_core.solvers.layers.one_layer.full_fits import ClassAlone, FullFit, fits_in_full
 from qpi_core.solvers.layers.one_layer.layer_models import LayerModels
 from qpi_core.solvers.layers.pilots import choose_pilots
 from qpi_core.solvers.layers.problem import StackProblem
+from qpi_core.solvers.layers.shown_by_layers import beyond_the_list, not_shown
 from qpi_core.solvers.measured.class_map import PlainClasses
-from qpi_core.solvers.positions.catalogue.candidates import Views, better_without, candidate_places, gains_without, strongest, views_of
-from qpi_core.solvers.positions.catalogue.check import ABSENT_GAIN, LEAST_DEFECTS, PEAK_GAIN, is_taken_as_given
+from qpi_core.solvers.positions.catalogue.check import LEAST_DEFECTS, is_taken_as_given
 from qpi_core.solvers.positions.catalogue.repair import DECISIVE
 from qpi_core.solvers.positions.catalogue.repaired_positions import RepairedList
 from qpi_core.solvers.positions.jacobian import sensitivities
-from qpi_core.solvers.positions.score_test import MovesScore, score_moves
+from qpi_core.solvers.positions.score_test import score_moves
 
 Array = NDArray[np.float64]
 
@@ -41,11 +37,6 @@ LAYERS = 3
 _ROUNDS, _SETTLING = 12, 4
 _MOST_CHANGED = 0.5
 """Share of a class's list that may be missing or absent: beyond it the list belongs to another map."""
-_PEAK_OVER_SCORE = 7.0
-"""Least gain of a missing defect over the score per unknown of moved defects. One map asks for 10 before it moves the listed ones too
-(score_test); here what is wrong is caught by the evidence, and three missing of sixteen were seen at 8.7 (tests/extraction/stacks)."""
-_NEAR_PX = 1.0
-"""Two layers that see a missing defect within this distance see the same one."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +92,10 @@ def _is_doubtful(one: DefectClass, seen: Sequence[ClassAlone]) -> bool:
     """Say whether the layers that show a class show defects beyond its list, or do not show some of it."""
     if not seen:
         return False
-    models, weight, scores = [own.model for own in seen], float(np.median(one.weights)), [own.score for own in seen]
-    if better_without(_summed(models, one.positions), one.weights, _least_gain(scores, ABSENT_GAIN)).any():
+    models, scores = [own.model for own in seen], [own.score for own in seen]
+    if not_shown(models, one, scores)[0].any():
         return True
-    places = _distinct(np.concatenate([candidate_places(own.values, own.model, weight) for own in seen]))
-    return bool(len(places)) and bool(strongest(_summed(models, places), weight, _least_gain(scores, PEAK_GAIN)))
+    return bool(len(beyond_the_list(models, [own.values for own in seen], one, scores)[0]))
 
 
 def _off_px(seen: Sequence[Sequence[ClassAlone]], layers: int) -> float:
@@ -187,19 +177,11 @@ class _LayersSearch:
             telling = self._unexplained(index)
             if not telling or self._grown(index):
                 continue
-            weight = float(np.median(one.weights))
             models = [self.state.models[index, layer] for layer in telling]
-            seen = [candidate_places(self.state.rest(index, layer), model, weight) for layer, model in zip(telling, models, strict=True)]
-            places = _distinct(np.concatenate(seen))
-            if not len(places):
-                continue
-            views = _summed(models, places)
-            found = strongest(views, weight, _least_gain([score_moves(model) for model in models], PEAK_GAIN))
-            if not found:
-                continue
-            first = weight * views.response[found[0]] - 0.5 * weight**2 * views.overlap[found[0], found[0]]
-            if best is None or first > best[0]:
-                best = (float(first), index, places[found])
+            rests = [self.state.rest(index, layer) for layer in telling]
+            places, first = beyond_the_list(models, rests, one, [score_moves(model) for model in models])
+            if len(places) and (best is None or first > best[0]):
+                best = (first, index, places)
         if best is None:
             return False
         _, index, places = best
@@ -218,9 +200,7 @@ class _LayersSearch:
             if not telling:
                 continue
             models = [self.state.models[index, layer] for layer in telling]
-            views = _summed(models, one.positions)
-            gains = gains_without(views, one.weights)
-            absent = better_without(views, one.weights, _least_gain([score_moves(model) for model in models], ABSENT_GAIN))
+            absent, gains = not_shown(models, one, [score_moves(model) for model in models])
             if len(self.state.classes) > 1:
                 absent &= gains == gains.max()
             kept = int(np.sum(~absent))
@@ -276,21 +256,3 @@ class _LayersSearch:
     def _anywhere(self) -> float:
         """Return the deviation in px of a place that may be anywhere on the map."""
         return float(np.sqrt(np.isfinite(self.problem.layer(self.layers[0])).sum() / (2 * np.pi)))
-
-
-def _summed(models: Sequence[HarmonicModel], places: Array) -> Views:
-    """Return how the layers together see defects at places, (k, 2) px."""
-    return reduce(add, [views_of(model, places) for model in models])
-
-
-def _least_gain(scores: Sequence[MovesScore], least: float) -> float:
-    """Return what a missing or absent defect must gain over all layers to be one, and no sign of others that are off."""
-    beyond_chance = 1 + sum(max(score.per_unknown - 1, 0.0) for score in scores)
-    return max(least, _PEAK_OVER_SCORE * beyond_chance)
-
-
-def _distinct(places: Array) -> Array:
-    """Return places, (k, 2) px, without those within reach of an earlier one."""
-    tree = cKDTree(places)
-    kept = [k for k, near in enumerate(tree.query_ball_point(places, _NEAR_PX)) if min(near) == k] if len(places) else []
-    return places[kept]

@@ -15,10 +15,11 @@ from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumul
 from qpi_core.solvers.harmonic.equations.evidence import evaluate
 from qpi_core.solvers.harmonic.equations.slopes import kernel_with_slopes
 from qpi_core.solvers.harmonic.model import fit_harmonics
+from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import SYMMETRY_ORDERS
 from qpi_core.solvers.positions.catalogue.candidates import absent_defects, missing_defects, views_of
-from qpi_core.solvers.positions.catalogue.check import PEAK_GAIN, Suspicion, suspect_list
+from qpi_core.solvers.positions.catalogue.check import PEAK_GAIN, Suspicion, gain_of_another_list, suspect_list
 from qpi_core.solvers.positions.catalogue.repair import repair_list
 from qpi_core.solvers.positions.catalogue.selection import fit_with_list, prefer_repaired
 from qpi_core.solvers.positions.score_test import score_moves
@@ -105,6 +106,21 @@ def test_one_missing_defect_is_seen_where_it_is_and_no_other():
     np.testing.assert_allclose(found[0], PLACES[-1])
     assert len(missing_defects(image, model, -1.0, 14.0)) == 0
     assert not absent_defects(model, listed, np.ones(len(listed)), 10.0).any()
+
+
+@pytest.mark.parametrize("given", ["right", "short", "moved"])
+def test_what_another_list_promises(given):
+    listed = {"right": PLACES, "short": PLACES[:-2], "moved": PLACES + RNG.normal(0, 0.6, PLACES.shape)}[given]
+    problem = HarmonicProblem(observed(), SIZE, (PITCH, PITCH))
+    model, right = (problem.simple_fit(places, np.ones(len(places))) for places in (listed, PLACES))
+    pixels = model.equations.pixels
+    promised = gain_of_another_list(observed(), model, np.ones(len(listed)))
+    gained = log_evidence(right.fit, pixels) - log_evidence(model.fit, pixels)
+    if given == "right":
+        assert promised < PEAK_GAIN + len(listed), "no more than chance gives"
+    else:
+        # The promise is that of one step with the kernel as it is: less than what the right list gains, kernel and all.
+        assert PEAK_GAIN + len(listed) < promised < gained
 
 
 def test_what_a_defect_gains_while_the_kernel_gives_way():
