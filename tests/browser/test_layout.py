@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,9 @@ import pytest
 
 from tests.browser.accessibility import grave_findings
 from tests.browser.app_page import AppPage, eventually
+from tests.measured_data import CREATEC_SCAN as SCAN
 from tests.ui.stacks.stack_app import POSITIONS, npz
 
-SCAN = Path(__file__).resolve().parents[3] / "shared" / "data" / "scans" / "createc_scan_11nm.dat"
 SIZES = ((1280, 800), (1920, 1080))
 _FAULTS = """() => {
     const shown = []

@@ -3,16 +3,14 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from qpi_core import assess, load_extractor
 from qpi_core.__main__ import build_parser, main
-
-REAL_SCAN = Path(__file__).resolve().parents[3] / "shared" / "data" / "scans" / "nanonis.sxm"
-REAL_GRID = Path(__file__).resolve().parents[3] / "shared" / "data" / "nanonis_grid" / "NanonisReader_STS_grid_lockin.3ds"
+from tests.measured_data import GRID as REAL_GRID
+from tests.measured_data import NANONIS_SCAN as REAL_SCAN
 
 
 @pytest.fixture

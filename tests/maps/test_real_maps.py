@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from qpi_core.maps import find_spots, level, load_map
-from tests.maps.written.written_files import DATA
+from tests.measured_data import DATA
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the folder shared/data with real measurements is not beside the project")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +15,8 @@ from qpi_core.base.electron import HBAR2_OVER_2M_MEV_NM2
 from qpi_core.base.errors import InputError
 from qpi_core.extraction.bands.band_model import compare_band_models, fit_band_model
 from qpi_core.synthesis.simulated_maps.scenes import superpose
+from tests.measured_data import GRID as REAL_GRID
 
-REAL_GRID = Path(__file__).resolve().parents[3] / "shared" / "data" / "nanonis_grid" / "NanonisReader_STS_grid_lockin.3ds"
 EDGE, MASS, PITCH, SHAPE = -65.0, 0.40, 0.3, (64, 60)
 ENERGIES = np.linspace(-20.0, 120.0, 8)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,9 +25,9 @@ from qpi_core.extraction.windows.window_search import coarser_map, coarser_posit
 from qpi_core.synthesis.bands.band_structures import EllipticBand
 from qpi_core.synthesis.bands.scattering import DefectScattering, band_pattern
 from qpi_core.synthesis.simulated_maps.scenes import draw_positions, superpose
+from tests.measured_data import CREATEC_SCAN as REAL_SCAN
 
 PITCH, SHAPE = 10 / 64, (64, 64)
-REAL_SCAN = Path(__file__).resolve().parents[3] / "shared" / "data" / "scans" / "createc_scan_11nm.dat"
 
 
 def pattern(decay: float) -> dict[str, float]:

@@ -10,7 +10,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.maps import load_map, load_positions, save_positions
 from qpi_core.maps.positions.scanner_frame import ScannerFrame
 from tests.maps.written import written_files as written
-from tests.maps.written.written_files import DATA
+from tests.measured_data import DATA
 
 POINTS = np.array([[0.0, 0.0], [8.0, 0.0], [0.0, 5.0], [3.25, 2.5]])
 

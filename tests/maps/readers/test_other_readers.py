@@ -6,7 +6,7 @@ import pytest
 from qpi_core.maps import load_map
 from tests.maps.written import written_files as written
 from tests.maps.written.written_containers import wave
-from tests.maps.written.written_files import DATA
+from tests.measured_data import DATA
 
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the folder shared/data with real measurements is not beside the project")
 CASES = DATA / "cases"

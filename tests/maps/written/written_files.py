@@ -3,12 +3,8 @@
 import io
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
-
-DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
-"""Real measurements, beside the project; tests on them are skipped where the folder is missing."""
 
 
 def asymmetric(height=6, width=9, seed=0):

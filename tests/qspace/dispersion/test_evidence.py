@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -13,8 +11,8 @@ from qpi_core.extraction.bands.band import band_sentences, find_band
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.qspace.dispersion.evidence import Shape, weigh_dispersion
 from qpi_core.qspace.dispersion.rings import RingTrack
+from tests.measured_data import GRID
 
-GRID = Path(__file__).resolve().parents[4] / "shared" / "data" / "nanonis_grid" / "NanonisReader_STS_grid_lockin.3ds"
 ENERGIES = np.linspace(-25.0, 85.0, 12)
 RANGE, SIDE = (0.6, 8.0), 16.8
 

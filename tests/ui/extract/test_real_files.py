@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.ui.app_driver import ROOT, start, wait_for_job
-
-DATA = ROOT.parent / "shared" / "data"
-SCAN = DATA / "scans" / "nanonis.sxm"
-GRID = DATA / "nanonis_grid" / "NanonisReader_STS_grid_lockin.3ds"
+from tests.measured_data import GRID
+from tests.measured_data import NANONIS_SCAN as SCAN
+from tests.ui.app_driver import start, wait_for_job
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 
 from qpi_core.base.errors import InputError
 from qpi_core.maps import load_map
-from tests.maps.written.written_files import DATA
+from tests.measured_data import DATA
 
 CASES = DATA / "cases"
 pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="the folder shared/data/cases is not beside the project")

@@ -10,7 +10,8 @@ import pytest
 
 from qpi_core.base.units import in_handy_unit
 from qpi_core.qspace.spectra import fft_magnitude
-from tests.ui.app_driver import ROOT, npy, start
+from tests.measured_data import DATA
+from tests.ui.app_driver import npy, start
 from ui.charts.kernels import kernel_and_spectrum
 from ui.charts.maps import MapParts, fit_panels
 from ui.extract.defects.defect_table import shown_points
@@ -122,7 +123,7 @@ def header_table(app):
 
 
 def test_the_header_of_the_file_is_shown_and_searched():
-    case = ROOT.parent / "shared" / "data" / "cases" / "comment_key.3ds"
+    case = DATA / "cases" / "comment_key.3ds"
     if not case.is_file():
         pytest.skip("the small measured files are not here")
     app = start()
