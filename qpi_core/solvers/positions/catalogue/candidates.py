@@ -12,7 +12,9 @@ clear ones are looked for without H, and with it only those that are then tried 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,18 +58,26 @@ def missing_defects(
 def strongest(views: Views, weight: float, least_gain: float) -> list[int]:
     """Return which few places gain most in log likelihood by a defect of this amplitude, the strongest first, least_gain at least."""
     found: list[int] = []
-    response, most = views.response.copy(), 0.0
-    while len(found) < min(_MOST_A_ROUND, len(response)):
-        gains = weight * response - 0.5 * weight**2 * views.overlap.diagonal()
-        gains[found] = -np.inf
-        best = int(np.argmax(gains))
-        most = max(most, float(gains[best]))
-        if gains[best] < max(least_gain, _BELIEVED * most):
+    most = 0.0
+    for place, gain in _one_by_one(views, weight):
+        most = max(most, gain)
+        if len(found) == _MOST_A_ROUND or gain < max(least_gain, _BELIEVED * most):
             break
-        found.append(best)
+        found.append(place)
+    return found
+
+
+def _one_by_one(views: Views, weight: float) -> Iterator[tuple[int, float]]:
+    """Yield the place where one more defect gains most beside those before it, and that gain, until there are no more places."""
+    response, own = views.response.copy(), 0.5 * weight**2 * views.overlap.diagonal()
+    taken = np.zeros(len(response), dtype=bool)
+    for _ in range(len(response)):
+        gains = np.where(taken, -np.inf, weight * response - own)
+        best = int(np.argmax(gains))
+        yield best, float(gains[best])
+        taken[best] = True
         # What this one explains is no evidence for its neighbours.
         response -= weight * views.overlap[:, best]
-    return found
 
 
 def gain_of_missing(values: NDArray[np.float32], model: HarmonicModel, weight: float, least_gain: float) -> float:
@@ -75,18 +85,8 @@ def gain_of_missing(values: NDArray[np.float32], model: HarmonicModel, weight: f
     places = candidate_places(values, model, weight)
     if not len(places):
         return 0.0
-    views, total = views_of(model, places), 0.0
-    response = views.response.copy()
-    own = 0.5 * weight**2 * views.overlap.diagonal()
-    for _ in range(len(places)):
-        gains = weight * response - own
-        best = int(np.argmax(gains))
-        if gains[best] < least_gain:
-            break
-        total += float(gains[best])
-        # What this one explains is no evidence for its neighbours, nor for itself once more.
-        response -= weight * views.overlap[:, best]
-    return total
+    gains = (gain for _, gain in _one_by_one(views_of(model, places), weight))
+    return sum(takewhile(lambda gain: gain >= least_gain, gains), start=0.0)
 
 
 def absent_defects(model: HarmonicModel, points: Array, weights: Array, least_gain: float) -> NDArray[np.bool_]:
