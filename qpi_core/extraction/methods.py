@@ -16,6 +16,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.base.validation import is_constant
 from qpi_core.estimates.caution import NO_NOISE_MODEL
 from qpi_core.extraction.answers.first_estimate import first_answer, tell_first, with_effort_told
+from qpi_core.extraction.answers.first_stage import begun, first_stage
 from qpi_core.extraction.answers.request import Answer, Request
 from qpi_core.extraction.answers.under_noise import answer_under_noise, explained_map
 from qpi_core.extraction.networks.network_methods import network_solution, run_two_step, solve_one_step, solve_two_step
@@ -87,17 +88,16 @@ def _tikhonov(request: Request) -> Answer:
 
 def _harmonic(request: Request) -> Answer:
     from qpi_core.solvers.harmonic.fit import solve_harmonic
-    from qpi_core.solvers.harmonic.problem import HarmonicProblem
 
     image, pitch = request.observation, request.pixel_size_nm
     start = None
     if not is_constant(image):
-        problem = HarmonicProblem(image, request.kernel_size, pitch)
-        start = problem.start(request.positions, request.weights)
+        request = begun(request)
+        start = first_stage(request).start
         if request.effort == "fast":
-            return first_answer(request, problem, start)
-        tell_first(request, problem, start)
-    explained = explained_map(request, start)
+            return first_answer(request)
+        tell_first(request)
+    explained = explained_map(request)
     if explained is not None:
         return answer_under_noise(request, explained, _harmonic_prior(request, explained.listed))
     return Answer(solve_harmonic(image, request.positions, request.kernel_size, weights=request.weights, pixel_size_nm=pitch, start=start))
@@ -117,7 +117,6 @@ def _parametric(request: Request) -> Answer:
 def _refined(request: Request) -> Answer:
     """Correct the harmonic posterior, the network's kernel or nothing, whichever the data prefer; repair the list where it is wrong."""
     from qpi_core.solvers.harmonic.fit import nothing_to_see
-    from qpi_core.solvers.harmonic.problem import HarmonicProblem
     from qpi_core.solvers.measured.kinds.kinds_of_list import two_kinds_alone, two_kinds_under_noise
     from qpi_core.solvers.measured.kinds.unlisted_map import explained_by_unlisted_kind
     from qpi_core.solvers.measured.measured_map import explained_by_white_noise, holds_only_kernels
@@ -126,11 +125,11 @@ def _refined(request: Request) -> Answer:
     image, size = request.observation, request.kernel_size
     if is_constant(image):
         return Answer(nothing_to_see(image, size))
-    problem = HarmonicProblem(image, size, request.pixel_size_nm)
-    start = problem.start(request.positions, request.weights)
+    request = begun(request)
+    problem, start = first_stage(request).problem, first_stage(request).start
     if request.effort == "fast":
-        return first_answer(request, problem, start)
-    tell_first(request, problem, start)
+        return first_answer(request)
+    tell_first(request)
     auto = request.noise_model == "auto"
     if auto and holds_only_kernels(problem, request.positions, request.weights, start):
         # Neither noise nor background: where one symmetry and a free correction leave nothing, there is nothing to be searched for.
@@ -147,7 +146,7 @@ def _refined(request: Request) -> Answer:
         network = run_two_step(request, start) if request.latent_wanted and request.has_model() else None
         return _offering(Answer(_chosen_by_evidence(request, mixture), network), kinds)
     plain = explained_by_white_noise(problem, request.positions, request.weights, start) if auto and other is None else None
-    explained = explained_map(request, start, mend_list=True) if auto and plain is None else None
+    explained = explained_map(request, mend_list=True) if auto and plain is None else None
     if explained is not None:
         listed = explained.listed
         cleaned = replace(request, observation=explained.cleaned, positions=listed.positions, weights=listed.weights)
@@ -190,16 +189,14 @@ def solve_refined_as_listed(request: Request) -> Answer:
     Args:
         request: checked; its map is not constant.
     """
-    from qpi_core.solvers.harmonic.problem import HarmonicProblem
     from qpi_core.solvers.measured.measured_map import holds_more_than_patterns
     from qpi_core.solvers.positions.catalogue.selection import ListedFit
 
-    points, weights = request.positions, request.weights
-    problem = HarmonicProblem(request.observation, request.kernel_size, request.pixel_size_nm)
-    start = problem.start(points, weights)
+    request, points, weights = begun(request), request.positions, request.weights
+    problem, start = first_stage(request).problem, first_stage(request).start
     # The map has chosen the list: what the noise model costs is paid only where the map holds what no list explains.
     noisy = request.noise_model != "white" and holds_more_than_patterns(problem, points, weights, start)
-    explained = explained_map(request, start) if noisy else None
+    explained = explained_map(request) if noisy else None
     if explained is not None:
         cleaned = replace(request, observation=explained.cleaned, weights=explained.listed.weights)
         return answer_under_noise(request, explained, _chosen_by_evidence(cleaned, explained.listed))

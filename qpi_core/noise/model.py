@@ -16,6 +16,7 @@ from qpi_core.noise.step_line import StepLine
 Array = NDArray[np.float64]
 
 SMOOTH, ROWS, STREAKS, LATTICE, CORES, STEP = "smooth background", "row offsets", "streaks", "lattice", "cores", "step"
+DRIFT = "drift of the scan lines"
 UNLISTED = "defects of another kind"
 _MOST_NAMED = 8
 _FAR_STRONGER = 20.0
@@ -84,6 +85,8 @@ class MapNoise:
             found.append(f"A smooth background{self._length('background_length')} was modelled; {self._share(SMOOTH)}.")
         if ROWS in self.parts:
             found.append(f"The scan lines are offset against each other; this was modelled; {self._share(ROWS)}.")
+        if DRIFT in self.parts:
+            found.append(f"The level of the scan lines wanders from the first to the last; this was modelled; {self._share(DRIFT)}.")
         if STREAKS in self.parts:
             found.append(f"Streaks along the scan lines{self._length('streak_length')} were modelled; {self._share(STREAKS)}.")
         if LATTICE in self.parts:

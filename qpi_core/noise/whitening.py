@@ -8,7 +8,7 @@ of the covariances of tiles (see tiles); constant and random effects run through
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,7 @@ class Whitener:
         self.tiles = ((slice(0, self.shape[0]), slice(0, self.shape[1])),) if tiles is None else tiles
         places = np.arange(measured.size).reshape(measured.shape)
         self._places = [places[tile].ravel() for tile in self.tiles]
+        self._pixels = [int(measured[tile].sum()) for tile in self.tiles]
         known: dict[tuple[int, int], StationaryCovariance] = {}
         self._blocks: list[_Block] = []
         for tile in self.tiles:
@@ -107,6 +108,10 @@ class Whitener:
         seen = self._seen(images)
         return np.asarray(seen - np.outer(self._constant, self._constant @ seen))
 
+    def pixels_of(self, number: int) -> int:
+        """Return how many pixels of a tile, by its number, were measured."""
+        return self._pixels[number]
+
     def at(self, rows: NDArray[np.intp], columns: NDArray[np.intp], values: Array) -> Array:
         """Return W of values, (pixels, k), that lie at these rows and columns of the map (all that were measured)."""
         image = np.zeros((self.shape[0] * self.shape[1], values.shape[1]))
@@ -125,12 +130,15 @@ class Whitener:
             found[place] = block.seen_back(white[place])
         return found
 
-    def products(self, columns_of: Callable[[Tile], Array], values: Array) -> tuple[Array, Array, float, Array]:
+    def products(
+        self, columns_of: Callable[[Tile], Array], values: Array, chosen: Collection[int] | None = None
+    ) -> tuple[Array, Array, float, Array]:
         """Return the products of W B with itself and with W y, tile by tile: B never stands whole.
 
         Args:
             columns_of: from a tile to its rows of B, (pixels of the tile, k), zero where not measured.
             values: (height x width,) y, 0 where not measured.
+            chosen: numbers of the tiles that take part; None is all.
 
         Returns:
             B^T W^T W B, (k, k); B^T W^T W y, (k,); y^T W^T W y; and (k + 1,) the constant that fits the columns and y best.
@@ -138,7 +146,9 @@ class Whitener:
         # W^T W = R^T (1 - L L^T) R with the roots R of the tiles: effects are shrunk, the constant is projected out.
         low = np.concatenate([self._left * np.sqrt(1 - (1 - self._share) ** 2), self._shrunk(self._constant[:, None])], axis=1)
         gram, across = np.zeros((0, 0)), np.zeros((0, 0))
-        for tile, block, place in zip(self.tiles, self._blocks, self._places, strict=True):
+        for number, (tile, block, place) in enumerate(zip(self.tiles, self._blocks, self._places, strict=True)):
+            if chosen is not None and number not in chosen:
+                continue
             seen = block.seen(np.concatenate([columns_of(tile), values[place, None]], axis=1))
             gram = seen.T @ seen + (gram if gram.size else 0.0)
             across = low[place].T @ seen + (across if across.size else 0.0)

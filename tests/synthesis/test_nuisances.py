@@ -9,7 +9,7 @@ from qpi_core.synthesis.nuisances.atomic_lattice import draw_lattice, draw_sites
 from qpi_core.synthesis.nuisances.blurred_noise import BlurredNoise, draw_blurred_noise
 from qpi_core.synthesis.nuisances.click_errors import ClickErrors, clicked
 from qpi_core.synthesis.nuisances.pixel_noise import Spikes, draw_signal_noise, draw_spikes
-from qpi_core.synthesis.nuisances.row_noise import Streaks, draw_streaks
+from qpi_core.synthesis.nuisances.row_noise import RowDrift, Streaks, draw_row_drift, draw_streaks
 from qpi_core.synthesis.nuisances.scan_geometry import Creep, ScanGeometry, Shear, draw_scan_geometry
 from qpi_core.synthesis.nuisances.second_kind import SecondKind, draw_second_kind
 from qpi_core.synthesis.nuisances.smooth_background import SmoothBackground, draw_background
@@ -168,3 +168,16 @@ def test_scan_geometry_by_its_formula_and_its_inverse():
 def test_values_outside_their_range_are_refused_by_name(kind, arguments, word):
     with pytest.raises(InputError, match=f"^{word}"):
         kind(*arguments)
+
+
+def test_the_drift_of_the_lines_is_a_random_walk_along_the_slow_axis():
+    drawn = np.stack([draw_row_drift((60, 3), rng(seed)) for seed in range(400)])
+    assert np.all(drawn == drawn[:, :, :1])
+    assert drawn.std(axis=(1, 2)) == pytest.approx(np.ones(400)) and drawn.mean(axis=(1, 2)) == pytest.approx(np.zeros(400), abs=1e-12)
+    # Steps from line to line know nothing of each other; lines do.
+    steps = np.diff(drawn[:, :, 0], axis=1)
+    assert np.mean(steps[:, 1:] * steps[:, :-1]) / np.mean(steps**2) == pytest.approx(0.0, abs=0.05)
+    assert np.mean(drawn[:, 1:, 0] * drawn[:, :-1, 0]) > 0.8
+    assert not draw_row_drift((1, 4), rng()).any()
+    with pytest.raises(InputError, match="level"):
+        RowDrift(-1.0)

@@ -45,6 +45,7 @@ class NuisanceControl:
 CONTROLS: Mapping[str, NuisanceControl] = MappingProxyType(
     {
         "streaks": NuisanceControl("Streaks", _SPREAD, "1/f noise along the rows, and an offset for every row.", 2.0, 0.3, 0.05),
+        "drift": NuisanceControl("Drift of the lines", _SPREAD, "The level of the rows walks at random from the first on.", 3.0, 1.0, 0.1),
         "blur2": NuisanceControl("Blurred noise", _SPREAD, "Noise after a filter of 2 px, in place of white noise.", 2.0, 0.2, 0.05),
         "background": NuisanceControl("Smooth background", _SPREAD, "A Gaussian random field, correlation length 3 nm.", 3.0, 1.0, 0.1),
         "lattice": NuisanceControl("Atomic lattice", _SPREAD, "Waves of a square or hexagonal lattice.", 3.0, 1.0, 0.1),

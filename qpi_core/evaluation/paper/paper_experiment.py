@@ -112,8 +112,9 @@ def train_networks(experiment: PaperExperiment, accelerator: Accelerator, cancel
         write_dataset(experiment.plan, experiment.folder / "dataset")
     accelerator.wait_for_everyone()
     recipe, photographs = experiment.recipe, experiment.folder / PHOTOGRAPHS
+    needed = PHOTOGRAPHS in experiment.only or any(name != RANDOM for name, _ in experiment.queue)
     wanted = recipe.photographs is not None and experiment.pretrained is None and not (photographs / PHOTOGRAPH_CODEC).is_dir()
-    if wanted and not train_on_photographs(recipe, photographs, experiment.plan.seed, accelerator, cancelled):
+    if needed and wanted and not train_on_photographs(recipe, photographs, experiment.plan.seed, accelerator, cancelled):
         return False
     for name, stage in experiment.queue:
         run = experiment.training(name)

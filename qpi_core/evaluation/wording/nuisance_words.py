@@ -10,7 +10,7 @@ from qpi_core.synthesis.nuisances.atomic_lattice import AtomicLattice
 from qpi_core.synthesis.nuisances.blurred_noise import BlurredNoise
 from qpi_core.synthesis.nuisances.click_errors import ClickErrors
 from qpi_core.synthesis.nuisances.pixel_noise import SignalNoise, Spikes
-from qpi_core.synthesis.nuisances.row_noise import Streaks
+from qpi_core.synthesis.nuisances.row_noise import RowDrift, Streaks
 from qpi_core.synthesis.nuisances.scan_geometry import Creep, Shear
 from qpi_core.synthesis.nuisances.second_kind import SecondKind
 from qpi_core.synthesis.nuisances.smooth_background import SmoothBackground
@@ -21,7 +21,8 @@ from qpi_core.synthesis.simulated_maps.measured_recipe import Nuisance
 
 WORDS: Mapping[type[Nuisance], tuple[str, ...]] = MappingProxyType(
     {
-        Streaks: ("rows", "row offset", "streak", "scan line"),
+        Streaks: ("row offset", "offset against each other", "streak"),
+        RowDrift: ("wander",),
         BlurredNoise: ("blur", "the noise is not white", "correlated noise", "coloured noise"),
         SmoothBackground: ("background",),
         AtomicLattice: ("lattice", "bragg"),

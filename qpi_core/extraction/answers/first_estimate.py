@@ -15,14 +15,13 @@ from numpy.typing import ArrayLike
 
 from qpi_core.base.validation import is_constant
 from qpi_core.estimates.caution import Caution, CautionKind
+from qpi_core.extraction.answers.first_stage import first_stage
 from qpi_core.extraction.answers.request import Answer, Request
 
 if TYPE_CHECKING:
     from qpi_core.estimates.estimate import KernelEstimate
     from qpi_core.extraction.extractor import Extractor
     from qpi_core.extraction.methods import Method
-    from qpi_core.solvers.harmonic.problem import HarmonicProblem
-    from qpi_core.solvers.harmonic.start import HarmonicStart
 
 MODELLING_METHODS = ("harmonic", "parametric", "refined")
 """Methods that do less with little effort: the first and the last stop at their first stage, `parametric` takes the noise as white."""
@@ -52,17 +51,12 @@ LITTLE_EFFORT = Caution(
 )
 
 
-def first_answer(request: Request, problem: HarmonicProblem, start: HarmonicStart) -> Answer:
-    """Return the answer of the first stage.
-
-    Args:
-        request: of one class of defects.
-        problem: its map, which is not constant.
-        start: first stage of the solver for the list of the request.
-    """
+def first_answer(request: Request) -> Answer:
+    """Return the answer of the first stage for a request of one class of defects, whose map is not constant."""
     from qpi_core.solvers.harmonic.answer import harmonic_solution, with_superposition
 
-    points, model = request.positions, problem.simple_fit(request.positions, request.weights, start)
+    stage, points = first_stage(request), request.positions
+    model = stage.problem.simple_fit(points, request.weights, stage.start)
     solution = harmonic_solution(model, request.kernel_size, request.pixel_size_nm, len(points))
     return Answer(with_superposition(solution, model, points, request.observation))
 
@@ -105,17 +99,13 @@ class FirstLook:
         """Hand over the estimate for the defects as they are given, before the window is chosen or anything is moved."""
         if self._on_first is None or self._method.name not in FIRST_METHODS:
             return
-        from qpi_core.solvers.harmonic.problem import HarmonicProblem
-
         size = min((FIRST_WINDOW_PX, *self._original.shape)) if isinstance(kernel_size, str) else kernel_size
         request = self.told(self._extractor.request(self._original, positions, size, pixel_size_nm, weights))
         if not is_constant(request.observation):
-            problem = HarmonicProblem(request.observation, request.kernel_size, request.pixel_size_nm)
-            start = problem.start(request.positions, request.weights)
-            tell_first(request, problem, start)
+            tell_first(request)
 
 
-def tell_first(request: Request, problem: HarmonicProblem, start: HarmonicStart) -> None:
-    """Hand the first estimate to whoever wants it, and make it only then; arguments as for first_answer."""
+def tell_first(request: Request) -> None:
+    """Hand the first estimate to whoever wants it, and make it only then; the request is as for first_answer."""
     if request.on_first is not None:
-        request.on_first(first_answer(request, problem, start))
+        request.on_first(first_answer(request))

@@ -15,6 +15,7 @@ from qpi_core.runtime.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution
+    from qpi_core.extraction.answers.first_stage import FirstStage
     from qpi_core.networks.checkpoints import LoadedModels
     from qpi_core.networks.inference import NetworkKernel
     from qpi_core.noise.model import MapNoise
@@ -40,6 +41,7 @@ class Request:
         effort: "full", or "fast": the first stage alone where there is one (see first_estimate).
         on_first: called with the answer of the first stage as soon as there is one; None where nobody asks for it.
         report: progress; called with the share of the solve that is done and a few words.
+        begun: first stage of the harmonic solver for this map and list, where it was made already (see first_stage).
     """
 
     observation: NDArray[np.float32]
@@ -55,6 +57,7 @@ class Request:
     effort: str = "full"
     on_first: Callable[[Answer], None] | None = None
     report: Progress = no_progress
+    begun: FirstStage | None = None
 
 
 @dataclass(frozen=True)

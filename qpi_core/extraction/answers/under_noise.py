@@ -8,28 +8,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qpi_core.base.validation import is_constant
+from qpi_core.extraction.answers.first_stage import first_stage
 from qpi_core.extraction.answers.request import Answer, Request
 
 if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution
-    from qpi_core.solvers.harmonic.start import HarmonicStart
     from qpi_core.solvers.measured.measured_map import ExplainedMap
 
 
-def explained_map(request: Request, start: HarmonicStart | None = None, mend_list: bool = False) -> ExplainedMap | None:
-    """Return the map with its noise model where it asks for one; start is the first stage under white noise, where it was made."""
-    from qpi_core.solvers.harmonic.problem import HarmonicProblem
+def explained_map(request: Request, mend_list: bool = False) -> ExplainedMap | None:
+    """Return the map with its noise model where it asks for one."""
     from qpi_core.solvers.measured.kinds.unlisted_map import explained_by_unlisted_kind
     from qpi_core.solvers.measured.measured_map import explain_map, holds_only_kernels
 
     if request.noise_model == "white" or is_constant(request.observation):
         return None
-    problem = HarmonicProblem(request.observation, request.kernel_size, request.pixel_size_nm)
-    begun = problem.start(request.positions, request.weights) if start is None else start
-    if holds_only_kernels(problem, request.positions, request.weights, begun):
+    begun = first_stage(request)
+    problem, start = begun.problem, begun.start
+    if holds_only_kernels(problem, request.positions, request.weights, start):
         return None
-    alone = explained_by_unlisted_kind(problem, request.positions, request.weights, begun)
-    return alone or explain_map(problem, request.positions, request.weights, begun, mend_list, request.report)
+    alone = explained_by_unlisted_kind(problem, request.positions, request.weights, start)
+    return alone or explain_map(problem, request.positions, request.weights, start, mend_list, request.report)
 
 
 def answer_under_noise(request: Request, explained: ExplainedMap, solution: KernelSolution) -> Answer:

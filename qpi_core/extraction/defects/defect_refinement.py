@@ -9,13 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.base.units import movements
+from qpi_core.diagnostics.identifiability import MOST_MODELLED_PIXELS
+from qpi_core.diagnostics.window import LEAST_WINDOW
 from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.estimates.estimate import KernelEstimate
-from qpi_core.runtime.progress import Progress, no_progress
+from qpi_core.extraction.answers.first_stage import FirstStage, first_stage
+from qpi_core.operators.coarsening import coarser_map, coarser_pitch, coarser_positions, keeps_pattern
+from qpi_core.runtime.progress import Progress, no_progress, part_of
 
 if TYPE_CHECKING:
     from qpi_core.extraction.answers.request import Request
+    from qpi_core.solvers.measured.measured_map import ExplainedMap
+    from qpi_core.solvers.measured.noise_model.noisy_start import NoisyStart
     from qpi_core.solvers.positions.refinement import RefinedDefects
+
+_FACTORS, _LEAST_SIDE = (4, 2), 64
+"""Sides of the blocks that are tried, and the shorter side in px that the coarser map needs."""
+_PARTS = (0.0, 0.15), (0.15, 0.55), (0.55, 0.7), (0.7, 1.0)
+"""Shares of the work, roughly: moving, the noise model of the moved list, and both once more on the map without its background."""
 
 
 @dataclass(frozen=True)
@@ -67,44 +78,73 @@ def refine_defects(request: Request, positions: bool, weights: bool, report: Pro
     """
     from qpi_core.solvers.positions.score_test import POSITION_SIGMA_PX
 
-    found = _refined(request, positions, weights, POSITION_SIGMA_PX, report)
-    height, width = request.observation.shape
-    kept = np.clip(found.positions, -0.5, [width - 0.5, height - 0.5])
+    found, begun = _refined(request, positions, weights, POSITION_SIGMA_PX, report)
+    kept = found.positions
     moved = np.hypot(*(kept - request.positions).T)
     record = Refinement(request.positions, moved, found.deviation_px, tuple(int(i) for i in np.flatnonzero(found.unsupported)), weights)
     sigma = np.full(len(kept), POSITION_SIGMA_PX) if positions else None
-    return replace(request, positions=kept, weights=found.weights, position_sigma=sigma), record
+    return replace(request, positions=kept, weights=found.weights, position_sigma=sigma, begun=begun), record
 
 
-def _refined(request: Request, positions: bool, weights: bool, sigma_px: float, report: Progress) -> RefinedDefects:
+def _oversampling(request: Request) -> int:
+    """Return the side of blocks of pixels whose means show the mean surroundings of the defects as well as the pixels do, 1 for none.
+
+    How far a defect has moved is as well known from means over a small part of its pattern, and the time goes with the number of pixels.
+    """
+    from qpi_core.solvers.defect_average import solve_defect_average
+
+    if request.observation.size <= MOST_MODELLED_PIXELS:
+        return 1
+    crop = solve_defect_average(request.observation, request.positions, request.kernel_size, weights=request.weights).kernel
+    least = max(_LEAST_SIDE / min(request.observation.shape), LEAST_WINDOW / request.kernel_size)
+    return next((factor for factor in _FACTORS if factor * least <= 1 and keeps_pattern([crop], factor)), 1)
+
+
+def _refined(
+    request: Request, positions: bool, weights: bool, sigma_px: float, report: Progress
+) -> tuple[RefinedDefects, FirstStage | None]:
     """Return the defects where the map has them: refined on the map as it is, and where that has a background, on the map without it.
 
     Clicks that are off leave a residual that passes for a background, and a background moves defects. So both are tried, the second one
     with the background that goes with the first one's positions, and the evidence under a noise model of its own decides. On maps of more
     than MOST_JOINT_PIXELS the noise model is left to the solve that follows, which would otherwise be made three times.
+
+    The first stage for the list that was chosen comes with it where it was made: the solve goes on from it, and from its noise model.
     """
-    from qpi_core.solvers.harmonic.problem import HarmonicProblem
-    from qpi_core.solvers.measured.measured_map import WEAK, ExplainedMap, explain_map
+    from qpi_core.solvers.measured.measured_map import WEAK, explain_map
     from qpi_core.solvers.positions.refinement import MOST_JOINT_PIXELS, refine
     from qpi_core.solvers.positions.refinement_options import RefinementOptions
 
-    def refined(values: NDArray[np.float32]) -> RefinedDefects:
-        options = RefinementOptions(positions, weights, sigma_px)
-        return refine(values, request.positions, request.kernel_size, request.weights, request.pixel_size_nm, options, report)
+    height, width = request.observation.shape
 
-    def explained(defects: RefinedDefects) -> ExplainedMap | None:
-        problem = HarmonicProblem(request.observation, request.kernel_size, request.pixel_size_nm)
-        return explain_map(problem, defects.positions, defects.weights, mend_list=False)
+    factor = _oversampling(request)
+
+    def refined(values: NDArray[np.float32], told: Progress) -> RefinedDefects:
+        options = RefinementOptions(positions, weights, sigma_px / factor)
+        places, pitch = coarser_positions(request.positions, factor), coarser_pitch(request.pixel_size_nm, factor)
+        found = refine(coarser_map(values, factor), places, request.kernel_size // factor, request.weights, pitch, options, told)
+        moved = np.clip(factor * found.positions + (factor - 1) / 2, -0.5, [width - 0.5, height - 0.5])
+        return replace(found, positions=moved, moved_px=factor * found.moved_px, deviation_px=factor * found.deviation_px)
+
+    def begun(defects: RefinedDefects) -> FirstStage:
+        return first_stage(replace(request, positions=defects.positions, weights=defects.weights))
+
+    def explained(stage: FirstStage, told: Progress, known: NoisyStart | None = None) -> ExplainedMap | None:
+        listed = stage.positions, stage.weights
+        return explain_map(stage.problem, *listed, stage.start, mend_list=False, report=told, known=known)
 
     def worth(defects: RefinedDefects, map_: ExplainedMap) -> float:
         return map_.evidence - 0.5 * float(np.sum((defects.positions - request.positions) ** 2)) / sigma_px**2
 
-    first = refined(request.observation)
-    if request.noise_model == "white" or request.observation.size > MOST_JOINT_PIXELS:
-        return first
-    as_it_is = explained(first)
+    alone = request.noise_model == "white" or request.observation.size > MOST_JOINT_PIXELS
+    first = refined(request.observation, report if alone else part_of(report, *_PARTS[0]))
+    if alone:
+        return first, None
+    stage = begun(first)
+    as_it_is = explained(stage, part_of(report, *_PARTS[1]))
     if as_it_is is None or as_it_is.may_be_the_kernel(WEAK):
-        return first
-    second = refined(as_it_is.cleaned)
-    without = explained(second)
-    return second if without is None or worth(second, without) > worth(first, as_it_is) else first
+        return first, stage
+    second = refined(as_it_is.cleaned, part_of(report, *_PARTS[2]))
+    other = begun(second)
+    without = explained(other, part_of(report, *_PARTS[3]), as_it_is.stage)
+    return (second, other) if without is None or worth(second, without) > worth(first, as_it_is) else (first, stage)

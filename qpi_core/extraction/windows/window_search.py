@@ -18,6 +18,7 @@ from qpi_core.base.errors import InputError
 from qpi_core.base.validation import require_observation, require_positions
 from qpi_core.diagnostics.window import LARGEST_WINDOW
 from qpi_core.extraction.windows.window_proposal import FIRST_TRIAL, NOTHING, WHOLE, WindowProposal, propose_from_estimate
+from qpi_core.operators.coarsening import coarser_map, coarser_pitch, coarser_positions, keeps_pattern
 from qpi_core.solvers.least_squares.single_defect import is_one_place
 
 if TYPE_CHECKING:
@@ -28,53 +29,6 @@ Array = NDArray[np.float64]
 
 AUTO = "auto"
 _LAYERS = 3
-_KEPT_POWER = 0.98
-"""Share of a kernel's power that its means of f x f pixels must keep."""
-
-
-def coarser_map(image: NDArray[np.floating], factor: int) -> Array:
-    """Return the means over blocks of factor x factor pixels, NaN where less than half of a block was measured.
-
-    Args:
-        image: (height, width), NaN where not measured; what is missing to whole blocks counts as not measured.
-        factor: side of a block in px, at least 1.
-    """
-    missing = [(0, -side % factor) for side in image.shape]
-    padded = np.pad(np.asarray(image, dtype=np.float64), missing, constant_values=np.nan)
-    measured = np.isfinite(padded)
-    share = _block_means(measured.astype(np.float64), factor)
-    total = _block_means(np.where(measured, padded, 0.0), factor)
-    return np.where(share >= 0.5, total / np.maximum(share, 0.5), np.nan)
-
-
-def _block_means(image: Array, factor: int) -> Array:
-    """Return the means over blocks of an image whose sides are whole numbers of blocks."""
-    height, width = image.shape
-    means: Array = image.reshape(height // factor, factor, width // factor, factor).mean(axis=(1, 3))
-    return means
-
-
-def coarser_positions(positions: ArrayLike, factor: int) -> Array:
-    """Return (n, 2) positions in px of the coarser map: the centre of its first pixel lies at (factor - 1) / 2 of the fine one."""
-    return (np.asarray(positions, dtype=np.float64) - (factor - 1) / 2) / factor
-
-
-def coarser_pitch(pixel_size_nm: float | tuple[float, float] | None, factor: int) -> float | tuple[float, float] | None:
-    """Return the pixel size in nm, one number or (dy, dx), of the coarser map."""
-    if pixel_size_nm is None or isinstance(pixel_size_nm, (int, float)):
-        return None if pixel_size_nm is None else factor * pixel_size_nm
-    return factor * pixel_size_nm[0], factor * pixel_size_nm[1]
-
-
-def _keeps_pattern(kernels: Sequence[NDArray[np.floating]], factor: int) -> bool:
-    """Say whether means of factor x factor pixels keep these kernels' power."""
-    for kernel in kernels:
-        side = len(kernel) // factor * factor
-        fine = np.asarray(kernel[:side, :side], dtype=np.float64)
-        coarse = _block_means(fine, factor)
-        if factor**2 * float((coarse**2).sum()) < _KEPT_POWER * float((fine**2).sum()):
-            return False
-    return True
 
 
 def grow_window(solve: Callable[[int, int], list[KernelEstimate]], shape: tuple[int, int]) -> WindowProposal:
@@ -99,7 +53,7 @@ def grow_window(solve: Callable[[int, int], list[KernelEstimate]], shape: tuple[
             return proposal
         kernels = kernels or [estimate.kernel for estimate in estimates]
         trial = 2 * trial if 2.5 * trial < largest else largest
-        factor = next((f for f in (4, 2) if trial >= f * FIRST_TRIAL and _keeps_pattern(kernels, f)), 1)
+        factor = next((f for f in (4, 2) if trial >= f * FIRST_TRIAL and keeps_pattern(kernels, f)), 1)
 
 
 def _trial_kernels(

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.diagnostics.identifiability import may_be_modelled
 from qpi_core.noise.components import MixedModel
 from qpi_core.noise.lattice_waves import LatticeWave, find_lattice_waves
 from qpi_core.noise.outliers import find_outliers
+from qpi_core.noise.row_drift import drift_columns, left_to_rows
 from qpi_core.noise.selection import NoiseFit, SelectionOptions, score_white_noise
 from qpi_core.noise.tiles import PART_PX, Tile, fullest_part, may_be_tiled, tiles_of
 from qpi_core.noise.whitening import Whitener
@@ -26,14 +28,37 @@ from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import HarmonicStart
 from qpi_core.solvers.measured.all_pixels import away_from_defects
-from qpi_core.solvers.measured.noise_model.noisy_start import LATTICE, Effects, NoisyStage, NoisyStart
+from qpi_core.solvers.measured.decimated_map import decimated, find_noise_by_stride, stride_of
+from qpi_core.solvers.measured.noise_model.noisy_start import DRIFT, LATTICE, Effects, NoisyStage, NoisyStart
 from qpi_core.solvers.measured.noise_model.search import find_noise
 
 Array = NDArray[np.float64]
 
 
+def find_noise_of_map(
+    problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, known: NoisyStart | None = None
+) -> NoisyStart | None:
+    """Return the first stage under the noise model that a map of any size asks for; None where white noise explains it.
+
+    Whoever asks again of the same first stage gets what was found.
+
+    Args:
+        problem: the map.
+        positions, weights: its defects.
+        begun: the first stage under white noise.
+        known: the answer for another list of the same map, to begin with.
+    """
+    find = find_noise if may_be_modelled(np.isfinite(problem.values)) else find_noise_of_large_map
+    return begun.remembered("noise model", lambda: find(problem, positions, weights, begun, known=known))
+
+
 def find_noise_of_large_map(
-    problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, options: SelectionOptions | None = None
+    problem: HarmonicProblem,
+    positions: Array,
+    weights: Array,
+    begun: HarmonicStart,
+    options: SelectionOptions | None = None,
+    known: NoisyStart | None = None,
 ) -> NoisyStart | None:
     """Return the first stage under the noise model that the map asks for; None where white noise explains it, or it has too many gaps.
 
@@ -42,21 +67,36 @@ def find_noise_of_large_map(
         positions, weights: its defects.
         begun: the first stage under white noise.
         options: numbers of the choice.
+        known: the answer for another list of the same map, to begin with.
     """
     chosen = options or SelectionOptions()
     measured = np.isfinite(problem.values)
     if begun.stretch is not None or is_explained(begun.selection.best, begun.floor) or not may_be_tiled(measured):
         return None
-    part = fullest_part(measured, positions, PART_PX)
-    if not _asks(_left(problem.values, positions, weights, begun, part), begun, chosen):
+    if not _asks(left_of_part(problem.values, positions, weights, begun), begun, chosen):
         return None
-    near = _near(positions, part, begun)
-    if not near.any():
+    square = _fullest_square(problem, positions, weights, begun)
+    if square is None:
         return None
-    corner = np.array([part[1].start, part[0].start], dtype=np.float64)
-    square, points = replace(problem, values=problem.values[part]), positions[near] - corner
-    found = find_noise(square, points, weights[near], square.start(points, weights[near]), chosen, unequal=False)
+    own, points, amplitudes, corner = square
+    stride, found = stride_of(begun, problem.kernel_size, (measured.shape[0], measured.shape[1])), None
+    if stride > 1:
+        coarse = _fullest_square(decimated(problem, stride), positions / stride, weights, begun)
+        if coarse is not None:
+            found = find_noise_by_stride(own, points, amplitudes, (*coarse[:3], stride), chosen)
+    if found is None:
+        found = find_noise(own, points, amplitudes, own.start(points, amplitudes), chosen, unequal=False, known=known)
     return None if found is None else _on_every_pixel(problem, positions, weights, found, corner)
+
+
+def _fullest_square(
+    problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart
+) -> tuple[HarmonicProblem, Array, Array, Array] | None:
+    """Return the square with the most defects as a problem of its own: with the defects that it sees, their weights, its corner (x, y)."""
+    part = fullest_part(np.isfinite(problem.values), positions, PART_PX)
+    near = _near(positions, part, begun)
+    corner = np.array([part[1].start, part[0].start], dtype=np.float64)
+    return (replace(problem, values=problem.values[part]), positions[near] - corner, weights[near], corner) if near.any() else None
 
 
 def left_of_part(values: NDArray[np.float32], positions: Array, weights: Array, start: HarmonicStart) -> Array:
@@ -136,16 +176,21 @@ def noise_on_every_pixel(
         aspect: (dy, dx) of a pixel in the unit of the covariance's lengths.
     """
     shape = (values.shape[0], values.shape[1])
-    effects, strengths, waves = Effects((), ()), found.noise.strengths[:1], found.waves
+    columns, waves, parameters = dict[str, Array](), found.waves, found.noise.parameters
     if found.strength(LATTICE) > 0:
         # The whole map has sharper peaks.
         waves = find_lattice_waves(left) or waves
-        effects = Effects((LATTICE,), (np.concatenate([wave.columns(shape) for wave in waves], axis=2),))
-        strengths = (*strengths, found.strength(LATTICE))
+        columns[LATTICE] = np.concatenate([wave.columns(shape) for wave in waves], axis=2)
+    if (drift := found.strength(DRIFT)) > 0:
+        columns[DRIFT] = drift_columns(shape)
+        shorter = max(left_to_rows(shape[0]) - left_to_rows(min(PART_PX, shape[0])), 0.0)
+        parameters = replace(parameters, rows=parameters.rows + drift * shorter)
+    effects = Effects(tuple(columns), tuple(columns.values()))
+    strengths = (*found.noise.strengths[:1], *(found.strength(name) for name in columns))
 
     def whitener_of(measured: NDArray[np.bool_]) -> Whitener:
-        columns = [np.sqrt(v) * group for v, group in zip(strengths[1:], effects.columns, strict=True)]
-        return Whitener(measured, found.noise.parameters, columns, aspect, tiles_of(measured))
+        scaled = [np.sqrt(v) * group for v, group in zip(strengths[1:], effects.columns, strict=True)]
+        return Whitener(measured, parameters, scaled, aspect, tiles_of(measured))
 
     measured = np.isfinite(values)
     whitener = whitener_of(measured)
@@ -154,4 +199,4 @@ def noise_on_every_pixel(
     if outliers.any() and may_be_tiled(measured & ~outliers):
         values = np.where(outliers, np.float32(np.nan), values)
         whitener = whitener_of(measured & ~outliers)
-    return WholeNoise(values, whitener, replace(found.noise, strengths=strengths), effects, waves)
+    return WholeNoise(values, whitener, replace(found.noise, parameters=parameters, strengths=strengths), effects, waves)

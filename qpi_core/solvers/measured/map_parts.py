@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.noise.components import MixedModel, evaluate_components
-from qpi_core.noise.model import CORES, LATTICE, LONG_PX, ROWS, SMOOTH, STEP, STREAKS, MapNoise, stationary_parameters
+from qpi_core.noise.model import CORES, DRIFT, LATTICE, LONG_PX, ROWS, SMOOTH, STEP, STREAKS, MapNoise, stationary_parameters
 from qpi_core.noise.selection import TERMS
 from qpi_core.noise.stationary import StationaryCovariance, StationaryParameters
 from qpi_core.noise.tiles import PART_PX, Tile, fullest_part
@@ -25,7 +25,7 @@ from qpi_core.solvers.measured.noise_model.noisy_start import NoisyStage
 Array = NDArray[np.float64]
 
 _DIFFERENCE = 1e-2
-_NAMES = {noisy_start.CORES: CORES, noisy_start.LATTICE: LATTICE, noisy_start.STEP: STEP}
+_NAMES = {noisy_start.CORES: CORES, noisy_start.LATTICE: LATTICE, noisy_start.STEP: STEP, noisy_start.DRIFT: DRIFT}
 _OPPOSITE = -0.25
 """Strength in units of the mean size, times the sign that was given, below which a defect has the other sign."""
 _SQUARE_PX = 64
@@ -92,6 +92,10 @@ def described_noise(problem: HarmonicProblem, noisy: NoisyStage[Any], kernels: F
     unit = None if pitch is None else float(np.sqrt(pitch[0] * pitch[1]))
     errors = _log_covariance(mixed, parameters, own) if not tiled else _part_covariance(mixed, parameters, own)
     numbers = stationary_parameters(parameters, errors, variance, unit)
+    if (drift := noisy.strength(noisy_start.DRIFT)) > 0:
+        # As well known as the amplitudes of its waves are many.
+        step = float(np.sqrt(drift * variance))
+        numbers["row_drift_step_sigma"] = (step, step / float(np.sqrt(2 * columns[names.index(noisy_start.DRIFT)].shape[2])))
     numbers["white_noise_sigma"] = (float(np.sqrt(variance)), float(np.sqrt(variance / (2 * mixed.pixels))))
     unequal, used = noisy.strength(noisy_start.STRENGTHS) > 0, kernels.weights
     spread = float(np.std(used) / np.mean(np.abs(used))) if unequal else 0.0

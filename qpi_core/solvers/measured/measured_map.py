@@ -27,7 +27,7 @@ from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.harmonic.start import HarmonicStart
-from qpi_core.solvers.measured.large_map import find_noise_of_large_map
+from qpi_core.solvers.measured.large_map import find_noise_of_map
 from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
 from qpi_core.solvers.measured.model_checks.free_kernels import predict_unseen_parts
 from qpi_core.solvers.measured.model_checks.kernel_or_noise import (
@@ -69,12 +69,14 @@ class ExplainedMap:
         listed: the list that explains it, with the harmonic model under the noise model.
         noise: everything else.
         evidence: log marginal likelihood of the map, the price of all parameters taken off.
+        stage: the first stage under the noise model; None where an unlisted kind took its place.
     """
 
     cleaned: NDArray[np.float32]
     listed: ListedFit
     noise: MapNoise
     evidence: float
+    stage: NoisyStart | None = None
 
     def may_be_the_kernel(self, share: float) -> bool:
         """Say whether what was found besides the kernel is no more than a kernel of another shape could leave, too.
@@ -91,6 +93,7 @@ def explain_map(
     begun: HarmonicStart | None = None,
     mend_list: bool = True,
     report: Progress = no_progress,
+    known: NoisyStart | None = None,
 ) -> ExplainedMap | None:
     """Return the map explained by kernel, defects, background and noise; None where white noise explains all but the kernel.
 
@@ -100,11 +103,12 @@ def explain_map(
         begun: first stage under white noise, where it was made already.
         mend_list: repair a list that the map contradicts; else it is taken as it is.
         report: progress, called between the steps; what it raises stops the work.
+        known: noise model for another list of the same map, to begin with.
     """
     begun = problem.start(positions, weights) if begun is None else begun
     report(0.1, "Looking for background and coloured noise")
     small = may_be_modelled(np.isfinite(problem.values))
-    noisy = (find_noise if small else find_noise_of_large_map)(problem, positions, weights, begun)
+    noisy = find_noise_of_map(problem, positions, weights, begun, known)
     if noisy is None:
         return None
     report(0.5, "Solving for the kernel under the noise model")
@@ -293,4 +297,4 @@ def _explained(problem: HarmonicProblem, positions: Array, noisy: NoisyStart) ->
     evidence = (
         noisy.evidence + log_evidence(model.fit, model.equations.pixels) - log_evidence(noisy.start.selection.best, model.equations.pixels)
     )
-    return ExplainedMap(cleaned, ListedFit(positions, weights, noisy.start, model, None), noise, evidence)
+    return ExplainedMap(cleaned, ListedFit(positions, weights, noisy.start, model, None), noise, evidence, noisy)

@@ -11,7 +11,7 @@ from qpi_core.synthesis.nuisances.atomic_lattice import AtomicLattice
 from qpi_core.synthesis.nuisances.blurred_noise import BlurredNoise
 from qpi_core.synthesis.nuisances.click_errors import ClickErrors
 from qpi_core.synthesis.nuisances.pixel_noise import SignalNoise, Spikes
-from qpi_core.synthesis.nuisances.row_noise import Streaks
+from qpi_core.synthesis.nuisances.row_noise import RowDrift, Streaks
 from qpi_core.synthesis.nuisances.scan_geometry import Creep, Shear
 from qpi_core.synthesis.nuisances.second_kind import SecondKind
 from qpi_core.synthesis.nuisances.smooth_background import SmoothBackground
@@ -22,6 +22,7 @@ from qpi_core.synthesis.simulated_maps.scene_kernels import EQUATION_7, KERNEL_S
 
 Nuisance = (
     Streaks
+    | RowDrift
     | BlurredNoise
     | SmoothBackground
     | AtomicLattice

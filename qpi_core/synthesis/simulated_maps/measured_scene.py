@@ -19,7 +19,7 @@ from qpi_core.synthesis.nuisances.atomic_lattice import AtomicLattice, lattice_w
 from qpi_core.synthesis.nuisances.blurred_noise import BlurredNoise, draw_blurred_noise
 from qpi_core.synthesis.nuisances.click_errors import ClickErrors, clicked
 from qpi_core.synthesis.nuisances.pixel_noise import SignalNoise, Spikes, draw_signal_noise, draw_spikes
-from qpi_core.synthesis.nuisances.row_noise import Streaks, draw_streaks
+from qpi_core.synthesis.nuisances.row_noise import RowDrift, Streaks, draw_row_drift, draw_streaks
 from qpi_core.synthesis.nuisances.second_kind import SecondKind
 from qpi_core.synthesis.nuisances.smooth_background import SmoothBackground, draw_background
 from qpi_core.synthesis.nuisances.step_edge import StepEdge, draw_step_line, step_profile
@@ -47,7 +47,7 @@ class MeasuredScene:
         noise_sigma: standard deviation of the white (or blurred) noise, units of the observation.
         signal: (height, width) the sum of all kernels, without noise and structures.
         structures: name -> (height, width), of "background", "lattice", "step" and "cores" those that there are.
-        noises: name -> (height, width), of "white", "blurred", "streaks", "signal" and "spikes" those that there are.
+        noises: name -> (height, width), of "white", "blurred", "streaks", "drift", "signal" and "spikes" those that there are.
         pixel_size_nm: pitch.
     """
 
@@ -146,7 +146,7 @@ def draw_noises(
 ) -> tuple[float, dict[str, NDArray[np.float64]]]:
     """Return the standard deviation of the white or blurred noise, and name -> map of every noise."""
     shape, spread = (signal.shape[0], signal.shape[1]), float(signal.std())
-    blurred, streaks = recipe.get(BlurredNoise), recipe.get(Streaks)
+    blurred, streaks, drift = recipe.get(BlurredNoise), recipe.get(Streaks), recipe.get(RowDrift)
     follows, spikes = recipe.get(SignalNoise), recipe.get(Spikes)
     found = {}
     if blurred is None:
@@ -157,6 +157,8 @@ def draw_noises(
         found["blurred"] = sigma * draw_blurred_noise(blurred, shape, streams.rng("blurred"))
     if streaks is not None:
         found["streaks"] = streaks.level * spread * draw_streaks(streaks, shape, streams.rng("streaks"))
+    if drift is not None:
+        found["drift"] = drift.level * spread * draw_row_drift(shape, streams.rng("drift"))
     if follows is not None:
         found["signal"] = follows.level * spread * draw_signal_noise(signal, streams.rng("signal-noise"))
     if spikes is not None:

@@ -16,7 +16,7 @@ from qpi_core.synthesis.nuisances.atomic_lattice import AtomicLattice
 from qpi_core.synthesis.nuisances.blurred_noise import BlurredNoise
 from qpi_core.synthesis.nuisances.click_errors import ClickErrors
 from qpi_core.synthesis.nuisances.pixel_noise import SignalNoise, Spikes
-from qpi_core.synthesis.nuisances.row_noise import Streaks
+from qpi_core.synthesis.nuisances.row_noise import RowDrift, Streaks
 from qpi_core.synthesis.nuisances.scan_geometry import Creep, Shear
 from qpi_core.synthesis.nuisances.second_kind import SecondKind
 from qpi_core.synthesis.nuisances.smooth_background import SmoothBackground
@@ -32,6 +32,7 @@ T_MATRIX_ENDING = "-tmatrix"
 NUISANCES: Mapping[str, Callable[[float], Nuisance]] = MappingProxyType(
     {
         "streaks": Streaks,
+        "drift": RowDrift,
         "blur2": BlurredNoise,
         "background": SmoothBackground,
         "lattice": AtomicLattice,
@@ -65,6 +66,7 @@ MEASURED_VARIANTS: Mapping[str, str] = MappingProxyType(
     {
         PLAIN: "white noise only",
         "streaks-0.3": "1/f streaks along the fast axis and row offsets",
+        "drift-1": "a level of the scan lines that walks at random, as strong as the signal",
         "blur2-0.2": "noise blurred with a Gaussian of 2 px in place of white noise",
         "background-0.3": "a smooth background, correlation length 3 nm",
         "background-1": "the same, as strong as the signal",

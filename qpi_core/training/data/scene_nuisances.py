@@ -49,6 +49,7 @@ LEVELS: Mapping[str, RandomLevel] = MappingProxyType(
         "signal-noise": RandomLevel(0.2, 0.1, 0.5),
         "creep": RandomLevel(0.2, 0.3, 3.0),
         "shear": RandomLevel(0.2, 0.2, 3.0),
+        "drift": RandomLevel(0.2, 0.1, 2.0),
     }
 )
 """Errors of the listed positions are the stream's own."""

@@ -21,7 +21,8 @@ from qpi_core.extraction.windows.window_proposal import (
     angular_amplitudes,
     propose_window,
 )
-from qpi_core.extraction.windows.window_search import coarser_map, coarser_positions, find_window, grow_window
+from qpi_core.extraction.windows.window_search import find_window, grow_window
+from qpi_core.operators.coarsening import coarser_map, coarser_positions
 from qpi_core.synthesis.bands.band_structures import EllipticBand
 from qpi_core.synthesis.bands.scattering import DefectScattering, band_pattern
 from qpi_core.synthesis.simulated_maps.scenes import draw_positions, superpose
@@ -112,25 +113,13 @@ def test_a_t_matrix_kernel_of_a_short_mean_free_path_gets_its_own_window(extract
     assert share_outside(truth, found.kernel_size) < 0.01 and found.kernel_size < 64
 
 
-def test_a_coarser_map_has_the_means_of_its_blocks_and_the_same_places():
-    image = np.arange(35.0).reshape(5, 7)
-    image[0, :2] = np.nan
-    image[1, 0] = np.nan
-    coarse = coarser_map(image, 2)
-    assert coarse.shape == (3, 4)
-    assert np.isnan(coarse[0, 0])  # one of four was measured
-    assert coarse[1, 1] == image[2:4, 2:4].mean()
-    assert coarse[2, 0] == image[4, :2].mean()  # half a block is enough
-    np.testing.assert_allclose(coarser_positions([[0.5, 2.5], [6.0, 4.0]], 2), [[0.0, 1.0], [2.75, 1.75]])
-
-
 def test_a_wide_pattern_gets_nearly_the_same_window_from_the_coarser_map(extractor, monkeypatch):
     points = draw_positions(np.random.default_rng(5), 6, (192, 192), on_grid=False)
     wide = {"symmetry_order": 4, "orientation": 0.4, "wavenumber": 3.2, "phase": 0.6, "decay": 0.09}
     clean = simulate_observation(wide, points, (192, 192), PITCH)
     image = clean + 0.1 * clean.std() * np.random.default_rng(6).standard_normal(clean.shape)
     coarse = find_window(extractor, image, points, noise_model="white")
-    monkeypatch.setattr("qpi_core.extraction.windows.window_search._keeps_pattern", lambda kernels, factor: False)
+    monkeypatch.setattr("qpi_core.extraction.windows.window_search.keeps_pattern", lambda kernels, factor: False)
     fine = find_window(extractor, image, points, noise_model="white")
     assert fine.kernel_size > 64
     assert abs(coarse.kernel_size - fine.kernel_size) <= 0.1 * fine.kernel_size

@@ -11,6 +11,7 @@ import qpi_core
 from qpi_core.base.errors import InputError
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.noise.tiles import tiles_of
+from qpi_core.synthesis.nuisances.row_noise import Streaks, draw_row_drift, draw_streaks
 from qpi_core.synthesis.simulated_maps.measured_scene import MeasuredScene, draw_measured_scene
 from qpi_core.synthesis.simulated_maps.measured_variants import parse_variant
 
@@ -32,6 +33,7 @@ def error(estimate: KernelEstimate, scene: MeasuredScene) -> float:
     [
         ("background-1", 0.006, "smooth background"),
         ("streaks-0.3", 0.006, "scan lines are offset"),
+        ("drift-1", 0.004, "level of the scan lines wanders"),
         ("lattice-1-sites", 0.005, "atomic lattice"),
         ("step-1", 0.004, "A step runs through the map"),
         pytest.param("flips-20", 0.005, "have the other sign", marks=pytest.mark.slow),
@@ -137,3 +139,22 @@ def test_a_large_map_has_its_background_streaks_lattice_and_spikes_modelled_in_t
 def test_a_large_map_of_white_noise_is_left_to_the_plain_model_to_the_last_digit() -> None:
     scene = draw_measured_scene("plain", SEED, 2, shape=(150, 150))
     assert np.array_equal(extracted(scene).kernel, extracted(scene, noise_model="white").kernel)
+
+
+@pytest.mark.slow
+def test_the_ring_of_a_single_wide_defect_on_drifting_lines_stays_in_its_kernel() -> None:
+    """A square of ten thousand pixels around it would hold nothing else, and a smooth background would take the ring."""
+    size, place = 256, np.array([[121.3, 133.8]])
+    y, x = np.indices((size, size))
+    radius = np.hypot(x - place[0, 0], y - place[0, 1])
+    ring = -6 * np.exp(-((radius / 22) ** 2) / 2) + 0.5 * np.exp(-(((radius - 62) / 10) ** 2) / 2)
+    rng = np.random.default_rng(3)
+    lines = draw_row_drift((size, size), rng) + 0.4 * draw_streaks(Streaks(1.0, 0.3), (size, size), rng)
+    observation = (ring + lines + 0.05 * rng.standard_normal((size, size))).astype(np.float32)
+    estimate = qpi_core.load_extractor().extract(observation, place, "harmonic", 160, pixel_size_nm=0.02, with_latent=False)
+    found = np.arange(160) - 80
+    distance = np.hypot(*np.meshgrid(found, found))
+    on_ring, beyond = (float(estimate.kernel[np.abs(distance - far) < 2].mean()) for far in (62, 78))
+    assert estimate.kernel[80, 80] < -4 and on_ring - beyond > 0.25
+    assert estimate.background_map is not None
+    assert np.corrcoef(estimate.background_map.mean(axis=1), lines.mean(axis=1))[0, 1] > 0.95

@@ -79,7 +79,13 @@ def test_levels_are_relative_to_the_clean_map():
         for index in range(4):
             scene = draw_measured_scene(variant, 8, index)
             assert scene.structures[name].std() == pytest.approx(level * scene.signal.std(), rel=1e-9)
-    noises = (("streaks-0.3", "streaks", 0.3), ("blur2-0.2", "blurred", 0.2), ("plain", "white", 0.2), ("signal-noise-0.3", "signal", 0.3))
+    noises = (
+        ("streaks-0.3", "streaks", 0.3),
+        ("blur2-0.2", "blurred", 0.2),
+        ("plain", "white", 0.2),
+        ("drift-1", "drift", 1.0),
+        ("signal-noise-0.3", "signal", 0.3),
+    )
     for variant, name, level in noises:
         ratios = [(s.noises[name] ** 2).mean() / s.signal.var() for s in (draw_measured_scene(variant, 8, i) for i in range(12))]
         assert np.sqrt(np.mean(ratios)) == pytest.approx(level, rel=0.1)

@@ -54,10 +54,10 @@ def test_lists_leave_out_a_second_kind_and_signs_are_told():
     rng, white = np.random.default_rng(1), np.zeros((64, 64))
     drawn = draw_pattern(rng, KernelShares(1.0))
     positions = rng.uniform(5, 58, (30, 2))
-    found = [measured_map((5, index), drawn, positions, white, 0.0, KernelShares(1.0)) for index in range(30)]
+    found = [measured_map((5, index), drawn, positions, white, 0.0, KernelShares(1.0)) for index in range(60)]
     assert {len(item.positions) for item in found} != {30}, "some lists leave out a second kind"
     assert all(item.sign == 1.0 for item in found)
-    assert len({item.observation.tobytes() for item in found}) == 30
+    assert len({item.observation.tobytes() for item in found}) == 60
 
 
 def test_the_share_belongs_to_a_run(tmp_path):

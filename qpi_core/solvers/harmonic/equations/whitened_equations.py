@@ -6,7 +6,7 @@ accumulation with B^T W^T W B in place of B^T B: whatever works on them, such as
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,20 @@ from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations
 Array = NDArray[np.float64]
 
 
-def accumulate_whitened(bases: Sequence[ClassBasis], rows: NDArray[np.intp], columns: NDArray[np.intp], whitener: Whitener) -> MapEquations:
+def accumulate_whitened(
+    bases: Sequence[ClassBasis],
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    whitener: Whitener,
+    tiles: Collection[int] | None = None,
+) -> MapEquations:
     """Return the equations of the one layer that the samples hold, whitened.
 
     Args:
         bases: one a class; their samples have the same pixels, all that were measured.
         rows, columns: (pixels,) where on the map the pixels lie.
         whitener: of the map.
+        tiles: numbers of the whitener's tiles that take part; None is all.
     """
     values = bases[0].samples.values
     mean_value = float(values.mean())
@@ -46,7 +53,7 @@ def accumulate_whitened(bases: Sequence[ClassBasis], rows: NDArray[np.intp], col
                 found[place[piece], first:end] = basis.rows(block)
         return found
 
-    gram, projection, total, means = whitener.products(columns_of, image.ravel())
+    gram, projection, total, means = whitener.products(columns_of, image.ravel(), tiles)
     spans = [basis.splines.interpolation if basis.subspace is None else None for basis in bases]
     return MapEquations(
         bases=tuple(bases),
@@ -55,7 +62,7 @@ def accumulate_whitened(bases: Sequence[ClassBasis], rows: NDArray[np.intp], col
         projections=in_spans(projection[None], sizes, spans),
         mean_values=np.array([mean_value + float(means[-1])]),
         totals=np.array([total]),
-        pixels=values.size,
+        pixels=values.size if tiles is None else sum(whitener.pixels_of(number) for number in tiles),
     )
 
 
@@ -67,6 +74,7 @@ def whitened_equations(
     orders: tuple[int, ...],
     whitener: Whitener,
     subspace: Array | None = None,
+    tiles: Collection[int] | None = None,
 ) -> NormalEquations:
     """Return the normal equations of these orders for the whitened map.
 
@@ -77,5 +85,6 @@ def whitened_equations(
         orders: angular orders.
         whitener: of the map.
         subspace: (nodes, k) orthonormal, to allow only profiles in its span; None is all.
+        tiles: numbers of the whitener's tiles that take part; None is all.
     """
-    return accumulate_whitened([ClassBasis(samples, splines, orders, subspace)], rows, columns, whitener).alone()
+    return accumulate_whitened([ClassBasis(samples, splines, orders, subspace)], rows, columns, whitener, tiles).alone()

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
+from scipy.spatial import cKDTree
 
 from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate
@@ -109,12 +110,25 @@ def _equations(
 ) -> NormalEquations:
     """Return the equations of these orders, on a part of the pixels of a large map."""
     if whitener is not None:
-        return whitened_equations(samples, *samples.places, splines, orders, whitener)
+        tiles = _nearest_tiles(whitener, frame.pixels(samples.positions)) if samples.values.size > _MOST_PIXELS else None
+        return whitened_equations(samples, *samples.places, splines, orders, whitener, tiles=tiles)
     if samples.values.size > _MOST_PIXELS:
         chosen = np.zeros(samples.values.size, dtype=bool)
         chosen[np.random.default_rng(0).permutation(chosen.size)[:_MOST_PIXELS]] = True
         samples = samples.restricted(chosen)
     return accumulate([ClassBasis(samples, splines, orders)]).alone()
+
+
+def _nearest_tiles(whitener: Whitener, positions: Array) -> list[int]:
+    """Return the numbers of the tiles whose middles lie nearest to defects, (n, 2) in px, as many as hold the pixels that suffice."""
+    middles = np.array([[(across.start + across.stop - 1) / 2, (down.start + down.stop - 1) / 2] for down, across in whitener.tiles])
+    distances = cKDTree(positions).query(middles)[0]
+    chosen: list[int] = []
+    for number in np.argsort(distances, kind="stable"):
+        chosen.append(int(number))
+        if sum(whitener.pixels_of(one) for one in chosen) >= _MOST_PIXELS:
+            break
+    return chosen
 
 
 def _integrated(seen: NormalEquations, own: NormalEquations, nodes: Array, fit: Fit, places: list[int]) -> Remainder | None:

@@ -16,7 +16,7 @@ from qpi_core.solvers.measured.noise_model.kernel_part import Stage
 
 Array = NDArray[np.float64]
 
-LATTICE, STRENGTHS, CORES, STEP = "lattice", "strengths", "cores", "step"
+LATTICE, STRENGTHS, CORES, STEP, DRIFT = "lattice", "strengths", "cores", "step", "drift"
 """Groups of random effects beside the kernel."""
 WAVES = "waves"
 """Name of the test for lattice waves of any strength."""

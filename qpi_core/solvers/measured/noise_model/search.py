@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from qpi_core.diagnostics.identifiability import may_be_modelled
 from qpi_core.noise.components import MixedModel, evaluate_components, score_group
 from qpi_core.noise.lattice_waves import LatticeWave, find_lattice_waves
+from qpi_core.noise.row_drift import drift_columns, drift_variance
 from qpi_core.noise.selection import TERMS, NoiseFit, SelectionOptions, fit_components, score_white_noise
 from qpi_core.noise.stationary import StationaryParameters
 from qpi_core.noise.step_line import StepLine, find_step
@@ -28,7 +29,7 @@ from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import HarmonicStart
 from qpi_core.solvers.measured.all_pixels import on_all_pixels, without_outliers
 from qpi_core.solvers.measured.noise_model.kernel_part import KernelPart, Stage
-from qpi_core.solvers.measured.noise_model.noisy_start import CORES, LATTICE, STEP, STRENGTHS, WAVES, Effects, NoisyStage, NoisyStart
+from qpi_core.solvers.measured.noise_model.noisy_start import CORES, DRIFT, LATTICE, STEP, STRENGTHS, WAVES, Effects, NoisyStage, NoisyStart
 from qpi_core.solvers.measured.noise_model.one_kernel import OneKernel
 
 Array = NDArray[np.float64]
@@ -114,6 +115,7 @@ class NoiseSearch(Generic[Stage]):
         self.waves: tuple[LatticeWave, ...] = ()
         self.step: StepLine | None = None
         self.model = MixedModel(values.astype(np.float64), (), kernels.aspect, kernels.floor)
+        self._drift = drift_columns((values.shape[0], values.shape[1]))
 
     def tested(self) -> dict[str, float]:
         """Look for lattice waves and return how probable white noise is, term by term; any wave counts as beyond chance."""
@@ -167,18 +169,22 @@ class NoiseSearch(Generic[Stage]):
         return best
 
     def _like(self, known: NoisyStage[Stage]) -> NoisyStage[Stage]:
-        """Return the stage with the background and the lattice that go with another list."""
+        """Return the stage with the background, the drift and the lattice that go with another list."""
         self.waves, self.step = known.waves or self.waves, known.step
-        lattice = self._lattice()
-        strengths = tuple(known.strength(LATTICE) or self._wide(lattice)[0] for _ in lattice.names)
-        return self._start(replace(known.noise, strengths=(1.0, *strengths)), lattice)
+        effects = self._structures(known.strength(DRIFT) > 0)
+        strengths = tuple(known.strength(name) or self._first_strength(name, self.kernels.white) for name in effects.names)
+        return self._start(replace(known.noise, strengths=(1.0, *strengths)), effects)
 
     def _first(self) -> NoisyStage[Stage]:
         """Return the stage under the better of two noise models: for the kernel of white noise, and for one that distrusts long waves."""
-        lattice = self._lattice()
-        stages = [self.kernels.white, self._solved(GENEROUS, lattice, self._wide(lattice))]
-        tried = [self._noise(stage, GENEROUS, lattice, self._wide(lattice)) for stage in stages]
-        return self._start(max(tried, key=lambda fit: fit.worth(self.model.pixels)), lattice)
+        white = self.kernels.white
+        model = replace(self.model, groups=(self.kernels.columns(white),))
+        drifts = score_group(model, StationaryParameters(), (1.0,), self._drift) < self.options.probability
+        effects = self._structures(drifts)
+        strengths = tuple(self._first_strength(name, white) for name in effects.names)
+        stages = [white, self._solved(GENEROUS, effects, strengths)]
+        tried = [self._noise(stage, GENEROUS, effects, strengths) for stage in stages]
+        return self._start(max(tried, key=lambda fit: fit.worth(self.model.pixels)), effects)
 
     def _improved(self, best: NoisyStage[Stage], revived: bool) -> NoisyStage[Stage]:
         """Return the stage after one more round: the noise model for its kernel, then the kernel for that noise model.
@@ -188,21 +194,20 @@ class NoiseSearch(Generic[Stage]):
         stage = best.start
         self._look_again(stage)
         strengths = {name: best.strength(name) for name in best.effects.names}
-        groups = dict(zip(self._lattice().names, self._lattice().columns, strict=True))
+        lattice = self._structures(False)
+        groups = dict(zip(lattice.names, lattice.columns, strict=True))
         if self.step is not None:
             groups[STEP] = self.step.columns((self.measured.shape[0], self.measured.shape[1]))
-        own = self.kernels.defect_groups(stage) if self.unequal else {}
-        if own:
-            kernel = self.kernels.columns(stage)
-            known = [name for name in (LATTICE, STEP, STRENGTHS, CORES) if strengths.get(name, 0.0) > 0]
-            model = replace(self.model, groups=(kernel, *((groups | own)[name] for name in known)))
-            for name, columns in own.items():
-                if name not in known:
-                    chance = score_group(model, best.noise.parameters, (1.0, *(strengths[k] for k in known)), columns)
-                    if chance >= self.options.probability:
-                        continue
-                    strengths[name] = self._first_strength(name, stage)
-                groups[name] = columns
+        own = {DRIFT: self._drift} | (self.kernels.defect_groups(stage) if self.unequal else {})
+        known = [name for name in (LATTICE, STEP, DRIFT, STRENGTHS, CORES) if strengths.get(name, 0.0) > 0]
+        model = replace(self.model, groups=(self.kernels.columns(stage), *((groups | own)[name] for name in known)))
+        for name, columns in own.items():
+            if name not in known:
+                chance = score_group(model, best.noise.parameters, (1.0, *(strengths[k] for k in known)), columns)
+                if chance >= self.options.probability:
+                    continue
+                strengths[name] = self._first_strength(name, stage)
+            groups[name] = columns
         effects = Effects(tuple(groups), tuple(groups.values()))
         started = tuple(strengths.get(name, 0.0) or self._first_strength(name, stage) for name in effects.names)
         parameters = best.noise.parameters if not best.noise.parameters.white else GENEROUS
@@ -232,21 +237,19 @@ class NoiseSearch(Generic[Stage]):
         if name == STRENGTHS:
             return _START_SPREAD**2 / stage.variance
         if name == LATTICE:
-            return self._wide(self._lattice())[0]
-        if name == STEP:
-            return _STEP_SHARE * float(np.nanvar(self.model.values)) / stage.variance
+            # Generous: the strongest wave's own.
+            return max(wave.amplitude for wave in self.waves) ** 2 / self.kernels.white.variance
+        if name in (STEP, DRIFT):
+            unit = drift_variance(self.measured.shape[0]) if name == DRIFT else 1.0
+            return _STEP_SHARE * float(np.nanvar(self.model.values)) / (unit * stage.variance)
         return 1.0
 
-    def _lattice(self) -> Effects:
-        if not self.waves:
-            return Effects((), ())
+    def _structures(self, drifts: bool) -> Effects:
+        """Return what runs through the whole map: the lattice where there is one, and the drift of the lines where that is wanted."""
         shape = (self.measured.shape[0], self.measured.shape[1])
-        return Effects((LATTICE,), (np.concatenate([wave.columns(shape) for wave in self.waves], axis=2),))
-
-    def _wide(self, lattice: Effects) -> tuple[float, ...]:
-        """Return a generous strength of the lattice group: the strongest wave's own."""
-        strongest = max((wave.amplitude for wave in self.waves), default=0.0)
-        return tuple(strongest**2 / self.kernels.white.variance for _ in lattice.names)
+        waves = {LATTICE: np.concatenate([wave.columns(shape) for wave in self.waves], axis=2)} if self.waves else {}
+        found = waves | ({DRIFT: self._drift} if drifts else {})
+        return Effects(tuple(found), tuple(found.values()))
 
     def _noise(self, stage: Stage, start: StationaryParameters, effects: Effects, strengths: tuple[float, ...]) -> NoiseFit:
         model = replace(self._shifted(effects), groups=(self.kernels.columns(stage), *effects.columns))
