@@ -62,7 +62,7 @@ CASES = (
     ),
     Case("scan of 10 nm, height", "scans/nanonis.sxm", 32, levelled="plane", sensitivity=0.75),
     Case("scan of 10 nm, current", "scans/nanonis.sxm", 32, channel="Current (A)", levelled="plane"),
-    Case("one defect with its ring", "scans/createc_scan_11nm.dat", 128, levelled="plane", pattern="waves", most=1),
+    Case("one defect with its ring", "scans/createc_scan_11nm.dat", 256, levelled="plane", pattern="waves", most=1),
     Case("terraces of 109 nm", "scans/createc_terrace.dat", 48, levelled="plane"),
 )
 

@@ -118,7 +118,7 @@ def _measure(experiment: Any, device: str) -> None:
 
     folder = experiment.folder
     finished = found.finished_runs(experiment)
-    if WITH not in finished:
+    if not finished:
         print("Nothing is measured yet: the two-step networks are not trained to their end.")
         return
     extractors = {name: load_extractor(experiment.training(name).model_folder, device) for name in finished}
@@ -127,7 +127,8 @@ def _measure(experiment: Any, device: str) -> None:
     shards = dataset.kernels(test=False) + dataset.kernels(test=True)
     orders = [int(shard.symmetry_order or 0) for shard in shards]
     wavenumbers = [shard.parameters.wavenumber for shard in shards if shard.parameters is not None]
-    latents = encode_kernels(extractors[WITH].models(), _stacked(shards))
+    leading = WITH if WITH in finished else finished[0]
+    latents = encode_kernels(extractors[leading].models(), _stacked(shards))
     neighbourhood = found.latent_neighbourhood(latents, orders, wavenumbers)
     content = {**found.results(experiment, records, neighbourhood), "versions": versions()}
     write_atomically(folder / "results.json", json.dumps(content, indent=1, allow_nan=False).encode())

@@ -236,9 +236,9 @@ STACK_FIT = (
 )
 
 NOISE_MODEL = (
-    "On: a smooth background, offsets and streaks of scan lines, the lattice, coloured noise and defects of unequal strength are modelled "
-    "as far as the map asks for them. Off: a constant background and white noise; take that with a single defect, whose own rings would "
-    "go into the background. For methods that give an uncertainty, and one class of defects."
+    "On: a smooth background, offsets, drift and streaks of scan lines, the lattice, coloured noise and defects of unequal strength are "
+    "modelled as far as the map asks for them. Off: a constant background and white noise; worth comparing with a single defect, whose own "
+    "rings a background can take up. For methods that give an uncertainty, and one class of defects."
 )
 ONE_DEFECT_OR_BACKGROUND = (
     "With a single defect nothing tells its pattern from a background: rings about the mark in the middle picture may be its own. "

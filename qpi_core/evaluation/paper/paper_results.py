@@ -221,12 +221,22 @@ def results(experiment: PaperExperiment, records: Sequence[Record], latents: dic
         "scenes": experiment.scenes,
         "settings": list(SETTINGS.values()),
         **as_json(records),
+        "rmse_of_kernels": rmse_of_kernels(records),
         "published_without_symmetry_loss": PUBLISHED_WITHOUT_SYMMETRY_LOSS,
         "claims": check_claims(records),
         "latent_neighbourhood": latents,
         "final_losses": {name: lines[-1] for name, lines in loss_curves(experiment).items() if lines},
         "curves": curves(experiment),
     }
+
+
+def rmse_of_kernels(records: Sequence[Record]) -> dict[str, dict[str, dict[str, float]]]:
+    """Return setting -> method -> kernel -> mean RMSE, from which ratios to runs that are measured elsewhere can be made."""
+    cells = group([record for record in records if record.rmse is not None], lambda record: (record.variant, record.method, record.kernel))
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for (variant, method, kernel), cell in cells.items():
+        found.setdefault(SETTINGS[variant], {}).setdefault(method, {})[str(kernel)] = float(cell.rmse or 0.0)
+    return found
 
 
 def curves(experiment: PaperExperiment) -> dict[str, dict[str, list[dict[str, float]]]]:
