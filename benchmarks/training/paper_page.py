@@ -1,8 +1,9 @@
-"""Put what the paper's experiment gave where it is quoted: python benchmarks/training/paper_page.py runs/paper
+"""Put what the paper's experiment gave where it is quoted: python benchmarks/training/paper_page.py runs/paper [--beside]
 
 Reads the folder that `python run.py paper --preset paper-long --out runs/paper` works in, finished or not, fills the parts between
 the marks `<!-- name -->` and `<!-- /name -->` of docs/paper.md, and writes paper_experiment.json with curves and results.
-What was not trained or measured yet is said to be so; no number comes from anywhere else.
+What was not trained or measured yet is said to be so; no number comes from anywhere else. With --beside the folder holds other runs of
+the same experiment, trained and measured elsewhere on the same data set: their rows go beside the others, which stay.
 """
 
 from __future__ import annotations
@@ -32,7 +33,11 @@ def main() -> int:
     """Fill the page and write the store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder of the run")
-    experiment = PaperExperiment(parser.parse_args().folder, get_preset(PRESET))
+    parser.add_argument("--beside", action="store_true", help="runs that are measured apart from the others")
+    arguments = parser.parse_args()
+    experiment = PaperExperiment(arguments.folder, get_preset(PRESET))
+    if arguments.beside:
+        return put_beside(experiment)
     made = {"runs": runs_table(experiment), **measured(experiment.folder)}
     PAGE.write_text(filled(PAGE.read_text("utf-8"), made), "utf-8")
     results = experiment.folder / "results.json"
@@ -43,7 +48,33 @@ def main() -> int:
     }
     if content["results"]:
         content["results"].pop("curves", None)
+    if STORE.is_file() and (kept := json.loads(STORE.read_text("utf-8")).get("beside")):
+        content["beside"] = kept
     STORE.write_text(json.dumps(content, indent=None, allow_nan=False) + "\n", "utf-8")
+    return 0
+
+
+def put_beside(experiment: PaperExperiment) -> int:
+    """Add the runs of a folder to page and store, in their own place."""
+    results = experiment.folder / "results.json"
+    if not results.is_file():
+        print(NOT_YET, file=sys.stderr)
+        return 2
+    found = json.loads(results.read_text("utf-8"))
+    # The classical methods stand in the other table.
+    rows = [row for row in found["measured"] if row["method"].startswith(("two_step", "one_step", "decoder_ceiling"))]
+    cells = [
+        [row["setting"], row["method"], *(number(row["paper_scale"][name]) for name in ("mae", "mse", "rmse"))]
+        + [number(row["rmse"]), f"{number(row['rmse_low'])}-{number(row['rmse_high'])}"]
+        for row in rows
+    ]
+    table = markdown(["setting", "method", "MAE", "MSE", "RMSE", "RMSE [0,1]", "95 % interval"], cells)
+    made = {"beside": runs_table(experiment) + "\n\n" + table}
+    PAGE.write_text(filled(PAGE.read_text("utf-8"), made), "utf-8")
+    store = json.loads(STORE.read_text("utf-8"))
+    kept = ("data_set", "recipe", "scenes", "rmse_of_kernels", "latent_neighbourhood", "final_losses", "versions")
+    store["beside"] = {"measured": rows, "curves": curves(experiment), **{name: found[name] for name in kept}}
+    STORE.write_text(json.dumps(store, indent=None, allow_nan=False) + "\n", "utf-8")
     return 0
 
 

@@ -9,12 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpi_core.base.units import movements
-from qpi_core.diagnostics.identifiability import MOST_MODELLED_PIXELS
-from qpi_core.diagnostics.window import LEAST_WINDOW
 from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.answers.first_stage import FirstStage, first_stage
-from qpi_core.operators.coarsening import coarser_map, coarser_pitch, coarser_positions, keeps_pattern
 from qpi_core.runtime.progress import Progress, no_progress, part_of
 
 if TYPE_CHECKING:
@@ -23,8 +20,6 @@ if TYPE_CHECKING:
     from qpi_core.solvers.measured.noise_model.noisy_start import NoisyStart
     from qpi_core.solvers.positions.refinement import RefinedDefects
 
-_FACTORS, _LEAST_SIDE = (4, 2), 64
-"""Sides of the blocks that are tried, and the shorter side in px that the coarser map needs."""
 _PARTS = (0.0, 0.15), (0.15, 0.55), (0.55, 0.7), (0.7, 1.0)
 """Shares of the work, roughly: moving, the noise model of the moved list, and both once more on the map without its background."""
 
@@ -86,20 +81,6 @@ def refine_defects(request: Request, positions: bool, weights: bool, report: Pro
     return replace(request, positions=kept, weights=found.weights, position_sigma=sigma, begun=begun), record
 
 
-def _oversampling(request: Request) -> int:
-    """Return the side of blocks of pixels whose means show the mean surroundings of the defects as well as the pixels do, 1 for none.
-
-    How far a defect has moved is as well known from means over a small part of its pattern, and the time goes with the number of pixels.
-    """
-    from qpi_core.solvers.defect_average import solve_defect_average
-
-    if request.observation.size <= MOST_MODELLED_PIXELS:
-        return 1
-    crop = solve_defect_average(request.observation, request.positions, request.kernel_size, weights=request.weights).kernel
-    least = max(_LEAST_SIDE / min(request.observation.shape), LEAST_WINDOW / request.kernel_size)
-    return next((factor for factor in _FACTORS if factor * least <= 1 and keeps_pattern([crop], factor)), 1)
-
-
 def _refined(
     request: Request, positions: bool, weights: bool, sigma_px: float, report: Progress
 ) -> tuple[RefinedDefects, FirstStage | None]:
@@ -117,14 +98,10 @@ def _refined(
 
     height, width = request.observation.shape
 
-    factor = _oversampling(request)
-
     def refined(values: NDArray[np.float32], told: Progress) -> RefinedDefects:
-        options = RefinementOptions(positions, weights, sigma_px / factor)
-        places, pitch = coarser_positions(request.positions, factor), coarser_pitch(request.pixel_size_nm, factor)
-        found = refine(coarser_map(values, factor), places, request.kernel_size // factor, request.weights, pitch, options, told)
-        moved = np.clip(factor * found.positions + (factor - 1) / 2, -0.5, [width - 0.5, height - 0.5])
-        return replace(found, positions=moved, moved_px=factor * found.moved_px, deviation_px=factor * found.deviation_px)
+        options = RefinementOptions(positions, weights, sigma_px)
+        found = refine(values, request.positions, request.kernel_size, request.weights, request.pixel_size_nm, options, told)
+        return replace(found, positions=np.clip(found.positions, -0.5, [width - 0.5, height - 0.5]))
 
     def begun(defects: RefinedDefects) -> FirstStage:
         return first_stage(replace(request, positions=defects.positions, weights=defects.weights))

@@ -232,7 +232,9 @@ class GridPoint:
 def scan_grid(equations: NormalEquations, nodes: Array, floor: float, count: int = 2) -> list[GridPoint]:
     """Return the best points over all decays and wave vectors, best first, well apart in wave vector."""
     decays = 1.0 / np.geomspace(3.0, nodes[-1] / 1.2, _DECAY_COUNT) ** 2
-    coarse = _least_squares(equations, nodes, floor, decays, _WAVENUMBER_GRID)
+    # Nodes that lie further apart cannot tell the faster waves from slower ones.
+    tried = _WAVENUMBER_GRID[0.95 * np.pi / (nodes[1] - nodes[0]) > _WAVENUMBER_GRID]
+    coarse = _least_squares(equations, nodes, floor, decays, tried)
     chosen: list[GridPoint] = []
     for point in coarse:
         if all(abs(point.wavenumber - other.wavenumber) > 3.5 * _WAVENUMBER_STEP for other in chosen):

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from scipy.special import bdtrc
 
 from qpi_core.noise.outliers import find_outliers
-from qpi_core.solvers.harmonic.equations.basis import take_samples
+from qpi_core.solvers.harmonic.equations.basis import RadialSplines, take_samples
 from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.orders.selection import select_orders
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
@@ -28,6 +28,12 @@ def on_all_pixels(problem: HarmonicProblem, positions: Array, weights: Array, be
     if begun.samples.values.size == int(np.isfinite(problem.values).sum()):
         return begun
     return begun.remembered("all pixels", lambda: _on_all_pixels(problem, positions, weights, begun))
+
+
+def with_coarser_splines(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, factor: int) -> HarmonicStart:
+    """Return the first stage on every measured pixel with radial knots so many times as far apart: enough for an oversampled kernel."""
+    coarser = RadialSplines(factor * begun.splines.step, begun.splines.radius)
+    return _on_all_pixels(problem, positions, weights, replace(begun, splines=coarser))
 
 
 def _on_all_pixels(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart) -> HarmonicStart:

@@ -19,7 +19,7 @@ from qpi_core.noise.whitening import Whitener
 from qpi_core.operators.coarsening import keeps_pattern
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import HarmonicStart
-from qpi_core.solvers.measured.all_pixels import on_all_pixels, without_outliers
+from qpi_core.solvers.measured.all_pixels import on_all_pixels, with_coarser_splines, without_outliers
 from qpi_core.solvers.measured.noise_model.noisy_start import DRIFT, LATTICE, Effects, NoisyStage, NoisyStart
 from qpi_core.solvers.measured.noise_model.one_kernel import OneKernel
 from qpi_core.solvers.measured.noise_model.search import find_noise
@@ -74,6 +74,7 @@ def _at_every_pixel(square: HarmonicProblem, positions: Array, weights: Array, f
     """Return the first stage of a square under the noise model that a coarser lattice has shown."""
     begun = on_all_pixels(square, positions, weights, square.start(positions, weights))
     square, begun = without_outliers(square, positions, weights, begun)
+    begun = with_coarser_splines(square, positions, weights, begun, stride)
     coarser = found.noise.parameters
     lengths = {name: stride * getattr(coarser, name) for name in ("background_length", "streak_length")}
     parameters, drift = replace(coarser, **lengths), found.strength(DRIFT) / stride
