@@ -17,12 +17,12 @@ from qpi_core.base.validation import is_constant
 from qpi_core.estimates.caution import NO_NOISE_MODEL
 from qpi_core.extraction.answers.first_estimate import first_answer, tell_first, with_effort_told
 from qpi_core.extraction.answers.first_stage import begun, first_stage
+from qpi_core.extraction.answers.harmonic_prior import chosen_by_evidence, harmonic_prior, position_variance
 from qpi_core.extraction.answers.request import Answer, Request
-from qpi_core.extraction.answers.under_noise import answer_under_noise, explained_map
+from qpi_core.extraction.answers.under_noise import answer_by_evidence, answer_under_noise, explained_map
 from qpi_core.extraction.networks.network_methods import network_solution, run_two_step, solve_one_step, solve_two_step
 
 if TYPE_CHECKING:
-    from qpi_core.estimates.solution import KernelSolution
     from qpi_core.networks.inference import NetworkKernel
     from qpi_core.solvers.measured.kinds.two_kinds import TwoKinds
     from qpi_core.solvers.positions.catalogue.selection import ListedFit
@@ -99,7 +99,7 @@ def _harmonic(request: Request) -> Answer:
         tell_first(request)
     explained = explained_map(request)
     if explained is not None:
-        return answer_under_noise(request, explained, _harmonic_prior(request, explained.listed))
+        return answer_under_noise(request, explained, harmonic_prior(request, explained.listed))
     return Answer(solve_harmonic(image, request.positions, request.kernel_size, weights=request.weights, pixel_size_nm=pitch, start=start))
 
 
@@ -144,7 +144,7 @@ def _refined(request: Request) -> Answer:
         one = problem.simple_fit(request.positions, request.weights, start)
         mixture = ListedFit(request.positions, request.weights, start, one, None)
         network = run_two_step(request, start) if request.latent_wanted and request.has_model() else None
-        return _offering(Answer(_chosen_by_evidence(request, mixture), network), kinds)
+        return _offering(Answer(chosen_by_evidence(request, mixture), network), kinds)
     plain = explained_by_white_noise(problem, request.positions, request.weights, start) if auto and other is None else None
     explained = explained_map(request, mend_list=True) if auto and plain is None else None
     if explained is not None:
@@ -154,7 +154,7 @@ def _refined(request: Request) -> Answer:
         wanted = (request.latent_wanted or listed.repair is not None) and request.has_model()
         network = run_two_step(cleaned, listed.start) if wanted else None
         kinds = two_kinds_under_noise(problem, request.positions, request.weights, explained)
-        return _offering(replace(answer_under_noise(request, explained, _chosen_by_evidence(cleaned, listed)), network=network), kinds)
+        return _offering(replace(answer_by_evidence(request, cleaned, explained), network=network), kinds)
     fits = plain or fit_with_list(image, request.positions, size, request.weights, request.pixel_size_nm, start)
     answers = [_refined_with(replace(request, positions=listed.positions, weights=listed.weights), listed) for listed in fits]
     given, last = answers[0], answers[-1]
@@ -177,12 +177,6 @@ def _offering(answer: Answer, kinds: TwoKinds | None) -> Answer:
     return replace(answer, solution=solution, kinds=kinds)
 
 
-def _chosen_by_evidence(request: Request, listed: ListedFit) -> KernelSolution:
-    """Return the harmonic posterior of a list as what `refined` takes without rivals."""
-    solution = _harmonic_prior(request, listed)
-    return replace(solution, details={**solution.details, "prior": "harmonic", "correction": "none"})
-
-
 def solve_refined_as_listed(request: Request) -> Answer:
     """Return the answer of `refined` for a list that the map itself has chosen: it is not doubted again.
 
@@ -199,7 +193,7 @@ def solve_refined_as_listed(request: Request) -> Answer:
     explained = explained_map(request) if noisy else None
     if explained is not None:
         cleaned = replace(request, observation=explained.cleaned, weights=explained.listed.weights)
-        return answer_under_noise(request, explained, _chosen_by_evidence(cleaned, explained.listed))
+        return answer_by_evidence(request, cleaned, explained)
     return _refined_with(request, ListedFit(points, weights, start, problem.fit(points, weights, start), None))
 
 
@@ -211,7 +205,7 @@ def _refined_with(request: Request, listed: ListedFit) -> Answer:
 
     image, points, weights = request.observation, request.positions, request.weights
     size, model = request.kernel_size, listed.model
-    harmonic = _harmonic_prior(request, listed)
+    harmonic = harmonic_prior(request, listed)
     nothing = nothing_known(image, size)
     priors = [
         Prior("harmonic", harmonic, HARMONIC_FREEDOM, lambda held: kernel_without(model, image, points, weights, size, held)),
@@ -230,42 +224,13 @@ def _refined_with(request: Request, listed: ListedFit) -> Answer:
 
         return [Prior("two_step", network_solution(request, network), NETWORK_FREEDOM, without)]
 
-    solution = formula_answer(listed, harmonic, image, lambda: _position_variance(request, listed))
+    solution = formula_answer(listed, harmonic, image, lambda: position_variance(request, listed))
     solution = solution or solve_refined(image, points, size, priors, weights=weights, rivals=rivals)
     # What follows later reads the list as it was given; the latent of a repaired one is made here.
     wanted = request.latent_wanted or listed.repair is not None
     if network is None and wanted and request.has_model():
         network = run_two_step(request, listed.start)
     return Answer(solution, network, listed.repair)
-
-
-def _harmonic_prior(request: Request, listed: ListedFit) -> KernelSolution:
-    """Return the harmonic posterior of a list, with what its error bars owe to positions that the map itself has given."""
-    from qpi_core.solvers.harmonic.answer import harmonic_solution, with_superposition
-
-    points, model, doubt = listed.positions, listed.model, _position_variance(request, listed)
-    solution = harmonic_solution(model, request.kernel_size, request.pixel_size_nm, len(points), doubt, model.remainder)
-    return with_superposition(solution, model, points, request.observation, model.remainder)
-
-
-def _position_variance(request: Request, listed: ListedFit) -> NDArray[np.float64] | None:
-    """Return the kernel's variance for positions that were found from the map itself, (size, size); None where all were given.
-
-    On large maps, where it would cost more than the kernel, there is none either.
-    """
-    from qpi_core.solvers.positions.refinement import MOST_JOINT_PIXELS
-    from qpi_core.solvers.positions.variable_projection import kernel_variance
-
-    if request.observation.size > MOST_JOINT_PIXELS:
-        return None
-    sigma = request.position_sigma
-    if listed.repair is not None:
-        given = np.zeros(len(listed.positions))
-        if sigma is not None:
-            kept = np.delete(sigma, listed.repair.absent)
-            given[: len(kept)] = kept
-        sigma = np.maximum(given, listed.repair.sigma_px)
-    return None if sigma is None or not sigma.any() else kernel_variance(listed.model, sigma, request.kernel_size)
 
 
 METHODS: dict[str, Method] = {

@@ -9,6 +9,7 @@ import numpy as np
 
 from qpi_core.base.validation import is_constant
 from qpi_core.extraction.answers.first_stage import first_stage
+from qpi_core.extraction.answers.harmonic_prior import chosen_by_evidence, position_variance
 from qpi_core.extraction.answers.request import Answer, Request
 
 if TYPE_CHECKING:
@@ -37,3 +38,25 @@ def answer_under_noise(request: Request, explained: ExplainedMap, solution: Kern
     sigma = float(np.hypot(solution.noise_sigma, noise.coloured_sigma))
     weights = listed.weights if listed.repair is None and noise.strength_spread > 0 else None
     return Answer(replace(solution, background=noise.constant, noise_sigma=sigma), None, listed.repair, noise, weights)
+
+
+def answer_by_evidence(request: Request, cleaned: Request, explained: ExplainedMap) -> Answer:
+    """Return the answer of `refined` under a noise model: Eq. 7 or the harmonic posterior, whichever has the larger evidence.
+
+    Background and noise are those beside the kernel that is taken: a smooth part that the kernel gains the background loses.
+    """
+    from qpi_core.solvers.formula.formula_prior import formula_prior
+    from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
+
+    listed, shape = explained.listed, (request.observation.shape[0], request.observation.shape[1])
+    solution = chosen_by_evidence(cleaned, listed)
+    formula = None if explained.stage is None else formula_prior(listed.model, solution, shape)
+    if formula is None or formula.superposition is None or explained.stage is None:
+        return answer_under_noise(request, explained, solution)
+    doubt = position_variance(cleaned, listed)
+    if doubt is not None and formula.uncertainty is not None:
+        formula = replace(formula, uncertainty=np.sqrt(formula.uncertainty**2 + doubt).astype(np.float32))
+    kernels = replace(FoundKernels.of_models([listed.model], shape), part=np.asarray(formula.superposition, dtype=np.float64))
+    noise = described_noise(first_stage(request).problem, explained.stage, replace(kernels, variance=formula.noise_sigma**2))
+    formula = replace(formula, details={**formula.details, "prior": "formula"})
+    return answer_under_noise(request, replace(explained, noise=noise), formula)

@@ -62,8 +62,12 @@ class EquationFit:
 
 
 def fit_equation_seven(model: HarmonicModel, symmetry_orders: tuple[int, ...]) -> EquationFit:
-    """Return the best fit of Eq. 7, over the orders too where the harmonic model is not of the form {0, n}."""
-    return _polish(_begun(model, symmetry_orders), [model.samples])
+    """Return the best fit of Eq. 7, over the orders too where the harmonic model is not of the form {0, n}.
+
+    Under a noise model it is the fit to the whitened normal equations, which hold all but what the radial splines miss.
+    """
+    begun = _begun(model, symmetry_orders)
+    return begun if model.whitener is not None else _polish(begun, [model.samples])
 
 
 def _begun(model: HarmonicModel, symmetry_orders: tuple[int, ...]) -> EquationFit:

@@ -5,7 +5,8 @@
 both with the price of their parameters taken off (Schwarz): the harmonic kernel's evidence is marginal over all its profiles, so a
 formula of five numbers that explains the map as well gains what the profiles had to be learned with. A kernel that is not of Eq. 7
 leaves a residual that costs more than that as soon as the noise lets it be seen; below, the formula is as good as anything. What the
-formula leaves is judged on held-out pixels like that of every other prior mean (refined.solve_refined).
+formula leaves is judged on held-out pixels like that of every other prior mean (refined.solve_refined). Under a noise model both
+evidences are those of the whitened map, and they alone decide: held-out pixels know white noise only.
 """
 
 from __future__ import annotations
@@ -56,14 +57,14 @@ def formula_prior(model: HarmonicModel, harmonic: KernelSolution, shape: tuple[i
     """Return the harmonic answer with the kernel of Eq. 7 in place of its own, None where the map does not prefer it.
 
     Args:
-        model: of the map and its defects.
+        model: of the map and its defects, also one under a noise model.
         harmonic: the answer of that model.
         shape: (height, width) of the map.
     """
     orders = model.fit.hyperparameters.orders
     simple = len(orders) <= 2 and orders[-1] != 1 and model.equations.subspace is None
-    # Where the map shows more than one symmetry with a given list, noise that is white and coordinates as they are, no formula is tried.
-    if not simple or model.stretch is not None or model.whitener is not None or model.excess > 1 or model.remainder is not None:
+    # Where the map shows more than one symmetry with a given list, and coordinates as they are, no formula is tried.
+    if not simple or model.stretch is not None or model.excess > 1 or model.remainder is not None:
         return None
     if pattern_gain(model) < LEAST_GAIN:
         return None

@@ -154,7 +154,27 @@ def test_the_ring_of_a_single_wide_defect_on_drifting_lines_stays_in_its_kernel(
     estimate = qpi_core.load_extractor().extract(observation, place, "harmonic", 160, pixel_size_nm=0.02, with_latent=False)
     found = np.arange(160) - 80
     distance = np.hypot(*np.meshgrid(found, found))
-    on_ring, beyond = (float(estimate.kernel[np.abs(distance - far) < 2].mean()) for far in (62, 78))
-    assert estimate.kernel[80, 80] < -4 and on_ring - beyond > 0.25
+    # 0.38 in truth; -0.13 under the noise model of a square at full resolution.
+    assert estimate.kernel[80, 80] < -4 and 0.28 < estimate.kernel[np.abs(distance - 62) < 2].mean() < 0.48
     assert estimate.background_map is not None
     assert np.corrcoef(estimate.background_map.mean(axis=1), lines.mean(axis=1))[0, 1] > 0.95
+
+
+def test_eq_7_beside_a_background_is_found_by_evidence_and_the_background_gives_way_to_it() -> None:
+    """The smooth part of an isotropic kernel looks like background; the formula ties it to the ripples."""
+    scene = draw_measured_scene("background-1", SEED, 0)
+    harmonic, refined = extracted(scene), extracted(scene, "refined")
+    assert scene.symmetry_order == 0 and refined.provenance["solver"]["prior"] == "formula"
+    assert error(refined, scene) < min(0.004, error(harmonic, scene))
+    truth, found = scene.structures["background"], refined.background_map
+    assert found is not None and np.corrcoef(found.ravel(), truth.ravel())[0, 1] > 0.999
+    assert np.allclose(refined.reconstruction + refined.residual, scene.observation, atol=1e-5)
+    assert np.std(refined.residual) == pytest.approx(scene.noise_sigma, rel=0.1)
+    assert refined.uncertainty is not None
+    assert np.mean(np.abs(refined.kernel - scene.kernel) < 3 * refined.uncertainty) > 0.9
+
+
+def test_a_kernel_of_another_kind_beside_a_background_is_not_taken_for_eq_7() -> None:
+    scene = draw_measured_scene("background-1-tmatrix", SEED, 6)
+    refined = extracted(scene, "refined")
+    assert refined.noise_model and refined.provenance["solver"]["prior"] == "harmonic"
