@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from qpi_core.solvers.measured.noise_model.noisy_start import NoisyStart
     from qpi_core.solvers.positions.refinement import RefinedDefects
 
+_TILTED = 0.5
+"""Share of a map's variance from which on its plane is taken off before defects are moved."""
 _PARTS = (0.0, 0.15), (0.15, 0.55), (0.55, 0.7), (0.7, 1.0)
 """Shares of the work, roughly: moving, the noise model of the moved list, and both once more on the map without its background."""
 
@@ -92,6 +94,7 @@ def _refined(
 
     The first stage for the list that was chosen comes with it where it was made: the solve goes on from it, and from its noise model.
     """
+    from qpi_core.maps.preparation.levelling import subtract_plane, tilt_share
     from qpi_core.solvers.measured.measured_map import WEAK, explain_map
     from qpi_core.solvers.positions.refinement import MOST_JOINT_PIXELS, refine
     from qpi_core.solvers.positions.refinement_options import RefinementOptions
@@ -99,6 +102,8 @@ def _refined(
     height, width = request.observation.shape
 
     def refined(values: NDArray[np.float32], told: Progress) -> RefinedDefects:
+        # A kernel that is moved along a slope explains some of it.
+        values = values if tilt_share(values) < _TILTED else subtract_plane(values.astype(np.float64)).astype(np.float32)
         options = RefinementOptions(positions, weights, sigma_px)
         found = refine(values, request.positions, request.kernel_size, request.weights, request.pixel_size_nm, options, told)
         return replace(found, positions=np.clip(found.positions, -0.5, [width - 0.5, height - 0.5]))
