@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from qpi_core.estimates.solution import KernelSolution
 from qpi_core.solvers.formula.equation_fit import EquationFit, fit_equation_seven, superposition_of_fit
+from qpi_core.solvers.harmonic.answer import missed_by_splines
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.posterior.kernel import KernelGrid
@@ -84,6 +85,10 @@ def _with_formula(model: HarmonicModel, harmonic: KernelSolution, fit: EquationF
     crop = slice(start, start + size)
     variance = np.einsum("iyx,ij,jyx->yx", slopes[:, crop, crop], covariance, slopes[:, crop, crop])
     noise = fit.misfit / max(model.equations.pixels - fit.searched - 1, 1)
+    if model.whitener is not None:
+        # Whitened, a map of blurred noise is nearly free of it: there the floor, and what the splines of the normal equations miss, count.
+        variance = variance * (noise + model.floor) / noise + missed_by_splines(model, wide, size) ** 2
+        noise += model.floor
     exact = None if harmonic.superposition is None else superposition_of_fit(fit, model, shape)
     return replace(
         harmonic,

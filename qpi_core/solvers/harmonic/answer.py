@@ -104,17 +104,22 @@ def _honest_deviation(model: HarmonicModel, deviation: Array, wide: Array) -> Ar
     Where the residual is not white, its power in the kernel's own patterns is the noise that counts. Without noise, the floor under
     the noise variance counts no longer, but the error of the radial splines on the wave that was found does.
     """
-    radial, left = model.fit.hyperparameters.radial, model.equations.squared_residual(model.fit.evidence.profiles)
+    left = model.equations.squared_residual(model.fit.evidence.profiles)
     variance = max(left / model.equations.pixels, _PULL**2 * model.floor)
     # Other kernels than a single endless wave need the floor: it also stands for what their model leaves out.
     point = model.fit.hyperparameters
     single = point.mixing_kind == SHARED and point.periodic
     share = variance / (variance + model.floor) if single else 1.0
+    return np.asarray(np.sqrt(share * model.excess * deviation**2 + missed_by_splines(model, wide, len(deviation)) ** 2))
+
+
+def missed_by_splines(model: HarmonicModel, wide: Array, size: int) -> Array:
+    """Return the error of the radial splines on the fastest wave of a model where its kernel, (K, K), is as strong: (size, size)."""
+    radial = model.fit.hyperparameters.radial
     fastest = float(radial.wavenumbers.max()) + float(np.exp(-radial.log_coherence))
     missed = representation_error(model.splines, min(fastest, 0.95 * np.pi / model.splines.step)) * np.sqrt(radial.oscillating_share)
-    start, size = len(wide) // 2 - len(deviation) // 2, len(deviation)
-    amplitude = local_amplitude(wide)[start : start + size, start : start + size]
-    return np.asarray(np.sqrt(share * model.excess * deviation**2 + (missed * amplitude) ** 2))
+    start = len(wide) // 2 - size // 2
+    return np.asarray(missed * local_amplitude(wide)[start : start + size, start : start + size])
 
 
 def kernel_without(
