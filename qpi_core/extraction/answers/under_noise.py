@@ -14,6 +14,7 @@ from qpi_core.extraction.answers.request import Answer, Request
 
 if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution
+    from qpi_core.noise.model import MapNoise
     from qpi_core.solvers.measured.measured_map import ExplainedMap
 
 
@@ -33,11 +34,15 @@ def explained_map(request: Request, mend_list: bool = False) -> ExplainedMap | N
 
 
 def answer_under_noise(request: Request, explained: ExplainedMap, solution: KernelSolution) -> Answer:
-    """Return the answer for a map with a noise model: its background is in the model's parts, its noise the white and the coloured."""
+    """Return the answer for a map with a noise model."""
     noise, listed = explained.noise, explained.listed
-    sigma = float(np.hypot(solution.noise_sigma, noise.coloured_sigma))
     weights = listed.weights if listed.repair is None and noise.strength_spread > 0 else None
-    return Answer(replace(solution, background=noise.constant, noise_sigma=sigma), None, listed.repair, noise, weights)
+    return Answer(beside_noise(solution, noise), None, listed.repair, noise, weights)
+
+
+def beside_noise(solution: KernelSolution, noise: MapNoise) -> KernelSolution:
+    """Return a solution under a noise model: its background is in the model's parts, its noise the white and the coloured."""
+    return replace(solution, background=noise.constant, noise_sigma=float(np.hypot(solution.noise_sigma, noise.coloured_sigma)))
 
 
 def answer_by_evidence(request: Request, cleaned: Request, explained: ExplainedMap) -> Answer:

@@ -11,6 +11,7 @@ import numpy as np
 from qpi_core.diagnostics.identifiability import may_be_modelled
 from qpi_core.estimates.caution import NO_NOISE_MODEL, Caution, CautionKind
 from qpi_core.extraction.answers.request import Answer, Request
+from qpi_core.extraction.answers.under_noise import beside_noise
 from qpi_core.extraction.methods import Method
 
 if TYPE_CHECKING:
@@ -146,11 +147,8 @@ def _parametric(method: Method, requests: Sequence[Request]) -> list[Answer]:
 
 
 def _under_noise(solution: KernelSolution, noise: MapNoise | None) -> Answer:
-    """Return the answer for a map with a noise model: its background is in the model's parts, its noise the white and the coloured."""
-    if noise is None:
-        return Answer(solution)
-    sigma = float(np.hypot(solution.noise_sigma, noise.coloured_sigma))
-    return Answer(replace(solution, background=noise.constant, noise_sigma=sigma), noise=noise)
+    """Return the answer of one class for a map with a noise model, where it has one."""
+    return Answer(solution) if noise is None else Answer(beside_noise(solution, noise), noise=noise)
 
 
 def _explained(requests: Sequence[Request], stretchable: bool = True, plain: PlainClasses | None = None) -> ExplainedClasses:
