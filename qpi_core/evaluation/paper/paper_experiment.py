@@ -54,6 +54,8 @@ LONG_QUEUE: tuple[tuple[str, Stage], ...] = (
 )
 """What is trained, in the order of its value: a run that is stopped early has the paper's own comparison first."""
 AUGMENTED: dict[str, Augmentation] = {TURNS: "orientations", SIMILAR: "similarities"}
+SHARED_CODEC: dict[str, tuple[str, Stage]] = {NOISE: (WITH, VAE)}
+"""Runs that train Encoder_Y only, and the training that their codec comes from."""
 MAP_NOISE = 0.5
 """Noise of the row that is trained with noise, relative to the standard deviation of the map."""
 ALPHA = 0.75
@@ -87,9 +89,10 @@ class PaperExperiment:
 
     @property
     def queue(self) -> tuple[tuple[str, Stage], ...]:
-        """Return what is trained, in order."""
+        """Return what is trained, in order; a run that uses another one's codec brings the training of that codec along."""
         queue = SHORT_QUEUE if self.recipe.photographs is None else LONG_QUEUE
-        return tuple((name, stage) for name, stage in queue if not self.only or name in self.only)
+        needed = {SHARED_CODEC[name] for name in self.only if name in SHARED_CODEC}
+        return tuple((name, stage) for name, stage in queue if not self.only or name in self.only or (name, stage) in needed)
 
     def training(self, name: str) -> Run:
         """Return one of the training runs: with or without the symmetry loss, from random weights, with noise, or augmented."""
@@ -118,8 +121,8 @@ def train_networks(experiment: PaperExperiment, accelerator: Accelerator, cancel
         return False
     for name, stage in experiment.queue:
         run = experiment.training(name)
-        if name == NOISE and accelerator.is_main_process:
-            _share_codec(experiment.training(WITH), run)
+        if name in SHARED_CODEC and accelerator.is_main_process:
+            _share_codec(experiment.training(SHARED_CODEC[name][0]), run)
         accelerator.wait_for_everyone()
         if not is_finished(run, stage) and not run_stage(run, stage, accelerator, cancelled):
             return False
