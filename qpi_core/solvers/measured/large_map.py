@@ -36,7 +36,12 @@ Array = NDArray[np.float64]
 
 
 def find_noise_of_map(
-    problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart, known: NoisyStart | None = None
+    problem: HarmonicProblem,
+    positions: Array,
+    weights: Array,
+    begun: HarmonicStart,
+    known: NoisyStart | None = None,
+    movable: bool = False,
 ) -> NoisyStart | None:
     """Return the first stage under the noise model that a map of any size asks for; None where white noise explains it.
 
@@ -47,9 +52,15 @@ def find_noise_of_map(
         positions, weights: its defects.
         begun: the first stage under white noise.
         known: the answer for another list of the same map, to begin with.
+        movable: the listed places may be off; of a large map they are taken as they are.
     """
-    find = find_noise if may_be_modelled(np.isfinite(problem.values)) else find_noise_of_large_map
-    return begun.remembered("noise model", lambda: find(problem, positions, weights, begun, known=known))
+
+    def find() -> NoisyStart | None:
+        if not may_be_modelled(np.isfinite(problem.values)):
+            return find_noise_of_large_map(problem, positions, weights, begun, known=known)
+        return find_noise(problem, positions, weights, begun, known=known, movable=movable)
+
+    return begun.remembered(("noise model", movable), find)
 
 
 def find_noise_of_large_map(

@@ -75,8 +75,7 @@ def described_noise(problem: HarmonicProblem, noisy: NoisyStage[Any], kernels: F
     names, columns, strengths = noisy.effects.names, noisy.effects.columns, noisy.noise.strengths[1:]
     measured = np.isfinite(noisy.values)
     left = np.where(measured, noisy.values - kernels.part, np.nan)
-    # The strengths are in the weights already.
-    kept = [k for k, name in enumerate(names) if name != noisy_start.STRENGTHS and strengths[k] > 0]
+    kept = [k for k, name in enumerate(names) if name not in noisy_start.OF_THE_DESIGN and strengths[k] > 0]
     mixed = MixedModel(left, tuple(columns[k] for k in kept), kernels.aspect, kernels.floor)
     parameters = noisy.noise.parameters
     own = tuple(strengths[k] for k in kept)

@@ -42,6 +42,7 @@ from qpi_core.solvers.measured.noise_model.search import chances_of_white_noise,
 from qpi_core.solvers.measured.stretched_map import stretched_under_noise
 from qpi_core.solvers.positions.catalogue.check import Suspicion, gain_of_another_list, is_taken_as_given, suspect_list
 from qpi_core.solvers.positions.catalogue.repair import DECISIVE
+from qpi_core.solvers.positions.catalogue.repaired_positions import RepairedList
 from qpi_core.solvers.positions.catalogue.selection import ListedFit, fit_with_list, repaired_list
 from qpi_core.solvers.positions.shape_score import shape_evidence
 
@@ -108,16 +109,16 @@ def explain_map(
     begun = problem.start(positions, weights) if begun is None else begun
     report(0.1, "Looking for background and coloured noise")
     small = may_be_modelled(np.isfinite(problem.values))
-    noisy = find_noise_of_map(problem, positions, weights, begun, known)
+    doubtful = mend_list and not is_taken_as_given(problem.values, positions)
+    noisy = find_noise_of_map(problem, positions, weights, begun, known, movable=doubtful)
     if noisy is None:
         return None
     report(0.5, "Solving for the kernel under the noise model")
     given, found = problem, _explained(problem, positions, noisy)
-    stretched = stretched_under_noise(problem, positions, found.cleaned, noisy) if small else None
+    stretched = stretched_under_noise(problem, positions, found.cleaned, noisy, doubtful) if small else None
     if stretched is not None:
         problem, noisy = stretched
         found = _explained(problem, positions, noisy)
-    doubtful = mend_list and not is_taken_as_given(problem.values, positions)
     if doubtful and small and found.may_be_the_kernel(STRONG) and _kernel_clears_the_list(given, positions, weights, begun, found):
         return None
     if doubtful and small:
@@ -253,7 +254,7 @@ def _with_a_right_list(problem: HarmonicProblem, given: ListedFit, found: Explai
 
     The list is repaired on the map as it is, unless its background is strong, and on the map without it.
     """
-    positions, own = given.positions, noisy.start.samples.weights
+    positions, own = found.listed.positions, noisy.start.samples.weights
     first = replace(problem, values=noisy.values).simple_fit(positions, own, noisy.start)
     suspicion, _ = suspect_list(found.cleaned, first, positions, own)
     if suspicion is Suspicion.NONE:
@@ -288,8 +289,8 @@ def _with_a_right_list(problem: HarmonicProblem, given: ListedFit, found: Explai
 
 
 def _explained(problem: HarmonicProblem, positions: Array, noisy: NoisyStart) -> ExplainedMap:
-    weights = noisy.start.samples.weights
-    model = replace(problem, values=noisy.values).fit(positions, weights, noisy.start)
+    weights, there = noisy.start.samples.weights, noisy.places(positions)
+    model = replace(problem, values=noisy.values).fit(there, weights, noisy.start)
     shape = (problem.values.shape[0], problem.values.shape[1])
     noise = described_noise(problem, noisy, FoundKernels.of_models([model], shape))
     cleaned = np.asarray(noisy.values - noise.removable(), dtype=np.float32)
@@ -297,4 +298,5 @@ def _explained(problem: HarmonicProblem, positions: Array, noisy: NoisyStart) ->
     evidence = (
         noisy.evidence + log_evidence(model.fit, model.equations.pixels) - log_evidence(noisy.start.selection.best, model.equations.pixels)
     )
-    return ExplainedMap(cleaned, ListedFit(positions, weights, noisy.start, model, None), noise, evidence, noisy)
+    repair = None if noisy.moves is None else RepairedList.moved(positions, there, weights, noisy.moving_gain)
+    return ExplainedMap(cleaned, ListedFit(there, weights, noisy.start, model, repair), noise, evidence, noisy)

@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 
 def stretched_under_noise(
-    problem: HarmonicProblem, positions: Array, cleaned: NDArray[np.float32], noisy: NoisyStart
+    problem: HarmonicProblem, positions: Array, cleaned: NDArray[np.float32], noisy: NoisyStart, movable: bool = False
 ) -> tuple[HarmonicProblem, NoisyStart] | None:
     """Return the problem in stretched coordinates and the first stage under its noise model; None where the map prefers none.
 
@@ -31,13 +31,15 @@ def stretched_under_noise(
         positions: of its defects.
         cleaned: (height, width) the map without all that the noise model says is neither kernel nor white noise.
         noisy: the first stage of the kernel without a stretch.
+        movable: the listed places may be off.
     """
     shown, weights = replace(problem, values=cleaned), noisy.start.samples.weights
-    found, start = shown.stretched(positions, weights, shown.start(positions, weights), DOUBTFUL)
+    there = noisy.places(positions)
+    found, start = shown.stretched(there, weights, shown.start(there, weights), DOUBTFUL)
     if start.stretch is None:
         return None
     stretched = replace(problem, stretch=found.stretch)
-    again = find_noise(stretched, positions, noisy.given, stretched.start(positions, noisy.given), known=noisy)
+    again = find_noise(stretched, positions, noisy.given, stretched.start(positions, noisy.given), known=noisy, movable=movable)
     if again is None:
         return None
     paid = replace(again, evidence=again.evidence - float(np.log(np.isfinite(noisy.values).sum())))

@@ -1,7 +1,9 @@
-"""Defects that are not all alike, as random effects of a map: strengths of their own, cores of their own.
+"""Defects that are not all alike, as random effects of a map: strengths, cores and errors of the list's places of their own.
 
-With the kernel's pattern t_j(p) = A(p - r_j), strengths w_j (1 + a_j) add w_j a_j t_j, and cores add spots s(p - r_j) with heights of
-their own. Both are columns with one variance each, so the marginal likelihood prices them against a background and against each other.
+With the kernel's pattern t_j(p) = A(p - r_j), strengths w_j (1 + a_j) add w_j a_j t_j, cores add spots s(p - r_j) with heights of their
+own, and a place that is off by d_j adds -w_j d_j . grad A(p - r_j) to first order. All are columns with one variance each, so the
+marginal likelihood prices them against a background and against each other; of places and strengths the map is linearised about those
+in use, which the search moves to the posterior mean (Gauss-Newton on the marginal likelihood).
 """
 
 from __future__ import annotations
@@ -34,6 +36,19 @@ def strength_columns(samples: MapSamples, splines: RadialSplines, fit: Fit) -> A
     return np.asarray(columns - np.outer(columns @ power, power))
 
 
+def place_columns(samples: MapSamples, splines: RadialSplines, fit: Fit) -> Array:
+    """Return (pixels, 2 n) how the map depends on each defect's place: all x, then all y, in the units of the samples."""
+    count = len(samples.positions)
+    columns = np.zeros((samples.values.size, 2 * count))
+    for part in samples.tiles:
+        dx = samples.x[part, None] - samples.positions[:, 0]
+        dy = samples.y[part, None] - samples.positions[:, 1]
+        _, by_x, by_y = kernel_with_slopes(splines, fit.hyperparameters.orders, fit.evidence.profiles, dx, dy)
+        # A defect that moves one way moves the kernel's offsets the other way.
+        columns[part, :count], columns[part, count:] = -by_x * samples.weights, -by_y * samples.weights
+    return columns
+
+
 def core_columns(samples: MapSamples) -> Array:
     """Return (pixels, 2 n) spots of two sizes at every defect."""
     parts = []
@@ -47,6 +62,11 @@ def core_columns(samples: MapSamples) -> Array:
 def may_be_unequal(count: int) -> bool:
     """Say whether there are enough defects to tell their spread, and not more than the algebra has room for."""
     return count >= 3 and 3 * count <= _MOST_COLUMNS
+
+
+def may_be_moved(count: int) -> bool:
+    """Say the same of places beside strengths and cores."""
+    return count >= 3 and 5 * count <= _MOST_COLUMNS
 
 
 def on_the_scale_of(weights: Array, given: Array) -> Array:

@@ -71,6 +71,11 @@ class JointKernels:
         self.white = _stage(self._raw, chosen, None)
         self._known = self.white
 
+    @property
+    def moves(self) -> Array | None:
+        """None: the places are those of the list."""
+        return None
+
     def solved(self, whitener: Whitener) -> JointStage:
         """Return the kernels of the whitened problem, beginning with those that were found last."""
         starts = [replace(one, design=one.design.whitened(whitener, self._rows, self._columns)) for one in self._raw]
@@ -93,8 +98,19 @@ class JointKernels:
         """Return nothing: the strengths of the list are taken as they are."""
         return {}
 
-    def reweigh(self, weights: Array) -> None:
-        """Keep the strengths: no group asks for others."""
+    def place_columns(self, stage: JointStage) -> Array | None:
+        """Return nothing: the places of the list are taken as they are."""
+        return None
+
+    def move(self, moves: Array) -> None:
+        """Keep the places."""
+
+    def deviations(self, name: str) -> Array:
+        """Return nothing: defects are as listed."""
+        return np.empty(0)
+
+    def follow(self, name: str, effects: Array) -> None:
+        """Keep the defects as listed: no group asks for others."""
 
     def take(self, values: Array) -> None:
         """Keep the values: without groups of single defects they are those of the map."""

@@ -50,6 +50,10 @@ class KernelPart(Protocol[Stage]):
     weights: Array
 
     @property
+    def moves(self) -> Array | None:
+        """(n, 2) px from the listed places to those in use; None where they are the same."""
+
+    @property
     def white(self) -> Stage:
         """The kernels under white noise."""
 
@@ -65,8 +69,17 @@ class KernelPart(Protocol[Stage]):
     def defect_groups(self, stage: Stage) -> dict[str, Array]:
         """Return the random effects of single defects by name, (height, width, k) each; empty where there can be none."""
 
-    def reweigh(self, weights: Array) -> None:
-        """Give the defects other strengths, (n,), on the scale of those that were listed."""
+    def place_columns(self, stage: Stage) -> Array | None:
+        """Return how the map depends on the places in use, (height, width, 2 n); None where they cannot be moved."""
+
+    def move(self, moves: Array) -> None:
+        """Use places so far, (n, 2) px, from those of the list."""
+
+    def deviations(self, name: str) -> Array:
+        """Return how far strengths or places in use are from those of the list, (k,) in the units of the group's effects."""
+
+    def follow(self, name: str, effects: Array) -> None:
+        """Use strengths or places that deviate by these effects, (k,), from those of the list."""
 
     def take(self, values: Array) -> None:
         """Explain other values, (height, width), on the same pixels, with the strengths in use."""

@@ -16,8 +16,10 @@ from qpi_core.solvers.measured.noise_model.kernel_part import Stage
 
 Array = NDArray[np.float64]
 
-LATTICE, STRENGTHS, CORES, STEP, DRIFT = "lattice", "strengths", "cores", "step", "drift"
+LATTICE, STRENGTHS, CORES, STEP, DRIFT, PLACES = "lattice", "strengths", "cores", "step", "drift", "places"
 """Groups of random effects beside the kernel."""
+OF_THE_DESIGN = (STRENGTHS, PLACES)
+"""Groups that the kernel's design follows: what they have become is in the strengths and places in use."""
 WAVES = "waves"
 """Name of the test for lattice waves of any strength."""
 
@@ -49,6 +51,8 @@ class NoisyStage(Generic[Stage]):
         white: the same for white noise on the same pixels.
         given: (n,) strengths of the list as it was given.
         step: the line of the step group.
+        moves: (n, 2) px from the listed positions to those in use, the most probable ones; None where they are as listed.
+        moving_gain: log evidence that these gained.
     """
 
     values: NDArray[np.float32]
@@ -60,10 +64,19 @@ class NoisyStage(Generic[Stage]):
     white: float
     given: Array
     step: StepLine | None = None
+    moves: Array | None = None
+    moving_gain: float = 0.0
 
     def strength(self, name: str) -> float:
         """Return v_g of a group, 0 where there is none."""
         return self.noise.strengths[1 + self.effects.names.index(name)] if name in self.effects.names else 0.0
+
+    def places(self, listed: Array) -> Array:
+        """Return the places in use, (n, 2) px, kept on the map."""
+        if self.moves is None:
+            return listed
+        height, width = self.values.shape
+        return np.asarray(np.clip(listed + self.moves, -0.5, [width - 0.5, height - 0.5]))
 
 
 NoisyStart: TypeAlias = NoisyStage[HarmonicStart]

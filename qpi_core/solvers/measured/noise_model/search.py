@@ -29,7 +29,19 @@ from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import HarmonicStart
 from qpi_core.solvers.measured.all_pixels import on_all_pixels, without_outliers
 from qpi_core.solvers.measured.noise_model.kernel_part import KernelPart, Stage
-from qpi_core.solvers.measured.noise_model.noisy_start import CORES, DRIFT, LATTICE, STEP, STRENGTHS, WAVES, Effects, NoisyStage, NoisyStart
+from qpi_core.solvers.measured.noise_model.noisy_start import (
+    CORES,
+    DRIFT,
+    LATTICE,
+    OF_THE_DESIGN,
+    PLACES,
+    STEP,
+    STRENGTHS,
+    WAVES,
+    Effects,
+    NoisyStage,
+    NoisyStart,
+)
 from qpi_core.solvers.measured.noise_model.one_kernel import OneKernel
 
 Array = NDArray[np.float64]
@@ -38,7 +50,9 @@ GENEROUS = StationaryParameters(background=10.0, background_length=12.0, rows=0.
 """Before anything is known long waves and whole rows are not trusted."""
 _ROUNDS = 6
 _SETTLED = 0.5
-_START_SPREAD, _STEP_SHARE = 0.3, 0.1
+_START_SPREAD, _START_MOVE, _STEP_SHARE = 0.3, 0.3, 0.1
+_DECISIVE = 10.0
+"""Log evidence that a list with other places has to be ahead of the list as it is."""
 _STRONG_WAVE = 0.3
 """Amplitude in units of the map's standard deviation that a lattice has and the speckle of a wrong list has not."""
 
@@ -51,6 +65,7 @@ def find_noise(
     options: SelectionOptions | None = None,
     unequal: bool = True,
     known: NoisyStart | None = None,
+    movable: bool = False,
 ) -> NoisyStart | None:
     """Return the first stage under the noise model that the map asks for; None where white noise explains it.
 
@@ -60,7 +75,9 @@ def find_noise(
         begun: the first stage under white noise.
         options: numbers of the choice.
         unequal: the defects may have strengths and cores of their own, and a step may run through the map.
-        known: the answer for another list of the same map or another stretch of the kernel, to begin with.
+        known: the answer for another list of the same map or another stretch of the kernel, to begin with; its moves are those of this
+            list.
+        movable: the listed places may be off; they are marginalised to first order where the map asks for it.
     """
     chosen = options or SelectionOptions()
     # A stretch that explains the map under white noise needs no noise model; one that was found beside a noise model goes on from it.
@@ -70,7 +87,7 @@ def find_noise(
     given, begun = problem, on_all_pixels(problem, positions, weights, begun)
     problem, begun = without_outliers(problem, positions, weights, begun)
     spiky = problem is not given
-    search = NoiseSearch(problem.values, OneKernel(problem, begun, weights), chosen, unequal)
+    search = NoiseSearch(problem.values, OneKernel(problem, begun, weights), chosen, unequal, movable)
     asked = min(_tested_once(search, begun).values()) < chosen.probability
     found = search.run(known) if asked else None
     return search.white() if found is None and spiky else found
@@ -101,7 +118,14 @@ def _tested_once(search: NoiseSearch[HarmonicStart], begun: HarmonicStart) -> di
 class NoiseSearch(Generic[Stage]):
     """The alternation, with what stays the same during it."""
 
-    def __init__(self, values: NDArray[np.float32], kernels: KernelPart[Stage], options: SelectionOptions, unequal: bool = True) -> None:
+    def __init__(
+        self,
+        values: NDArray[np.float32],
+        kernels: KernelPart[Stage],
+        options: SelectionOptions,
+        unequal: bool = True,
+        movable: bool = False,
+    ) -> None:
         """Begin with the kernels under white noise.
 
         Args:
@@ -109,7 +133,9 @@ class NoiseSearch(Generic[Stage]):
             kernels: its kernels.
             options: numbers of the choice.
             unequal: the defects may have strengths and cores of their own, and a step may run through the map.
+            movable: the listed places may be off.
         """
+        self.movable, self._moving = movable, False
         self.values, self.kernels, self.options, self.unequal = values, kernels, options, unequal
         self.measured = np.isfinite(values)
         self.waves: tuple[LatticeWave, ...] = ()
@@ -156,8 +182,25 @@ class NoiseSearch(Generic[Stage]):
             if self.step is not None:
                 with_step = self._settled(self._improved(best, False), False)
                 best = max(best, with_step, key=lambda stage: stage.evidence)
+        best = self._moved(best) if self.movable and best.strength(PLACES) == 0 else best
         nothing = best.noise.parameters.white and not any(best.noise.strengths[1:])
         return best if not nothing and best.evidence > best.white else None
+
+    def _moved(self, best: NoisyStage[Stage]) -> NoisyStage[Stage]:
+        """Return the stage with other places than those of the list, where the map clearly asks for them."""
+        columns = self.kernels.place_columns(best.start)
+        if columns is None:
+            return best
+        names = [name for name in best.effects.names if best.strength(name) > 0]
+        groups = dict(zip(best.effects.names, best.effects.columns, strict=True))
+        model = replace(self._shifted(best.effects), groups=(self.kernels.columns(best.start), *(groups[name] for name in names)))
+        strengths = (1.0, *(best.strength(name) for name in names))
+        if score_group(model, best.noise.parameters, strengths, columns) >= self.options.probability:
+            return best
+        self._moving = True
+        found = self._settled(self._improved(best, False), False)
+        gain = found.evidence - best.evidence
+        return replace(found, moving_gain=gain) if found.strength(PLACES) > 0 and gain > _DECISIVE else best
 
     def _settled(self, best: NoisyStage[Stage], revived: bool) -> NoisyStage[Stage]:
         """Return the stage after as many rounds as raise its evidence."""
@@ -172,6 +215,10 @@ class NoiseSearch(Generic[Stage]):
         """Return the stage with the background, the drift and the lattice that go with another list."""
         self.waves, self.step = known.waves or self.waves, known.step
         effects = self._structures(known.strength(DRIFT) > 0)
+        if self.movable and known.moves is not None:
+            self._moving = True
+            self.kernels.move(known.moves)
+            effects = self._with_places(effects, self.kernels.white)
         strengths = tuple(known.strength(name) or self._first_strength(name, self.kernels.white) for name in effects.names)
         return self._start(replace(known.noise, strengths=(1.0, *strengths)), effects)
 
@@ -203,7 +250,10 @@ class NoiseSearch(Generic[Stage]):
         if self.step is not None:
             groups[STEP] = self.step.columns((self.measured.shape[0], self.measured.shape[1]))
         own = {DRIFT: self._drift} | (self.kernels.defect_groups(stage) if self.unequal else {})
-        known = [name for name in (LATTICE, STEP, DRIFT, STRENGTHS, CORES) if strengths.get(name, 0.0) > 0]
+        if self._moving and (places := self.kernels.place_columns(stage)) is not None:
+            groups[PLACES] = places
+            strengths[PLACES] = best.strength(PLACES) or self._first_strength(PLACES, stage)
+        known = [name for name in (LATTICE, STEP, PLACES, DRIFT, STRENGTHS, CORES) if strengths.get(name, 0.0) > 0]
         model = replace(self.model, groups=(self.kernels.columns(stage), *((groups | own)[name] for name in known)))
         for name, columns in own.items():
             if name not in known:
@@ -219,22 +269,27 @@ class NoiseSearch(Generic[Stage]):
             absent = [needed for needed in TERMS.values() if getattr(parameters, needed[0]) == 0]
             parameters = replace(parameters, **{name: getattr(GENEROUS, name) for needed in absent for name in needed})
         noise = self._noise(stage, parameters, effects, started)
-        if STRENGTHS in effects.names:
-            self._reweigh(noise, effects)
-        return self._start(noise, effects)
+        self._follow(noise, effects)
+        return self._start(noise, self._with_places(effects, stage) if PLACES in effects.names else effects)
 
     def _look_again(self, stage: Stage) -> None:
         """Find the waves of the lattice again, in the map without the kernel's part: weak ones show, and wave vectors are sharper."""
         self.waves = find_lattice_waves(np.where(self.measured, self.kernels.left(stage), np.nan)) or self.waves
 
-    def _reweigh(self, noise: NoiseFit, effects: Effects) -> None:
-        """Give the defects the strengths that the model finds most probable, and make the design afresh."""
-        index = effects.names.index(STRENGTHS)
-        if noise.strengths[1 + index] == 0:
-            return
-        change, now, given = noise.components.effects[1 + index], self.kernels.weights, self.kernels.given
-        # The columns leave out the common factor, which is the kernel's: along the weights in use everything stays.
-        self.kernels.reweigh(given + change + now * float(now @ (now - given - change)) / float(now @ now))
+    def _follow(self, noise: NoiseFit, effects: Effects) -> None:
+        """Give the defects the strengths and places that the model finds most probable."""
+        for index, name in enumerate(effects.names, start=1):
+            if name in OF_THE_DESIGN and noise.strengths[index] > 0:
+                self.kernels.follow(name, noise.components.effects[index])
+            elif name == PLACES:
+                self.kernels.move(np.zeros((len(self.kernels.given), 2)))
+
+    def _with_places(self, effects: Effects, stage: Stage) -> Effects:
+        """Return the effects with the map's dependence on the places as they are in use now."""
+        columns, groups = self.kernels.place_columns(stage), dict(zip(effects.names, effects.columns, strict=True))
+        if columns is not None:
+            groups[PLACES] = columns
+        return Effects(tuple(groups), tuple(groups.values()))
 
     def _first_strength(self, name: str, stage: Stage) -> float:
         """Return v_g where a search begins: a spread of 0.3 of the strengths, cores as strong as the noise."""
@@ -243,6 +298,8 @@ class NoiseSearch(Generic[Stage]):
         if name == LATTICE:
             # Generous: the strongest wave's own.
             return max(wave.amplitude for wave in self.waves) ** 2 / self.kernels.white.variance
+        if name == PLACES:
+            return _START_MOVE**2 / stage.variance
         if name in (STEP, DRIFT):
             unit = drift_variance(self.measured.shape[0]) if name == DRIFT else 1.0
             return _STEP_SHARE * float(np.nanvar(self.model.values)) / (unit * stage.variance)
@@ -263,11 +320,12 @@ class NoiseSearch(Generic[Stage]):
         return replace(self._shifted(effects), groups=(self.kernels.columns(stage), *effects.columns))
 
     def _shifted(self, effects: Effects) -> MixedModel:
-        """Return the model for the weights in use: their deviations from the given ones are random effects of mean zero."""
-        if STRENGTHS not in effects.names:
-            return self.model
-        columns = effects.columns[effects.names.index(STRENGTHS)]
-        return replace(self.model, values=self.model.values + columns @ (self.kernels.weights - self.kernels.given))
+        """Return the model for the strengths and places in use: their deviations from the list are random effects of mean zero."""
+        values = self.model.values
+        for name, columns in zip(effects.names, effects.columns, strict=True):
+            if name in OF_THE_DESIGN:
+                values = values + columns @ self.kernels.deviations(name)
+        return replace(self.model, values=values)
 
     def _start(self, noise: NoiseFit, effects: Effects) -> NoisyStage[Stage]:
         self.kernels.take(self._shifted(effects).values)
@@ -278,7 +336,7 @@ class NoiseSearch(Generic[Stage]):
         price = 0.5 * own * float(np.log(self.model.pixels))
         evidence = start.log_evidence(self.model.pixels) - 0.5 * start.whitener.log_determinant - price
         white = self.kernels.white.log_evidence(self.model.pixels)
-        return NoisyStage(self.values, start, noise, effects, self.waves, evidence, white, self.kernels.given, self.step)
+        return NoisyStage(self.values, start, noise, effects, self.waves, evidence, white, self.kernels.given, self.step, self.kernels.moves)
 
     def _solved(self, parameters: StationaryParameters, effects: Effects, strengths: tuple[float, ...]) -> Stage:
         """Return the kernels of the whitened problem."""

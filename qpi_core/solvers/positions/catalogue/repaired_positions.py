@@ -40,6 +40,11 @@ class RepairedList:
     gain: float
     price: float
 
+    @classmethod
+    def moved(cls, listed: Array, places: Array, weights: Array, gain: float) -> RepairedList:
+        """Return a list, (n, 2) px, whose defects were moved to places that are marginalised: the evidence has their price in it."""
+        return cls(places, weights, 0, (), np.hypot(*(places - listed).T), np.zeros(len(places)), gain, 0.0)
+
     @property
     def changed(self) -> int:
         """Number of defects that were added or left out."""
