@@ -15,7 +15,7 @@ from qpi_core.extraction.answers.request import Answer, Request
 if TYPE_CHECKING:
     from qpi_core.estimates.solution import KernelSolution
     from qpi_core.noise.model import MapNoise
-    from qpi_core.solvers.measured.measured_map import ExplainedMap
+    from qpi_core.solvers.measured.explained_map import ExplainedMap
 
 
 def explained_map(request: Request, mend_list: bool = False) -> ExplainedMap | None:

@@ -16,7 +16,7 @@ from qpi_core.runtime.progress import Progress, no_progress, part_of
 
 if TYPE_CHECKING:
     from qpi_core.extraction.answers.request import Request
-    from qpi_core.solvers.measured.measured_map import ExplainedMap
+    from qpi_core.solvers.measured.explained_map import ExplainedMap
     from qpi_core.solvers.measured.noise_model.noisy_start import NoisyStart
     from qpi_core.solvers.positions.refinement import RefinedDefects
 
@@ -95,7 +95,8 @@ def _refined(
     The first stage for the list that was chosen comes with it where it was made: the solve goes on from it, and from its noise model.
     """
     from qpi_core.maps.preparation.levelling import subtract_plane, tilt_share
-    from qpi_core.solvers.measured.measured_map import WEAK, explain_map
+    from qpi_core.solvers.measured.measured_map import explain_map
+    from qpi_core.solvers.measured.mended_list import WEAK
     from qpi_core.solvers.positions.refinement import MOST_JOINT_PIXELS, refine
     from qpi_core.solvers.positions.refinement_options import RefinementOptions
 

@@ -30,8 +30,8 @@ from qpi_core.solvers.measured.class_map import PlainClasses, explain_classes
 from qpi_core.solvers.measured.large_map import find_noise_of_large_map, left_of_part
 from qpi_core.solvers.measured.model_checks.kernel_or_noise import KernelTrial, has_long_waves
 from qpi_core.solvers.measured.model_checks.whiteness import leaves_white_noise
+from qpi_core.solvers.measured.noise_model.find_noise import find_noise
 from qpi_core.solvers.measured.noise_model.noisy_start import NoisyStage, NoisyStart
-from qpi_core.solvers.measured.noise_model.search import find_noise
 
 Array = NDArray[np.float64]
 

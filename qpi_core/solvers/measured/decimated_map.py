@@ -20,9 +20,9 @@ from qpi_core.operators.coarsening import keeps_pattern
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import HarmonicStart
 from qpi_core.solvers.measured.all_pixels import on_all_pixels, with_coarser_splines, without_outliers
+from qpi_core.solvers.measured.noise_model.find_noise import find_noise
 from qpi_core.solvers.measured.noise_model.noisy_start import DRIFT, LATTICE, Effects, NoisyStage, NoisyStart
 from qpi_core.solvers.measured.noise_model.one_kernel import OneKernel
-from qpi_core.solvers.measured.noise_model.search import find_noise
 
 Array = NDArray[np.float64]
 

@@ -29,8 +29,8 @@ from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import HarmonicStart
 from qpi_core.solvers.measured.all_pixels import away_from_defects
 from qpi_core.solvers.measured.decimated_map import decimated, find_noise_by_stride, stride_of
+from qpi_core.solvers.measured.noise_model.find_noise import find_noise
 from qpi_core.solvers.measured.noise_model.noisy_start import DRIFT, LATTICE, Effects, NoisyStage, NoisyStart
-from qpi_core.solvers.measured.noise_model.search import find_noise
 
 Array = NDArray[np.float64]
 

@@ -8,7 +8,6 @@ model is made afresh for the repaired list, and the evidence of both decides.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 from qpi_core.diagnostics.identifiability import may_be_modelled
 from qpi_core.noise.components import MixedModel
 from qpi_core.noise.lattice_waves import find_lattice_waves
-from qpi_core.noise.model import MapNoise
 from qpi_core.noise.selection import SelectionOptions, score_white_noise
 from qpi_core.runtime.progress import Progress, no_progress
 from qpi_core.solvers.harmonic.answer import superposition
@@ -27,8 +25,9 @@ from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.search import SHARED
 from qpi_core.solvers.harmonic.start import HarmonicStart
+from qpi_core.solvers.measured.explained_map import ExplainedMap, explained
 from qpi_core.solvers.measured.large_map import find_noise_of_map
-from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
+from qpi_core.solvers.measured.mended_list import STRONG, with_a_right_list
 from qpi_core.solvers.measured.model_checks.free_kernels import predict_unseen_parts
 from qpi_core.solvers.measured.model_checks.kernel_or_noise import (
     CLEAN,
@@ -37,13 +36,12 @@ from qpi_core.solvers.measured.model_checks.kernel_or_noise import (
     predicts_unseen_parts,
     stationary_gain,
 )
+from qpi_core.solvers.measured.noise_model.find_noise import chances_of_white_noise
 from qpi_core.solvers.measured.noise_model.noisy_start import LATTICE, NoisyStart
-from qpi_core.solvers.measured.noise_model.search import chances_of_white_noise, find_noise
 from qpi_core.solvers.measured.stretched_map import stretched_under_noise
 from qpi_core.solvers.positions.catalogue.check import Suspicion, gain_of_another_list, is_taken_as_given, suspect_list
 from qpi_core.solvers.positions.catalogue.repair import DECISIVE
-from qpi_core.solvers.positions.catalogue.repaired_positions import RepairedList
-from qpi_core.solvers.positions.catalogue.selection import ListedFit, fit_with_list, repaired_list
+from qpi_core.solvers.positions.catalogue.selection import ListedFit, fit_with_list
 from qpi_core.solvers.positions.shape_score import shape_evidence
 
 Array = NDArray[np.float64]
@@ -56,35 +54,6 @@ _PROMISING = 0.2
 _OF_STATIONARY = 0.5
 """Promise of another list, in the same units, from which on it is tried first (measured, seeds 603 and 4711: 0.6 to 0.8 where missing
 defects leave long waves, up to 0.38 for right lists of unequal defects, up to 0.25 for backgrounds, streaks, blur and lattices)."""
-STRONG, WEAK = 0.5, 0.05
-"""Standard deviation of a background, in units of the signal's, from which on a list can only be repaired without it, and below which it
-does no harm."""
-
-
-@dataclass(frozen=True)
-class ExplainedMap:
-    """A map under its noise model.
-
-    Attributes:
-        cleaned: (height, width) the map without lattice, long waves and rows, NaN where not measured or an outlier.
-        listed: the list that explains it, with the harmonic model under the noise model.
-        noise: everything else.
-        evidence: log marginal likelihood of the map, the price of all parameters taken off.
-        stage: the first stage under the noise model; None where an unlisted kind took its place.
-    """
-
-    cleaned: NDArray[np.float32]
-    listed: ListedFit
-    noise: MapNoise
-    evidence: float
-    stage: NoisyStart | None = None
-
-    def may_be_the_kernel(self, share: float) -> bool:
-        """Say whether what was found besides the kernel is no more than a kernel of another shape could leave, too.
-
-        That is: the background varies by less than this share of what the kernel's pattern does.
-        """
-        return float(self.noise.removable().std()) < share * self.noise.signal
 
 
 def explain_map(
@@ -114,17 +83,17 @@ def explain_map(
     if noisy is None:
         return None
     report(0.5, "Solving for the kernel under the noise model")
-    given, found = problem, _explained(problem, positions, noisy)
+    given, found = problem, explained(problem, positions, noisy)
     stretched = stretched_under_noise(problem, positions, found.cleaned, noisy, doubtful) if small else None
     if stretched is not None:
         problem, noisy = stretched
-        found = _explained(problem, positions, noisy)
+        found = explained(problem, positions, noisy)
     if doubtful and small and found.may_be_the_kernel(STRONG) and _kernel_clears_the_list(given, positions, weights, begun, found):
         return None
     if doubtful and small:
         report(0.7, "Comparing the list of defects with the map")
         white = begun if stretched is None else problem.start(positions, weights)
-        mended = _with_a_right_list(problem, ListedFit(positions, weights, white, found.listed.model, None), found, noisy)
+        mended = with_a_right_list(problem, ListedFit(positions, weights, white, found.listed.model, None), found, noisy)
         if mended is not found:
             return None if mended is None or _is_no_noise(given, positions, weights, begun, mended) else mended
     if found.may_be_the_kernel(STRONG):
@@ -247,56 +216,3 @@ def _left(values: NDArray[np.float32], model: HarmonicModel) -> Array:
     """Return what a model leaves of a map, (height, width), with mean 0."""
     left = np.asarray(values - superposition(model, (values.shape[0], values.shape[1])), dtype=np.float64)
     return left - float(np.nanmean(left))
-
-
-def _with_a_right_list(problem: HarmonicProblem, given: ListedFit, found: ExplainedMap, noisy: NoisyStart) -> ExplainedMap | None:
-    """Return the map explained by the list as given, or by a repaired one that is decidedly better; None where that leaves white noise.
-
-    The list is repaired on the map as it is, unless its background is strong, and on the map without it.
-    """
-    positions, own = found.listed.positions, noisy.start.samples.weights
-    first = replace(problem, values=noisy.values).simple_fit(positions, own, noisy.start)
-    suspicion, _ = suspect_list(found.cleaned, first, positions, own)
-    if suspicion is Suspicion.NONE:
-        return found
-    removed = float(found.noise.removable().std())
-    best: ExplainedMap | None = found
-    evidence = found.evidence + DECISIVE
-    for values, weights, tried in (
-        (problem.values, given.weights, removed < STRONG * found.noise.signal),
-        (found.cleaned, own, removed > WEAK * found.noise.signal),
-    ):
-        if not tried or best is not found:
-            continue
-        shown = replace(problem, values=values)
-        white = given.start if values is problem.values else shown.start(positions, weights)
-        first = shown.simple_fit(positions, weights, white)
-        level = log_evidence(first.fit, first.equations.pixels)
-        repaired = repaired_list(shown, positions, weights, white, lambda level=level: level)  # type: ignore[misc]
-        if repaired is None:
-            continue
-        start, price = problem.start(repaired.positions, repaired.weights), repaired.price
-        again = find_noise(problem, repaired.positions, repaired.weights, start, known=noisy)
-        if again is None:
-            plain = log_evidence(start.selection.best, start.samples.values.size) - price
-            if plain > evidence:
-                best, evidence = None, plain
-            continue
-        other = _explained(problem, repaired.positions, again)
-        if other.evidence - price > evidence:
-            best, evidence = replace(other, listed=replace(other.listed, repair=repaired)), other.evidence - price
-    return best
-
-
-def _explained(problem: HarmonicProblem, positions: Array, noisy: NoisyStart) -> ExplainedMap:
-    weights, there = noisy.start.samples.weights, noisy.places(positions)
-    model = replace(problem, values=noisy.values).fit(there, weights, noisy.start)
-    shape = (problem.values.shape[0], problem.values.shape[1])
-    noise = described_noise(problem, noisy, FoundKernels.of_models([model], shape))
-    cleaned = np.asarray(noisy.values - noise.removable(), dtype=np.float32)
-    # The first stage's fit was refined since, under the same noise.
-    evidence = (
-        noisy.evidence + log_evidence(model.fit, model.equations.pixels) - log_evidence(noisy.start.selection.best, model.equations.pixels)
-    )
-    repair = None if noisy.moves is None else RepairedList.moved(positions, there, weights, noisy.moving_gain)
-    return ExplainedMap(cleaned, ListedFit(there, weights, noisy.start, model, repair), noise, evidence, noisy)

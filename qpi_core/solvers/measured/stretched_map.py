@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from qpi_core.solvers.harmonic.orders.residual_test import DOUBTFUL
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
+from qpi_core.solvers.measured.noise_model.find_noise import find_noise
 from qpi_core.solvers.measured.noise_model.noisy_start import NoisyStart
-from qpi_core.solvers.measured.noise_model.search import find_noise
 
 Array = NDArray[np.float64]
 

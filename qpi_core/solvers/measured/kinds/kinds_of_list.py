@@ -13,6 +13,7 @@ from qpi_core.solvers.harmonic.joint.start import DefectClass
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import HarmonicStart
 from qpi_core.solvers.measured.class_map import explain_classes
+from qpi_core.solvers.measured.explained_map import ExplainedMap
 from qpi_core.solvers.measured.kinds.two_kinds import (
     DECISIVE,
     SortedKinds,
@@ -23,9 +24,8 @@ from qpi_core.solvers.measured.kinds.two_kinds import (
     price_of_kinds,
     sort_kinds,
 )
-from qpi_core.solvers.measured.measured_map import ExplainedMap
 from qpi_core.solvers.measured.model_checks.whiteness import model_leaves_white_noise
-from qpi_core.solvers.measured.noise_model.search import chances_of_white_noise
+from qpi_core.solvers.measured.noise_model.find_noise import chances_of_white_noise
 from qpi_core.solvers.positions.catalogue.check import is_taken_as_given
 
 Array = NDArray[np.float64]

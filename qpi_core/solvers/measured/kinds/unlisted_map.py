@@ -22,6 +22,7 @@ from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import HarmonicStart
+from qpi_core.solvers.measured.explained_map import ExplainedMap
 from qpi_core.solvers.measured.kinds.local_patterns import LocalPatterns
 from qpi_core.solvers.measured.kinds.two_kinds import (
     DECISIVE,
@@ -31,8 +32,7 @@ from qpi_core.solvers.measured.kinds.two_kinds import (
     misfit_of_one_kind,
 )
 from qpi_core.solvers.measured.kinds.unlisted_kind import find_unlisted_places
-from qpi_core.solvers.measured.measured_map import ExplainedMap
-from qpi_core.solvers.measured.noise_model.search import chances_of_white_noise
+from qpi_core.solvers.measured.noise_model.find_noise import chances_of_white_noise
 from qpi_core.solvers.positions.catalogue.check import gain_of_another_list, is_taken_as_given
 from qpi_core.solvers.positions.catalogue.selection import ListedFit
 

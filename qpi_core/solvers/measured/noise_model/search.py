@@ -16,7 +16,6 @@ from typing import Generic
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.diagnostics.identifiability import may_be_modelled
 from qpi_core.noise.components import MixedModel, evaluate_components, score_group
 from qpi_core.noise.lattice_waves import LatticeWave, find_lattice_waves
 from qpi_core.noise.row_drift import drift_columns, drift_variance
@@ -24,10 +23,6 @@ from qpi_core.noise.selection import TERMS, NoiseFit, SelectionOptions, fit_comp
 from qpi_core.noise.stationary import StationaryParameters
 from qpi_core.noise.step_line import StepLine, find_step
 from qpi_core.noise.whitening import Whitener
-from qpi_core.solvers.harmonic.orders.significant_orders import is_explained
-from qpi_core.solvers.harmonic.problem import HarmonicProblem
-from qpi_core.solvers.harmonic.start import HarmonicStart
-from qpi_core.solvers.measured.all_pixels import on_all_pixels, without_outliers
 from qpi_core.solvers.measured.noise_model.kernel_part import KernelPart, Stage
 from qpi_core.solvers.measured.noise_model.noisy_start import (
     CORES,
@@ -40,9 +35,7 @@ from qpi_core.solvers.measured.noise_model.noisy_start import (
     WAVES,
     Effects,
     NoisyStage,
-    NoisyStart,
 )
-from qpi_core.solvers.measured.noise_model.one_kernel import OneKernel
 
 Array = NDArray[np.float64]
 
@@ -53,66 +46,6 @@ _SETTLED = 0.5
 _START_SPREAD, _START_MOVE, _STEP_SHARE = 0.3, 0.3, 0.1
 _DECISIVE = 10.0
 """Log evidence that a list with other places has to be ahead of the list as it is."""
-_STRONG_WAVE = 0.3
-"""Amplitude in units of the map's standard deviation that a lattice has and the speckle of a wrong list has not."""
-
-
-def find_noise(
-    problem: HarmonicProblem,
-    positions: Array,
-    weights: Array,
-    begun: HarmonicStart,
-    options: SelectionOptions | None = None,
-    unequal: bool = True,
-    known: NoisyStart | None = None,
-    movable: bool = False,
-) -> NoisyStart | None:
-    """Return the first stage under the noise model that the map asks for; None where white noise explains it.
-
-    Args:
-        problem: the map.
-        positions, weights: its defects.
-        begun: the first stage under white noise.
-        options: numbers of the choice.
-        unequal: the defects may have strengths and cores of their own, and a step may run through the map.
-        known: the answer for another list of the same map or another stretch of the kernel, to begin with; its moves are those of this
-            list.
-        movable: the listed places may be off; they are marginalised to first order where the map asks for it.
-    """
-    chosen = options or SelectionOptions()
-    # A stretch that explains the map under white noise needs no noise model; one that was found beside a noise model goes on from it.
-    nothing_to_find = is_explained(begun.selection.best, begun.floor) or not may_be_modelled(np.isfinite(problem.values))
-    if nothing_to_find or (begun.stretch is not None and known is None):
-        return None
-    given, begun = problem, on_all_pixels(problem, positions, weights, begun)
-    problem, begun = without_outliers(problem, positions, weights, begun)
-    spiky = problem is not given
-    search = NoiseSearch(problem.values, OneKernel(problem, begun, weights), chosen, unequal, movable)
-    asked = min(_tested_once(search, begun).values()) < chosen.probability
-    found = search.run(known) if asked else None
-    return search.white() if found is None and spiky else found
-
-
-def chances_of_white_noise(problem: HarmonicProblem, positions: Array, weights: Array, begun: HarmonicStart) -> dict[str, float]:
-    """Return how probable white noise makes what the first stage leaves, term by term; empty where it leaves nothing to look at."""
-    if begun.stretch is not None or not may_be_modelled(np.isfinite(problem.values)) or is_explained(begun.selection.best, begun.floor):
-        return {}
-    begun = on_all_pixels(problem, positions, weights, begun)
-    search = NoiseSearch(problem.values, OneKernel(problem, begun, weights), SelectionOptions())
-    found = _tested_once(search, begun)
-    strongest = max((wave.amplitude for wave in search.waves), default=0.0)
-    return {**found, LATTICE: 0.0 if strongest > _STRONG_WAVE * float(np.nanstd(problem.values)) else 1.0}
-
-
-def _tested_once(search: NoiseSearch[HarmonicStart], begun: HarmonicStart) -> dict[str, float]:
-    """Return what the tests of white noise say; whoever asks again of the same first stage gets what was found."""
-
-    def test() -> tuple[tuple[LatticeWave, ...], dict[str, float]]:
-        found = search.tested()
-        return search.waves, found
-
-    search.waves, told = begun.remembered(("white noise", search.options, search.unequal), test)
-    return told
 
 
 class NoiseSearch(Generic[Stage]):
@@ -336,7 +269,9 @@ class NoiseSearch(Generic[Stage]):
         price = 0.5 * own * float(np.log(self.model.pixels))
         evidence = start.log_evidence(self.model.pixels) - 0.5 * start.whitener.log_determinant - price
         white = self.kernels.white.log_evidence(self.model.pixels)
-        return NoisyStage(self.values, start, noise, effects, self.waves, evidence, white, self.kernels.given, self.step, self.kernels.moves)
+        return NoisyStage(
+            self.values, start, noise, effects, self.waves, evidence, white, self.kernels.given, self.step, self.kernels.moves
+        )
 
     def _solved(self, parameters: StationaryParameters, effects: Effects, strengths: tuple[float, ...]) -> Stage:
         """Return the kernels of the whitened problem."""

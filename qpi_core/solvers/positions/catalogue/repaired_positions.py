@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,19 @@ class RepairedList:
     def moved(cls, listed: Array, places: Array, weights: Array, gain: float) -> RepairedList:
         """Return a list, (n, 2) px, whose defects were moved to places that are marginalised: the evidence has their price in it."""
         return cls(places, weights, 0, (), np.hypot(*(places - listed).T), np.zeros(len(places)), gain, 0.0)
+
+    def listed_as(self, given: Array) -> Array:
+        """Return where the list as given, (n, 2) px, has each defect of this one, (m, 2); added ones are where they were found."""
+        return np.concatenate([np.delete(given, self.absent, axis=0), self.positions[len(self.positions) - self.added :]])
+
+    def settled(self, given: Array, places: Array, pixels: int) -> RepairedList:
+        """Return the list with other places, (m, 2) px, that are marginalised: only the number of defects is paid for (Schwarz).
+
+        A defect that is added brings two coordinates, one that is left out takes away its strength.
+        """
+        moved = np.hypot(*(places - self.listed_as(given)).T)[: len(places) - self.added]
+        price = float(np.log(pixels)) * (self.added + 0.5 * len(self.absent))
+        return replace(self, positions=places, moved_px=moved, sigma_px=np.zeros(len(places)), price=price)
 
     @property
     def changed(self) -> int:
