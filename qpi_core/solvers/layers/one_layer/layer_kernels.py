@@ -20,6 +20,7 @@ from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.equations.whitened_equations import accumulate_whitened
 from qpi_core.solvers.layers.one_layer.layer_solver import ClassFit, LayerOptions, LayerSolver
 from qpi_core.solvers.layers.pilots import ModelKind
+from qpi_core.solvers.measured.noise_model.kernel_part import AsListed
 from qpi_core.solvers.measured.noise_model.one_kernel import KERNEL_RANK
 
 Array = NDArray[np.float64]
@@ -49,7 +50,7 @@ class LayerStage:
         return self.solver.log_evidence(self.fits, 0)
 
 
-class LayerKernels:
+class LayerKernels(AsListed):
     """The part of the kernels of one layer, or of a square of it; the defects have the strengths of the list."""
 
     def __init__(
@@ -73,7 +74,7 @@ class LayerKernels:
         self._shape, self._bases, self._kinds, self._layer, self._options = shape, tuple(bases), kinds, layer, options
         self.aspect, self.floor = options.aspect, options.floor
         samples = bases[0].samples
-        self.given = self.weights = np.concatenate([basis.samples.weights for basis in bases])
+        self.given = np.concatenate([basis.samples.weights for basis in bases])
         self._rows, self._columns = samples.places
         self._designs: list[StoredDesign] | None = None
 
@@ -108,16 +109,6 @@ class LayerKernels:
                 factor = one.equations.subspace @ (one.equations.subspace.T @ factor)
             found.append(design.prior_columns(point.orders, point.mixing(), factor))
         return self._image(np.concatenate(found, axis=1))
-
-    def defect_groups(self, stage: LayerStage) -> dict[str, Array]:
-        """Return nothing: the strengths of the list are taken as they are."""
-        return {}
-
-    def reweigh(self, weights: Array) -> None:
-        """Keep the strengths: no group asks for others."""
-
-    def take(self, values: Array) -> None:
-        """Keep the values: without groups of single defects they are those of the layer."""
 
     def _stage(self, whitener: Whitener | None) -> LayerStage:
         shared = accumulate(self._bases) if whitener is None else accumulate_whitened(self._bases, self._rows, self._columns, whitener)

@@ -16,6 +16,7 @@ from scipy.linalg import cho_solve, cholesky
 from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic.joint.start import ClassStart, choose_jointly, class_columns
 from qpi_core.solvers.harmonic.orders.significant_orders import ChosenOrders
+from qpi_core.solvers.measured.noise_model.kernel_part import AsListed
 from qpi_core.solvers.measured.noise_model.one_kernel import KERNEL_RANK
 
 Array = NDArray[np.float64]
@@ -52,7 +53,7 @@ class JointStage:
         return -self.cost - 0.5 * searched * float(np.log(pixels))
 
 
-class JointKernels:
+class JointKernels(AsListed):
     """The part of several kernels; their defects have the strengths of the list."""
 
     def __init__(self, shape: tuple[int, int], starts: Sequence[ClassStart], chosen: Sequence[ChosenOrders]) -> None:
@@ -65,16 +66,11 @@ class JointKernels:
         """
         self._raw = tuple(starts)
         self.aspect, self.floor = starts[0].aspect, starts[0].floor
-        self.given = self.weights = np.concatenate([one.samples.weights for one in starts])
+        self.given = np.concatenate([one.samples.weights for one in starts])
         self._shape = shape
         self._rows, self._columns = starts[0].samples.places
         self.white = _stage(self._raw, chosen, None)
         self._known = self.white
-
-    @property
-    def moves(self) -> Array | None:
-        """None: the places are those of the list."""
-        return None
 
     def solved(self, whitener: Whitener) -> JointStage:
         """Return the kernels of the whitened problem, beginning with those that were found last."""
@@ -93,27 +89,6 @@ class JointKernels:
         """Return the patterns that the kernels' priors allow, (height, width, k), in units of the noise."""
         pairs = zip(self._raw, stage.chosen, strict=True)
         return self._image(np.concatenate([class_columns(start, one, stage.noise, KERNEL_RANK) for start, one in pairs], axis=1))
-
-    def defect_groups(self, stage: JointStage) -> dict[str, Array]:
-        """Return nothing: the strengths of the list are taken as they are."""
-        return {}
-
-    def place_columns(self, stage: JointStage) -> Array | None:
-        """Return nothing: the places of the list are taken as they are."""
-        return None
-
-    def move(self, moves: Array) -> None:
-        """Keep the places."""
-
-    def deviations(self, name: str) -> Array:
-        """Return nothing: defects are as listed."""
-        return np.empty(0)
-
-    def follow(self, name: str, effects: Array) -> None:
-        """Keep the defects as listed: no group asks for others."""
-
-    def take(self, values: Array) -> None:
-        """Keep the values: without groups of single defects they are those of the map."""
 
     def _image(self, rows: Array) -> Array:
         image = np.zeros((*self._shape, rows.shape[1]))

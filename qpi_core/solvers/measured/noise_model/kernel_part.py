@@ -6,7 +6,7 @@ Y = sum_c A_c*M_c + everything else. Whoever can do both can be searched with (s
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,13 +41,11 @@ class KernelPart(Protocol[Stage]):
         aspect: (dy, dx) of a pixel in the unit of the covariance's lengths.
         floor: least noise variance.
         given: (n,) strengths of the defects as listed.
-        weights: (n,) those in use.
     """
 
     aspect: tuple[float, float]
     floor: float
     given: Array
-    weights: Array
 
     @property
     def moves(self) -> Array | None:
@@ -83,3 +81,33 @@ class KernelPart(Protocol[Stage]):
 
     def take(self, values: Array) -> None:
         """Explain other values, (height, width), on the same pixels, with the strengths in use."""
+
+
+class AsListed:
+    """What kernels say whose defects have the strengths and places of the list, and no effects of their own."""
+
+    @property
+    def moves(self) -> Array | None:
+        """None: the places are those of the list."""
+        return None
+
+    def defect_groups(self, stage: Any) -> dict[str, Array]:
+        """Return nothing."""
+        return {}
+
+    def place_columns(self, stage: Any) -> Array | None:
+        """Return None: no place is moved."""
+        return None
+
+    def move(self, moves: Array) -> None:
+        """Keep the places."""
+
+    def deviations(self, name: str) -> Array:
+        """Return nothing, of no group."""
+        return np.empty(0)
+
+    def follow(self, name: str, effects: Array) -> None:
+        """Keep strengths and places: no group asks for others."""
+
+    def take(self, values: Array) -> None:
+        """Keep the values: without groups of single defects they are those of the map."""

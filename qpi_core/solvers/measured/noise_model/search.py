@@ -46,6 +46,8 @@ _SETTLED = 0.5
 _START_SPREAD, _START_MOVE, _STEP_SHARE = 0.3, 0.3, 0.1
 _DECISIVE = 10.0
 """Log evidence that a list with other places has to be ahead of the list as it is."""
+_LEAST_SPREAD = 0.1
+"""Deviation of the places, in the solver's units, below which they are taken as listed: whatever else is wrong moves them by as much."""
 
 
 class NoiseSearch(Generic[Stage]):
@@ -132,8 +134,8 @@ class NoiseSearch(Generic[Stage]):
             return best
         self._moving = True
         found = self._settled(self._improved(best, False), False)
-        gain = found.evidence - best.evidence
-        return replace(found, moving_gain=gain) if found.strength(PLACES) > 0 and gain > _DECISIVE else best
+        gain, spread = found.evidence - best.evidence, np.sqrt(found.strength(PLACES) * found.start.variance)
+        return replace(found, moving_gain=gain) if spread > _LEAST_SPREAD and gain > _DECISIVE else best
 
     def _settled(self, best: NoisyStage[Stage], revived: bool) -> NoisyStage[Stage]:
         """Return the stage after as many rounds as raise its evidence."""

@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
-from qpi_core.solvers.measured import measured_map
+from qpi_core.solvers.measured import mended_list
 from qpi_core.solvers.measured.measured_map import explain_map, explained_by_white_noise
 from qpi_core.solvers.measured.model_checks.kernel_or_noise import predicts_unseen_parts, stationary_gain
 from qpi_core.synthesis.simulated_maps.scenes import superpose
@@ -77,7 +77,7 @@ def test_a_kernel_like_a_wave_is_neither_noise_nor_a_wrong_list(monkeypatch):
         wave = np.exp(-(dx**2 + dy**2) / 60) * np.cos(0.8 * dx + 0.2 * dy)
         return wave + 0.3 * np.exp(-((dx - 4) ** 2 + (dy - 1) ** 2) / 6)
 
-    monkeypatch.setattr(measured_map, "repaired_list", refuse)
+    monkeypatch.setattr(mended_list, "repaired_list", refuse)
     shape, rng = (72, 90), np.random.default_rng(73)
     positions = rng.uniform(0, 71, (30, 2))
     clean = superpose(kernel, positions, shape, 1.0)
