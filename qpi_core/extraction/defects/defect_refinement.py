@@ -89,9 +89,9 @@ def _refined(
     """Return the defects where the map has them: refined on the map as it is, and where that has a background, on the map without it.
 
     Clicks that are off leave a residual that passes for a background, and a background moves defects. So where there is one, it and the
-    places are found together (the places marginalised in the noise model, beginning with those found on the map as it is; of too many
-    defects they are found on the map without that background), and the evidence decides whether that is better. On maps of more than
-    MOST_JOINT_PIXELS the noise model is left to the solve that follows, which would otherwise be made three times.
+    places are found together, beginning with the list as marked (the places marginalised in the noise model; of too many defects they are
+    found on the map without that background), and the evidence decides whether that is better. On maps of more than MOST_JOINT_PIXELS
+    the noise model is left to the solve that follows, which would otherwise be made three times.
 
     The first stage for the list that was chosen comes with it where it was made: the solve goes on from it, and from its noise model.
     """
@@ -128,7 +128,7 @@ def _refined(
     as_it_is = explained(stage, part_of(report, *_PARTS[1]))
     if as_it_is is None or as_it_is.may_be_the_kernel(WEAK):
         return first, stage
-    noisy = _beside_noise(request, stage, as_it_is, first.positions) if positions else None
+    noisy = _beside_noise(request, stage, as_it_is) if positions else None
     if noisy is None:
         second = refined(as_it_is.cleaned, part_of(report, *_PARTS[2]))
     else:
@@ -144,20 +144,19 @@ def _refined(
     return (second, other) if without is None or worth(second, without) > worth(first, as_it_is) else (first, stage)
 
 
-def _beside_noise(request: Request, stage: FirstStage, found: ExplainedMap, places: NDArray[np.float64]) -> NoisyStart | None:
-    """Return the noise model of a map with the places of its defects found along with it, beginning at places; None where there is none.
+def _beside_noise(request: Request, stage: FirstStage, found: ExplainedMap) -> NoisyStart | None:
+    """Return the noise model of a map with the places of the marked defects found along with it; None where they are not moved.
 
     Args:
         request: with the list as marked.
         stage: of a list with the same defects.
-        found: the map explained by that list.
-        places: where that list has them, (n, 2) px.
+        found: the map explained by that list, whose noise model is begun with.
     """
     from qpi_core.solvers.measured.noise_model.find_noise import find_noise
 
     if found.stage is None:
         return None
     problem, weights = stage.problem, stage.weights
-    known = replace(found.stage, moves=places - request.positions)
+    known = replace(found.stage, moves=None)
     noisy = find_noise(problem, request.positions, weights, problem.start(request.positions, weights), known=known, movable=True)
     return None if noisy is None or noisy.moves is None else noisy
