@@ -30,7 +30,8 @@ def explained_map(request: Request, mend_list: bool = False) -> ExplainedMap | N
     if holds_only_kernels(problem, request.positions, request.weights, start):
         return None
     alone = explained_by_unlisted_kind(problem, request.positions, request.weights, start)
-    return alone or explain_map(problem, request.positions, request.weights, start, mend_list, request.report)
+    movable = request.position_sigma is None
+    return alone or explain_map(problem, request.positions, request.weights, start, mend_list, request.report, movable=movable)
 
 
 def answer_under_noise(request: Request, explained: ExplainedMap, solution: KernelSolution) -> Answer:

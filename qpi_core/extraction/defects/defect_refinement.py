@@ -86,11 +86,11 @@ def refine_defects(request: Request, positions: bool, weights: bool, report: Pro
 def _refined(
     request: Request, positions: bool, weights: bool, sigma_px: float, report: Progress
 ) -> tuple[RefinedDefects, FirstStage | None]:
-    """Return the defects where the map has them: refined on the map as it is, and where that has a background, on the map without it.
+    """Return the defects where the map has them: refined on the map as it is or, where that has a background, beside it.
 
     Clicks that are off leave a residual that passes for a background, and a background moves defects. So where there is one, it and the
-    places are found together, beginning with the list as marked (the places marginalised in the noise model; of too many defects they are
-    found on the map without that background), and the evidence decides whether that is better. On maps of more than MOST_JOINT_PIXELS
+    places are found together, beginning with the list as marked: the places are marginalised in the noise model, or, of too many
+    defects, found on the map without that background. The evidence decides whether that is better. On maps of more than MOST_JOINT_PIXELS
     the noise model is left to the solve that follows, which would otherwise be made three times.
 
     The first stage for the list that was chosen comes with it where it was made: the solve goes on from it, and from its noise model.
@@ -120,43 +120,50 @@ def _refined(
     def worth(defects: RefinedDefects, map_: ExplainedMap) -> float:
         return map_.evidence - 0.5 * float(np.sum((defects.positions - request.positions) ** 2)) / sigma_px**2
 
-    alone = request.noise_model == "white" or request.observation.size > MOST_JOINT_PIXELS
-    first = refined(request.observation, report if alone else part_of(report, *_PARTS[0]))
-    if alone:
-        return first, None
+    def beside(noisy: NoisyStart, told: Progress) -> tuple[RefinedDefects, FirstStage, ExplainedMap | None]:
+        places, amplitudes = noisy.places(request.positions), noisy.start.samples.weights if weights else request.weights
+        stage = first_stage(replace(request, positions=places, weights=amplitudes))
+        found = explained(stage, told, replace(noisy, moves=None))
+        # How well the places are known, and which defects the map shows at all, is seen without the background.
+        values, as_they_are = request.observation if found is None else found.cleaned, RefinementOptions(False, False, sigma_px)
+        return refine(values, places, request.kernel_size, amplitudes, request.pixel_size_nm, as_they_are), stage, found
+
+    if request.noise_model == "white" or request.observation.size > MOST_JOINT_PIXELS:
+        return refined(request.observation, report), None
+    first = refined(request.observation, part_of(report, *_PARTS[0]))
     stage = begun(first)
     as_it_is = explained(stage, part_of(report, *_PARTS[1]))
     if as_it_is is None or as_it_is.may_be_the_kernel(WEAK):
         return first, stage
-    noisy = _beside_noise(request, stage, as_it_is) if positions else None
-    if noisy is None:
-        second = refined(as_it_is.cleaned, part_of(report, *_PARTS[2]))
+    noisy = _beside_noise(request, as_it_is.stage, part_of(report, *_PARTS[2])) if positions and _may_be_found_together(request) else None
+    if noisy is not None:
+        second, other, without = beside(noisy, part_of(report, *_PARTS[3]))
     else:
-        report(_PARTS[2][0], "Moving the defects, background and noise along with them")
-        second = replace(first, positions=noisy.places(request.positions))
-    other = begun(second)
-    without = explained(other, part_of(report, *_PARTS[3]), as_it_is.stage if noisy is None else replace(noisy, moves=None))
-    if noisy is not None and without is not None:
-        # How well the places are known, and which defects the map shows at all, is seen without the background.
-        there = RefinementOptions(False, False, sigma_px)
-        seen = refine(without.cleaned, second.positions, request.kernel_size, second.weights, request.pixel_size_nm, there)
-        second = replace(second, deviation_px=seen.deviation_px, unsupported=seen.unsupported)
+        second = refined(as_it_is.cleaned, part_of(report, *_PARTS[2]))
+        other = begun(second)
+        without = explained(other, part_of(report, *_PARTS[3]), as_it_is.stage)
     return (second, other) if without is None or worth(second, without) > worth(first, as_it_is) else (first, stage)
 
 
-def _beside_noise(request: Request, stage: FirstStage, found: ExplainedMap) -> NoisyStart | None:
+def _may_be_found_together(request: Request) -> bool:
+    """Say whether defects and map are few enough for the places to be found along with background and noise."""
+    from qpi_core.diagnostics.identifiability import may_be_modelled
+    from qpi_core.solvers.measured.noise_model.defect_effects import may_be_moved
+
+    return may_be_moved(len(request.positions)) and may_be_modelled(np.isfinite(request.observation))
+
+
+def _beside_noise(request: Request, known: NoisyStart | None, report: Progress) -> NoisyStart | None:
     """Return the noise model of a map with the places of the marked defects found along with it; None where they are not moved.
 
     Args:
         request: with the list as marked.
-        stage: of a list with the same defects.
-        found: the map explained by that list, whose noise model is begun with.
+        known: noise model for the defects elsewhere, to begin with.
+        report: progress.
     """
     from qpi_core.solvers.measured.noise_model.find_noise import find_noise
 
-    if found.stage is None:
-        return None
-    problem, weights = stage.problem, stage.weights
-    known = replace(found.stage, moves=None)
-    noisy = find_noise(problem, request.positions, weights, problem.start(request.positions, weights), known=known, movable=True)
+    report(0.0, "Moving the defects, background and noise along with them")
+    marked, known = first_stage(request), None if known is None else replace(known, moves=None)
+    noisy = find_noise(marked.problem, marked.positions, marked.weights, marked.start, known=known, movable=True)
     return None if noisy is None or noisy.moves is None else noisy

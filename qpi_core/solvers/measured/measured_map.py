@@ -64,6 +64,7 @@ def explain_map(
     mend_list: bool = True,
     report: Progress = no_progress,
     known: NoisyStart | None = None,
+    movable: bool = True,
 ) -> ExplainedMap | None:
     """Return the map explained by kernel, defects, background and noise; None where white noise explains all but the kernel.
 
@@ -74,17 +75,19 @@ def explain_map(
         mend_list: repair a list that the map contradicts; else it is taken as it is.
         report: progress, called between the steps; what it raises stops the work.
         known: noise model for another list of the same map, to begin with.
+        movable: where a list is repaired its places may be off; else the map itself has given them.
     """
     begun = problem.start(positions, weights) if begun is None else begun
     report(0.1, "Looking for background and coloured noise")
     small = may_be_modelled(np.isfinite(problem.values))
     doubtful = mend_list and not is_taken_as_given(problem.values, positions)
-    noisy = find_noise_of_map(problem, positions, weights, begun, known, movable=doubtful)
+    moved = doubtful and movable
+    noisy = find_noise_of_map(problem, positions, weights, begun, known, moved)
     if noisy is None:
         return None
     report(0.5, "Solving for the kernel under the noise model")
     given, found = problem, explained(problem, positions, noisy)
-    stretched = stretched_under_noise(problem, positions, found.cleaned, noisy, doubtful) if small else None
+    stretched = stretched_under_noise(problem, positions, found.cleaned, noisy, moved) if small else None
     if stretched is not None:
         problem, noisy = stretched
         found = explained(problem, positions, noisy)
