@@ -125,7 +125,8 @@ def _refined(
         stage = first_stage(replace(request, positions=places, weights=amplitudes))
         found = explained(stage, told, replace(noisy, moves=None))
         # How well the places are known, and which defects the map shows at all, is seen without the background.
-        values, as_they_are = request.observation if found is None else found.cleaned, RefinementOptions(False, False, sigma_px)
+        values = request.observation if found is None else found.cleaned
+        as_they_are = RefinementOptions(positions=False, weights=False, sigma_px=sigma_px)
         return refine(values, places, request.kernel_size, amplitudes, request.pixel_size_nm, as_they_are), stage, found
 
     if request.noise_model == "white" or request.observation.size > MOST_JOINT_PIXELS:

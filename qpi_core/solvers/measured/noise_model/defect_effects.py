@@ -26,27 +26,26 @@ _LEAST_MEAN = 0.2
 
 def strength_columns(samples: MapSamples, splines: RadialSplines, fit: Fit) -> Array:
     """Return (pixels, n) how the map depends on the logarithm of each defect's strength, the common factor (the kernel's) taken out."""
-    columns = np.zeros((samples.values.size, len(samples.positions)))
-    for part in samples.tiles:
-        dx = samples.x[part, None] - samples.positions[:, 0]
-        dy = samples.y[part, None] - samples.positions[:, 1]
-        pattern, _, _ = kernel_with_slopes(splines, fit.hyperparameters.orders, fit.evidence.profiles, dx, dy)
-        columns[part] = pattern * (np.hypot(dx, dy) <= splines.radius)
+    columns, _, _ = _patterns(samples, splines, fit)
     power = samples.weights / np.sqrt(float(samples.weights @ samples.weights))
     return np.asarray(columns - np.outer(columns @ power, power))
 
 
 def place_columns(samples: MapSamples, splines: RadialSplines, fit: Fit) -> Array:
     """Return (pixels, 2 n) how the map depends on each defect's place: all x, then all y, in the units of the samples."""
-    count = len(samples.positions)
-    columns = np.zeros((samples.values.size, 2 * count))
+    _, by_x, by_y = _patterns(samples, splines, fit)
+    # A defect that moves one way moves the kernel's offsets the other way.
+    return np.concatenate([-by_x * samples.weights, -by_y * samples.weights], axis=1)
+
+
+def _patterns(samples: MapSamples, splines: RadialSplines, fit: Fit) -> Array:
+    """Return the kernel around each defect and its slopes by x and y, (3, pixels, n); zero beyond the splines."""
+    found = np.zeros((3, samples.values.size, len(samples.positions)))
     for part in samples.tiles:
         dx = samples.x[part, None] - samples.positions[:, 0]
         dy = samples.y[part, None] - samples.positions[:, 1]
-        _, by_x, by_y = kernel_with_slopes(splines, fit.hyperparameters.orders, fit.evidence.profiles, dx, dy)
-        # A defect that moves one way moves the kernel's offsets the other way.
-        columns[part, :count], columns[part, count:] = -by_x * samples.weights, -by_y * samples.weights
-    return columns
+        found[:, part] = kernel_with_slopes(splines, fit.hyperparameters.orders, fit.evidence.profiles, dx, dy)
+    return found
 
 
 def core_columns(samples: MapSamples) -> Array:

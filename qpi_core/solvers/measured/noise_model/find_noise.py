@@ -51,17 +51,16 @@ def find_noise(
     nothing_to_find = is_explained(begun.selection.best, begun.floor) or not may_be_modelled(np.isfinite(problem.values))
     if nothing_to_find or (begun.stretch is not None and known is None):
         return None
+    whole = problem
     if known is not None and known.values.shape == problem.values.shape:
         # On other pixels the evidence of the two could not be compared.
-        given, problem, begun = problem, *_without_those_of(known, problem, positions, weights, begun)
+        problem, begun = _without_those_of(known, problem, positions, weights, begun)
     else:
-        given, begun = problem, on_all_pixels(problem, positions, weights, begun)
-        problem, begun = without_outliers(problem, positions, weights, begun)
-    spiky = problem is not given
+        problem, begun = without_outliers(problem, positions, weights, on_all_pixels(problem, positions, weights, begun))
     search = NoiseSearch(problem.values, OneKernel(problem, begun, weights), chosen, unequal, movable)
     asked = min(_tested_once(search, begun).values()) < chosen.probability
     found = search.run(known) if asked else None
-    return search.white() if found is None and spiky else found
+    return search.white() if found is None and problem is not whole else found
 
 
 def _without_those_of(

@@ -36,6 +36,7 @@ from qpi_core.solvers.measured.noise_model.noisy_start import (
     Effects,
     NoisyStage,
 )
+from qpi_core.solvers.positions.catalogue.repair import DECISIVE
 
 Array = NDArray[np.float64]
 
@@ -44,8 +45,6 @@ GENEROUS = StationaryParameters(background=10.0, background_length=12.0, rows=0.
 _ROUNDS = 6
 _SETTLED = 0.5
 _START_SPREAD, _START_MOVE, _STEP_SHARE = 0.3, 0.3, 0.1
-_DECISIVE = 10.0
-"""Log evidence that a list with other places has to be ahead of the list as it is."""
 _LEAST_SPREAD = 0.1
 """Deviation of the places, in the solver's units, below which they are taken as listed: whatever else is wrong moves them by as much."""
 
@@ -126,16 +125,13 @@ class NoiseSearch(Generic[Stage]):
         columns = self.kernels.place_columns(best.start)
         if columns is None:
             return best
-        names = [name for name in best.effects.names if best.strength(name) > 0]
-        groups = dict(zip(best.effects.names, best.effects.columns, strict=True))
-        model = replace(self._shifted(best.effects), groups=(self.kernels.columns(best.start), *(groups[name] for name in names)))
-        strengths = (1.0, *(best.strength(name) for name in names))
+        model, strengths = self._mixed(best.start, best.effects), (1.0, *best.noise.strengths[1:])
         if score_group(model, best.noise.parameters, strengths, columns) >= self.options.probability:
             return best
         self._moving = True
         found = self._settled(self._improved(best, False), False)
         gain, spread = found.evidence - best.evidence, np.sqrt(found.strength(PLACES) * found.start.variance)
-        return replace(found, moving_gain=gain) if spread > _LEAST_SPREAD and gain > _DECISIVE else best
+        return replace(found, moving_gain=gain) if spread > _LEAST_SPREAD and gain > DECISIVE else best
 
     def _settled(self, best: NoisyStage[Stage], revived: bool) -> NoisyStage[Stage]:
         """Return the stage after as many rounds as raise its evidence."""
