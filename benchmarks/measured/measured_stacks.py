@@ -6,6 +6,9 @@ energies) and streaks along the rows, all relative to the standard deviation of 
 `extract_stack` solves them with and without a noise model. Printed, and with --out FILE.json added to a file, for each: the mean error
 of the kernels on their own [0, 1] scale, the shares of their pixels within 1 and 1.96 standard deviations, the share of right symmetry
 orders, CPU seconds. Without background and streaks both answers have to be the same.
+With --clicks the positions that the solvers are given are off by a Gaussian of that many pixels, with --spread the strengths of the
+defects are log-normal with that deviation, with --flips that share has the other sign (mean 1 in every class, the same at all energies);
+none of this is said to the solvers.
 With --strained the kernels of each class are stretched by 10 % along a direction of its own, the same at all energies (ratio of the axes
 1.1); printed then is the ratio that was found, in the mean over classes and layers that have one, and the share of those that have.
 """
@@ -25,8 +28,10 @@ from qpi_core.base.grid import DEFAULT_PIXEL_SIZE_NM, kernel_coordinates
 from qpi_core.evaluation.benchmark.unusual_kernels import strained_pattern
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.synthesis.kernel_families.equation_7 import SYMMETRY_ORDERS, KernelParameters, draw_kernel_parameters, evaluate
+from qpi_core.synthesis.nuisances.click_errors import ClickErrors, clicked
 from qpi_core.synthesis.nuisances.row_noise import Streaks, draw_streaks
 from qpi_core.synthesis.nuisances.smooth_background import SmoothBackground, draw_background
+from qpi_core.synthesis.nuisances.strengths import FlippedSigns, UnequalStrengths, draw_signs, draw_strengths
 from qpi_core.synthesis.simulated_maps.scenes import Pattern, superpose
 
 SIZE, WHITE, FASTER = 64, 0.2, 0.2
@@ -41,10 +46,11 @@ def pattern_of(args, index: int, number: int, parameters: KernelParameters) -> P
 
 
 def scene(args, index: int):
-    """Return the stack (energies, side, side), the positions of each class, and the kernels (class, energies, k, k)."""
+    """Return the stack (energies, side, side), the listed positions of each class, and the kernels (class, energies, k, k)."""
     rng = np.random.default_rng([_STREAM, args.seed, index, args.classes, args.energies, args.side])
     shape, pitch = (args.side, args.side), DEFAULT_PIXEL_SIZE_NM
     positions = [rng.uniform(0, args.side - 1, (int(rng.integers(20, 31)), 2)) for _ in range(args.classes)]
+    strengths = [_strengths(args, len(own), rng) for own in positions]
     orders = [SYMMETRY_ORDERS[(index + 2 * number) % len(SYMMETRY_ORDERS)] for number in range(args.classes)]
     drawn = [draw_kernel_parameters(rng, symmetry_order=order) for order in orders]
     smooth = SmoothBackground(1.0)
@@ -53,13 +59,22 @@ def scene(args, index: int):
         growth = 1 + FASTER * energy / max(args.energies - 1, 1)
         grown = [replace(one, wavenumber=one.wavenumber * growth) for one in drawn]
         own = [pattern_of(args, index, number, one) for number, one in enumerate(grown)]
-        parts = [superpose(one, places, shape, pitch) for one, places in zip(own, positions, strict=True)]
+        parts = [superpose(*each, shape, pitch, weights) for *each, weights in zip(own, positions, strengths, strict=True)]
         clean = np.sum(parts, axis=0)
         background = np.sqrt(0.5) * (common + draw_background(smooth, shape, rng))
         other = args.background * background + args.streaks * draw_streaks(Streaks(1.0), shape, rng) + WHITE * rng.standard_normal(shape)
         layers.append(clean + clean.std() * other)
         truth.append([one(*kernel_coordinates(SIZE, pitch)) for one in own])
-    return np.array(layers, dtype=np.float32), positions, orders, np.array(truth).swapaxes(0, 1)
+    clicks = [clicked(ClickErrors(args.clicks), own, shape, rng) if args.clicks else own for own in positions]
+    return np.array(layers, dtype=np.float32), clicks, orders, np.array(truth).swapaxes(0, 1)
+
+
+def _strengths(args, count: int, rng) -> np.ndarray:
+    """Return the strengths of the defects of a class, of mean 1: as all are listed as 1, that is what the kernel's scale goes by."""
+    if not (args.spread or args.flips):
+        return np.ones(count)
+    strengths = draw_strengths(UnequalStrengths(args.spread), count, rng) * draw_signs(FlippedSigns(args.flips), count, rng)
+    return strengths / strengths.mean()
 
 
 def measure(args, index: int, noise_model: str) -> dict[str, object]:
@@ -111,12 +126,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--background", type=float, default=1.0)
     parser.add_argument("--streaks", type=float, default=0.3)
+    parser.add_argument("--clicks", type=float, default=0.0, metavar="PX")
+    parser.add_argument("--spread", type=float, default=0.0)
+    parser.add_argument("--flips", type=float, default=0.0)
     parser.add_argument("--strained", action="store_true")
     parser.add_argument("--method", default="refined")
     parser.add_argument("--noise-models", nargs="+", default=["white", "auto"])
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    records = []
+    records: list[dict[str, object]] = []
     for index in range(args.scenes):
         for name in args.noise_models:
             records.append(measure(args, index, name))
@@ -125,6 +143,7 @@ def main() -> None:
         settings = {name: value for name, value in vars(args).items() if name not in ("out", "noise_models")}
         case = f"{args.classes} classes, {args.energies} energies, {args.side} px" + (", strained" if args.strained else "")
         case += f", background {args.background:g}, streaks {args.streaks:g}"
+        case += "".join(f", {name} {getattr(args, name):g}" for name in ("clicks", "spread", "flips") if getattr(args, name))
         table = json.loads(args.out.read_text(encoding="utf-8")) if args.out.exists() else {}
         args.out.write_text(json.dumps({**table, case: {**settings, "records": records}}, indent=1) + "\n", encoding="utf-8")
 

@@ -17,7 +17,7 @@ from qpi_core.estimates.class_estimate import ClassEstimates
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.answers.first_estimate import with_effort_told
 from qpi_core.extraction.answers.request import Answer, Request, constant_answer
-from qpi_core.extraction.classes.class_methods import leftovers, solve_classes
+from qpi_core.extraction.classes.class_methods import leftovers, resized, solve_classes
 from qpi_core.extraction.defects.defect_refinement import Refinement, refine_defects
 from qpi_core.extraction.methods import METHODS, Method
 from qpi_core.operators.reconstruction import superposition_of
@@ -85,10 +85,10 @@ def extract_classes(
         answers = [with_effort_told(options.method.name, common, answer) for answer in answers]
     report(_SOLVED, "Comparing with the map")
     answers = _with_common_noise(options.method, requests, answers)
-    used = _together(common, members, requests)
+    used = _together(common, members, resized(requests, answers))
     fitted = _reconstruction(requests, answers)
     original = np.asarray(observation)
-    rest = leftovers(requests, [answer.solution for answer in answers])
+    rest = leftovers(requests, answers)
     estimates = {}
     for name, request, answer, refinement, left in zip(names, requests, answers, refinements, rest, strict=True):
         estimate = extractor.assemble(options.method, request, answer, original, fitted)
@@ -168,7 +168,7 @@ def _reconstruction(requests: Sequence[Request], answers: Sequence[Answer]) -> N
     total = np.full(image.shape, answers[0].solution.background, dtype=np.float32)
     if noise is not None:
         total = noise.background.astype(np.float32)
-    for request, answer in zip(requests, answers, strict=True):
+    for request, answer in zip(resized(requests, answers), answers, strict=True):
         total += superposition_of(answer.solution, request.positions, request.weights, known)
     return total
 
@@ -192,7 +192,7 @@ def _refined_defects(requests: list[Request], options: ClassOptions, report: Pro
         share = _MOVING * begun / stages
         report(share, f"Round {sweep + 1} of at most {_REFINEMENT_SWEEPS}: the kernels of all classes")
         begun_requests = [replace(request, report=part_of(report, share, share)) for request in requests]
-        left = leftovers(requests, [answer.solution for answer in solve_classes(METHODS["harmonic"], begun_requests)])
+        left = leftovers(requests, solve_classes(METHODS["harmonic"], begun_requests))
         moved = []
         for index, (rest, first) in enumerate(zip(left, given, strict=True)):
             words = f"Round {sweep + 1} of at most {_REFINEMENT_SWEEPS}: moving class {index + 1} of {len(given)}"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qpi_core.diagnostics.identifiability import may_be_modelled
 from qpi_core.estimates.caution import NO_NOISE_MODEL, Caution, CautionKind
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from qpi_core.solvers.layers.catalogue import LayersRepair
     from qpi_core.solvers.measured.class_map import ExplainedClasses, PlainClasses
     from qpi_core.solvers.positions.catalogue.repaired_positions import RepairedList
-
 
 TOO_LARGE = Caution(
     "This map holds more than its kernels and white noise, but with several classes of defects it is too large, or has too many gaps, for "
@@ -69,18 +69,37 @@ def _tikhonov(method: Method, requests: Sequence[Request]) -> list[Answer]:
     return [Answer(one) for one in solve_tikhonov_classes(requests[0].observation, _classes(requests), requests[0].kernel_size)]
 
 
-def _joint_harmonic(requests: Sequence[Request], plain: PlainClasses | None = None) -> list[Answer]:
-    """Return the harmonic kernels of all classes, under the noise model that the map asks for; plain is what is known of white noise."""
+def _joint_harmonic(requests: Sequence[Request], plain: PlainClasses | None = None, movable: bool = False) -> list[Answer]:
+    """Return the harmonic kernels of all classes, under the noise model that the map asks for.
+
+    Args:
+        requests: one a class.
+        plain: what is known of white noise.
+        movable: the listed places may be off.
+    """
     from qpi_core.solvers.harmonic.joint.fit import joint_solutions
 
-    one, classes, explained = requests[0], _classes(requests), _explained(requests, plain=plain)
+    one, explained = requests[0], _explained(requests, plain=plain, movable=movable)
     shape, noise = (one.observation.shape[0], one.observation.shape[1]), explained.noise
-    solutions = joint_solutions(explained.joint, classes, shape, one.kernel_size, one.pixel_size_nm)
+    solutions = joint_solutions(explained.joint, explained.classes, shape, one.kernel_size, one.pixel_size_nm)
     if noise is None:
         small = may_be_modelled(np.isfinite(one.observation))
         unmodelled = one.noise_model == "auto" and not small and explained.leaves_more(one.observation)
         return [Answer(solution, notes=(TOO_LARGE,) if unmodelled else ()) for solution in solutions]
-    return [_under_noise(solution, noise) for solution in solutions]
+    answers = [_under_noise(solution, noise) for solution in solutions]
+    if explained.stage is not None and explained.stage.moves is not None:
+        return [_moved(*each, explained.stage.moving_gain) for each in zip(answers, requests, explained.classes, strict=True)]
+    if noise.strength_spread > 0:
+        return [replace(answer, weights=own.weights) for answer, own in zip(answers, explained.classes, strict=True)]
+    return answers
+
+
+def _moved(answer: Answer, request: Request, own: DefectClass, gain: float) -> Answer:
+    """Return the answer of a class whose places were marginalised: reconstruction and residual are those of the list as given."""
+    from qpi_core.solvers.positions.catalogue.repaired_positions import RepairedList
+
+    repair = RepairedList.moved(request.positions, own.positions, own.weights, gain)
+    return replace(answer, repair=repair, solution=replace(answer.solution, superposition=None))
 
 
 def _harmonic(method: Method, requests: Sequence[Request]) -> list[Answer]:
@@ -93,21 +112,32 @@ def _refined(method: Method, requests: Sequence[Request]) -> list[Answer]:
     Where the map contradicts the list, the kernels are those of the list that it prefers, and reconstruction and residual those of the
     list as given, as for one class.
     """
+    from qpi_core.solvers.positions.catalogue.check import is_taken_as_given
+
     if requests[0].effort == "fast":
         return _joint_harmonic(requests)
     repair = _repair(requests)
     mended, repairs = _mended(requests, repair)
-    answers = _corrected(mended, None if repair is None else repair.begun.get(0))
+    everywhere = np.concatenate([request.positions for request in requests])
+    movable = not is_taken_as_given(requests[0].observation, everywhere)
+    answers = _corrected(mended, None if repair is None else repair.begun.get(0), movable)
     if not any(repairs):
         return answers
     answers = [replace(answer, solution=replace(answer.solution, superposition=None)) for answer in answers]
-    return [replace(answer, repair=repair) for answer, repair in zip(answers, repairs, strict=True)]
+    pixels, given = int(np.isfinite(requests[0].observation).sum()), [request.positions for request in requests]
+    return [replace(each[0], repair=_both(*each, pixels)) for each in zip(answers, repairs, given, strict=True)]
 
 
-def _corrected(requests: Sequence[Request], plain: PlainClasses | None) -> list[Answer]:
+def _both(answer: Answer, repair: RepairedList | None, given: NDArray[np.float64], pixels: int) -> RepairedList | None:
+    """Return what was changed in the list of a class, (n, 2) px, that the catalogue has repaired and the noise model may have moved."""
+    moved = answer.repair
+    return repair if moved is None else moved if repair is None else repair.settled(given, moved.positions, pixels)
+
+
+def _corrected(requests: Sequence[Request], plain: PlainClasses | None, movable: bool = False) -> list[Answer]:
     from qpi_core.solvers.refined.joint_refined import correct_jointly
 
-    one, priors = requests[0], _joint_harmonic(requests, plain)
+    one, priors = requests[0], _joint_harmonic(requests, plain, movable)
     solutions = [answer.solution for answer in priors]
     if priors[0].noise is not None:
         kept = [replace(solution, details={**solution.details, "prior": "harmonic", "correction": "none"}) for solution in solutions]
@@ -151,31 +181,41 @@ def _under_noise(solution: KernelSolution, noise: MapNoise | None) -> Answer:
     return Answer(solution) if noise is None else Answer(beside_noise(solution, noise), noise=noise)
 
 
-def _explained(requests: Sequence[Request], stretchable: bool = True, plain: PlainClasses | None = None) -> ExplainedClasses:
+def _explained(
+    requests: Sequence[Request], stretchable: bool = True, plain: PlainClasses | None = None, movable: bool = False
+) -> ExplainedClasses:
     from qpi_core.solvers.harmonic.problem import HarmonicProblem
     from qpi_core.solvers.measured.class_map import ExplainedClasses, explain_classes, fit_plainly
 
     one = requests[0]
     problem = HarmonicProblem(one.observation, one.kernel_size, one.pixel_size_nm)
     if one.effort == "fast":
-        return ExplainedClasses(fit_plainly(problem, _classes(requests), stretchable=False, extended=False).joint, None)
-    return explain_classes(problem, _classes(requests), one.noise_model, report=one.report, stretchable=stretchable, plain=plain)
+        quick = fit_plainly(problem, _classes(requests), stretchable=False, extended=False)
+        return ExplainedClasses(quick.joint, tuple(_classes(requests)), None)
+    return explain_classes(problem, _classes(requests), one.noise_model, None, one.report, stretchable, plain, movable)
 
 
 def _network(method: Method, requests: Sequence[Request]) -> list[Answer]:
     """Show the network of every class the map without what the joint harmonic solve says of the other classes."""
     requests[0].models()  # where there are none, that is said before the work
-    return [method.solve(request) for request in leftovers(requests, [answer.solution for answer in _joint_harmonic(requests)])]
+    return [method.solve(request) for request in leftovers(requests, _joint_harmonic(requests))]
 
 
-def leftovers(requests: Sequence[Request], solutions: Sequence[KernelSolution]) -> list[Request]:
-    """Return every class's request with the patterns of the other classes taken off the map."""
+def leftovers(requests: Sequence[Request], answers: Sequence[Answer]) -> list[Request]:
+    """Return every class's request with the patterns of the other classes, as they were answered, taken off the map."""
     from qpi_core.operators.reconstruction import reconstruct
 
     shape = requests[0].observation.shape
-    images = [reconstruct(s.wide_kernel, 0.0, r.positions, r.weights, shape) for s, r in zip(solutions, requests, strict=True)]
+    pairs = zip(resized(requests, answers), answers, strict=True)
+    images = [reconstruct(answer.solution.wide_kernel, 0.0, one.positions, one.weights, shape) for one, answer in pairs]
     total = np.sum(images, axis=0, dtype=np.float32)
     return [replace(r, observation=r.observation - (total - image)) for r, image in zip(requests, images, strict=True)]
+
+
+def resized(requests: Sequence[Request], answers: Sequence[Answer]) -> list[Request]:
+    """Return the requests with the strengths that the map has given the listed defects, where it has."""
+    pairs = zip(requests, answers, strict=True)
+    return [request if answer.weights is None else replace(request, weights=answer.weights) for request, answer in pairs]
 
 
 CLASS_METHODS: dict[str, Callable[[Method, Sequence[Request]], list[Answer]]] = {

@@ -130,7 +130,7 @@ class LayerNoise:
         if not may_be_tiled(measured) or near is None:
             return None
         places = SolverFrame(aspect, near[0].samples.stretch).pixels(near[0].samples.positions)
-        found = self._searched(square, near, places, (index, options))
+        found = self._searched(square, near, places, (index, options), unequal=False)
         if found is None or found.start.whitener is None:
             return None
         return self._described(self._on_every_pixel(found, values, bases, (index, options)), index, excess)
@@ -141,10 +141,11 @@ class LayerNoise:
         bases: Sequence[ClassBasis],
         positions: Array,
         about: tuple[int, LayerOptions],
+        unequal: bool = True,
     ) -> NoisyStage[LayerStage] | None:
         """Return the kernels and the noise model of a layer, or of a square of it; None where white noise is as good.
 
-        About a layer are its index and its options.
+        About a layer are its index and its options. With unequal the defects may have strengths and cores of their own.
         """
         shape = (values.shape[0], values.shape[1])
         kernels = LayerKernels(shape, bases, self._kinds, *about)
@@ -152,7 +153,7 @@ class LayerNoise:
         if outliers.any():
             values = np.where(outliers, np.float32(np.nan), values)
             kernels = LayerKernels(shape, bases_of(bases, values), self._kinds, *about)
-        search = NoiseSearch(values, kernels, SelectionOptions())
+        search = NoiseSearch(values, kernels, SelectionOptions(), unequal)
         search.look_for_waves()
         return search.run(self._nearest(about[0]))
 
@@ -184,7 +185,9 @@ class LayerNoise:
         solver, aspect = stage.solver, problem.aspect
         part = np.zeros(problem.stack.shape[1:])
         part[solver.samples.places] = solver.fitted(stage.fits)
-        kernels = FoundKernels(part, stage.variance, noise_floor(found.values), aspect, stage.whitener, problem.positions, problem.weights)
+        weights = np.concatenate([basis.samples.weights for basis in solver.bases])
+        defects = (found.places(problem.positions), weights)
+        kernels = FoundKernels(part, stage.variance, noise_floor(found.values), aspect, stage.whitener, *defects)
         whole = HarmonicProblem(problem.layer(index), problem.kernel_size, problem.pixel_size_nm)
         noise = described_noise(whole, found, kernels)
         solved = solver.answers(stage.fits, 0, excess)

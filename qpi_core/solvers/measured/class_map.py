@@ -39,11 +39,13 @@ class ExplainedClasses:
 
     Attributes:
         joint: the kernels, in the order of the classes.
+        classes: the defects with the strengths and places that the map gives them, in the same order.
         noise: everything else; None where that is a constant and white noise.
         stage: of the search for the noise model, to begin with on a like map; None where there is none.
     """
 
     joint: JointModel
+    classes: tuple[DefectClass, ...]
     noise: MapNoise | None
     stage: NoisyStage[JointStage] | None = None
 
@@ -109,6 +111,7 @@ def explain_classes(
     report: Progress = no_progress,
     stretchable: bool = True,
     plain: PlainClasses | None = None,
+    movable: bool = False,
 ) -> ExplainedClasses:
     """Return the kernels of all classes, under a noise model where the map asks for one.
 
@@ -121,6 +124,7 @@ def explain_classes(
         stretchable: whether a kernel may be one in stretched coordinates (see harmonic.stretch); under a noise model none is (for one
             class see stretched_map).
         plain: the answer of fit_plainly where it is known already.
+        movable: the listed places may be off; they are marginalised to first order where the map asks for it.
     """
     values, size = problem.values, problem.kernel_size
     ranks = ranked_classes(classes)
@@ -131,20 +135,28 @@ def explain_classes(
         report(0.3, "Looking for background and coloured noise")
         kernels = _on_all_pixels(problem, ordered, plain)
         if not (_kernels_suffice(values, kernels, joint) or predict_unseen_parts(values, ordered, size)):
-            noisy = find_class_noise(problem, ordered, kernels, plain.quick, known)
+            noisy = find_class_noise(problem, ordered, kernels, plain.quick, known, movable)
     if noisy is None:
-        return ExplainedClasses(joint, None)
+        return ExplainedClasses(joint, tuple(classes), None)
     report(0.7, "Solving for the kernels under the noise model")
     whitener = noisy.start.whitener
     chosen = choose_jointly(noisy.start.starts, problem.symmetry_orders, noisy.start.chosen, sweeps=1)
-    under = finish_jointly(noisy.values, ordered, noisy.start.starts, chosen, size, whitener)
+    in_use = _in_use(ordered, noisy)
+    under = finish_jointly(noisy.values, in_use, noisy.start.starts, chosen, size, whitener)
     pixels = under.models[0].equations.pixels
     gain = under.log_evidence - noisy.start.log_evidence(pixels)
     if whitener is not None and noisy.evidence + gain < joint.log_evidence:
-        return ExplainedClasses(joint, None)
+        return ExplainedClasses(joint, tuple(classes), None)
     shape = (values.shape[0], values.shape[1])
     noise = described_noise(problem, noisy, FoundKernels.of_models(under.models, shape))
-    return ExplainedClasses(in_their_order(under, ranks), noise, noisy)
+    return ExplainedClasses(in_their_order(under, ranks), tuple(in_use[k] for k in np.argsort(ranks)), noise, noisy)
+
+
+def _in_use(listed: Sequence[DefectClass], noisy: NoisyStage[JointStage]) -> list[DefectClass]:
+    """Return the classes with the strengths and places that the map gives their defects."""
+    places = noisy.places(np.concatenate([one.positions for one in listed]))
+    ends = np.cumsum([len(one.positions) for one in listed])[:-1]
+    return [DefectClass(at, start.samples.weights) for at, start in zip(np.split(places, ends), noisy.start.starts, strict=True)]
 
 
 def find_class_noise(
@@ -153,6 +165,7 @@ def find_class_noise(
     kernels: JointKernels,
     quick: Sequence[ChosenOrders],
     known: NoisyStage[JointStage] | None = None,
+    movable: bool = False,
 ) -> NoisyStage[JointStage] | None:
     """Return the kernels under the noise model that a map asks for; None where white noise explains it.
 
@@ -162,6 +175,7 @@ def find_class_noise(
         kernels: under white noise, of one symmetry each.
         quick: how these were chosen.
         known: the answer for a like map, to begin with.
+        movable: the listed places may be off.
     """
     values, options = problem.values, SelectionOptions()
     positions = np.concatenate([one.positions for one in classes])
@@ -170,7 +184,7 @@ def find_class_noise(
     if outliers.any():
         values = np.where(outliers, np.float32(np.nan), values)
         kernels = _opened(problem, values, classes, quick)
-    search = NoiseSearch(values, kernels, options)
+    search = NoiseSearch(values, kernels, options, movable=movable)
     asked = min(search.tested().values()) < options.probability
     found = search.run(known) if asked else None
     return search.white() if found is None and outliers.any() else found

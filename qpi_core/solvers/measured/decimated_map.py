@@ -81,7 +81,7 @@ def _at_every_pixel(square: HarmonicProblem, positions: Array, weights: Array, f
     shape = (square.values.shape[0], square.values.shape[1])
     effects = Effects((DRIFT,), (drift_columns(shape),)) if drift > 0 else Effects((), ())
     columns = [np.sqrt(drift) * group for group in effects.columns]
-    kernels = OneKernel(square, begun, weights)
+    kernels = OneKernel(square, begun)
     stage = kernels.solved(Whitener(np.isfinite(square.values), parameters, columns, begun.aspect))
     noise = NoiseFit(parameters, (found.noise.strengths[0], *(drift for _ in columns)), found.noise.components, found.noise.searched)
     return NoisyStage(square.values, stage, noise, effects, (), found.evidence, found.white, weights)

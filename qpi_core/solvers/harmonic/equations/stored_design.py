@@ -41,6 +41,11 @@ class StoredDesign:
         self.add_orders(orders)
 
     @property
+    def orders(self) -> tuple[int, ...]:
+        """Angular orders that are there."""
+        return tuple(self._design)
+
+    @property
     def variance(self) -> float:
         """Variance of the values."""
         return float(np.mean(self._values**2))

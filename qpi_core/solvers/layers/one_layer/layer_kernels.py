@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 from qpi_core.noise.whitening import Whitener
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, accumulate, superpose
+from qpi_core.solvers.harmonic.equations.basis import MapSamples
 from qpi_core.solvers.harmonic.equations.evidence import low_rank_factor
 from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.equations.whitened_equations import accumulate_whitened
+from qpi_core.solvers.harmonic.search import Fit
 from qpi_core.solvers.layers.one_layer.layer_solver import ClassFit, LayerOptions, LayerSolver
 from qpi_core.solvers.layers.pilots import ModelKind
-from qpi_core.solvers.measured.noise_model.kernel_part import AsListed
+from qpi_core.solvers.measured.noise_model.defects_in_use import DefectsInUse
 from qpi_core.solvers.measured.noise_model.one_kernel import KERNEL_RANK
 
 Array = NDArray[np.float64]
@@ -50,8 +52,8 @@ class LayerStage:
         return self.solver.log_evidence(self.fits, 0)
 
 
-class LayerKernels(AsListed):
-    """The part of the kernels of one layer, or of a square of it; the defects have the strengths of the list."""
+class LayerKernels(DefectsInUse[LayerStage]):
+    """The part of the kernels of one layer, or of a square of it."""
 
     def __init__(
         self,
@@ -71,11 +73,9 @@ class LayerKernels(AsListed):
             options: with the least noise variance.
         """
         assert options.floor is not None, "the floor of a single layer is known"
-        self._shape, self._bases, self._kinds, self._layer, self._options = shape, tuple(bases), kinds, layer, options
-        self.aspect, self.floor = options.aspect, options.floor
-        samples = bases[0].samples
-        self.given = np.concatenate([basis.samples.weights for basis in bases])
-        self._rows, self._columns = samples.places
+        super().__init__(bases, shape, options.aspect)
+        self._bases, self._kinds, self._layer, self._options = tuple(bases), kinds, layer, options
+        self.floor = options.floor
         self._designs: list[StoredDesign] | None = None
 
     @cached_property
@@ -115,10 +115,12 @@ class LayerKernels(AsListed):
         solver = LayerSolver(shared, self._kinds, self._options)
         return LayerStage(solver, tuple(solver.fits(0, self._layer)), whitener)
 
-    def _image(self, rows: Array) -> Array:
-        image = np.zeros((*self._shape, rows.shape[1]))
-        image[self._rows, self._columns] = rows
-        return image
+    def _fits(self, stage: LayerStage) -> Sequence[Fit]:
+        return [one.fit for one in stage.fits]
+
+    def _redesign(self, samples: Sequence[MapSamples]) -> None:
+        self._bases = tuple(replace(basis, samples=own) for basis, own in zip(self._bases, samples, strict=True))
+        self._designs = None
 
 
 def bases_of(bases: Sequence[ClassBasis], values: NDArray[np.float32]) -> list[ClassBasis]:

@@ -57,7 +57,7 @@ def find_noise(
         problem, begun = _without_those_of(known, problem, positions, weights, begun)
     else:
         problem, begun = without_outliers(problem, positions, weights, on_all_pixels(problem, positions, weights, begun))
-    search = NoiseSearch(problem.values, OneKernel(problem, begun, weights), chosen, unequal, movable)
+    search = NoiseSearch(problem.values, OneKernel(problem, begun), chosen, unequal, movable)
     asked = min(_tested_once(search, begun).values()) < chosen.probability
     found = search.run(known) if asked else None
     return search.white() if found is None and problem is not whole else found
@@ -78,7 +78,7 @@ def chances_of_white_noise(problem: HarmonicProblem, positions: Array, weights: 
     if begun.stretch is not None or not may_be_modelled(np.isfinite(problem.values)) or is_explained(begun.selection.best, begun.floor):
         return {}
     begun = on_all_pixels(problem, positions, weights, begun)
-    search = NoiseSearch(problem.values, OneKernel(problem, begun, weights), SelectionOptions())
+    search = NoiseSearch(problem.values, OneKernel(problem, begun), SelectionOptions())
     found = _tested_once(search, begun)
     strongest = max((wave.amplitude for wave in search.waves), default=0.0)
     return {**found, LATTICE: 0.0 if strongest > _STRONG_WAVE * float(np.nanstd(problem.values)) else 1.0}

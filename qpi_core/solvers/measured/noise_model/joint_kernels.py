@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky
 
 from qpi_core.noise.whitening import Whitener
+from qpi_core.solvers.harmonic.equations.basis import MapSamples
+from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
 from qpi_core.solvers.harmonic.joint.start import ClassStart, choose_jointly, class_columns
 from qpi_core.solvers.harmonic.orders.significant_orders import ChosenOrders
-from qpi_core.solvers.measured.noise_model.kernel_part import AsListed
+from qpi_core.solvers.harmonic.search import Fit
+from qpi_core.solvers.measured.noise_model.defects_in_use import DefectsInUse
 from qpi_core.solvers.measured.noise_model.one_kernel import KERNEL_RANK
 
 Array = NDArray[np.float64]
@@ -53,8 +56,8 @@ class JointStage:
         return -self.cost - 0.5 * searched * float(np.log(pixels))
 
 
-class JointKernels(AsListed):
-    """The part of several kernels; their defects have the strengths of the list."""
+class JointKernels(DefectsInUse[JointStage]):
+    """The part of several kernels."""
 
     def __init__(self, shape: tuple[int, int], starts: Sequence[ClassStart], chosen: Sequence[ChosenOrders]) -> None:
         """Begin with kernels under white noise.
@@ -64,11 +67,8 @@ class JointKernels(AsListed):
             starts: one a class, on all measured pixels.
             chosen: their angular orders, those of one symmetry each.
         """
-        self._raw = tuple(starts)
-        self.aspect, self.floor = starts[0].aspect, starts[0].floor
-        self.given = np.concatenate([one.samples.weights for one in starts])
-        self._shape = shape
-        self._rows, self._columns = starts[0].samples.places
+        super().__init__(starts, shape, starts[0].aspect)
+        self._raw, self.floor = tuple(starts), starts[0].floor
         self.white = _stage(self._raw, chosen, None)
         self._known = self.white
 
@@ -90,10 +90,12 @@ class JointKernels(AsListed):
         pairs = zip(self._raw, stage.chosen, strict=True)
         return self._image(np.concatenate([class_columns(start, one, stage.noise, KERNEL_RANK) for start, one in pairs], axis=1))
 
-    def _image(self, rows: Array) -> Array:
-        image = np.zeros((*self._shape, rows.shape[1]))
-        image[self._rows, self._columns] = rows
-        return image
+    def _fits(self, stage: JointStage) -> Sequence[Fit]:
+        return [one.fit for one in stage.chosen]
+
+    def _redesign(self, samples: Sequence[MapSamples]) -> None:
+        pairs = zip(self._raw, samples, strict=True)
+        self._raw = tuple(replace(one, samples=own, design=StoredDesign(own, one.splines, one.design.orders)) for one, own in pairs)
 
 
 def _stage(starts: Sequence[ClassStart], chosen: Sequence[ChosenOrders], whitener: Whitener | None) -> JointStage:

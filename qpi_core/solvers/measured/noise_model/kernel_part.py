@@ -6,7 +6,7 @@ Y = sum_c A_c*M_c + everything else. Whoever can do both can be searched with (s
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,35 +79,8 @@ class KernelPart(Protocol[Stage]):
     def follow(self, name: str, effects: Array) -> None:
         """Use strengths or places that deviate by these effects, (k,), from those of the list."""
 
-    def take(self, values: Array) -> None:
-        """Explain other values, (height, width), on the same pixels, with the strengths in use."""
-
-
-class AsListed:
-    """What kernels say whose defects have the strengths and places of the list, and no effects of their own."""
-
-    @property
-    def moves(self) -> Array | None:
-        """None: the places are those of the list."""
-        return None
-
-    def defect_groups(self, stage: Any) -> dict[str, Array]:
-        """Return nothing."""
-        return {}
-
-    def place_columns(self, stage: Any) -> Array | None:
-        """Return None: no place is moved."""
-        return None
-
-    def move(self, moves: Array) -> None:
-        """Keep the places."""
-
-    def deviations(self, name: str) -> Array:
-        """Return nothing, of no group."""
-        return np.empty(0)
-
-    def follow(self, name: str, effects: Array) -> None:
-        """Keep strengths and places: no group asks for others."""
+    def use_listed(self, name: str) -> None:
+        """Use the strengths or places of the list again."""
 
     def take(self, values: Array) -> None:
-        """Keep the values: without groups of single defects they are those of the map."""
+        """Explain other values, (height, width), on the same pixels, with the strengths and places in use."""

@@ -208,12 +208,13 @@ class NoiseSearch(Generic[Stage]):
         self.waves = find_lattice_waves(np.where(self.measured, self.kernels.left(stage), np.nan)) or self.waves
 
     def _follow(self, noise: NoiseFit, effects: Effects) -> None:
-        """Give the defects the strengths and places that the model finds most probable."""
-        for index, name in enumerate(effects.names, start=1):
-            if name in OF_THE_DESIGN and noise.strengths[index] > 0:
-                self.kernels.follow(name, noise.components.effects[index])
-            elif name == PLACES:
-                self.kernels.move(np.zeros((len(self.kernels.given), 2)))
+        """Give the defects the strengths and places that the model finds most probable; those of the list where they have no spread."""
+        found = {name: k for k, name in enumerate(effects.names, start=1) if noise.strengths[k] > 0}
+        for name in OF_THE_DESIGN:
+            if name in found:
+                self.kernels.follow(name, noise.components.effects[found[name]])
+            else:
+                self.kernels.use_listed(name)
 
     def _with_places(self, effects: Effects, stage: Stage) -> Effects:
         """Return the effects with the map's dependence on the places as they are in use now."""
