@@ -192,7 +192,7 @@ def _explained(
     if one.effort == "fast":
         quick = fit_plainly(problem, _classes(requests), stretchable=False, extended=False)
         return ExplainedClasses(quick.joint, tuple(_classes(requests)), None)
-    return explain_classes(problem, _classes(requests), one.noise_model, None, one.report, stretchable, plain, movable)
+    return explain_classes(problem, _classes(requests), one.noise_model, one.report, stretchable, plain, movable)
 
 
 def _network(method: Method, requests: Sequence[Request]) -> list[Answer]:

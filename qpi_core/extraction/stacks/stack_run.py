@@ -23,6 +23,7 @@ from qpi_core.solvers.layers.catalogue import LayersRepair, repair_over_layers
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.layers.refinement import RefinedList, refine_over_layers
 from qpi_core.solvers.layers.shared_solver import NOTHING_MEASURED, SharedSolver
+from qpi_core.solvers.positions.catalogue.check import is_taken_as_given
 from qpi_core.solvers.positions.score_test import POSITION_SIGMA_PX
 
 if TYPE_CHECKING:
@@ -76,7 +77,11 @@ class StackRun:
         if self.method.name != MENDING_METHOD or self.effort == "fast":
             return
         self.say("Asking the layers whether the list of defects is whole")
-        self.repair = repair_over_layers(self.problem, self._telling_layers())
+        layers = self._telling_layers()
+        self.repair = repair_over_layers(self.problem, layers)
+        # Places that several layers have moved together are better known than by one.
+        movable = self.refined is None and bool(layers) and not is_taken_as_given(self.problem.layer(layers[0]), self.problem.positions)
+        self.problem = replace(self.problem, movable=movable)
         if self.repair is not None and any(self.repair.repairs):
             self.problem = replace(self.problem, classes=self.repair.classes)
 

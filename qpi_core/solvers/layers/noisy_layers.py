@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.base.units import movements
 from qpi_core.diagnostics.identifiability import may_be_modelled, warn_about_fit
+from qpi_core.estimates.caution import Caution, CautionKind
 from qpi_core.estimates.stack_estimate import LayerKernel
 from qpi_core.noise.model import MapNoise
 from qpi_core.noise.outliers import find_outliers
@@ -37,6 +39,7 @@ from qpi_core.solvers.measured.map_parts import FoundKernels, described_noise
 from qpi_core.solvers.measured.model_checks.free_kernels import predict_unseen_parts
 from qpi_core.solvers.measured.noise_model.noisy_start import NoisyStage
 from qpi_core.solvers.measured.noise_model.search import NoiseSearch
+from qpi_core.solvers.positions.catalogue.repaired_positions import SMALL_MOVEMENT_PX
 
 Array = NDArray[np.float64]
 
@@ -67,12 +70,14 @@ class NoisyLayer:
         noise: everything else.
         kernels: the windows of the kernels, (k, k) each.
         pattern: (height, width) what the kernels make of the layer.
+        moves: (n, 2) px from the listed positions to those in use, class after class; None where they are as listed.
     """
 
     solved: list[HarmonicLayer]
     noise: MapNoise
     kernels: list[NDArray[np.float32]]
     pattern: Array
+    moves: Array | None = None
 
     def answers(self, values: NDArray[np.float32], pixel_size_nm: tuple[float, float] | None) -> tuple[LayerKernel, ...]:
         """Return the answers of all classes of a layer with these values, (height, width), and pixels of this pitch (dy, dx)."""
@@ -80,7 +85,8 @@ class NoisyLayer:
         background = noise.background.astype(np.float32)
         residual = np.asarray(values - self.pattern - background, dtype=np.float32)
         whitened = np.where(np.isfinite(values) & ~noise.outliers, noise.whitened_residual, np.nan)
-        said = (*noise.sentences(), *warn_about_fit(values - background, residual, sigma, whitened))
+        off = () if self.moves is None else (_moved(self.moves),)
+        said = (*noise.sentences(), *off, *warn_about_fit(values - background, residual, sigma, whitened))
         found = []
         for one, kernel in zip(self.solved, self.kernels, strict=True):
             warnings = (*one.sentences(pixel_size_nm), *said)
@@ -153,7 +159,7 @@ class LayerNoise:
         if outliers.any():
             values = np.where(outliers, np.float32(np.nan), values)
             kernels = LayerKernels(shape, bases_of(bases, values), self._kinds, *about)
-        search = NoiseSearch(values, kernels, SelectionOptions(), unequal)
+        search = NoiseSearch(values, kernels, SelectionOptions(), unequal, unequal and self.problem.movable)
         search.look_for_waves()
         return search.run(self._nearest(about[0]))
 
@@ -193,4 +199,11 @@ class LayerNoise:
         solved = solver.answers(stage.fits, 0, excess)
         sigma = float(np.hypot(solved[0].noise_sigma, noise.coloured_sigma))
         answers = [replace(one, background=noise.constant, noise_sigma=sigma) for one in solved]
-        return NoisyLayer(answers, noise, [solver.crop(one) for one in solved], part)
+        return NoisyLayer(answers, noise, [solver.crop(one) for one in solved], part, found.moves)
+
+
+def _moved(moves: Array) -> Caution:
+    """Return how far the places of a layer's defects were led from the list, in words."""
+    far = np.hypot(*moves.T)
+    kind = CautionKind.MOVED if float(np.median(far)) < SMALL_MOVEMENT_PX else CautionKind.LIST_CONTRADICTED
+    return Caution(f"The layer contradicts the places of the list; its kernel is that of defects moved by {movements(far)}.", kind)

@@ -113,7 +113,7 @@ def solve_pilot(layer: int, problem: StackProblem, plain: PlainClasses | None = 
     if len(problem.classes) == 1:
         model, noisy = _one_class(harmonic, problem)
         return _pilots(layer, [model], model_evidence(model)), noisy
-    found = explain_classes(harmonic, problem.classes, problem.noise_model, plain=plain)
+    found = explain_classes(harmonic, problem.classes, problem.noise_model, plain=plain, movable=problem.movable)
     return _pilots(layer, found.joint.models, found.joint.log_evidence), found.stage
 
 
@@ -153,13 +153,13 @@ def _one_class(harmonic: HarmonicProblem, problem: StackProblem) -> tuple[Harmon
     if settled:
         return model, None
     noisy = (
-        find_noise(harmonic, one.positions, one.weights, begun, unequal=False)
+        find_noise(harmonic, one.positions, one.weights, begun, movable=problem.movable)
         if small
         else find_noise_of_large_map(harmonic, one.positions, one.weights, begun)
     )
     if noisy is None:
         return model, None
-    under = fit_harmonics(noisy.values, *given, start=noisy.start)
+    under = replace(harmonic, values=noisy.values).fit(noisy.places(one.positions), noisy.start.samples.weights, noisy.start)
     pixels = under.equations.pixels
     evidence = noisy.evidence + log_evidence(under.fit, pixels) - noisy.start.log_evidence(pixels)
     return (under, noisy) if evidence > model_evidence(model) else (model, None)

@@ -24,6 +24,7 @@ class StackProblem:
         kernel_size: side of the kernels in px.
         pixel_size_nm: (dy, dx), or None.
         noise_model: "auto": background and coloured noise as each layer asks for them; "white": a constant and white noise.
+        movable: the listed places may be off; a layer with a noise model marginalises them to first order where it asks for it.
     """
 
     stack: NDArray[np.floating]
@@ -31,6 +32,7 @@ class StackProblem:
     kernel_size: int
     pixel_size_nm: tuple[float, float] | None
     noise_model: str = "auto"
+    movable: bool = False
 
     @property
     def positions(self) -> NDArray[np.float64]:

@@ -41,7 +41,8 @@ class ExplainedClasses:
         joint: the kernels, in the order of the classes.
         classes: the defects with the strengths and places that the map gives them, in the same order.
         noise: everything else; None where that is a constant and white noise.
-        stage: of the search for the noise model, to begin with on a like map; None where there is none.
+        stage: of the search for the noise model, to begin with on a like map; its moves are in the order of the classes. None where there
+            is none.
     """
 
     joint: JointModel
@@ -107,7 +108,6 @@ def explain_classes(
     problem: HarmonicProblem,
     classes: Sequence[DefectClass],
     noise_model: str = "auto",
-    known: NoisyStage[JointStage] | None = None,
     report: Progress = no_progress,
     stretchable: bool = True,
     plain: PlainClasses | None = None,
@@ -119,7 +119,6 @@ def explain_classes(
         problem: the map, which is not constant.
         classes: their defects; the answer does not depend on the order of the classes.
         noise_model: "auto", or "white": a constant and white noise.
-        known: the stage of a like map with the same classes, to begin with.
         report: progress, called between the steps; what it raises stops the work.
         stretchable: whether a kernel may be one in stretched coordinates (see harmonic.stretch); under a noise model none is (for one
             class see stretched_map).
@@ -135,13 +134,13 @@ def explain_classes(
         report(0.3, "Looking for background and coloured noise")
         kernels = _on_all_pixels(problem, ordered, plain)
         if not (_kernels_suffice(values, kernels, joint) or predict_unseen_parts(values, ordered, size)):
-            noisy = find_class_noise(problem, ordered, kernels, plain.quick, known, movable)
+            noisy = find_class_noise(problem, ordered, kernels, plain.quick, movable)
     if noisy is None:
         return ExplainedClasses(joint, tuple(classes), None)
     report(0.7, "Solving for the kernels under the noise model")
     whitener = noisy.start.whitener
     chosen = choose_jointly(noisy.start.starts, problem.symmetry_orders, noisy.start.chosen, sweeps=1)
-    in_use = _in_use(ordered, noisy)
+    in_use, back = _in_use(ordered, noisy), np.argsort(ranks)
     under = finish_jointly(noisy.values, in_use, noisy.start.starts, chosen, size, whitener)
     pixels = under.models[0].equations.pixels
     gain = under.log_evidence - noisy.start.log_evidence(pixels)
@@ -149,7 +148,9 @@ def explain_classes(
         return ExplainedClasses(joint, tuple(classes), None)
     shape = (values.shape[0], values.shape[1])
     noise = described_noise(problem, noisy, FoundKernels.of_models(under.models, shape))
-    return ExplainedClasses(in_their_order(under, ranks), tuple(in_use[k] for k in np.argsort(ranks)), noise, noisy)
+    return ExplainedClasses(
+        in_their_order(under, ranks), tuple(in_use[k] for k in back), noise, replace(noisy, moves=_moves(ordered, in_use, back))
+    )
 
 
 def _in_use(listed: Sequence[DefectClass], noisy: NoisyStage[JointStage]) -> list[DefectClass]:
@@ -159,12 +160,17 @@ def _in_use(listed: Sequence[DefectClass], noisy: NoisyStage[JointStage]) -> lis
     return [DefectClass(at, start.samples.weights) for at, start in zip(np.split(places, ends), noisy.start.starts, strict=True)]
 
 
+def _moves(listed: Sequence[DefectClass], in_use: Sequence[DefectClass], order: NDArray[np.intp]) -> Array | None:
+    """Return how far the defects were moved, (n, 2) px, the classes in another order; None where they are as listed."""
+    moved = [now.positions - one.positions for now, one in zip(in_use, listed, strict=True)]
+    return np.concatenate([moved[k] for k in order]) if any(own.any() for own in moved) else None
+
+
 def find_class_noise(
     problem: HarmonicProblem,
     classes: Sequence[DefectClass],
     kernels: JointKernels,
     quick: Sequence[ChosenOrders],
-    known: NoisyStage[JointStage] | None = None,
     movable: bool = False,
 ) -> NoisyStage[JointStage] | None:
     """Return the kernels under the noise model that a map asks for; None where white noise explains it.
@@ -174,7 +180,6 @@ def find_class_noise(
         classes: their defects, in the order of the kernels.
         kernels: under white noise, of one symmetry each.
         quick: how these were chosen.
-        known: the answer for a like map, to begin with.
         movable: the listed places may be off.
     """
     values, options = problem.values, SelectionOptions()
@@ -186,7 +191,7 @@ def find_class_noise(
         kernels = _opened(problem, values, classes, quick)
     search = NoiseSearch(values, kernels, options, movable=movable)
     asked = min(search.tested().values()) < options.probability
-    found = search.run(known) if asked else None
+    found = search.run() if asked else None
     return search.white() if found is None and outliers.any() else found
 
 

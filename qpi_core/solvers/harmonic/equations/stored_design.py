@@ -42,8 +42,8 @@ class StoredDesign:
 
     @property
     def orders(self) -> tuple[int, ...]:
-        """Angular orders that are there."""
-        return tuple(self._design)
+        """Angular orders that are there, ascending."""
+        return tuple(sorted(self._design))
 
     @property
     def variance(self) -> float:
