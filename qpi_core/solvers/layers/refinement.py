@@ -27,9 +27,9 @@ Array = NDArray[np.float64]
 
 LAYERS = 5
 """Layers that take part, spread over the energies: what each of them adds falls with the root of their number, its time does not."""
-_ROUNDS = 12
+_ROUNDS = 16
 _RESELECT_AFTER = 4
-_SEARCH_IN = (1, 3, 5)
+_SEARCH_IN = (1, 3, 5, 8)
 _SETTLED_PX = 0.01
 
 
@@ -111,7 +111,7 @@ class _LayerRounds:
                 last[index] = pace[index][:, None] * moved
                 furthest = max(furthest, float(np.abs(last[index]).max()))
                 classes[index] = replace(one, positions=one.positions + last[index], weights=weights)
-                state.solve(index, select=attempt == _RESELECT_AFTER)
+                state.solve(index, select=attempt == _RESELECT_AFTER, extended=True)
             if attempt > _RESELECT_AFTER and furthest < _SETTLED_PX:
                 break
         return tuple(classes), np.concatenate(deviations)

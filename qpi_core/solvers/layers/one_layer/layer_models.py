@@ -1,4 +1,4 @@
-"""Simple models of every class of defects in a few layers, each class solved on what the kernels of the others leave of a layer.
+"""Models of every class of defects in a few layers, each class solved on what the kernels of the others leave of a layer.
 
 They serve whatever asks what the layers together say of the list of defects: its positions and amplitudes, and whether it is whole.
 """
@@ -16,9 +16,11 @@ from qpi_core.solvers.harmonic.joint.start import DefectClass
 from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_gain
 from qpi_core.solvers.harmonic.posterior.kernel import Renderer
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
+from qpi_core.solvers.harmonic.start import HarmonicStart
 from qpi_core.solvers.layers.problem import AT_ONCE, StackProblem
 from qpi_core.solvers.measured.model_checks.whiteness import start_leaves_white_noise
 from qpi_core.solvers.positions.jacobian import solve_again
+from qpi_core.solvers.positions.shape_score import shape_evidence
 
 
 class LayerModels:
@@ -47,25 +49,42 @@ class LayerModels:
         self.models[index, layer] = model
         self._patterns[index, layer] = _pattern(model, self.classes[index], (self.problem.stack.shape[1], self.problem.stack.shape[2]))
 
-    def solve(self, index: int, select: bool) -> None:
-        """Solve for the kernel of a class in every layer, with its angular orders chosen anew or as they are."""
-        one, problem = self.classes[index], self.problem
+    def solve(self, index: int, select: bool, extended: bool = False) -> None:
+        """Solve for the kernel of a class in every layer.
 
-        def solved(layer: int) -> HarmonicModel:
-            rest = self.rest(index, layer)
-            if select:
-                harmonic = HarmonicProblem(rest, problem.kernel_size, problem.pixel_size_nm)
-                begun = harmonic.start(one.positions, one.weights)
-                # Wrong positions can pass for a stretch of the kernel; one that leaves white noise is none of these.
-                stretched, start = harmonic.stretched(one.positions, one.weights, begun)
-                if stretched is not harmonic and start_leaves_white_noise(start, rest):
-                    return stretched.simple_fit(one.positions, one.weights, start)
-                return harmonic.simple_fit(one.positions, one.weights, begun)
-            return solve_again(rest, self.models[index, layer], one.positions, one.weights)
+        Args:
+            index: of the class.
+            select: its angular orders are chosen anew; else they are as they are.
+            extended: more of them than those of one symmetry may be chosen, where the layers together have evidence for a kernel of another
+                shape (shape_evidence): what is not modelled of a lattice-like pattern moves the defects (measured at a signal to noise of
+                1: to 0.4 px from their true places).
+        """
+        one = self.classes[index]
+
+        def again(layer: int) -> HarmonicModel:
+            return solve_again(self.rest(index, layer), self.models[index, layer], one.positions, one.weights)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            for layer, model in zip(self.layers, pool.map(solved, self.layers), strict=True):
-                self.take(index, layer, model)
+            if select:
+                chosen = list(pool.map(lambda layer: self._chosen(index, layer), self.layers))
+                found = [model for _, _, model in chosen]
+                if extended and sum(shape_evidence(start) for _, start, _ in chosen) > 0:
+                    found = list(pool.map(lambda each: each[0].fit(one.positions, one.weights, each[1]), chosen))
+            else:
+                found = list(pool.map(again, self.layers))
+        for layer, model in zip(self.layers, found, strict=True):
+            self.take(index, layer, model)
+
+    def _chosen(self, index: int, layer: int) -> tuple[HarmonicProblem, HarmonicStart, HarmonicModel]:
+        """Return the model of one symmetry that explains a layer best, and where it begins."""
+        one, problem, rest = self.classes[index], self.problem, self.rest(index, layer)
+        harmonic = HarmonicProblem(rest, problem.kernel_size, problem.pixel_size_nm)
+        begun = harmonic.start(one.positions, one.weights)
+        # Wrong positions can pass for a stretch of the kernel; one that leaves white noise is none of these.
+        stretched, start = harmonic.stretched(one.positions, one.weights, begun)
+        if stretched is not harmonic and start_leaves_white_noise(start, rest):
+            return stretched, start, stretched.simple_fit(one.positions, one.weights, start)
+        return harmonic, begun, harmonic.simple_fit(one.positions, one.weights, begun)
 
     def rest(self, index: int, layer: int) -> NDArray[np.float32]:
         """Return a layer without the patterns of the other classes, as far as they are known."""
