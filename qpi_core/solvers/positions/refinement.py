@@ -31,6 +31,7 @@ from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.positions.jacobian import Sensitivities, sensitivities, solve_again
 from qpi_core.solvers.positions.local_minima import Misfit, ValleySearch
 from qpi_core.solvers.positions.refinement_options import RefinementOptions
+from qpi_core.solvers.positions.shape_score import model_of_its_shape
 from qpi_core.solvers.positions.variable_projection import converged, joint_system, position_covariance
 
 Array = NDArray[np.float64]
@@ -208,10 +209,8 @@ class _Rounds:
             points = points + last
             if attempt > _RESELECT_AFTER and np.abs(last).max() < settled:
                 break
-            if attempt == _RESELECT_AFTER:
-                model = self.problem.simple_fit(points, weights)
-            else:
-                model = solve_again(self.values, model, points, weights)
+            again = attempt == _RESELECT_AFTER
+            model = model_of_its_shape(self.problem, points, weights) if again else solve_again(self.values, model, points, weights)
         if jointly:
             model = solve_again(self.values, model, points, weights, most=None)
             points, model = converged(self.values, model, points, weights, np.full(len(points), self.sigma), self.clicked, _JOINT_STEPS)

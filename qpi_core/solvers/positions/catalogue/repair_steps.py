@@ -16,6 +16,7 @@ from qpi_core.solvers.positions.jacobian import solve_again
 from qpi_core.solvers.positions.refinement import refine
 from qpi_core.solvers.positions.refinement_options import RefinementOptions
 from qpi_core.solvers.positions.score_test import POSITION_SIGMA_PX, MovesScore, score_moves
+from qpi_core.solvers.positions.shape_score import model_of_its_shape
 from qpi_core.solvers.positions.variable_projection import converged, joint_system, occam
 
 Array = NDArray[np.float64]
@@ -126,7 +127,7 @@ class RepairSteps:
         points, model = converged(self.problem.values, state.model, state.points, state.weights, sigma, centres, SETTLING)
         if points is not state.points:
             # Symmetry and wave vector were chosen for places that were not quite right.
-            chosen = self.problem.simple_fit(points, state.weights)
+            chosen = model_of_its_shape(self.problem, points, state.weights)
             model = max((model, chosen), key=lambda one: log_evidence(one.fit, one.equations.pixels))
         return replace(state, points=points, model=model)
 
@@ -150,7 +151,7 @@ class RepairSteps:
             self.problem.pixel_size_nm,
             RefinementOptions(sigma_px=POSITION_SIGMA_PX, stretch=np.zeros(2) if self.problem.stretch is None else self.problem.stretch),
         )
-        return replace(state, points=found.positions, model=self.problem.simple_fit(found.positions, state.weights))
+        return replace(state, points=found.positions, model=model_of_its_shape(self.problem, found.positions, state.weights))
 
 
 def _with(state: ListState, places: Array) -> ListState:
