@@ -17,8 +17,8 @@ from qpi_core.estimates.class_estimate import ClassEstimates
 from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.answers.first_estimate import with_effort_told
 from qpi_core.extraction.answers.request import Answer, Request, constant_answer
-from qpi_core.extraction.classes.class_methods import leftovers, resized, solve_classes
-from qpi_core.extraction.defects.defect_refinement import Refinement, refine_defects
+from qpi_core.extraction.classes.class_methods import leftovers, moved_together, resized, solve_classes
+from qpi_core.extraction.defects.defect_refinement import Refinement, refine_defects, seen_at
 from qpi_core.extraction.methods import METHODS, Method
 from qpi_core.operators.reconstruction import superposition_of
 from qpi_core.runtime.progress import Progress, part_of
@@ -184,7 +184,14 @@ def _with_common_noise(method: Method, requests: Sequence[Request], answers: lis
 
 
 def _refined_defects(requests: list[Request], options: ClassOptions, report: Progress) -> tuple[list[Request], list[Refinement | None]]:
-    """Let the map move the defects of every class, each with what the other classes leave as its map."""
+    """Let the map move the defects: of all classes together, with background and noise, or each with what the others leave as its map."""
+    if options.refine_positions and not options.refine_weights:
+        words = "Moving the defects of all classes, background and noise along with them"
+        report(0.0, words)
+        answers = moved_together([replace(request, report=lambda *_: report(0.0, words)) for request in requests])
+        if answers is not None:
+            pairs = [_seen(*each) for each in zip(requests, leftovers(requests, answers), answers, strict=True)]
+            return [request for request, _ in pairs], [refinement for _, refinement in pairs]
     given, found = requests, list[Refinement | None]([None] * len(requests))
     stages = _REFINEMENT_SWEEPS * (1 + len(requests))
     for sweep in range(_REFINEMENT_SWEEPS):
@@ -210,6 +217,14 @@ def _refined_defects(requests: list[Request], options: ClassOptions, report: Pro
         if furthest < _SETTLED_PX and not options.refine_weights:
             break
     return requests, found
+
+
+def _seen(request: Request, rest: Request, answer: Answer) -> tuple[Request, Refinement]:
+    """Return the request of a class with its defects at the places of an answer; rest is the map without the other classes."""
+    assert answer.repair is not None and answer.noise is not None
+    without = np.asarray(rest.observation - answer.noise.removable(), dtype=np.float32)
+    moved, refinement = seen_at(replace(request, observation=without), answer.repair.positions)
+    return replace(request, positions=moved.positions), refinement
 
 
 def estimates_of(result: KernelEstimate | ClassEstimates) -> dict[str, KernelEstimate]:

@@ -43,6 +43,17 @@ def solve_classes_as_listed(requests: Sequence[Request]) -> list[Answer]:
     return _or_plain(lambda asked: _corrected(asked, None), requests)
 
 
+def moved_together(requests: Sequence[Request]) -> list[Answer] | None:
+    """Return the kernels of all classes at places that were found along with them, background and noise (the answers' `repair`).
+
+    None where the map does not ask for other places, or the defects are too few or too many for it.
+    """
+    if requests[0].noise_model == "white":
+        return None
+    answers = _or_plain(lambda asked: _joint_harmonic(asked, movable=True), requests)
+    return answers if all(answer.repair is not None for answer in answers) else None
+
+
 def _or_plain(solve: Callable[[Sequence[Request]], list[Answer]], requests: Sequence[Request]) -> list[Answer]:
     try:
         return solve(requests)

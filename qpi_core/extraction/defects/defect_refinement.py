@@ -83,6 +83,23 @@ def refine_defects(request: Request, positions: bool, weights: bool, report: Pro
     return replace(request, positions=kept, weights=found.weights, position_sigma=sigma, begun=begun), record
 
 
+def seen_at(request: Request, places: NDArray[np.float64]) -> tuple[Request, Refinement]:
+    """Return the request with its defects at places, (n, 2) px, that were found already, and the record of it.
+
+    Args:
+        request: as marked; its map holds nothing but the kernel of these defects and noise.
+        places: kept on the map.
+    """
+    from qpi_core.solvers.positions.refinement import refine
+    from qpi_core.solvers.positions.refinement_options import RefinementOptions
+
+    as_they_are = RefinementOptions(positions=False, weights=False)
+    found = refine(request.observation, places, request.kernel_size, request.weights, request.pixel_size_nm, as_they_are)
+    unsupported = tuple(int(i) for i in np.flatnonzero(found.unsupported))
+    moved = np.hypot(*(places - request.positions).T)
+    return replace(request, positions=places), Refinement(request.positions, moved, found.deviation_px, unsupported, False)
+
+
 def _refined(
     request: Request, positions: bool, weights: bool, sigma_px: float, report: Progress
 ) -> tuple[RefinedDefects, FirstStage | None]:

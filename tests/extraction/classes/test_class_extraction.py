@@ -216,3 +216,30 @@ def test_a_list_with_classes_that_the_map_contradicts_is_repaired(extractor):
     # The reconstruction is that of the list as given, and shows its errors.
     near = np.hypot(x - positions[-1, 0], y - positions[-1, 1]) < 3
     assert np.std(found.residual[near]) > 1.5 * np.std(found.residual[~near & (np.hypot(x - 30, y - 27) > 12)])
+
+
+def test_places_of_all_classes_are_found_along_with_a_background():
+    rng, side = np.random.default_rng(12), 44
+    places = rng.uniform(2, side - 3, (24, 2))
+    names = ["A", "B"] * 12
+    y, x = np.mgrid[:side, :side].astype(float)
+
+    def kernel(name, dx, dy):
+        radius = np.hypot(dx, dy)
+        wave = np.cos(0.9 * radius + 0.3) if name == "A" else np.sin(1.4 * radius) * (1 + np.cos(4 * np.arctan2(dy, dx)))
+        return wave * np.exp(-((radius / 7) ** 2))
+
+    clean = sum(kernel(name, x - px, y - py) for (px, py), name in zip(places, names, strict=True))
+    waves = clean.std() * 1.4 * np.sin(2 * np.pi * (x + 0.6 * y) / 40 + 1)
+    image = (clean + waves + 0.15 * clean.std() * rng.standard_normal(clean.shape)).astype(np.float32)
+    clicks = places + 0.5 * rng.standard_normal(places.shape)
+    found = Extractor("none", device="cpu").extract_classes(image, clicks, names, "harmonic", 25, refine_positions=True)
+    apart = np.hypot(*(found.positions - places).T)
+    assert np.median(apart) < 0.2 < np.median(np.hypot(*(clicks - places).T))
+    for name in "AB":
+        record = found[name].provenance["refinement"]
+        own = [k for k, label in enumerate(names) if label == name]
+        np.testing.assert_allclose(record["given_positions_px"], clicks[own])
+        np.testing.assert_allclose(record["moved_px"], np.hypot(*(found.positions - clicks)[own].T))
+        assert np.all(np.array(record["deviation_px"]) > 0)
+    assert "background_sigma" in found.noise_model
