@@ -134,7 +134,8 @@ def _refined(method: Method, requests: Sequence[Request]) -> list[Answer]:
     answers = _corrected(mended, None if repair is None else repair.begun.get(0), movable)
     if not any(repairs):
         return answers
-    answers = [replace(answer, solution=replace(answer.solution, superposition=None)) for answer in answers]
+    # Strengths are of the defects of the repaired list, which are not those that were given.
+    answers = [replace(answer, weights=None, solution=replace(answer.solution, superposition=None)) for answer in answers]
     pixels, given = int(np.isfinite(requests[0].observation).sum()), [request.positions for request in requests]
     return [replace(each[0], repair=_both(*each, pixels)) for each in zip(answers, repairs, given, strict=True)]
 

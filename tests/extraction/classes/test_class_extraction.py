@@ -1,15 +1,21 @@
 """Several classes of defects through the public interface: parts, refusals, warnings, and the same again from the side-car."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from qpi_core.base.errors import InputError
 from qpi_core.estimates.class_estimate import ClassEstimates
+from qpi_core.extraction.classes import class_methods
 from qpi_core.extraction.classes.class_methods import CLASS_METHODS
 from qpi_core.extraction.extractor import Extractor
 from qpi_core.extraction.methods import METHODS
 from qpi_core.operators.reconstruction import reconstruct
 from qpi_core.results.script import python_snippet
+from qpi_core.solvers.harmonic.joint.start import DefectClass
+from qpi_core.solvers.positions.catalogue.repaired_positions import RepairedList
 from qpi_core.synthesis.simulated_maps.scenes import simulate_observation
 
 SIZE = 11
@@ -243,3 +249,24 @@ def test_places_of_all_classes_are_found_along_with_a_background():
         np.testing.assert_allclose(record["moved_px"], np.hypot(*(found.positions - clicks)[own].T))
         assert np.all(np.array(record["deviation_px"]) > 0)
     assert "background_sigma" in found.noise_model
+
+
+def test_strengths_that_belong_to_a_repaired_list_are_not_given_to_the_listed_defects(monkeypatch):
+    def repair(requests):
+        one, other = requests
+        places = np.vstack([one.positions, [[20.0, 25.0]]])
+        found = RepairedList(places, np.ones(4), 1, (), np.zeros(3), np.zeros(4), 50.0, 10.0)
+        listed = DefectClass(places, np.ones(4)), DefectClass(other.positions, other.weights)
+        return SimpleNamespace(repairs=(found, None), classes=listed, begun={})
+
+    def corrected(requests, *_):
+        answers = class_methods._tikhonov(None, requests)
+        return [replace(answer, weights=2 * request.weights) for answer, request in zip(answers, requests, strict=True)]
+
+    monkeypatch.setattr(class_methods, "_repair", repair)
+    monkeypatch.setattr(class_methods, "_corrected", corrected)
+    image = np.random.default_rng(0).standard_normal((40, 40)).astype(np.float32)
+    places = [[8, 8], [20, 30], [30, 10], [12, 25], [30, 30], [6, 20]]
+    found = Extractor("none", device="cpu").extract_classes(image, places, list("AAABBB"), "refined", 16)
+    np.testing.assert_array_equal(found.weights, np.ones(6))
+    assert found.reconstruction.shape == image.shape and len(found["A"].provenance["list_repair"]["positions_px"]) == 4
