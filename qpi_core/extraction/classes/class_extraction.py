@@ -18,7 +18,7 @@ from qpi_core.estimates.estimate import KernelEstimate
 from qpi_core.extraction.answers.first_estimate import with_effort_told
 from qpi_core.extraction.answers.request import Answer, Request, constant_answer
 from qpi_core.extraction.classes.class_methods import leftovers, moved_together, resized, solve_classes
-from qpi_core.extraction.defects.defect_refinement import Refinement, refine_defects, seen_at
+from qpi_core.extraction.defects.defect_refinement import Refinement, refine_defects, refinement_at
 from qpi_core.extraction.methods import METHODS, Method
 from qpi_core.operators.reconstruction import superposition_of
 from qpi_core.runtime.progress import Progress, part_of
@@ -190,8 +190,7 @@ def _refined_defects(requests: list[Request], options: ClassOptions, report: Pro
         report(0.0, words)
         answers = moved_together([replace(request, report=lambda *_: report(0.0, words)) for request in requests])
         if answers is not None:
-            pairs = [_seen(*each) for each in zip(requests, leftovers(requests, answers), answers, strict=True)]
-            return [request for request, _ in pairs], [refinement for _, refinement in pairs]
+            return _moved_to(requests, answers)
     given, found = requests, list[Refinement | None]([None] * len(requests))
     stages = _REFINEMENT_SWEEPS * (1 + len(requests))
     for sweep in range(_REFINEMENT_SWEEPS):
@@ -219,12 +218,18 @@ def _refined_defects(requests: list[Request], options: ClassOptions, report: Pro
     return requests, found
 
 
-def _seen(request: Request, rest: Request, answer: Answer) -> tuple[Request, Refinement]:
-    """Return the request of a class with its defects at the places of an answer; rest is the map without the other classes."""
-    assert answer.repair is not None and answer.noise is not None
-    without = np.asarray(rest.observation - answer.noise.removable(), dtype=np.float32)
-    moved, refinement = seen_at(replace(request, observation=without), answer.repair.positions)
-    return replace(request, positions=moved.positions), refinement
+def _moved_to(requests: Sequence[Request], answers: Sequence[Answer]) -> tuple[list[Request], list[Refinement | None]]:
+    """Return the requests with their defects at the places of answers, and how well the map without all but each class knows them."""
+    moved = [
+        request if one.repair is None else replace(request, positions=one.repair.positions)
+        for request, one in zip(requests, answers, strict=True)
+    ]
+    found: list[Refinement | None] = []
+    for request, rest, answer in zip(requests, leftovers(moved, answers), answers, strict=True):
+        background = 0.0 if answer.noise is None else answer.noise.removable()
+        without = np.asarray(rest.observation - background, dtype=np.float32)
+        found.append(refinement_at(replace(request, observation=without), rest.positions))
+    return moved, found
 
 
 def estimates_of(result: KernelEstimate | ClassEstimates) -> dict[str, KernelEstimate]:

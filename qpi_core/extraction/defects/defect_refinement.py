@@ -76,28 +76,33 @@ def refine_defects(request: Request, positions: bool, weights: bool, report: Pro
     from qpi_core.solvers.positions.score_test import POSITION_SIGMA_PX
 
     found, begun = _refined(request, positions, weights, POSITION_SIGMA_PX, report)
-    kept = found.positions
-    moved = np.hypot(*(kept - request.positions).T)
-    record = Refinement(request.positions, moved, found.deviation_px, tuple(int(i) for i in np.flatnonzero(found.unsupported)), weights)
-    sigma = np.full(len(kept), POSITION_SIGMA_PX) if positions else None
-    return replace(request, positions=kept, weights=found.weights, position_sigma=sigma, begun=begun), record
+    sigma = np.full(len(found.positions), POSITION_SIGMA_PX) if positions else None
+    moved = replace(request, positions=found.positions, weights=found.weights, position_sigma=sigma, begun=begun)
+    return moved, _record(request, found, weights)
 
 
-def seen_at(request: Request, places: NDArray[np.float64]) -> tuple[Request, Refinement]:
-    """Return the request with its defects at places, (n, 2) px, that were found already, and the record of it.
+def refinement_at(request: Request, places: NDArray[np.float64]) -> Refinement:
+    """Return the record of defects that were moved to places, (n, 2) px on the map, by whoever found them.
 
     Args:
         request: as marked; its map holds nothing but the kernel of these defects and noise.
-        places: kept on the map.
+        places: where they were found.
     """
+    return _record(request, _seen_at(request, places, request.weights), False)
+
+
+def _seen_at(request: Request, places: NDArray[np.float64], weights: NDArray[np.float64]) -> RefinedDefects:
+    """Return how well places, (n, 2) px, are known, and which defects the map of a request shows there at all."""
     from qpi_core.solvers.positions.refinement import refine
     from qpi_core.solvers.positions.refinement_options import RefinementOptions
 
     as_they_are = RefinementOptions(positions=False, weights=False)
-    found = refine(request.observation, places, request.kernel_size, request.weights, request.pixel_size_nm, as_they_are)
-    unsupported = tuple(int(i) for i in np.flatnonzero(found.unsupported))
-    moved = np.hypot(*(places - request.positions).T)
-    return replace(request, positions=places), Refinement(request.positions, moved, found.deviation_px, unsupported, False)
+    return refine(request.observation, places, request.kernel_size, weights, request.pixel_size_nm, as_they_are)
+
+
+def _record(request: Request, found: RefinedDefects, weighted: bool) -> Refinement:
+    moved = np.hypot(*(found.positions - request.positions).T)
+    return Refinement(request.positions, moved, found.deviation_px, tuple(int(i) for i in np.flatnonzero(found.unsupported)), weighted)
 
 
 def _refined(
@@ -143,8 +148,7 @@ def _refined(
         found = explained(stage, told, replace(noisy, moves=None))
         # How well the places are known, and which defects the map shows at all, is seen without the background.
         values = request.observation if found is None else found.cleaned
-        as_they_are = RefinementOptions(positions=False, weights=False, sigma_px=sigma_px)
-        return refine(values, places, request.kernel_size, amplitudes, request.pixel_size_nm, as_they_are), stage, found
+        return _seen_at(replace(request, observation=values), places, amplitudes), stage, found
 
     if request.noise_model == "white" or request.observation.size > MOST_JOINT_PIXELS:
         return refined(request.observation, report), None
