@@ -88,6 +88,7 @@ def app(new_page: Any) -> AppPage:
 def faults(app: AppPage) -> list[str]:
     """Return what is wrong on the open page from its top to its end, in both sizes and both themes, and what axe-core finds in either."""
     found = []
+    app.page.mouse.move(2, 2)  # a button that was just pressed would show its tooltip, half faded in, over the page
     for width, height in SIZES:
         app.page.set_viewport_size({"width": width, "height": height})
         for theme in ("light", "dark"):

@@ -20,6 +20,38 @@ def test_slider_moves_the_pictures_and_comparison_ends(new_page):
     app.page.locator("[data-testid=stDataFrame]").wait_for()
 
 
+def test_page_comes_although_the_name_of_the_tab_is_sent_a_moment_after_the_click(new_page):
+    page = new_page()
+    held, clicked = [], []
+
+    def watch(socket):
+        server = socket.connect_to_server()
+
+        def send(message):
+            if b"shelf" in message and not (held or clicked):
+                held.append(message)
+                return
+            server.send(message)
+            if clicked and held:
+                server.send(held.pop())
+
+        socket.on_message(send)
+
+    page.route_web_socket("**/_stcore/stream", watch)
+    page.reload()
+    link = page.get_by_role("link", name="Synthesize")
+    for _ in range(1000):
+        if held:
+            break
+        page.wait_for_timeout(20)
+    assert held, "the browser names its tab"
+    clicked.append(True)
+    link.click()
+    page.get_by_text("2B = 6 rad/nm").wait_for()
+    assert not held
+    assert page.url.endswith("/synthesize")
+
+
 def test_click_on_a_point_shows_its_kernel(new_page):
     models = list_models()
     if not models or not (models[0].folder / "atlas.npz").is_file():

@@ -62,22 +62,67 @@ function takeDrops() {
   }, { capture: true })
 }
 
+// A link to another page is a message to the server like any other, and of two that wait there Streamlit takes the page of the newer one:
+// the name of the tab, or the poll of a running job, sent a moment after a click, would bring the old page back. So the name is sent while
+// the app is at rest and no page on its way, and a page that did not come is chosen again.
+const CHOOSE_AGAIN_MS = 500
+const MOST_CHOICES = 60
+
+function atRest() {
+  return document.querySelector("[data-test-script-state=notRunning]") !== null
+}
+
+function pageOnItsWay() {
+  return window.qpiChosenPage && window.qpiChosenPage.from === location.pathname
+}
+
+const PAGE_LINK = "a[data-testid$=NavLink]"
+
+// A link that was pressed before this component was there has the focus, but not the ring that the keyboard gives it.
+function pressedBefore() {
+  const link = document.activeElement?.closest(PAGE_LINK)
+  return link && !link.matches(":focus-visible") && link.pathname !== location.pathname ? { link, from: location.pathname } : null
+}
+
+function keepChosenPage() {
+  if (window.qpiChosenPage !== undefined) return
+  window.qpiChosenPage = pressedBefore()
+  let timer = null
+  const look = times => {
+    if (!pageOnItsWay() || times >= MOST_CHOICES) { window.qpiChosenPage = null; return }
+    if (atRest()) window.qpiChosenPage.link.click()
+    timer = setTimeout(() => look(times + 1), CHOOSE_AGAIN_MS)
+  }
+  timer = setTimeout(() => look(1), CHOOSE_AGAIN_MS)
+  document.addEventListener("click", event => {
+    const link = event.isTrusted && event.target instanceof Element && event.target.closest(PAGE_LINK)
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || link.pathname === location.pathname) return
+    window.qpiChosenPage = { link, from: location.pathname }
+    clearTimeout(timer)
+    timer = setTimeout(() => look(1), CHOOSE_AGAIN_MS)
+  }, { capture: true, passive: true })
+}
+
 // A value set while the page is still being built can get lost on its way: it is sent again until the app knows the name.
+const LOOK_MS = 50
+const LOOKS_WHILE_BUSY = 100
 const AGAIN_MS = 2000
 const MOST_TIMES = 30
 let known = ""
 let timer = null
 
-function tell(setStateValue, value, times) {
+function tell(setStateValue, value, times = 0, looks = 0) {
   clearTimeout(timer)
   if (known === value.tab || times >= MOST_TIMES) return
-  setStateValue("value", { ...value, times })
-  timer = setTimeout(() => tell(setStateValue, value, times + 1), AGAIN_MS)
+  const wait = pageOnItsWay() || (!atRest() && looks < LOOKS_WHILE_BUSY)
+  if (!wait) setStateValue("value", { ...value, times })
+  timer = setTimeout(() => tell(setStateValue, value, times + !wait, wait ? looks + 1 : 0), wait ? LOOK_MS : AGAIN_MS)
 }
 
 export default function ({ data, setStateValue }) {
   guardWheel()
   takeDrops()
+  keepChosenPage()
   if (!data) return
   window.onbeforeunload = data.ask ? event => { event.preventDefault(); return "" } : null
   if (data.off !== null) stored("localStorage", OFF_KEY, data.off ? "1" : "0")
@@ -86,5 +131,5 @@ export default function ({ data, setStateValue }) {
   const latest = stored("localStorage", LATEST_KEY)
   if (data.saved) stored("localStorage", LATEST_KEY, tab)
   known = data.known
-  if (known !== tab) tell(setStateValue, { tab, latest, shelf: shelfName(), off: stored("localStorage", OFF_KEY) === "1" }, 0)
+  if (known !== tab) tell(setStateValue, { tab, latest, shelf: shelfName(), off: stored("localStorage", OFF_KEY) === "1" })
 }
