@@ -14,6 +14,7 @@ from qpi_core.solvers.harmonic.equations.basis import MapSamples, RadialSplines,
 from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations
 from qpi_core.solvers.harmonic.equations.whitened_equations import whitened_equations
 from qpi_core.solvers.harmonic.frame import SolverFrame, stretch_matrix
+from qpi_core.solvers.harmonic.orders.next_orders import with_next_orders
 from qpi_core.solvers.harmonic.orders.radial_prior import shape_profiles
 from qpi_core.solvers.harmonic.orders.selection import Selection, log_evidence
 from qpi_core.solvers.harmonic.orders.significant_orders import choose_orders, doubtful_orders
@@ -114,12 +115,17 @@ def fit_harmonics(
     matrix = None if begun.stretch is None else stretch_matrix(begun.stretch)
     samples = take_samples(values, positions, weights, aspect, stretch=matrix)
     if samples.values.size != begun.samples.values.size:
-        subspace, orders = None if equations is None else equations.subspace, fit.hyperparameters.orders
-        if begun.whitener is None:
-            equations = accumulate([ClassBasis(samples, splines, orders, subspace)]).alone()
-        else:
-            equations = whitened_equations(samples, *samples.places, splines, orders, begun.whitener, subspace)
+        subspace = None if equations is None else equations.subspace
+
+        def on_all_pixels(orders: tuple[int, ...]) -> NormalEquations:
+            if begun.whitener is None:
+                return accumulate([ClassBasis(samples, splines, orders, subspace)]).alone()
+            return whitened_equations(samples, *samples.places, splines, orders, begun.whitener, subspace)
+
+        equations = on_all_pixels(fit.hyperparameters.orders)
         fit = refine(equations, splines.nodes, fit.hyperparameters, floor)
+        if extended:
+            equations, fit = with_next_orders(on_all_pixels, equations, splines.nodes, fit, floor)
     elif equations is None:
         equations = begun.design.equations(fit.hyperparameters.orders)
     if extended:

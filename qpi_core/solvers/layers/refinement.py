@@ -2,7 +2,8 @@
 
 Every layer shows the same defects, so what the layers say about a position adds up: the information of a Gauss-Newton step is the sum
 over the layers, and so is the log likelihood of another valley of the misfit. Kernels and defects are solved in turn as for one map
-(see positions.refinement); with several classes, each one in turn on what the kernels of the others leave.
+(see positions.refinement), the kernels of all classes together (see one_layer.models_together), the defects of one class after the other.
+A few layers find the way; in the end all of them say where exactly the defects are.
 """
 
 from __future__ import annotations
@@ -19,18 +20,21 @@ from qpi_core.solvers.harmonic.joint.start import DefectClass
 from qpi_core.solvers.layers.one_layer.layer_models import LayerModels
 from qpi_core.solvers.layers.pilots import choose_pilots
 from qpi_core.solvers.layers.problem import AT_ONCE, StackProblem
-from qpi_core.solvers.positions.jacobian import Sensitivities, sensitivities
+from qpi_core.solvers.positions.jacobian import KERNEL_PIXELS, Sensitivities, sensitivities
 from qpi_core.solvers.positions.local_minima import Misfit, ValleySearch
 from qpi_core.solvers.positions.refinement import DefectPrior, gauss_newton_step
 
 Array = NDArray[np.float64]
 
-LAYERS = 5
-"""Layers that take part, spread over the energies: what each of them adds falls with the root of their number, its time does not."""
-_ROUNDS = 16
-_RESELECT_AFTER = 4
+LAYERS, MOST_LAYERS = 5, 25
+"""Layers that take part at first, when much has to be tried, and in the end, when the places are nearly right; spread over the energies."""
+_ROUNDS, _LAST_ROUNDS = 16, 3
+_RESELECT_AFTER = (4, 7)
+"""Rounds after which angular orders are chosen anew, in the later one of classes that had no evidence for another shape by then: the first
+class to be asked is asked while the pattern of the others is still blurred."""
 _SEARCH_IN = (1, 3, 5, 8)
-_SETTLED_PX = 0.01
+_NEARLY_SETTLED_PX, _SETTLED_PX = 0.05, 0.01
+"""Moves of a round at which all layers take over from a few (nine of ten defects), and at which places have settled (all of them)."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +71,10 @@ def refine_over_layers(
         move, resize: positions are free; amplitudes are free.
         report: called before each round; what it raises stops the work.
     """
-    rounds = _LayerRounds(problem, choose_pilots(layers, LAYERS), sigma_px, move, resize)
+    rounds = _LayerRounds(problem, choose_pilots(layers, LAYERS), choose_pilots(layers, MOST_LAYERS), sigma_px, move, resize)
     classes, deviation = rounds.run(report)
     moved = np.concatenate([np.hypot(*(new.positions - old.positions).T) for new, old in zip(classes, problem.classes, strict=True)])
-    return RefinedList(classes, moved, deviation, rounds.layers)
+    return RefinedList(classes, moved, deviation, rounds.state.layers)
 
 
 @dataclass
@@ -79,6 +83,7 @@ class _LayerRounds:
 
     problem: StackProblem
     layers: tuple[int, ...]
+    every: tuple[int, ...]
     sigma: float
     move: bool
     resize: bool
@@ -86,35 +91,65 @@ class _LayerRounds:
     def __post_init__(self) -> None:
         """Begin with the defects as given, and no kernel."""
         self.state = LayerModels(self.problem, self.layers)
+        self._deviations = [np.full(len(one.positions), self.sigma) for one in self.problem.classes]
+        self._pace = [np.ones(len(one.positions)) for one in self.problem.classes]
+        self._last = [np.zeros_like(one.positions) for one in self.problem.classes]
 
     def run(self, report: Progress) -> tuple[tuple[DefectClass, ...], Array]:
         """Return the classes with their defects moved, and the deviation of each position."""
-        state, classes = self.state, self.state.classes
+        state = self.state
         report(0.0, "Looking for the kernels of some layers, to move the defects by")
         state.choose()
-        deviations = [np.full(len(one.positions), self.sigma) for one in classes]
-        pace = [np.ones(len(one.positions)) for one in classes]
-        last = [np.zeros_like(one.positions) for one in classes]
+        more = len(self.every) > len(state.layers) or self.problem.stack[0].size > KERNEL_PIXELS
         for attempt in range(_ROUNDS):
-            words = f"Moving the defects by {len(self.layers)} layers together, round {attempt + 1} of at most {_ROUNDS}"
-            report(attempt / _ROUNDS, words)
-            furthest = 0.0
-            for index, one in enumerate(classes):
-                telling = state.telling(index)
-                if not telling:
-                    continue
-                points, weights, deviations[index] = self._step(index, telling, attempt in _SEARCH_IN)
-                moved = points - one.positions
-                # Two defects that share one spot push each other to and fro: whoever turns back walks half as far from then on.
-                back = np.sum(moved * last[index], axis=1) < 0
-                pace[index] = np.where(back, 0.5 * pace[index], np.minimum(1.0, 1.5 * pace[index]))
-                last[index] = pace[index][:, None] * moved
-                furthest = max(furthest, float(np.abs(last[index]).max()))
-                classes[index] = replace(one, positions=one.positions + last[index], weights=weights)
-                state.solve(index, select=attempt == _RESELECT_AFTER, extended=True)
-            if attempt > _RESELECT_AFTER and furthest < _SETTLED_PX:
+            self._say(report, attempt)
+            moves = self._round(attempt in _SEARCH_IN, attempt in _RESELECT_AFTER)
+            nearly = more and attempt > _RESELECT_AFTER[-1] and np.quantile(moves, 0.9) < _NEARLY_SETTLED_PX
+            if nearly or (attempt > _RESELECT_AFTER[0] and moves.max() < _SETTLED_PX):
                 break
-        return tuple(classes), np.concatenate(deviations)
+        if more:
+            for index in sorted(state.extended):
+                # Of defects in the wrong places a kernel seems to have orders that it has not, and lacks weak ones.
+                state.solve(index, select=True, extended=True)
+            state.layers = self.every
+            state.solve_together(most=None)
+            for attempt in range(_LAST_ROUNDS):
+                self._say(report, _ROUNDS + attempt)
+                if self._round(search=False, select=False, most=None).max() < _SETTLED_PX:
+                    break
+        return tuple(state.classes), np.concatenate(self._deviations)
+
+    def _say(self, report: Progress, attempt: int) -> None:
+        words = f"Moving the defects by {len(self.state.layers)} layers together, round {attempt + 1} of at most {_ROUNDS + _LAST_ROUNDS}"
+        report(attempt / (_ROUNDS + _LAST_ROUNDS), words)
+
+    def _round(self, search: bool, select: bool, most: int | None = KERNEL_PIXELS) -> Array:
+        """Move the defects of every class, then solve for all kernels again; return the moves, (n,) in px.
+
+        Args:
+            search: look for better valleys of the misfit.
+            select: choose the angular orders anew.
+            most: pixels that the kernels are solved from at most; None is all.
+        """
+        state, selected, moves = self.state, 0, [np.zeros(1)]
+        for index, one in enumerate(list(state.classes)):
+            telling = state.telling(index)
+            if not telling:
+                continue
+            points, weights, self._deviations[index] = self._step(index, telling, search)
+            moved = points - one.positions
+            # Two defects that share one spot push each other to and fro: whoever turns back walks half as far from then on.
+            back = np.sum(moved * self._last[index], axis=1) < 0
+            self._pace[index] = np.where(back, 0.5 * self._pace[index], np.minimum(1.0, 1.5 * self._pace[index]))
+            self._last[index] = self._pace[index][:, None] * moved
+            moves.append(np.abs(self._last[index]).max(axis=1))
+            state.move(index, replace(one, positions=one.positions + self._last[index], weights=weights))
+            if select and index not in state.extended:
+                state.solve(index, select=True, extended=True)
+                selected += 1
+        if selected < len(state.classes):
+            state.solve_together(most)
+        return np.concatenate(moves)
 
     def _step(self, index: int, layers: Sequence[int], search: bool) -> tuple[Array, Array, Array]:
         """Return positions, amplitudes and the positions' deviations after one step, or after moves to better valleys."""

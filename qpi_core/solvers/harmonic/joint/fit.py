@@ -7,7 +7,7 @@ the joint evidence, and means and error bars are those of one joint linear-Gauss
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,10 +19,12 @@ from qpi_core.solvers.harmonic.answer import harmonic_solution, superposition
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, MapEquations, accumulate
 from qpi_core.solvers.harmonic.equations.basis import take_samples
 from qpi_core.solvers.harmonic.equations.evidence import evaluate
+from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations
 from qpi_core.solvers.harmonic.equations.whitened_equations import accumulate_whitened
 from qpi_core.solvers.harmonic.frame import SolverFrame
 from qpi_core.solvers.harmonic.joint.start import ClassStart, DefectClass, choose_jointly, class_columns, open_classes, samples_of
 from qpi_core.solvers.harmonic.model import HarmonicModel
+from qpi_core.solvers.harmonic.orders.next_orders import with_next_orders
 from qpi_core.solvers.harmonic.orders.radial_prior import shape_profiles
 from qpi_core.solvers.harmonic.orders.significant_orders import ChosenOrders
 from qpi_core.solvers.harmonic.posterior.kernel import Renderer, kernel_deviation, laplace
@@ -113,7 +115,7 @@ def finish_jointly(
     aspect, floor = starts[0].aspect, starts[0].floor
     everywhere, weights = (np.concatenate([getattr(one, name) for one in classes]) for name in ("positions", "weights"))
     common = take_samples(values, everywhere, weights, aspect)
-    bases = [
+    given = [
         ClassBasis(
             samples_of(common, one, aspect, start.stretch),
             start.splines,
@@ -122,9 +124,16 @@ def finish_jointly(
         )
         for one, start, choice in zip(classes, starts, chosen, strict=True)
     ]
-    equations = accumulate(bases) if whitener is None else accumulate_whitened(bases, *common.places, whitener)
-    fits = _sweep(equations, [choice.fit for choice in chosen], floor)
-    points = [fit.hyperparameters for fit in fits]
+
+    def accumulated(orders: Sequence[tuple[int, ...]]) -> MapEquations:
+        bases = [replace(basis, orders=own) for basis, own in zip(given, orders, strict=True)]
+        return accumulate(bases) if whitener is None else accumulate_whitened(bases, *common.places, whitener)
+
+    equations = accumulated([basis.orders for basis in given])
+    fits = sweep(equations, [choice.fit for choice in chosen], floor)
+    if common.values.size > starts[0].samples.values.size:
+        equations, fits = _with_next_orders(accumulated, equations, fits, floor)
+    bases, points = equations.bases, [fit.hyperparameters for fit in fits]
     ended, models, widening = list(chosen), [], []
     for index, (basis, choice) in enumerate(zip(bases, chosen, strict=True)):
         own, nodes, point = equations.marginalised(index, points), basis.splines.nodes, points[index]
@@ -156,23 +165,54 @@ def _described(starts: Sequence[ClassStart], ended: Sequence[ChosenOrders], inde
     return describe_stretch(seen.begun(chosen.selection), chosen.fit, pixels)
 
 
-def _sweep(equations: MapEquations, fits: list[Fit], floor: float) -> list[Fit]:
-    """Return the fits at a joint optimum, all in units of one noise variance."""
+def sweep(
+    equations: MapEquations, fits: Sequence[Fit], floor: float, layer: int = 0, sweeps: int = _FINAL_SWEEPS, shaped: bool = True
+) -> list[Fit]:
+    """Return the fits of all classes at a joint optimum, all in units of one noise variance.
+
+    Args:
+        equations: of the map.
+        fits: to begin with, one a class.
+        floor: least noise variance.
+        layer: its place among the layers.
+        sweeps: rounds over the classes at most; a single one searches less far, and shapes no profiles.
+        shaped: whether the first sweep compares shapes of the profiles, too.
+    """
     noise = fits[-1].evidence.variance
     points = [fit.hyperparameters.rescaled(fit.evidence.variance / noise) for fit in fits]
-    fits, last = list(fits), np.inf
-    for sweep in range(_FINAL_SWEEPS):
+    found, last = list(fits), np.inf
+    for attempt in range(sweeps):
         for index, basis in enumerate(equations.bases):
-            own, nodes = equations.marginalised(index, points), basis.splines.nodes
-            fit = refine(own, nodes, points[index], floor, rounds=2)
-            if sweep == 0:
+            own, nodes = equations.marginalised(index, points, layer), basis.splines.nodes
+            fit = refine(own, nodes, points[index], floor, rounds=min(2, sweeps))
+            if shaped and attempt == 0:
                 fit = shape_profiles(own, nodes, fit, floor)
-            fits[index], points = fit, _in_units_of(points, noise / fit.evidence.variance)
+            found[index], points = fit, _in_units_of(points, noise / fit.evidence.variance)
             points[index], noise = fit.hyperparameters, fit.evidence.variance
-        if last - fits[-1].cost < _SETTLED and sweep:
+        if last - found[-1].cost < _SETTLED and attempt:
             break
-        last = fits[-1].cost
-    return [replace(fit, hyperparameters=point) for fit, point in zip(fits, points, strict=True)]
+        last = found[-1].cost
+    return [replace(fit, hyperparameters=point) for fit, point in zip(found, points, strict=True)]
+
+
+def _with_next_orders(
+    accumulated: Callable[[Sequence[tuple[int, ...]]], MapEquations], equations: MapEquations, fits: list[Fit], floor: float
+) -> tuple[MapEquations, list[Fit]]:
+    """Return equations and fits at the joint optimum with the further orders that all pixels pay for, class by class."""
+    points = [fit.hyperparameters for fit in fits]
+    orders, longer = [basis.orders for basis in equations.bases], list(fits)
+    for index, basis in enumerate(equations.bases):
+
+        def with_orders(own: tuple[int, ...], index: int = index) -> NormalEquations:
+            return accumulated([*orders[:index], own, *orders[index + 1 :]]).marginalised(index, points)
+
+        own = equations.marginalised(index, points)
+        _, longer[index] = with_next_orders(with_orders, own, basis.splines.nodes, fits[index], floor)
+    found = [fit.hyperparameters.orders for fit in longer]
+    if found == orders:
+        return equations, fits
+    wider = accumulated(found)
+    return wider, sweep(wider, longer, floor)
 
 
 def _in_units_of(points: list[Hyperparameters], ratio: float) -> list[Hyperparameters]:

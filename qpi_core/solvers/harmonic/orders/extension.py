@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from qpi_core.solvers.harmonic.equations.evidence import RadialPrior, evaluate
 from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations, functions_of
 from qpi_core.solvers.harmonic.equations.stored_design import StoredDesign
+from qpi_core.solvers.harmonic.orders.next_orders import HIGHEST_ORDER
 from qpi_core.solvers.harmonic.orders.residual_test import unexplained_orders
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.search import INDEPENDENT, SHARED, Fit, Hyperparameters, cost_and_gradient, refine
@@ -25,7 +26,6 @@ from qpi_core.solvers.harmonic.search import INDEPENDENT, SHARED, Fit, Hyperpara
 Array = NDArray[np.float64]
 
 _LOW_ORDERS = (0, 1, 2, 3, 4, 5, 6, 8, 12)
-_HIGHEST_ORDER = 24
 _ROUNDS = 3
 _WORTH_TRYING = 1e-2
 """Probability under white noise below which an order is tried once the simple model is in doubt."""
@@ -180,7 +180,7 @@ def _joinable(surprising: Mapping[int, float], orders: tuple[int, ...], candidat
 def _worth_checking(orders: tuple[int, ...]) -> tuple[int, ...]:
     """Return the low orders and, up to twice the highest order in use, the multiples of their greatest common divisor."""
     step = reduce(gcd, orders, 0)
-    multiples = range(step, min(2 * max(orders), _HIGHEST_ORDER) + 1, step) if step else ()
+    multiples = range(step, min(2 * max(orders), HIGHEST_ORDER) + 1, step) if step else ()
     return tuple(sorted({*_LOW_ORDERS, *multiples}))
 
 

@@ -32,6 +32,7 @@ from qpi_core.solvers.harmonic.equations.evidence import RadialPrior, low_rank_f
 from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations, functions_of, in_subspace
 from qpi_core.solvers.harmonic.equations.whitened_equations import whitened_equations
 from qpi_core.solvers.harmonic.frame import SolverFrame
+from qpi_core.solvers.harmonic.orders.next_orders import next_order
 from qpi_core.solvers.harmonic.search import SHARED, Fit
 
 Array = NDArray[np.float64]
@@ -42,7 +43,6 @@ _COHERENCE_PX = 8.0
 _RANK = 1e-4
 """Variance, in units of the largest one, below which a direction of the profiles is left out."""
 _BEYOND_ISOTROPIC = (2, 3, 4, 6)
-_HIGHEST_ORDER = 24
 _MOST_PIXELS = 32_768
 _STRENGTHS = 60
 _WEAKEST, _STRONGEST = 1e-3, 30.0
@@ -96,8 +96,9 @@ def find_remainder(
 
 def orders_beyond(orders: tuple[int, ...]) -> tuple[int, ...]:
     """Return the orders of a fit and the next ones that its symmetry allows; of an isotropic one those of every symmetry."""
-    further = _BEYOND_ISOTROPIC if len(orders) == 1 else (orders[-1] + orders[1],)
-    return tuple(sorted({*orders, *(order for order in further if order <= _HIGHEST_ORDER)}))
+    following = next_order(orders)
+    further = _BEYOND_ISOTROPIC if len(orders) == 1 else () if following is None else (following,)
+    return tuple(sorted({*orders, *further}))
 
 
 def _places(orders: tuple[int, ...], among: tuple[int, ...]) -> list[int]:

@@ -17,6 +17,7 @@ from qpi_core.solvers.harmonic.model import LEAST_GAIN, HarmonicModel, pattern_g
 from qpi_core.solvers.harmonic.posterior.kernel import Renderer
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.harmonic.start import HarmonicStart
+from qpi_core.solvers.layers.one_layer.models_together import solve_together
 from qpi_core.solvers.layers.problem import AT_ONCE, StackProblem
 from qpi_core.solvers.measured.model_checks.whiteness import start_leaves_white_noise
 from qpi_core.solvers.positions.jacobian import solve_again
@@ -28,7 +29,8 @@ class LayerModels:
 
     Attributes:
         classes: the defects of each class, to be replaced as they change.
-        models: (class, layer) -> model of one shared profile.
+        models: (class, layer) -> model of one shared profile, or of more for a class of another shape.
+        extended: the classes whose kernels may have more angular orders than those of one symmetry.
     """
 
     def __init__(self, problem: StackProblem, layers: Sequence[int]) -> None:
@@ -36,6 +38,7 @@ class LayerModels:
         self.problem, self.layers = problem, tuple(layers)
         self.classes = list(problem.classes)
         self.models: dict[tuple[int, int], HarmonicModel] = {}
+        self.extended: set[int] = set()
         self._patterns: dict[tuple[int, int], NDArray[np.float32]] = {}
 
     def choose(self) -> None:
@@ -69,11 +72,31 @@ class LayerModels:
                 chosen = list(pool.map(lambda layer: self._chosen(index, layer), self.layers))
                 found = [model for _, _, model in chosen]
                 if extended and sum(shape_evidence(start) for _, start, _ in chosen) > 0:
+                    self.extended.add(index)
                     found = list(pool.map(lambda each: each[0].fit(one.positions, one.weights, each[1]), chosen))
             else:
                 found = list(pool.map(again, self.layers))
         for layer, model in zip(self.layers, found, strict=True):
             self.take(index, layer, model)
+
+    def solve_together(self, most: int | None) -> None:
+        """Solve for the kernels of all classes in all layers, the angular orders as they are, from at most so many pixels (None: all).
+
+        A layer without models yet begins with those of the nearest one that has them.
+        """
+        count = len(self.classes)
+        having = sorted({layer for _, layer in self.models})
+        near = {layer: min(having, key=lambda other: abs(other - layer)) for layer in self.layers}
+        known = {layer: [self.models[k, near[layer]] for k in range(count)] for layer in self.layers}
+        for layer, models in solve_together(self.problem, self.classes, known, most).items():
+            for index, model in enumerate(models):
+                self.take(index, layer, model)
+
+    def move(self, index: int, moved: DefectClass) -> None:
+        """Take over the defects of a class where they are now, its kernels as they are."""
+        self.classes[index] = moved
+        for layer in self.layers:
+            self.take(index, layer, self.models[index, layer])
 
     def _chosen(self, index: int, layer: int) -> tuple[HarmonicProblem, HarmonicStart, HarmonicModel]:
         """Return the model of one symmetry that explains a layer best, and where it begins."""
