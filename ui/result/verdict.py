@@ -90,7 +90,7 @@ def _button(space: Workspace, outcome: Outcome, verdict: Verdict) -> tuple[str, 
         Remedy.MERGE_DUPLICATES: ("Merge them and extract again", merge),
         Remedy.MODEL_NOISE: ("Model background and noise", lambda: _extract_with(space, state, "model_noise", True)),
         Remedy.USE_REFINED: ("Extract with Refined", lambda: _extract_with(space, state, "method", "refined")),
-        Remedy.FIND_MISSING: ("Look for missing defects like this kernel", like_kernel),
+        Remedy.FIND_MISSING: ("Look for more defects like this kernel", like_kernel),
         Remedy.FIND_DEFECTS: ("Find defects and kernel in the map itself", search),
         Remedy.SEARCH_LONGER: (f"Search longer, up to {_LONGER * TIME_LIMIT_S / 60:.0f} min", search),
     }[verdict.remedy or Remedy.FIND_DEFECTS]

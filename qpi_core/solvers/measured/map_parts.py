@@ -98,6 +98,11 @@ def described_noise(problem: HarmonicProblem, noisy: NoisyStage[Any], kernels: F
     numbers["white_noise_sigma"] = (float(np.sqrt(variance)), float(np.sqrt(variance / (2 * mixed.pixels))))
     unequal, used = noisy.strength(noisy_start.STRENGTHS) > 0, kernels.weights
     spread = float(np.std(used) / np.mean(np.abs(used))) if unequal else 0.0
+    if unequal:
+        numbers["strength_spread"] = (spread, spread / float(np.sqrt(2 * len(used))))
+    if (places := noisy.strength(noisy_start.PLACES)) > 0:
+        # Each defect says it twice, by its x and by its y.
+        numbers["position_error_px"] = (float(np.sqrt(places * variance)), float(np.sqrt(places * variance / (4 * len(used)))))
     opposite = np.empty((0, 2))
     if unequal:
         relative = used * np.sign(noisy.given) / np.mean(np.abs(used))

@@ -51,6 +51,8 @@ def test_a_nuisance_is_modelled_and_named_and_costs_little(variant: str, limit: 
     assert estimate.symmetry_order == scene.symmetry_order
     assert any(words in sentence for sentence in estimate.warnings), estimate.warnings
     assert not any("contradicts the list" in sentence for sentence in estimate.warnings)
+    spread, deviation = estimate.noise_model.get("strength_spread", (0.0, 0.0))
+    assert spread == pytest.approx(np.std(estimate.weights) / np.mean(np.abs(estimate.weights)), abs=0.01) and deviation <= 0.2 * spread
 
 
 def test_the_background_is_the_one_that_was_added_and_all_parts_make_the_map() -> None:

@@ -89,6 +89,9 @@ def test_clicks_beside_a_background_cost_little(asked):
     assert any(words in sentence for sentence in estimate.warnings), estimate.warnings
     places = estimate.positions if asked else np.array(estimate.provenance["list_repair"]["positions_px"])
     assert np.median(np.hypot(*(places - scene.positions).T)) < 0.15
+    if not asked:
+        off, deviation = estimate.noise_model["position_error_px"]
+        assert off == pytest.approx(0.5, abs=3 * deviation) and 0.02 < deviation < 0.1
 
 
 def test_a_longer_list_remembers_where_its_defects_were_listed():
