@@ -129,7 +129,7 @@ def run_tests(python: str, arguments: list[str]) -> int:
     workers = [] if chosen or not ONE_PROCESS.isdisjoint(arguments) else list(TWO_PROCESSES)
     steps = {
         "ruff": ["ruff", "check", "."],
-        "mypy": ["mypy", "--strict", "qpi_core"],
+        "mypy": ["mypy", "--strict", "qpi_core", "ui", "app.py"],
         "pytest": ["pytest", "-c", "pyproject.toml", "--rootdir", ".", *workers, *fast, *targets, *arguments],
     }
     failed = []

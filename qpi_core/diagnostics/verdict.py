@@ -86,6 +86,7 @@ RULES: dict[CautionKind, Rule] = {
     CautionKind.ONE_DEFECT: Rule(_DOUBTFUL, Remedy.FIND_MISSING),
     CautionKind.STRUCTURE_LEFT: Rule(_DOUBTFUL, Remedy.FIND_MISSING),
     CautionKind.LEFT_AROUND_DEFECTS: Rule(_DOUBTFUL, Remedy.FIND_MISSING),
+    CautionKind.UNLISTED_PATTERNS: Rule(_DOUBTFUL, Remedy.FIND_MISSING),
     CautionKind.LEFT_AT_DEFECTS: Rule(_DOUBTFUL),
     CautionKind.CLASSES_UNCLEAR: Rule(_DOUBTFUL),
     CautionKind.UNSEEN_WINDOW: Rule(_DOUBTFUL, Remedy.SHRINK_WINDOW),

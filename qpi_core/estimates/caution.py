@@ -27,6 +27,7 @@ class CautionKind(StrEnum):
     STRUCTURE_LEFT = "structure left"
     LEFT_AT_DEFECTS = "left at defects"
     LEFT_AROUND_DEFECTS = "left around defects"
+    UNLISTED_PATTERNS = "unlisted patterns"
     TOO_MANY_GAPS_FOR_NOISE = "too many gaps for noise model"
     NOISE_NOT_MODELLED = "noise not modelled"
     ONE_DEFECT = "one defect"

@@ -77,10 +77,10 @@ class MapNoise:
 
     def sentences(self) -> list[Caution]:
         """Return what was modelled, in words."""
-        return [Caution(sentence, CautionKind.MODELLED) for sentence in self._parts_in_words()]
+        return [one if isinstance(one, Caution) else Caution(one, CautionKind.MODELLED) for one in self._parts_in_words()]
 
     def _parts_in_words(self) -> list[str]:
-        found = []
+        found: list[str] = []
         if SMOOTH in self.parts:
             found.append(f"A smooth background{self._length('background_length')} was modelled; {self._share(SMOOTH)}.")
         if ROWS in self.parts:
@@ -112,11 +112,15 @@ class MapNoise:
                 f"pixels (x, y): {_places(self.opposite)}."
             )
         if len(self.strange):
-            found.append(
+            there = (
                 f"The map shows patterns that no listed defect explains, near these pixels (x, y): {_places(self.strange)}. There "
                 "are defects of another kind, or some that the list lacks."
-                + (f" They were solved with a kernel of their own; {self._share(UNLISTED)}." if UNLISTED in self.parts else "")
             )
+            if UNLISTED in self.parts:
+                found.append(f"{there} They were solved with a kernel of their own; {self._share(UNLISTED)}.")
+            else:
+                # The noise model has taken them for background: a kernel that is found beside such a one is in doubt.
+                found.append(Caution(there, CautionKind.UNLISTED_PATTERNS))
         count = int(self.outliers.sum())
         if count:
             found.append(f"{count} single pixel{'s that stand' if count > 1 else ' that stands'} out of the noise took no part.")

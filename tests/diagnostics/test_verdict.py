@@ -14,7 +14,7 @@ from qpi_core.diagnostics.verdict import RULES, Remedy, Trust, verdict_of
 from qpi_core.diagnostics.window import LARGEST_WINDOW
 from qpi_core.estimates.caution import Caution, CautionKind, caution_records, cautions_again, kind_of
 from qpi_core.results.files import sidecar_bytes
-from qpi_core.synthesis.simulated_maps.scenes import draw_scene
+from qpi_core.synthesis.simulated_maps.scenes import draw_scene, simulate_observation
 from qpi_core.workflows.map_sentences import verdict_sentences
 
 EXTRACTOR = load_extractor(device="cpu")
@@ -73,6 +73,16 @@ def test_missing_defects_are_mended_by_the_list_that_it_names():
     verdict = verdict_of(estimate)
     assert (verdict.trust, verdict.remedy) == (Trust.DOUBT, Remedy.ADOPT_LIST)
     assert verdict_of(extract(positions=estimate.provenance["list_repair"]["positions_px"])).trust is Trust.TRUST
+
+
+def test_defects_that_a_noise_model_took_for_background_are_told_and_looked_for():
+    """Two of five are listed; what the other three leave passes for coloured noise, beside which the residual is white."""
+    pattern = {"symmetry_order": 6, "orientation": 0.3, "wavenumber": 3.0, "phase": 0.5, "decay": 0.2}
+    places = np.array([[12.0, 20.0], [40.0, 15.0], [30.0, 44.0], [52.0, 50.0], [8.0, 55.0]])
+    observation = simulate_observation(pattern, places, (64, 64), noise_sigma=0.05, rng=3)
+    verdict = verdict_of(extract(observation, places[:2], kernel_size=32))
+    assert (verdict.trust, verdict.kind, verdict.remedy) == (Trust.DOUBT, CautionKind.UNLISTED_PATTERNS, Remedy.FIND_MISSING)
+    assert verdict_of(extract(observation, places, kernel_size=32)).trust is Trust.TRUST
 
 
 @pytest.mark.slow

@@ -73,10 +73,10 @@ def latent_scatter(
         figure["data"] += _path_traces(path)
     if selected is not None:
         ring = {"symbol": "circle-open", "size": marker_size + 9, "color": "#d62728", "line": {"width": 2.5}}
-        figure["data"].append(_mark(*atlas.embedding[selected], ring, "selected"))
+        figure["data"].append(_mark(atlas.embedding[selected], ring, "selected"))
     if place is not None:
         star = {"symbol": "star", "size": 18, "color": "#d62728", "line": {"width": 1.5, "color": "#ffffff"}}
-        figure["data"].append(_mark(place.x, place.y, star, "your kernel"))
+        figure["data"].append(_mark(np.array([place.x, place.y]), star, "your kernel"))
     return figure
 
 
@@ -129,11 +129,12 @@ def _path_traces(path: PathMarks) -> list[dict[str, Any]]:
     }
     diamond = {"symbol": "diamond", "size": 13, "color": "#ffffff", "line": {"width": 2.5, "color": "#333333"}}
     first, last = ({"symbol": "circle-open", "size": 15, "color": "#888888", "line": {"width": 2.5}} for _ in range(2))
-    ends = [_mark(*path.places[0], first, "A"), _mark(*path.places[-1], last, "B")]
-    return [line, *ends, _mark(*path.places[path.now], diamond, "on the path")]
+    ends = [_mark(path.places[0], first, "A"), _mark(path.places[-1], last, "B")]
+    return [line, *ends, _mark(path.places[path.now], diamond, "on the path")]
 
 
-def _mark(x: float, y: float, marker: dict[str, Any], name: str) -> dict[str, Any]:
+def _mark(place: NDArray[np.floating], marker: dict[str, Any], name: str) -> dict[str, Any]:
+    x, y = place
     return {"type": "scatter", "mode": "markers", "x": [float(x)], "y": [float(y)], "marker": marker, "name": name, "hoverinfo": "name"}
 
 

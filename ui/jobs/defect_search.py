@@ -11,6 +11,7 @@ from ui.jobs.workers.queues import Job
 from ui.state.workspace import NO_POINTS, Workspace
 
 _NOTHING = "Nothing stands out at this sensitivity; raise it, or mark the defects by hand."
+_NOTHING_LIKE_IT = "Nothing else in the map looks like the kernel at this sensitivity; raise it in Detect, or mark more defects by hand."
 
 
 def start_search(space: Workspace, view: MapView, sensitivity: float, template: NDArray[np.float32] | None, pattern: str) -> None:
@@ -32,13 +33,19 @@ def start_search(space: Workspace, view: MapView, sensitivity: float, template: 
         return sha256, find_defects(values, sensitivity=sensitivity, pattern=pattern, template=template, report=job.step)
 
     space.proposal, space.proposal_note = NO_POINTS, ""
-    space.jobs.start("search", "Search for defects", work, lambda job: _take(space, job), ui.jobs.workers.background.PATIENCE_SECONDS)
+    space.jobs.start(
+        "search",
+        "Search for defects",
+        work,
+        lambda job: _take(space, job, _NOTHING if template is None else _NOTHING_LIKE_IT),
+        ui.jobs.workers.background.PATIENCE_SECONDS,
+    )
 
 
-def _take(space: Workspace, job: Job) -> None:
+def _take(space: Workspace, job: Job, nothing: str) -> None:
     if job.state == "done":
         space.searched, space.proposal = job.result
-        space.proposal_note = "" if len(space.proposal) else _NOTHING
+        space.proposal_note = "" if len(space.proposal) else nothing
     else:
         space.proposal_note = job.problem
 

@@ -71,8 +71,8 @@ def choose_path(known: LatentAtlas, outcome: Any) -> LatentPath:
         "Place on the path t", 0.0, 1.0, usual=0.0, place=right, step=1 / _STEPS, key="latent_fraction", persist_state="session",
         help="0 is A, 1 is B; no unit.",
     )  # fmt: skip
-    ends = [_latent(known, outcome, name) for name in _KEYS]
-    way = [latent_between(*ends, step / _STEPS, str(kind)) for step in range(_STEPS + 1)]
+    first, last = (_latent(known, outcome, name) for name in _KEYS)
+    way = [latent_between(first, last, step / _STEPS, str(kind)) for step in range(_STEPS + 1)]
     found = [known.place(latent) for latent in way]
     now = round(float(fraction) * _STEPS)
     marks = PathMarks(np.array([[place.x, place.y] for place in found]), now)

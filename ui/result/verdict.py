@@ -10,6 +10,7 @@ import streamlit as st
 
 from qpi_core.diagnostics.verdict import RULES, Remedy, Trust, Verdict, verdict_of
 from qpi_core.estimates.caution import kind_of
+from ui.extract.defects.proposal_bar import proposal_sentence
 from ui.jobs.blind import TIME_LIMIT_S
 from ui.jobs.defect_search import start_search
 from ui.jobs.extraction import Outcome
@@ -42,11 +43,23 @@ def show_verdict(space: Workspace, outcome: Outcome, stale: bool) -> None:
             label, act = _button(space, outcome, verdict)
             if st.button(label, key="mend", type="primary", icon=":material/build:", on_click=act, help=texts.MEND):
                 st.rerun()  # the whole page: the remedy acts on what stands above the result
+            if verdict.remedy is Remedy.FIND_MISSING:
+                _say_what_was_found(space)
         if verdict.others:
             with st.expander(f"{len(verdict.others)} further {'remark' if len(verdict.others) == 1 else 'remarks'}"):
                 for sentence in verdict.others:
                     weight = RULES[kind_of(sentence)].trust
                     st.markdown(f"- {'' if weight is Trust.TRUST else ':orange[:material/help:] '}{plain(sentence)}")
+
+
+def _say_what_was_found(space: Workspace) -> None:
+    """Say what the search for more defects has found: it shows at the map and in its panel, which may both be out of sight."""
+    if space.jobs.get("search") is not None:
+        st.caption("Looking for more defects in the map.")
+    elif len(space.proposal):
+        st.caption(f"{proposal_sentence(space)} They are in the map above, with buttons under it.")
+    elif space.proposal_note:
+        st.caption(space.proposal_note)
 
 
 def _button(space: Workspace, outcome: Outcome, verdict: Verdict) -> tuple[str, Callable[[], None]]:
@@ -78,7 +91,7 @@ def _button(space: Workspace, outcome: Outcome, verdict: Verdict) -> tuple[str, 
         space.search_at_once = _LONGER * TIME_LIMIT_S if verdict.remedy is Remedy.SEARCH_LONGER else TIME_LIMIT_S
 
     def like_kernel() -> None:
-        start_search(space, outcome.question.view, _SENSITIVITY, outcome.estimate.kernel)
+        start_search(space, outcome.question.view, _SENSITIVITY, outcome.estimate.kernel, "auto")
 
     size = f"{verdict.value:.0f} px" if np.isfinite(verdict.value) else ""
     return {

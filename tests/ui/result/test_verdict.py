@@ -63,6 +63,20 @@ def test_two_kinds_are_marked_as_classes_by_one_press(monkeypatch: pytest.Monkey
     assert space.defects.labels == scene.classes and not app.exception
 
 
+def test_more_defects_like_the_kernel_are_looked_for_by_one_press(app: AppTest):
+    space = app.session_state["workspace"]
+    space.defects.replace(POSITIONS[:1], "table")
+    extract(app.run(), kernel_size=32)
+    verdict = verdict_of(space.outcome.estimate)
+    assert verdict.remedy is Remedy.FIND_MISSING and len(space.outcome.question.positions) == 1
+    wait_for_job(app.button(key="mend").click().run())
+    assert not app.exception
+    assert len(space.proposal), space.proposal_note
+    distance = np.hypot(*(POSITIONS[:, None] - space.proposal[None]).transpose(2, 0, 1))
+    assert np.sum(distance.min(axis=1) < 2) >= 3
+    assert any("They are in the map above" in caption.value for caption in app.caption)
+
+
 def test_an_average_is_extracted_again_by_the_best_method(app: AppTest):
     extract(app, method="defect_average")
     wait_for_job(app.button(key="mend").click().run())

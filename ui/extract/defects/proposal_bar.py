@@ -19,7 +19,7 @@ def show_proposal(space: Workspace) -> None:
         return
     marks, new = space.defects.points, new_defects(space.proposal, space.defects.points)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="proposal"):
-        st.caption(_sentence(len(space.proposal), len(new), len(marks)), width="stretch")
+        st.caption(proposal_sentence(space), width="stretch")
         if not len(marks):
             st.button("Accept", key="proposal_replace", on_click=_replace, args=(space,), type="primary", help=texts.ACCEPT)
         else:
@@ -50,8 +50,10 @@ def add_to(defects: DefectList, points: NDArray[np.float64]) -> None:
     defects.replace(np.concatenate([defects.points, points]), "detection", labels)
 
 
-def _sentence(proposed: int, new: int, marks: int) -> str:
-    if not marks:
+def proposal_sentence(space: Workspace) -> str:
+    """Return how many defects are proposed, and how many of them are marked already."""
+    proposed, new = len(space.proposal), len(new_defects(space.proposal, space.defects.points))
+    if not len(space.defects.points):
         return f"{proposed} proposed: the blue squares."
     known = proposed - new
     return f"{proposed} proposed, the blue squares: {new} new, {known} at {'a mark' if known == 1 else 'marks'} already."
