@@ -58,23 +58,6 @@ def test_kernels_that_are_solved_together_are_those_of_the_layers():
             assert model.equations.background(model.fit.evidence.profiles) == pytest.approx(np.nanmean(residual), abs=0.1)
 
 
-def test_a_layer_of_another_strength_has_its_own_noise():
-    """The models of a near layer begin the search, not its floor of the noise."""
-    stack, positions, patterns = simulated(1)
-    stack[2] *= np.float32(1e-4)
-    state = LayerModels(problem_of(stack, positions), (0, 5))
-    state.choose()
-    state.layers = (0, 2)
-    state.solve_together(most=None)
-    offsets = np.arange(SIZE - 1) - SIZE // 2 + 1
-    for index in range(COUNT):
-        strong, weak = state.models[index, 0], state.models[index, 2]
-        assert weak.floor == pytest.approx(strong.floor * np.var(stack[2]) / np.var(stack[0]), rel=0.01, abs=0)
-        window = Renderer(weak.frame.grid(SIZE - 1), weak.splines, weak.fit.hyperparameters.orders)
-        truth = patterns[index][2](*np.meshgrid(offsets, offsets))
-        assert np.corrcoef(window(weak.fit.evidence.profiles).ravel(), truth.ravel())[0, 1] > 0.7
-
-
 @pytest.mark.slow
 def test_all_layers_say_in_the_end_where_the_defects_are(monkeypatch):
     stack, positions, _ = simulated(2)

@@ -39,7 +39,6 @@ class LayerModels:
         self.classes = list(problem.classes)
         self.models: dict[tuple[int, int], HarmonicModel] = {}
         self.extended: set[int] = set()
-        self._shown: dict[tuple[int, int], DefectClass] = {}
         self._patterns: dict[tuple[int, int], NDArray[np.float32]] = {}
 
     def choose(self) -> None:
@@ -51,9 +50,7 @@ class LayerModels:
     def take(self, index: int, layer: int, model: HarmonicModel) -> None:
         """Go on from a model of a class that was found elsewhere, on what the others leave of a layer."""
         self.models[index, layer] = model
-        # Drawn when another class asks for it: of an only class, or a model that is replaced before, never.
-        self._shown[index, layer] = self.classes[index]
-        self._patterns.pop((index, layer), None)
+        self._patterns[index, layer] = _pattern(model, self.classes[index], (self.problem.stack.shape[1], self.problem.stack.shape[2]))
 
     def solve(self, index: int, select: bool, extended: bool = False) -> None:
         """Solve for the kernel of a class in every layer.
@@ -114,16 +111,8 @@ class LayerModels:
 
     def rest(self, index: int, layer: int) -> NDArray[np.float32]:
         """Return a layer without the patterns of the other classes, as far as they are known."""
-        others = [self._pattern(k, layer) for k in range(len(self.classes)) if k != index and (k, layer) in self.models]
+        others = [self._patterns[k, layer] for k in range(len(self.classes)) if k != index and (k, layer) in self._patterns]
         return np.asarray(self.problem.layer(layer) - sum(others, start=np.float32(0)), dtype=np.float32)
-
-    def _pattern(self, index: int, layer: int) -> NDArray[np.float32]:
-        """Return A*M of a class in a layer with the defects that its model was taken for."""
-        key = index, layer
-        if key not in self._patterns:
-            shape = self.problem.stack.shape[1], self.problem.stack.shape[2]
-            self._patterns[key] = _pattern(self.models[key], self._shown[key], shape)
-        return self._patterns[key]
 
     def telling(self, index: int) -> list[int]:
         """Return the layers that show the pattern of a class."""
