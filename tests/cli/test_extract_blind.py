@@ -26,6 +26,7 @@ def test_a_map_without_anything_gives_files_and_a_warning(maps, capsys):
     assert np.load(maps / "out" / "kernel.npy").shape == (30, 30) and (maps / "out" / "fit.png").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_of_maps_needs_no_lists_and_goes_on(maps, capsys):
     (maps / "many").mkdir()
     for name in ("a", "b"):
@@ -58,6 +59,7 @@ def test_what_does_not_go_together_is_refused(maps, capsys, options, words):
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_several_kinds_have_a_folder_each_and_a_list_with_classes(maps, capsys, monkeypatch):
     monkeypatch.setattr("qpi_core.extraction.blind.blind_classes.search_kinds", searching(WRONG))
     np.save(maps / "two.npy", MAP)

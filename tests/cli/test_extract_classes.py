@@ -25,6 +25,7 @@ def extract(folder, *options, out="out", positions="p.csv"):
     )
 
 
+@pytest.mark.slow
 def test_a_folder_a_class_and_a_side_car_over_all(inputs, capsys):
     assert extract(inputs, "--pixel-size-nm", "0.1") == 0
     assert "Classes: Fe 1 (2), Fe_1 (2)." in (said := capsys.readouterr().out) and "class Fe 1 has only 2 defects" in said
@@ -40,6 +41,7 @@ def test_a_folder_a_class_and_a_side_car_over_all(inputs, capsys):
         assert own["provenance"]["input"]["name"] == "map.npy" and np.load(folder / "kernel.npy").shape == (9, 9)
 
 
+@pytest.mark.slow
 def test_results_with_and_without_classes_replace_each_other(inputs):
     (inputs / "one.csv").write_text("x_px,y_px,class\n3,4,a\n20,9,a\n")
     (inputs / "plain.csv").write_text("x_px,y_px\n3,4\n20,9\n")
@@ -58,6 +60,7 @@ def test_results_with_and_without_classes_replace_each_other(inputs):
     assert sorted(path.name for path in (inputs / "one").iterdir()) == sorted([*files, "class_notes"])
 
 
+@pytest.mark.slow
 def test_many_maps_with_classes_are_written_once(inputs, capsys):
     command = [
         "extract",

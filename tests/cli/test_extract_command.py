@@ -199,6 +199,7 @@ def test_preparation_that_does_not_fit(inputs, capsys):
     assert "map.npy is not a JSON file" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_where_the_channel_is_not_sure_all_are_listed(tmp_path, capsys):
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "map.npz", height=rng.normal(size=(24, 24)), second=rng.normal(size=(24, 24)))
@@ -212,6 +213,7 @@ def test_where_the_channel_is_not_sure_all_are_listed(tmp_path, capsys):
     assert "which channel" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_pictures_in_other_formats_replace_those_of_before(inputs):
     assert extract(inputs, "--method", "defect_average", "--kernel-size", "9") == 0
     assert extract(inputs, "--method", "defect_average", "--kernel-size", "9", "--pictures", "svg", "pdf") == 0

@@ -88,6 +88,7 @@ def test_without_energies_there_is_no_dispersion(inputs, capsys):
     assert "energies of the layers are not known" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_with_the_same_bytes(inputs, monkeypatch, capsys):
     method = "tikhonov"
     assert stack(inputs, "--method", method, out="whole") == 0
@@ -111,6 +112,7 @@ def test_a_stopped_run_goes_on_with_the_same_bytes(inputs, monkeypatch, capsys):
     assert stack(inputs, "--method", method) == 0 and "already" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_stopped_before_the_last_files_solves_nothing_again(inputs, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
@@ -145,6 +147,7 @@ def test_one_layer_and_a_foreign_folder_get_a_sentence(inputs, capsys):
     assert (inputs / "out" / "kernels.npy").read_bytes() == b"dear to me"
 
 
+@pytest.mark.slow
 def test_a_list_of_several_classes_is_never_read_as_one(inputs, capsys):
     x, y = np.loadtxt(inputs / "p.csv", delimiter=",", skiprows=1).T
     (inputs / "p.csv").write_text(

@@ -43,6 +43,7 @@ def solve(*maps, positions, out, options=()):
     return main(["stack", *map(str, maps), "--positions", str(positions), "--out", str(out), *SETTINGS, "--quiet", *options])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_pictures")
 def test_a_folder_of_stacks_gives_what_single_stacks_give(stacks, tmp_path, capsys):
     assert solve(stacks, positions=stacks, out=tmp_path / "many") == 0
@@ -55,6 +56,7 @@ def test_a_folder_of_stacks_gives_what_single_stacks_give(stacks, tmp_path, caps
     assert "0 done, 2 there already" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_pictures")
 def test_changed_lists_are_solved_again_other_settings_refused_and_failures_named(stacks, tmp_path, capsys):
     assert solve(stacks, positions=stacks, out=tmp_path / "many") == 0
@@ -99,6 +101,7 @@ def test_the_layers_of_one_stack_over_processes_are_those_of_one_process(stacks,
     assert "are in" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_pictures")
 def test_a_cluster_gets_the_contents_of_stacks_and_gives_the_same_bytes(stacks, tmp_path):
     distributed = pytest.importorskip("distributed", reason="distributed (requirements-cluster.txt) is not installed")

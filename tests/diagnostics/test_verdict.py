@@ -33,6 +33,7 @@ def background():
     return (2 * SCENE.observation.std() * np.sin(x / 20) * np.cos(y / 25)).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_a_right_list_is_trusted_and_a_movement_of_a_fraction_of_a_pixel_is_no_reason_against_it():
     moved = extract(positions=RIGHT + np.random.default_rng(1).normal(0, 0.02, RIGHT.shape), refine_positions=True)
     assert any(kind_of(sentence) is CautionKind.MOVED for sentence in moved.warnings)
@@ -75,6 +76,7 @@ def test_missing_defects_are_mended_by_the_list_that_it_names():
     assert verdict_of(extract(positions=estimate.provenance["list_repair"]["positions_px"])).trust is Trust.TRUST
 
 
+@pytest.mark.slow
 def test_defects_that_a_noise_model_took_for_background_are_told_and_looked_for():
     """Two of five are listed; what the other three leave passes for coloured noise, beside which the residual is white."""
     pattern = {"symmetry_order": 6, "orientation": 0.3, "wavenumber": 3.0, "phase": 0.5, "decay": 0.2}

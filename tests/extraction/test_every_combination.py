@@ -46,7 +46,7 @@ def solved(stack, places, labels, stacked, several, **options):
     return answer, {name: (one, one.kernels if stacked else one.kernel[None]) for name, one in parts.items()}
 
 
-@pytest.mark.parametrize("refined", [False, True], ids=["given", "refined"])
+@pytest.mark.parametrize("refined", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["given", "refined"])
 @pytest.mark.parametrize("several", [False, True], ids=["one class", "two classes"])
 @pytest.mark.parametrize("stacked", [False, True], ids=["map", "stack"])
 def test_kernels_positions_and_record_in_every_combination(scenes, stacked, several, refined):

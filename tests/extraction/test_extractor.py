@@ -134,6 +134,7 @@ def test_the_latent_of_refined_can_follow_and_the_kernel_is_the_same(models):
     np.testing.assert_allclose(followed.latent, whole.latent, atol=1e-3 * np.abs(whole.latent).max())
 
 
+@pytest.mark.slow
 def test_an_extraction_says_what_it_is_doing_and_can_be_stopped():
     observation, positions = scene()
     said: list[tuple[float, str]] = []
@@ -236,6 +237,7 @@ def test_an_extractor_is_made_without_importing_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", [4, 8])
 def test_between_pixels_refined_keeps_what_the_harmonic_solver_has_right(index):
     scene = draw_benchmark_scene(5, index, "off-grid", 0.05)

@@ -45,6 +45,7 @@ def hand_made() -> LatentAtlas:
     return LatentAtlas(latents, embedding, np.array(["spline"] * 3), np.arange(3), np.ones((3, len(TRAITS))), "abc", 0)
 
 
+@pytest.mark.slow
 def test_the_seeds_give_the_kernels_that_were_encoded(built, models):
     some = [int(np.flatnonzero(built.families == name)[0]) for name in np.unique(built.families)]
     kernels = np.stack([built.kernel(index).on_window() for index in some])

@@ -1,6 +1,7 @@
 """Kernel-frame inputs and (Y, M) windows."""
 
 import numpy as np
+import pytest
 import torch
 
 from qpi_core.networks.kernel_frame import CHANNELS, FRAME_SIZE, START_CHANNEL, kernel_frame, network_window, turn, turn_back
@@ -32,6 +33,7 @@ def test_coverage_counts_the_defects_that_show_an_offset():
         assert abs(coverage[dy + FRAME_SIZE // 2, dx + FRAME_SIZE // 2] - seen) < 1e-3
 
 
+@pytest.mark.slow
 def test_a_turned_map_gives_a_turned_frame():
     scene = draw_scene(4, 1, noise_level=0.1, count=30)
     odd = scene.observation[:63, :63]

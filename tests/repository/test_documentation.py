@@ -18,7 +18,13 @@ PICTURES = re.compile(r"^!\[[^\]]+\]\(([\w/]+\.png)\)$", re.MULTILINE)
 DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
+LONG = ["python"]  # pages whose examples solve whole stacks
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[pytest.mark.slow] if path.stem in LONG else [], id=path.stem) for path in DOCUMENTS],
+)
 def test_python_examples_run(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # what an example writes
     names: dict[str, object] = {}

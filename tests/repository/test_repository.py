@@ -106,6 +106,7 @@ def test_requirements_files_only_name_extras_and_no_index():
 NAMES_OF_PACKAGES = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
 
 
+@pytest.mark.slow
 def test_every_package_that_is_imported_is_required():
     """Optional packages only where an import is guarded: then a sentence says what to install."""
     required = {re.split(r"[>\[]", line)[0] for line in [*PROJECT["dependencies"], *EXTRAS["train"], *EXTRAS["app"]]}
@@ -212,6 +213,7 @@ def test_ci_calls_the_readme_command():
     assert "python3 run.py test" in script and "QPI_REQUIRE_BROWSER=1" in script
 
 
+@pytest.mark.slow
 def test_the_harmonic_method_imports_no_torch():
     """torch takes longer to import than the solve of a small map."""
     program = (

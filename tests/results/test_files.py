@@ -110,6 +110,7 @@ def test_a_stopped_write_leaves_the_old_file_and_no_remains(tmp_path, monkeypatc
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 def test_a_file_in_the_way_of_the_folder_is_told(tmp_path):
     (tmp_path / "taken").write_text("")
     for action in (lambda: prepare_folder(tmp_path / "taken"), lambda: write_estimate(make_estimate(), tmp_path / "taken")):
@@ -176,6 +177,7 @@ def test_snippet_does_not_leave_out_a_step_it_cannot_write():
         python_snippet(estimate)
 
 
+@pytest.mark.slow
 def test_every_file_of_an_estimate_is_a_known_result():
     slope = np.linspace(0, 1, 14 * 18, dtype=np.float32).reshape(14, 18)
     full = make_estimate(uncertainty=np.ones((8, 8), np.float32), latent=np.zeros((4, 8, 8), np.float32), background_map=slope)

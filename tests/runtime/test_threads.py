@@ -54,6 +54,7 @@ print(json.dumps(seen))
 """
 
 
+@pytest.mark.slow
 def test_limit_ends_with_the_last_that_needs_it():
     # A process of its own: here a machine with a single core has two threads too, and nothing else has set a limit.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
@@ -65,6 +66,7 @@ def test_limit_ends_with_the_last_that_needs_it():
     assert seen["both left"] == seen["after an error"] == seen["before"]
 
 
+@pytest.mark.slow
 def test_torch_has_its_threads_back_once_nobody_solves():
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
     done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True)

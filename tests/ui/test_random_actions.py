@@ -142,6 +142,7 @@ def wander(seed: int, actions: int) -> list[str]:
     return history
 
 
+@pytest.mark.slow
 def test_a_random_user_leaves_every_page_alive():
     assert len(set(wander(2, 60))) > 20
 

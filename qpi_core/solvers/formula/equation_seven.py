@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qpi_core.base.grid import CENTRE_PX
+
 Array = NDArray[np.float64]
 
 
@@ -46,8 +48,9 @@ class EquationSeven:
 
     def values(self, dx: Array, dy: Array) -> tuple[Array, Array]:
         """Return the kernel at offsets and its derivatives by all five parameters, (5, ...)."""
-        radial, by_radial = self.radial(np.hypot(dx, dy))
-        angular, by_angular = self.angular(np.arctan2(dy, dx))
+        radii = np.hypot(dx, dy)
+        radial, by_radial = self.radial(radii)
+        angular, by_angular = self.angular(np.where(radii > CENTRE_PX, np.arctan2(dy, dx), 0.0))
         amplitude = self.vector[0]
         slopes = [radial * angular, amplitude * radial * by_angular, *(amplitude * by_radial * angular)]
         return slopes[0] * amplitude, np.stack(slopes)

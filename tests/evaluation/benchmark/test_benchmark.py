@@ -75,6 +75,7 @@ def test_what_a_method_refused_is_kept_and_asked_again(tmp_path, monkeypatch):
     assert all(record.failure is None for record in run_benchmark(plan, tmp_path, progress=False))
 
 
+@pytest.mark.slow
 def test_an_older_folder_gets_the_formulas_limit_where_there_is_one(tmp_path):
     """Records of an earlier version hold no formula_limit; scenes without Eq. 7 never get one and are not asked again."""
     variants = ("off-grid", "band")

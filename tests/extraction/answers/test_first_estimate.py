@@ -57,6 +57,7 @@ def test_little_effort_is_the_first_estimate(extractor, scene, method):
     assert "effort" not in extractor.extract(image, positions, "tikhonov", SIZE).provenance
 
 
+@pytest.mark.slow
 def test_little_effort_for_classes_and_stacks(extractor, scene):
     image, positions = scene
     labels = ["A", "B"] * (len(positions) // 2)
@@ -81,6 +82,7 @@ def test_no_other_effort(extractor, scene):
             call()
 
 
+@pytest.mark.slow
 def test_a_first_look_comes_before_the_window_is_chosen_and_the_defects_are_moved(extractor, scene):
     image, positions = scene
     clicks = positions + 0.4 * np.random.default_rng(5).standard_normal(positions.shape)
@@ -92,6 +94,7 @@ def test_a_first_look_comes_before_the_window_is_chosen_and_the_defects_are_move
     np.testing.assert_array_equal(told[1].positions, answer.positions)
 
 
+@pytest.mark.slow
 def test_methods_without_a_first_stage_tell_nothing(extractor, scene):
     image, positions = scene
     told = []

@@ -51,6 +51,7 @@ def test_edge_and_mass_come_out_within_their_errors(fitted):
     assert "E0 = -6" in fitted.sentences[0] and "explains the maps better" in fitted.sentences[1]
 
 
+@pytest.mark.slow
 def test_a_hole_like_band_has_a_negative_mass():
     layers, positions = silver(2, mass=-MASS, edge=160.0)
     found = fit_band_model(layers, positions, ENERGIES, PITCH)

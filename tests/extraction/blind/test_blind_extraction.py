@@ -27,6 +27,7 @@ def estimate(scene):
     return EXTRACTOR.extract_blind(scene.observation, pixel_size_nm=scene.pixel_size_nm)
 
 
+@pytest.mark.slow
 def test_kernel_and_defects_are_found_and_trusted(scene, estimate):
     assert isinstance(estimate, BlindEstimate) and estimate.trusted and "noise" in estimate.reason
     assert cosine(estimate.kernel, scene.kernel) > 0.99
@@ -35,12 +36,14 @@ def test_kernel_and_defects_are_found_and_trusted(scene, estimate):
     np.testing.assert_allclose(estimate.reconstruction + estimate.residual, scene.observation, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_answer_is_that_of_refined_with_the_list_found(scene, estimate):
     given = EXTRACTOR.extract(scene.observation, estimate.positions, "refined", pixel_size_nm=scene.pixel_size_nm, with_latent=False)
     np.testing.assert_allclose(estimate.kernel, given.kernel, atol=1e-3 * np.abs(given.kernel).max())
     assert estimate.uncertainty is not None and estimate.parameters.keys() == given.parameters.keys()
 
 
+@pytest.mark.slow
 def test_the_side_car_says_how_it_was_found(estimate):
     record = estimate.provenance["blind"]
     assert record["trusted"] is True and record["defects"] == len(estimate.positions) and record["seed"] == 0
@@ -50,6 +53,7 @@ def test_the_side_car_says_how_it_was_found(estimate):
     assert estimate.with_source({"name": "m"}).trusted
 
 
+@pytest.mark.slow
 def test_a_session_keeps_kernel_and_list(scene, estimate):
     again = load_session(session_bytes(Session(None, np.zeros((0, 2)), {}, (SavedResult(estimate, scene.observation, {}),))))
     np.testing.assert_array_equal(again.results[0].estimate.positions, estimate.positions)

@@ -125,6 +125,7 @@ def test_bad_input_is_one_sentence(extractor, changed, word):
         extractor.extract_classes(image, positions, **values)
 
 
+@pytest.mark.slow
 def test_the_map_moves_the_defects_of_every_class_by_its_own_kernel(extractor, monkeypatch):
     monkeypatch.setattr("qpi_core.extraction.classes.class_extraction._REFINEMENT_SWEEPS", 1)
     rng, classes = np.random.default_rng(4), ["up"] * 5 + ["down"] * 4
@@ -146,6 +147,7 @@ def test_the_map_moves_the_defects_of_every_class_by_its_own_kernel(extractor, m
         np.testing.assert_array_equal(found[name].positions, found.positions[np.array(classes) == name])
 
 
+@pytest.mark.slow
 def test_a_job_can_stop_between_the_rounds_that_move_the_defects():
     class Enough(Exception):
         pass
@@ -178,6 +180,7 @@ def test_a_map_that_is_constant_to_rounding_has_no_kernel_with_or_without_classe
         assert estimate.background == pytest.approx(value, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_one_class_reports_and_stops_as_the_plain_extraction_does(extractor):
     image, positions, _ = scene()
     said, plain = [], []
@@ -201,6 +204,7 @@ def waves(dx, dy, wave):
     return np.exp(-((radii / 6) ** 2)) * np.cos(wave * radii)
 
 
+@pytest.mark.slow
 def test_a_list_with_classes_that_the_map_contradicts_is_repaired(extractor):
     """One defect of the second class is missing, and one of the first is not there."""
     rng = np.random.default_rng(4)
@@ -224,6 +228,7 @@ def test_a_list_with_classes_that_the_map_contradicts_is_repaired(extractor):
     assert np.std(found.residual[near]) > 1.5 * np.std(found.residual[~near & (np.hypot(x - 30, y - 27) > 12)])
 
 
+@pytest.mark.slow
 def test_places_of_all_classes_are_found_along_with_a_background():
     rng, side = np.random.default_rng(12), 44
     places = rng.uniform(2, side - 3, (24, 2))

@@ -18,6 +18,7 @@ def shares(found, truth):
     return float((apart.min(axis=1) <= 1).mean()), float((apart.min(axis=0) <= 1).mean())
 
 
+@pytest.mark.slow
 def test_what_repeats_is_found_in_units_of_any_size():
     told = []
     found = find_defects(1e-12 * SCENE.observation + 5e-12, report=lambda share, words: told.append(share))
@@ -34,6 +35,7 @@ def test_where_nothing_repeats_spots_are_proposed():
     np.testing.assert_array_equal(find_defects(spot[:20]), find_spots(spot[:20]))
 
 
+@pytest.mark.slow
 def test_one_list_serves_a_stack_with_an_empty_energy(monkeypatch):
     monkeypatch.setattr("qpi_core.extraction.defects.defect_detection._MOST_LAYERS", 2)
     stack = np.stack([SCENE.observation, np.full((64, 64), 3.0), -2 * SCENE.observation, SCENE.observation + 9])

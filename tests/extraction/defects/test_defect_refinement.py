@@ -54,12 +54,26 @@ def test_amplitudes_are_found(clicked):
     np.testing.assert_allclose(found / found.mean(), weights / weights.mean(), atol=0.05)
 
 
+def test_clicks_at_whole_pixels_are_led_back_to_the_map_without_noise():
+    # Eq. 7 has a value at its centre that it has nowhere near it: a millionth of a pixel beside it the map would not be the kernel's.
+    rng = np.random.default_rng(3)
+    true = draw_positions(rng, 8, (64, 64), on_grid=True)
+    observation = simulate_observation(PARAMETERS, true, (64, 64))
+    clicks = np.clip(true + rng.normal(0, 0.4, true.shape), 0, 63)
+    estimate = qpi_core.load_extractor(device="cpu").extract(observation, clicks, "harmonic", refine_positions=True, with_latent=False)
+    np.testing.assert_allclose(estimate.positions, true, atol=1e-4)
+    np.testing.assert_allclose(estimate.kernel, phenomenological_kernel(**PARAMETERS.as_dict()), atol=1e-3)
+    assert set(estimate.noise_model) == {"white_noise_sigma"}
+    assert not any("residual" in sentence for sentence in estimate.warnings), estimate.warnings
+
+
 def test_a_constant_map_moves_nothing(clicked):
     extractor = clicked[3]
     estimate = extractor.extract(np.full((40, 40), 2.0), [[5, 6], [20, 20]], "tikhonov", 16, refine_positions=True)
     np.testing.assert_array_equal(estimate.positions, [[5, 6], [20, 20]])
 
 
+@pytest.mark.slow
 def test_a_tilt_does_not_carry_the_defect_along():
     """A kernel that is moved along a slope explains some of it: a mark of a measured scan went 11 px away."""
     place = np.array([[47.3, 52.1]])

@@ -105,6 +105,7 @@ def halves_agree(stacked: bool, several: bool, layers: np.ndarray) -> list[float
     return [judge(layers[0], splits=1).correlation]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("several", [False, True], ids=["one class", "two classes"])
 @pytest.mark.parametrize("stacked", [False, True], ids=["map", "stack"])
 def test_patterns_are_stable_and_noise_is_not_in_every_case(stacked, several):

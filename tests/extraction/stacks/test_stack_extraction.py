@@ -40,6 +40,7 @@ def estimate(scene):
     return qpi_core.extract_stack(Extractor(device="cpu"), stack, positions, bias_mv=energies, pixel_size_nm=PITCH, kernel_size=SIZE)
 
 
+@pytest.mark.slow
 def test_every_layer_has_its_own_kernel_noise_and_symmetry(estimate):
     for index, wavenumber in enumerate(WAVENUMBERS):
         truth = phenomenological_kernel(4, 0.4, wavenumber, 0.6, 0.3, size=SIZE, pixel_size_nm=PITCH)
@@ -54,6 +55,7 @@ def test_every_layer_has_its_own_kernel_noise_and_symmetry(estimate):
     assert estimate.complete and estimate.method == "refined"
 
 
+@pytest.mark.slow
 def test_layers_that_hold_nothing_say_so(estimate):
     assert np.isnan(estimate.kernels[NAN_LAYER]).all() and "Nothing" in estimate.warnings[NAN_LAYER][0]
     assert not estimate.kernels[CONSTANT_LAYER].any() and "constant" in estimate.warnings[CONSTANT_LAYER][0]
@@ -62,6 +64,7 @@ def test_layers_that_hold_nothing_say_so(estimate):
     assert estimate.usable.tolist() == [True, True, True, True, False, True]
 
 
+@pytest.mark.slow
 def test_a_layer_does_not_depend_on_which_others_are_asked_for(scene, estimate):
     stack, positions = scene
     alone = qpi_core.extract_stack(Extractor(device="cpu"), stack, positions, pixel_size_nm=PITCH, kernel_size=SIZE, layers=[2])

@@ -113,6 +113,7 @@ def test_a_t_matrix_kernel_of_a_short_mean_free_path_gets_its_own_window(extract
     assert share_outside(truth, found.kernel_size) < 0.01 and found.kernel_size < 64
 
 
+@pytest.mark.slow
 def test_a_wide_pattern_gets_nearly_the_same_window_from_the_coarser_map(extractor, monkeypatch):
     points = draw_positions(np.random.default_rng(5), 6, (192, 192), on_grid=False)
     wide = {"symmetry_order": 4, "orientation": 0.4, "wavenumber": 3.2, "phase": 0.6, "decay": 0.09}

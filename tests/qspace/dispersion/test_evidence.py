@@ -39,6 +39,7 @@ def test_a_line_is_claimed_as_a_line_in_spite_of_outliers():
     assert found.decisive and found.shape is Shape.LINE and found.on_band == 10
 
 
+@pytest.mark.slow
 def test_rings_anywhere_are_never_a_band():
     rng = np.random.default_rng(2)
     for count in (5, 12):

@@ -70,6 +70,7 @@ def test_pockets_joined_by_discs_of_q_space_are_judged_too(changing, expected):
         assert judge_gap_sign(signal).verdict == expected
 
 
+@pytest.mark.slow
 def test_gaps_come_out_near_the_true_ones():
     found = judged(clean_kernels(crystal(-1.0, 15.0)), 0.5, 1)
     assert found.gaps_mev == pytest.approx((3.0, 5.0), rel=0.25) and found.probability > 0.99
@@ -99,6 +100,7 @@ def test_equal_signs_are_told_too():
     assert found.verdict == SAME_SIGN and found.probability < 0.05 and "does not change sign" in found.reason
 
 
+@pytest.mark.slow
 def test_the_command_line_writes_the_verdict(tmp_path, capsys):
     made, positions = crystal(-1.0, 15.0), np.array([[20.0, 22.0]])
     energies = np.concatenate([np.arange(-8.0, 0.0), np.arange(1.0, 9.0)])

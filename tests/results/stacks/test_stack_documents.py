@@ -74,6 +74,7 @@ def findings(result) -> StackFindings:
     return StackFindings({name: find_band(estimate) for name, estimate in stacks_of(result).items()})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("several", "refine"), [(False, True), (True, False), (True, True)])
 def test_the_script_makes_the_same_kernels_again(folder: Path, tmp_path: Path, several: bool, refine: bool):
     result = solved(folder, several, refine)
@@ -97,6 +98,7 @@ def test_a_stack_of_several_files_is_read_again_from_them(folder: Path):
     assert f"qpi_core.load_stack(['a.sxm', 'b.sxm'], channel='LI X', pixel_size_nm={PITCH}, bias_mv=[1.0, 2.0])" in code
 
 
+@pytest.mark.slow
 def test_the_report_says_what_was_found_and_nothing_of_a_name_is_markup(folder: Path):
     result = solved(folder, True, False)
     page = stack_report_html(result, findings(result)).decode()
@@ -118,6 +120,7 @@ def test_layers_that_were_not_solved_are_named(folder: Path):
     assert kernel_rows_figure(result).startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_the_zip_holds_every_class_and_is_always_the_same(folder: Path):
     result = solved(folder, True, False)
     content = stack_zip(result, findings(result), {})

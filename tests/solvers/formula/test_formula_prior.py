@@ -46,6 +46,7 @@ def test_refined_takes_the_formula_where_the_map_is_of_it(index, variant):
     assert left.std() == pytest.approx(scene.noise_sigma, rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["band", "one-sided", "strained"])
 def test_kernels_of_another_form_do_not_take_it(variant):
     scene = draw_benchmark_scene(SEED, 1, variant, 0.05)

@@ -137,6 +137,7 @@ def test_two_classes_are_fitted_together():
         assert solution.details["log_evidence_of_harmonic_over_formula"] < 0
 
 
+@pytest.mark.slow
 def test_the_order_of_the_classes_does_not_matter():
     observation, classes, _, _, _ = two_classes(0.2)
     there, back = (solve_parametric_classes(observation, order, 21) for order in (classes, classes[::-1]))

@@ -17,6 +17,7 @@ WARPED = SyntheticKernel(
 """The topological surface state as the Synthesize page shows it at first."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [7, 8])
 def test_the_surface_state_of_the_synthesize_page_is_found_six_fold(seed: int):
     scene = simulate_scene(SceneRecipe(WARPED, 20, 0.1, seed, on_grid=True))

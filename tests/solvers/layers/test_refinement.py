@@ -33,6 +33,7 @@ def problem_of(stack: np.ndarray, positions: list[np.ndarray]) -> StackProblem:
     return StackProblem(stack, tuple(DefectClass(own, np.ones(DEFECTS)) for own in positions), SIZE, None)
 
 
+@pytest.mark.slow
 def test_kernels_that_are_solved_together_are_those_of_the_layers():
     """Layers of other measured pixels, and some without a model to begin with; the other class is marginalised, not taken off."""
     stack, positions, patterns = simulated(1)

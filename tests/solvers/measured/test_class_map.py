@@ -46,6 +46,7 @@ def classes():
     return scene, found["auto"], found["white"]
 
 
+@pytest.mark.slow
 def test_kernels_of_all_classes_are_far_better_under_the_noise_model(classes):
     _, modelled, white = classes
     for name, one in (("A", FOURFOLD), ("B", THREEFOLD)):
@@ -57,6 +58,7 @@ def test_kernels_of_all_classes_are_far_better_under_the_noise_model(classes):
     assert both[0] < 0.4 * both[1], both
 
 
+@pytest.mark.slow
 def test_the_background_is_found_told_and_part_of_the_reconstruction(classes):
     scene, modelled, white = classes
     assert np.corrcoef(modelled.background_map.ravel(), scene.background.ravel())[0, 1] > 0.95
@@ -67,6 +69,7 @@ def test_the_background_is_found_told_and_part_of_the_reconstruction(classes):
     assert np.ptp(white.background_map) == 0 and set(white.noise_model) == {"white_noise_sigma"}
 
 
+@pytest.mark.slow
 def test_the_order_of_the_classes_does_not_matter(classes):
     scene, modelled, _ = classes
     turned = ["B" if label == "A" else "A" for label in scene.labels]
@@ -74,6 +77,7 @@ def test_the_order_of_the_classes_does_not_matter(classes):
     np.testing.assert_array_equal(again["B"].kernel, modelled["A"].kernel)
 
 
+@pytest.mark.slow
 def test_classes_on_white_noise_are_those_of_the_plain_model_to_the_last_digit():
     scene = draw(2, (FOURFOLD, THREEFOLD), 0.0)
     arguments = (scene.image, scene.positions, scene.labels, "harmonic", SIZE)
@@ -91,6 +95,7 @@ def stack():
     return scenes, layers, qpi_core.extract_stack(Extractor("none", device="cpu"), layers, scenes[0].positions, **arguments)
 
 
+@pytest.mark.slow
 def test_each_layer_of_a_stack_has_the_noise_model_that_it_asks_for(stack):
     scenes, _, found = stack
     assert set(found.background_maps) == {0, 1} and not found.noise_models[2]
@@ -103,6 +108,7 @@ def test_each_layer_of_a_stack_has_the_noise_model_that_it_asks_for(stack):
     assert np.ptp(found.background_stack()[2]) == 0 and found.background_stack().shape == (3, SIDE, SIDE)
 
 
+@pytest.mark.slow
 def test_a_plain_model_of_the_same_stack_is_worse_where_there_is_a_background(stack):
     scenes, layers, found = stack
     plain = qpi_core.extract_stack(
@@ -112,6 +118,7 @@ def test_a_plain_model_of_the_same_stack_is_worse_where_there_is_a_background(st
     assert error(found.kernels[0], FOURFOLD) < 0.3 * error(plain.kernels[0], FOURFOLD)
 
 
+@pytest.mark.slow
 def test_a_large_layer_takes_the_noise_model_of_its_fullest_square(stack, monkeypatch):
     scenes, layers, found = stack
     monkeypatch.setattr("qpi_core.diagnostics.identifiability.MOST_MODELLED_PIXELS", 34 * 34)
@@ -127,6 +134,7 @@ def test_a_large_layer_takes_the_noise_model_of_its_fullest_square(stack, monkey
     assert np.corrcoef(large.background_maps[0].ravel(), scenes[1].background.ravel())[0, 1] > 0.95
 
 
+@pytest.mark.slow
 def test_a_layer_keeps_its_background_and_noise_in_the_folder_of_a_stopped_run(stack, tmp_path):
     _, _, found = stack
     folder = LayerFolder(tmp_path / "out", {"some": "settings"})

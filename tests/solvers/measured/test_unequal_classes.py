@@ -55,6 +55,7 @@ def solved(scene, **options):
     return Extractor("none", device="cpu").extract_classes(*arguments, pixel_size_nm=PITCH, **options)
 
 
+@pytest.mark.slow
 def test_unequal_defects_of_several_classes_have_strengths_of_their_own():
     scene = draw("AB", unequal=True)
     found, white = solved(scene), solved(scene, noise_model="white")
@@ -69,6 +70,7 @@ def test_unequal_defects_of_several_classes_have_strengths_of_their_own():
     np.testing.assert_allclose(found.reconstruction + found.residual, scene.image, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_classes_whose_places_are_off_have_their_kernels_nearly_as_sharp_and_are_told():
     scene = draw("AB", clicks=0.5)
     found, as_listed = solved(scene), solved(scene, noise_model="white")
@@ -81,6 +83,7 @@ def test_classes_whose_places_are_off_have_their_kernels_nearly_as_sharp_and_are
         assert any(sentence.kind is CautionKind.LIST_CONTRADICTED for sentence in found[name].warnings if hasattr(sentence, "kind"))
 
 
+@pytest.mark.slow
 def test_a_layer_of_a_stack_finds_strengths_and_places_as_one_map_does():
     unequal, off = draw("A", unequal=True), draw("A", clicks=0.5, seed=2)
     for scene, said in ((unequal, "differ in strength"), (off, "contradicts the places")):

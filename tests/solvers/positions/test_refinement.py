@@ -154,6 +154,7 @@ def test_a_stretch_is_judged_alike_in_every_unit():
     assert worths[0] == pytest.approx(worths[1], abs=0.5)
 
 
+@pytest.mark.slow
 def test_defects_of_a_lattice_like_kernel_are_not_moved_by_what_one_symmetry_leaves():
     """Plane waves along two axes have orders 0, 4, 8, 12 ...: with 0 and 4 alone the defects go some tenths of a pixel astray."""
     rng, side = np.random.default_rng(3), 80

@@ -52,6 +52,7 @@ def test_a_kernel_without_symmetry_promises_more_than_wrong_clicks_do():
     assert found[0] > 300 > 100 > found[1]
 
 
+@pytest.mark.slow
 def test_a_right_list_of_a_kernel_without_symmetry_is_not_repaired(monkeypatch):
     def refuse(*_):
         raise AssertionError("the kernel explains all of the map")

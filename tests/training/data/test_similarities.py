@@ -26,6 +26,7 @@ def kernel(order, orientation, wavenumber, decay):
     return torch.from_numpy(drawn.astype(np.float32))[None, None]
 
 
+@pytest.mark.slow
 def test_a_varied_kernel_of_equation_7_is_one_of_equation_7():
     """Turned by any angle it has another orientation, stretched by f the wavenumber B / f and the decay lambda / f^2.
 

@@ -55,6 +55,7 @@ def reloaded() -> AppTest:
     return app
 
 
+@pytest.mark.slow
 def test_a_reload_brings_everything_back(app: AppTest, store: AutosaveStore, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("ui.autosave.keeping.behind_a_server", lambda: True)
     again = wait_for_job(reloaded().run())
@@ -87,6 +88,7 @@ def test_off_deletes_what_was_kept_and_keeps_nothing_more(app: AppTest, store: A
     assert store.parts(TAB) == {} and all(job.state != "waiting" for job in space.autosave.jobs.values())
 
 
+@pytest.mark.slow
 def test_what_is_too_large_is_not_kept_and_is_told(app: AppTest, store: AutosaveStore, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("ui.autosave.store.MOST_BYTES_OF_ONE", 2000)
     app.session_state["workspace"].autosave.keys.clear()
@@ -95,6 +97,7 @@ def test_what_is_too_large_is_not_kept_and_is_told(app: AppTest, store: Autosave
     assert any("too large to be kept" in text.value for text in app.run().caption)
 
 
+@pytest.mark.slow
 def test_damage_is_told_and_leaves_an_empty_page(app: AppTest, store: AutosaveStore, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("ui.autosave.keeping.behind_a_server", lambda: True)
     (store.folder / TAB / "map.zip").write_bytes(b"PK no archive")

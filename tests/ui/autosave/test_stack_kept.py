@@ -30,6 +30,7 @@ def finish(app: AppTest) -> None:
         assert job.wait(SECONDS) and job.state in ("done", "cancelled"), job.problem
 
 
+@pytest.mark.slow
 def test_a_stack_comes_back_and_stays_kept_while_it_is_opened(store: AutosaveStore, monkeypatch: pytest.MonkeyPatch):
     app = start()
     app.session_state["workspace"].autosave.tab = TAB

@@ -97,6 +97,7 @@ def test_the_window_that_the_pattern_asks_for_is_proposed_and_taken(app: AppTest
     assert "use_window" not in [button.key for button in app.button], "out of date until the next extraction"
 
 
+@pytest.mark.slow
 def test_example_needs_one_click_and_the_pattern_says_how_large_its_window_is(app: AppTest, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(USUAL, "kernel_auto", True)
     example = next(button for button in app.button if button.label == "Try the example")
@@ -151,6 +152,7 @@ def test_result_is_marked_out_of_date_when_the_defects_change(app: AppTest):
     assert app.session_state["workspace"].outcome is before
 
 
+@pytest.mark.slow
 def test_kernel_is_bounded_by_the_map(app: AppTest):
     upload(app, "small.npy", npy(noiseless_map()[:30, :40]))
     assert app.slider(key="kernel_size").max == 30
@@ -193,6 +195,7 @@ def test_detection_is_only_a_proposal(app: AppTest):
     np.testing.assert_allclose(space.defects.points, POSITIONS, atol=0.1)
 
 
+@pytest.mark.slow
 def test_detection_by_the_kernel_finds_the_defect_that_is_missing(app: AppTest):
     upload(app, "map.npy", npy(noiseless_map()))
     put_defects(app, POSITIONS[:4])

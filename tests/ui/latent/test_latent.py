@@ -36,6 +36,7 @@ def scatter(app: AppTest) -> dict:
     )
 
 
+@pytest.mark.slow
 def test_every_trait_colours_every_kernel(app: AppTest):
     assert not app.exception and not app.error
     assert not any("has ended" in caption.value for caption in app.caption), "the page that is open has its own result in sight"
@@ -45,6 +46,7 @@ def test_every_trait_colours_every_kernel(app: AppTest):
         assert not app.exception and numbers(app) == len(known)
 
 
+@pytest.mark.slow
 def test_path_is_decoded_along_the_slider(app: AppTest):
     def kernel() -> str:
         specs = [chart(app, number) for number in range(len(app.get("plotly_chart")))]

@@ -212,6 +212,7 @@ def test_without_a_pixel_size_there_is_no_lattice_and_it_says_why(monkeypatch: p
     assert "rad/px, 2π included" in chart(app, "qspace")["layout"]["xaxis"]["title"]["text"]
 
 
+@pytest.mark.slow
 def test_the_view_goes_home_in_report_and_bundle():
     files = bundle_files(make_estimate(), QSpaceView("map", "hann", lattice=surface_lattice("square", 0.5)))
     with Image.open(io.BytesIO(files["qspace.png"])) as picture:

@@ -12,6 +12,7 @@ from ui.charts.maps import MapParts, block_means, block_side, fit_panels
 from ui.jobs.method_comparison import correlation
 
 
+@pytest.mark.slow
 def test_other_methods_stand_beside_the_result(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("qpi_core.extraction.extractor.Extractor.has_model", property(lambda self: False))
     monkeypatch.setattr("ui.result.method_comparison.available_methods", lambda: ["tikhonov", "defect_average", "two_step"])

@@ -33,6 +33,7 @@ def boxes(app: AppTest) -> list[str]:
     return [box.value for box in (*app.success, *app.warning, *app.error) if box.value.startswith("**")]
 
 
+@pytest.mark.slow
 def test_a_window_that_cuts_is_mended_by_one_press(app: AppTest):
     extract(app, kernel_size=16)
     (said,) = boxes(app)
@@ -51,6 +52,7 @@ def test_marks_set_twice_are_merged_and_undo_brings_them_back(app: AppTest):
     assert len(space.defects.points) == 5 and len(space.outcome.question.positions) == 5 and not app.exception
 
 
+@pytest.mark.slow
 def test_two_kinds_are_marked_as_classes_by_one_press(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("qpi_core.extraction.extractor.Extractor.has_model", property(lambda self: False))
     scene = draw_measured_scene("second-30-listed", 90210, 1)
@@ -63,6 +65,7 @@ def test_two_kinds_are_marked_as_classes_by_one_press(monkeypatch: pytest.Monkey
     assert space.defects.labels == scene.classes and not app.exception
 
 
+@pytest.mark.slow
 def test_more_defects_like_the_kernel_are_looked_for_by_one_press(app: AppTest):
     space = app.session_state["workspace"]
     space.defects.replace(POSITIONS[:1], "table")
@@ -77,6 +80,7 @@ def test_more_defects_like_the_kernel_are_looked_for_by_one_press(app: AppTest):
     assert any("They are in the map above" in caption.value for caption in app.caption)
 
 
+@pytest.mark.slow
 def test_an_average_is_extracted_again_by_the_best_method(app: AppTest):
     extract(app, method="defect_average")
     wait_for_job(app.button(key="mend").click().run())

@@ -35,6 +35,7 @@ def test_a_corrected_list_holds_every_class_repaired_or_not():
     assert none is None
 
 
+@pytest.mark.slow
 def test_layers_move_the_marks_and_their_places_are_taken_over_on_request(ready: AppTest, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("qpi_core.solvers.layers.refinement.LAYERS", 1)
     monkeypatch.setattr("qpi_core.solvers.layers.refinement._ROUNDS", 1)
@@ -62,6 +63,7 @@ def test_layers_move_the_marks_and_their_places_are_taken_over_on_request(ready:
     assert not app.exception and any("out of date" in text.value for text in app.warning)
 
 
+@pytest.mark.slow
 def test_a_corrected_list_is_adopted_and_solved_with(ready: AppTest):
     app, space = compute(ready), ready.session_state["workspace"]
     view = space.stack_outcome.views[""]
@@ -75,6 +77,7 @@ def test_a_corrected_list_is_adopted_and_solved_with(ready: AppTest):
     assert not app.exception and len(space.stack_outcome.estimate.positions) == len(better) and space.defects.source == "repaired"
 
 
+@pytest.mark.slow
 def test_the_ring_of_a_layer_is_that_of_the_backend(ready: AppTest):
     app, space = compute(ready), ready.session_state["workspace"]
     numbers = {metric.label: metric.value for metric in app.metric}

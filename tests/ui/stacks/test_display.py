@@ -32,6 +32,7 @@ def test_a_layer_has_its_q_space_view_and_a_cut_goes_over_the_energies(ready: Ap
     np.testing.assert_allclose(drawn, expected.magnitude, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_model_of_a_layer_is_the_sum_of_its_kernels_at_the_defects(ready: AppTest):
     places = np.rint(POSITIONS)
     ready.session_state["workspace"].defects.replace(places, "list", ["A", "B"] * 5)

@@ -33,6 +33,7 @@ def found(monkeypatch: pytest.MonkeyPatch, positions: np.ndarray) -> list[tuple[
     return shapes
 
 
+@pytest.mark.slow
 def test_what_is_found_becomes_marks_and_kernels(app: AppTest, monkeypatch: pytest.MonkeyPatch):
     shapes = found(monkeypatch, PLACES)
     app.button(key="find_stack_defects").click().run()
@@ -43,6 +44,7 @@ def test_what_is_found_becomes_marks_and_kernels(app: AppTest, monkeypatch: pyte
     assert space.jobs.get("stack") is not None or space.stack_outcome is not None
 
 
+@pytest.mark.slow
 def test_nothing_found_is_said(app: AppTest, monkeypatch: pytest.MonkeyPatch):
     found(monkeypatch, np.zeros((0, 2)))
     app.button(key="find_stack_defects").click().run()

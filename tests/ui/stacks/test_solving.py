@@ -52,6 +52,7 @@ def test_layers_energy_map_and_band_are_those_of_the_backend(ready: AppTest):
     assert np.ptp(np.diff(straight["y"])) < 1e-6 and any("km/s" in text.value for text in app.markdown)
 
 
+@pytest.mark.slow
 def test_a_cancelled_stack_keeps_its_layers_and_goes_on(ready: AppTest, monkeypatch: pytest.MonkeyPatch):
     extract, calls = Extractor.extract, []
 
@@ -86,6 +87,7 @@ def test_a_cancelled_stack_keeps_its_layers_and_goes_on(ready: AppTest, monkeypa
     assert any("out of date" in text.value for text in ready.warning)
 
 
+@pytest.mark.slow
 def test_classes_are_solved_together_and_shown_one_at_a_time(ready: AppTest):
     defects = ready.session_state["workspace"].defects
     labels = ["vacancy", "dopant"] * 5
@@ -111,6 +113,7 @@ def test_classes_are_solved_together_and_shown_one_at_a_time(ready: AppTest):
     assert "load_map('grid.npz'" in files.read("reproduce.py").decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("several", [False, True], ids=["one class", "two classes"])
 def test_a_saved_session_and_a_reload_keep_the_stack(ready: AppTest, tmp_path, monkeypatch: pytest.MonkeyPatch, several: bool):
     store, tab = AutosaveStore(tmp_path / "kept"), "0123456789abcdef" * 2
@@ -141,6 +144,7 @@ def test_a_saved_session_and_a_reload_keep_the_stack(ready: AppTest, tmp_path, m
         stack_outcome_of(session.stack, session.scan)
 
 
+@pytest.mark.slow
 def test_stability_of_the_stack_is_that_of_the_backend(ready: AppTest):
     space = ready.session_state["workspace"]
     compute(ready.run())

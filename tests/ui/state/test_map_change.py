@@ -68,6 +68,7 @@ def test_another_map_lets_the_pattern_decide_again(app: AppTest, monkeypatch: py
     assert not app.toggle(key="kernel_auto").value and app.slider(key="kernel_size").value == 32
 
 
+@pytest.mark.slow
 def test_the_example_begins_afresh_each_time(app: AppTest):
     for _ in range(2):
         example = next(button for button in app.button if button.label == "Try the example")
@@ -79,6 +80,7 @@ def test_the_example_begins_afresh_each_time(app: AppTest):
         assert len(space.preparations[space.loaded.sha256].steps) == 1
 
 
+@pytest.mark.slow
 def test_the_same_field_says_what_it_keeps_and_can_begin_afresh(app: AppTest):
     space = app.session_state["workspace"]
     upload(app, "second.npy", noiseless_map() * 2)

@@ -42,6 +42,7 @@ def saved(app: AppTest) -> bytes:
     return session_bytes(session_of(space, controls_of(state, space.loaded)))
 
 
+@pytest.mark.slow
 def test_a_new_browser_goes_on_where_the_old_one_was(finished: AppTest):
     content = saved(finished)
     other = wait_for_job(upload(start(), "work.zip", content))
@@ -56,6 +57,7 @@ def test_a_new_browser_goes_on_where_the_old_one_was(finished: AppTest):
     assert any("3 Kernel: ready" in text.value for text in other.markdown), "nothing has to be computed again"
 
 
+@pytest.mark.slow
 def test_a_damaged_session_gives_a_sentence_and_nothing_is_lost(finished: AppTest):
     content = saved(finished)
     finished.file_uploader(key="map_upload").clear().run()
@@ -65,6 +67,7 @@ def test_a_damaged_session_gives_a_sentence_and_nothing_is_lost(finished: AppTes
     assert finished.session_state["workspace"].outcome is before
 
 
+@pytest.mark.slow
 def test_controls_out_of_a_file_are_checked(finished: AppTest):
     loaded = finished.session_state["workspace"].loaded
     good = {"colours": "magma", "limits": [1, 99], "kernel_size": 32, "channel": "data"}
@@ -78,6 +81,7 @@ def test_controls_out_of_a_file_are_checked(finished: AppTest):
     assert usable_controls(bad, loaded) == {} and usable_controls([1], loaded) == {}
 
 
+@pytest.mark.slow
 def test_what_cannot_be_had_says_why(finished: AppTest):
     from ui.widgets.downloads import picture_files, picture_styles, single_files, whole_results
 
@@ -103,6 +107,7 @@ LIES = [
 ]
 
 
+@pytest.mark.slow
 def test_a_session_that_lies_gives_a_sentence_and_no_broken_page(finished: AppTest):
     content = saved(finished)
     for place, value in LIES:

@@ -104,6 +104,7 @@ def test_the_bar_says_how_long_it_will_take_where_the_progress_is_steady(monkeyp
     assert progress_text(job, steady=True) == "waiting for 2 other computations on this computer"
 
 
+@pytest.mark.slow
 def test_no_page_waits_for_an_energy_stack(app: AppTest):
     gate = threading.Event()
     long_queue().submit("gate", lambda job: gate.wait(60))

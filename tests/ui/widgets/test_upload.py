@@ -16,6 +16,7 @@ def app(request, monkeypatch):
     return start()
 
 
+@pytest.mark.slow
 def test_the_map_is_taken_and_the_file_that_stays_in_the_uploader_is_not_taken_again(app):
     app.file_uploader(key="map_upload").upload("map.npy", npy(noiseless_map())).run()
     space = app.session_state["workspace"]
@@ -32,6 +33,7 @@ def test_the_map_is_taken_and_the_file_that_stays_in_the_uploader_is_not_taken_a
     assert space.loaded.sha256 == first.sha256
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_read_is_told(app):
     app.file_uploader(key="map_upload").upload("map.npy", b"nothing").run()
     assert app.session_state["workspace"].loaded is None

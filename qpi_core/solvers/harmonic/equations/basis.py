@@ -18,6 +18,8 @@ from scipy.linalg import solve_banded
 from scipy.sparse import csc_array, csr_array
 from scipy.spatial import cKDTree
 
+from qpi_core.base.grid import CENTRE_PX
+
 Array = NDArray[np.float64]
 
 DEGREE = 5
@@ -124,9 +126,9 @@ def inner_radius(order: int) -> float:
 
 
 def angular_functions(dx: Array, dy: Array, radii: Array, orders: tuple[int, ...]) -> list[Array]:
-    """Return 1, cos(m theta), sin(m theta) of every order, ascending, at the offsets; theta = 0 at the centre, as arctan2 has it."""
-    safe = np.where(radii > 0, radii, 1.0)
-    unit = (np.where(radii > 0, dx, 1.0) + 1j * dy) / safe
+    """Return 1, cos(m theta), sin(m theta) of every order, ascending, at the offsets; theta = 0 at the centre (CENTRE_PX)."""
+    beside = radii > CENTRE_PX
+    unit = (np.where(beside, dx, 1.0) + 1j * np.where(beside, dy, 0.0)) / np.where(beside, radii, 1.0)
     functions: list[Array] = []
     power, reached = np.ones_like(unit), 0
     for order in orders:

@@ -120,6 +120,7 @@ def test_a_header_that_gives_a_size_twice_names_both():
     assert scan.pixel_size_nm == pytest.approx((4.0, 7.5))
 
 
+@pytest.mark.slow
 def test_the_command_records_the_bias_of_the_pass(tmp_path):
     rows = [override("TRUE", "3E-2")] * 2 + [override("TRUE", "-8E-2")] * 2
     (tmp_path / "scan.sxm").write_bytes(multipass(rows))

@@ -130,6 +130,7 @@ def solved():
     return found
 
 
+@pytest.mark.slow
 def test_noise_symmetry_and_what_is_left_of_two_classes(solved):
     for image, _, _, sigma, joint, solutions in solved:
         assert [solution.symmetry_order for solution in solutions] == [4, 3]

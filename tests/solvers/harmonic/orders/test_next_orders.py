@@ -21,6 +21,7 @@ def test_the_next_order_is_that_of_the_symmetry(orders, following):
     assert next_order(orders) == following
 
 
+@pytest.mark.slow
 def test_all_pixels_show_an_order_that_the_selection_did_not_see(monkeypatch):
     """On a third of the pixels, noise 1.2 times as strong as the signal, order 16 does not show; without it the kernel is worse."""
     rng = np.random.default_rng(0)

@@ -72,6 +72,7 @@ def test_what_it_takes_is_said():
     assert WaveEvidence(0.5, 5.1, 8.0).decisive
 
 
+@pytest.mark.slow
 def test_layers_and_classes_of_kernels_that_only_decay_have_no_wave_vector():
     observation, positions = without_waves("exponential", 3)
     layers = np.stack([observation, 2 * observation + 1])

@@ -23,6 +23,7 @@ def asked(scene: MeasuredScene):
     return problem, scene.positions, weights, problem.simple_fit(scene.positions, weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", [1, 3])
 def test_a_list_of_two_kinds_is_told_and_its_classes_are_right(index):
     scene = draw_measured_scene("second-30-listed", SEED, index)

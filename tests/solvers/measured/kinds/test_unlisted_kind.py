@@ -16,6 +16,7 @@ from qpi_core.synthesis.simulated_maps.measured_scene import draw_measured_scene
 SEED = 90210
 
 
+@pytest.mark.slow
 def test_places_and_kernel_of_an_unlisted_kind_are_found_and_told():
     scene = draw_measured_scene("second-10", 91000, 1)
     estimate = qpi_core.load_extractor().extract(
@@ -34,6 +35,7 @@ def test_places_and_kernel_of_an_unlisted_kind_are_found_and_told():
     assert float(left.std()) == pytest.approx(scene.noise_sigma, rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["plain", "amplitudes-50", "missing-10", "second-30-listed"])
 def test_other_causes_are_no_unlisted_kind(variant):
     scene = draw_benchmark_scene(SEED, 1, variant, 0.2)

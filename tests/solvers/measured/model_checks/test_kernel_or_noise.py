@@ -28,6 +28,7 @@ def test_gain_is_that_of_the_true_spectrum():
     assert abs(stationary_gain(7 * noise(3))) < 0.02 * expected
 
 
+@pytest.mark.slow
 def test_a_kernel_predicts_parts_that_it_has_not_seen_and_one_that_follows_a_background_does_not():
     positions = np.random.default_rng(4).uniform(0, 47, (14, 2))
     grain = gaussian_filter(noise(6), 4.0, mode="wrap")
@@ -49,6 +50,7 @@ def round_wave(dx, dy):
     return np.exp(-(dx**2 + dy**2) / 60) * np.cos(0.9 * np.hypot(dx, dy))
 
 
+@pytest.mark.slow
 def test_a_kernel_of_many_orders_explains_its_map_and_a_background_is_left_to_the_noise_model():
     def kernel(dx, dy):
         radius, turn = np.hypot(dx, dy), np.arctan2(dy, dx)

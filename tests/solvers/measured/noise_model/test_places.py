@@ -52,6 +52,7 @@ def test_columns_are_the_slopes_of_the_map_by_the_places():
         assert np.abs((slope - slope.mean()) - (own - own.mean())).max() < 0.02 * np.abs(own).max()
 
 
+@pytest.mark.slow
 def test_defects_that_are_off_are_led_back_and_the_clicks_error_is_found():
     scene = draw_measured_scene(NUISANCES, SEED, 2)
     problem, positions, weights = problem_of(scene), clicked(scene), np.ones(len(scene.positions))
@@ -65,6 +66,7 @@ def test_defects_that_are_off_are_led_back_and_the_clicks_error_is_found():
     assert found.evidence - as_listed.evidence == pytest.approx(found.moving_gain, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", [NUISANCES, pytest.param("second-10", marks=pytest.mark.slow)])
 def test_a_right_list_stays_as_it_is(variant):
     scene = draw_measured_scene(variant, SEED, 3)
@@ -76,6 +78,7 @@ def test_a_right_list_stays_as_it_is(variant):
     np.testing.assert_array_equal(found.places(scene.positions), scene.positions)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_clicks_beside_a_background_cost_little(asked):
     scene = draw_measured_scene(NUISANCES, SEED, 2)

@@ -59,6 +59,7 @@ def test_a_right_list_is_left_alone():
     np.testing.assert_array_equal(listed.positions, PLACES)
 
 
+@pytest.mark.slow
 def test_missing_defects_are_found_at_their_places():
     (listed,) = chosen(PLACES[:-2])
     assert listed.repair.added == 2 and not listed.repair.moved_px.any() and not listed.repair.absent
@@ -89,6 +90,7 @@ def test_a_defect_that_is_not_there_is_left_out():
     np.testing.assert_array_equal(listed.positions, PLACES)
 
 
+@pytest.mark.slow
 def test_clicks_that_are_off_are_moved():
     clicked = PLACES + np.random.default_rng(5).normal(0, 0.5, PLACES.shape)
     clicked = np.clip(clicked, 0, [51, 47])
@@ -143,6 +145,7 @@ def test_what_a_defect_gains_while_the_kernel_gives_way():
     np.testing.assert_allclose(views.response, plain.response)
 
 
+@pytest.mark.slow
 def test_the_score_is_one_by_chance_and_sees_clicks_that_are_off():
     """Twenty draws of the noise about a right list; moves of half a pixel at the noise that hides them from the eye."""
     ones, found = np.ones(14), []
@@ -155,6 +158,7 @@ def test_the_score_is_one_by_chance_and_sees_clicks_that_are_off():
     assert moved.decisive and moved.deviations > 10
 
 
+@pytest.mark.slow
 def test_the_kernel_of_a_repaired_list_has_wider_error_bars():
     clicked = np.clip(PLACES + np.random.default_rng(5).normal(0, 0.5, PLACES.shape), 0, [51, 47])
     image = simulate_observation(PARAMETERS, PLACES, SHAPE, PITCH, 0.3, rng=np.random.default_rng(3))
@@ -186,6 +190,7 @@ def test_repair_has_its_price(noise_given, noise_repaired, price, better):
     assert prefer_repaired(given, repaired, price, 4096) is better
 
 
+@pytest.mark.slow
 def test_estimate_keeps_the_list_and_says_what_is_wrong_with_it():
     extractor = Extractor("there is no such model", device="cpu")
     estimate = extractor.extract(observed(), PLACES[:-2], "refined", SIZE, pixel_size_nm=PITCH)
@@ -197,6 +202,7 @@ def test_estimate_keeps_the_list_and_says_what_is_wrong_with_it():
     assert float(np.std(estimate.residual)) > 1.5 * estimate.noise_sigma
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_short_list_with_false_marks_gets_an_answer(seed):
     rng = np.random.default_rng(seed)

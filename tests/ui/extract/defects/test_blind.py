@@ -55,6 +55,7 @@ def estimate_of(app: AppTest) -> BlindEstimate:
     return app.session_state["workspace"].outcome.estimate
 
 
+@pytest.mark.slow
 def test_defects_and_kernel_are_found_and_become_marks(searched: AppTest):
     space = searched.session_state["workspace"]
     assert not searched.exception and isinstance(estimate_of(searched), BlindEstimate)
@@ -65,6 +66,7 @@ def test_defects_and_kernel_are_found_and_become_marks(searched: AppTest):
     assert not space.stale and not len(space.proposal)
 
 
+@pytest.mark.slow
 def test_every_mark_says_how_sure_it_is(no_networks: None, searched: AppTest):
     space = searched.session_state["workspace"]
     (picker,) = searched.get("bidi_component")
@@ -75,6 +77,7 @@ def test_every_mark_says_how_sure_it_is(no_networks: None, searched: AppTest):
     assert not len(sure_marks(space.outcome, "another layer")) and not len(sure_marks(None, space.searched))
 
 
+@pytest.mark.slow
 def test_another_kernel_size_makes_it_out_of_date_but_the_chosen_method_does_not(no_networks: None, searched: AppTest):
     searched.selectbox(key="method").set_value("tikhonov").run()
     assert not searched.session_state["workspace"].stale
@@ -84,6 +87,7 @@ def test_another_kernel_size_makes_it_out_of_date_but_the_chosen_method_does_not
     assert not searched.session_state["workspace"].stale
 
 
+@pytest.mark.slow
 def test_the_session_file_holds_the_answer_with_its_alternatives(searched: AppTest):
     space = searched.session_state["workspace"]
     again = load_session(session_bytes(session_of(space, {})))
@@ -95,6 +99,7 @@ def test_the_session_file_holds_the_answer_with_its_alternatives(searched: AppTe
     np.testing.assert_array_equal(kept.alternatives[0].kernels, mine.alternatives[0].kernels)
 
 
+@pytest.mark.slow
 def test_zip_and_report_hold_the_alternatives(searched: AppTest):
     estimate = estimate_of(searched)
     with zipfile.ZipFile(io.BytesIO(estimate_zip(estimate))) as archive:
@@ -118,6 +123,7 @@ def test_the_script_finds_the_same_again(searched: AppTest, tmp_path, monkeypatc
     np.testing.assert_array_equal(np.load(tmp_path / "kernel.npy"), estimate_of(searched).kernel)
 
 
+@pytest.mark.slow
 def test_what_the_clock_ended_is_listed_in_the_script(searched: AppTest):
     estimate = estimate_of(searched)
     estimate.provenance["blind"]["ended_by"] = "time"
@@ -128,6 +134,7 @@ def test_what_the_clock_ended_is_listed_in_the_script(searched: AppTest):
     assert "time limit ended" in script and "extract_blind" not in script and "positions = np.array" in script
 
 
+@pytest.mark.slow
 def test_marks_are_never_replaced_unasked(no_networks: None, searched: AppTest, monkeypatch: pytest.MonkeyPatch):
     found = estimate_of(searched)
     monkeypatch.setattr("qpi_core.extraction.extractor.Extractor.extract_blind", lambda self, *args, **options: found)
@@ -173,6 +180,7 @@ def test_cancel_keeps_the_best_so_far(searched: AppTest, monkeypatch: pytest.Mon
     queue._pool.shutdown(wait=True)
 
 
+@pytest.mark.slow
 def test_cancel_of_a_search_for_two_kinds_keeps_the_best_so_far(searched: AppTest, monkeypatch: pytest.MonkeyPatch):
     def search(layers, rule, accepts, report):
         steps = [KernelStep(FilterBank(BankShape(order, 12.0, 1.0, 1, spot=True), layers.shape), layers) for order in (0, 3)]

@@ -71,6 +71,7 @@ def extracted():
     return wait_for_job(app)
 
 
+@pytest.mark.slow
 def test_a_kernel_for_every_class_and_a_choice_between_them(extracted):
     assert not extracted.exception
     outcome = extracted.session_state["workspace"].outcome
@@ -80,6 +81,7 @@ def test_a_kernel_for_every_class_and_a_choice_between_them(extracted):
     assert any("class A has only 2 defects" in sentence for sentence in said)
 
 
+@pytest.mark.slow
 def test_zip_and_session_hold_all_classes(extracted):
     space = extracted.session_state["workspace"]
     with zipfile.ZipFile(io.BytesIO(classes_zip({name: one.estimate for name, one in space.outcome.kinds.items()}))) as archive:
@@ -96,10 +98,12 @@ def test_zip_and_session_hold_all_classes(extracted):
         np.testing.assert_array_equal(one.estimate.kernel, space.outcome.kinds[name].estimate.kernel)
 
 
+@pytest.mark.slow
 def test_stability_of_classes_needs_four_defects_of_each(extracted):
     assert extracted.button(key="check_stability").disabled and "of each class" in extracted.button(key="check_stability").help
 
 
+@pytest.mark.slow
 def test_stability_of_a_class_is_that_of_all_classes_together():
     places = np.random.default_rng(2).uniform([2, 2], [29, 29], (8, 2))
     app = start()

@@ -53,6 +53,7 @@ def add(app: AppTest, name: str, **parameters: float) -> AppTest:
     return app
 
 
+@pytest.mark.slow
 def test_every_step_has_a_form_that_makes_it(app: AppTest):
     assert set(TITLES) == set(ABOUT) == set(STEPS)
     y, x = np.mgrid[:64, :64]

@@ -114,6 +114,7 @@ def test_what_brings_home_the_finished_part_is_not_interrupted(queue: JobQueue, 
     assert job.wait(10) and (job.state, job.result) == ("done", "kept")
 
 
+@pytest.mark.slow
 def test_no_interruption_arrives_after_the_work(queue: JobQueue, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("ui.jobs.workers.queues._GRACE_SECONDS", 0.0)
     monkeypatch.setattr("ui.jobs.workers.queues._AGAIN_SECONDS", 0.0)

@@ -132,6 +132,7 @@ sequences = st.lists(st.sampled_from(sorted(ACTIONS)), min_size=5, max_size=12)
 _ANY_TIME = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck), "database": None}
 
 
+@pytest.mark.slow
 @settings(max_examples=4, **_ANY_TIME)
 @given(sequences)
 def test_random_sequences_leave_the_page_alive(names: list[str]):
