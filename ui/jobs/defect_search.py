@@ -26,11 +26,13 @@ def start_search(space: Workspace, view: MapView, sensitivity: float, template: 
     """
     values, sha256 = view.layer.values, view.layer.sha256
 
-    def work(job: Job) -> tuple[str, NDArray[np.float64]]:
+    def work(job: Job) -> tuple[str, NDArray[np.float64], float]:
         from qpi_core.extraction.defects.defect_detection import find_defects
+        from qpi_core.extraction.defects.known_defects import same_place_radius
 
         job.step(0.02, "Looking for defects" if template is None else "Looking for the kernel")
-        return sha256, find_defects(values, sensitivity=sensitivity, pattern=pattern, template=template, report=job.step)
+        found = find_defects(values, sensitivity=sensitivity, pattern=pattern, template=template, report=job.step)
+        return sha256, found, 0.0 if template is None else same_place_radius(template)
 
     space.proposal, space.proposal_note = NO_POINTS, ""
     space.jobs.start(
@@ -44,7 +46,10 @@ def start_search(space: Workspace, view: MapView, sensitivity: float, template: 
 
 def _take(space: Workspace, job: Job, nothing: str) -> None:
     if job.state == "done":
-        space.searched, space.proposal = job.result
+        from qpi_core.extraction.defects.known_defects import at_their_marks
+
+        space.searched, found, radius = job.result
+        space.proposal = at_their_marks(found, space.defects.points, radius)
         space.proposal_note = "" if len(space.proposal) else nothing
     else:
         space.proposal_note = job.problem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from streamlit.testing.v1 import AppTest
 
 from tests.ui.app_driver import POSITIONS, npy, start
 from ui.extract.defects.proposal_bar import add_to, new_defects
-from ui.state.workspace import DefectList
+from ui.jobs.defect_search import start_search
+from ui.jobs.workers.queues import Job
+from ui.state.workspace import DefectList, Workspace
 
 
 @pytest.fixture
@@ -69,3 +72,19 @@ def test_a_square_on_a_mark_is_not_new():
     defects = DefectList()
     add_to(defects, proposal)
     assert len(defects.points) == 3 and defects.labels is None
+
+
+def test_a_broad_pattern_that_is_found_beside_its_mark_is_that_defect(monkeypatch: pytest.MonkeyPatch):
+    """The filter of a depression 6 px wide is flat at its top: what it finds 4 px beside the mark is no second defect."""
+    monkeypatch.setattr(
+        "qpi_core.extraction.defects.defect_detection.find_defects", lambda *_, **__: np.array([[24.0, 20.0], [50.0, 40.0]])
+    )
+    y, x = np.mgrid[-20:21, -20:21]
+    space, view = Workspace(), SimpleNamespace(layer=SimpleNamespace(values=np.zeros((64, 64)), sha256="of the layer"))
+    space.defects.replace(np.array([[20.0, 20.0]]), "table")
+    job = Job("search")
+    monkeypatch.setattr(space.jobs, "start", lambda _kind, _title, work, take, _patience: (vars(job).update(result=work(job)), take(job)))
+    job.state = "done"
+    start_search(space, view, 0.5, np.exp(-(x**2 + y**2) / 72), "auto")
+    np.testing.assert_array_equal(space.proposal, [[20, 20], [50, 40]])
+    np.testing.assert_array_equal(new_defects(space.proposal, space.defects.points), [[50, 40]])
