@@ -104,13 +104,10 @@ class _LayerRounds:
         for attempt in range(_ROUNDS):
             self._say(report, attempt)
             moves = self._round(attempt in _SEARCH_IN, attempt in _RESELECT_AFTER)
-            nearly = more and attempt > _RESELECT_AFTER[-1] and np.quantile(moves, 0.9) < _NEARLY_SETTLED_PX
-            if nearly or (attempt > _RESELECT_AFTER[0] and moves.max() < _SETTLED_PX):
+            nearly = attempt > _RESELECT_AFTER[-1] and np.quantile(moves, 0.9) < _NEARLY_SETTLED_PX
+            if (more and nearly and not self._new_shapes()) or (attempt > _RESELECT_AFTER[0] and moves.max() < _SETTLED_PX):
                 break
         if more:
-            for index in sorted(state.extended):
-                # Of defects in the wrong places a kernel seems to have orders that it has not, and lacks weak ones.
-                state.solve(index, select=True, extended=True)
             state.layers = self.every
             state.solve_together(most=None)
             for attempt in range(_LAST_ROUNDS):
@@ -118,6 +115,16 @@ class _LayerRounds:
                 if self._round(search=False, select=False, most=None).max() < _SETTLED_PX:
                     break
         return tuple(state.classes), np.concatenate(self._deviations)
+
+    def _new_shapes(self) -> bool:
+        """Choose all orders anew, and say whether a class turned out to be of another shape than one symmetry.
+
+        Of defects in the wrong places a kernel seems to have orders that it has not, and lacks weak ones.
+        """
+        before = set(self.state.extended)
+        for index in range(len(self.state.classes)):
+            self.state.solve(index, select=True, extended=True)
+        return self.state.extended != before
 
     def _say(self, report: Progress, attempt: int) -> None:
         words = f"Moving the defects by {len(self.state.layers)} layers together, round {attempt + 1} of at most {_ROUNDS + _LAST_ROUNDS}"

@@ -60,6 +60,44 @@ def test_kernels_that_are_solved_together_are_those_of_the_layers():
 
 
 @pytest.mark.slow
+def test_a_layer_of_another_strength_has_its_own_noise():
+    """The models of a near layer begin the search, not its floor of the noise."""
+    stack, positions, patterns = simulated(1)
+    stack[2] *= np.float32(1e-4)
+    state = LayerModels(problem_of(stack, positions), (0, 5))
+    state.choose()
+    state.layers = (0, 2)
+    state.solve_together(most=None)
+    offsets = np.arange(SIZE - 1) - SIZE // 2 + 1
+    for index in range(COUNT):
+        strong, weak = state.models[index, 0], state.models[index, 2]
+        assert weak.floor == pytest.approx(strong.floor * np.var(stack[2]) / np.var(stack[0]), rel=0.01, abs=0)
+        window = Renderer(weak.frame.grid(SIZE - 1), weak.splines, weak.fit.hyperparameters.orders)
+        truth = patterns[index][2](*np.meshgrid(offsets, offsets))
+        assert np.corrcoef(window(weak.fit.evidence.profiles).ravel(), truth.ravel())[0, 1] > 0.7
+
+
+@pytest.mark.slow
+def test_one_layer_is_enough_to_show_a_class_of_another_shape(monkeypatch):
+    """The layer that shows it chooses the orders; a layer that speaks against any shape by more takes them, and its own profiles."""
+    stack, positions, patterns = simulated(1)
+    evidence = {0: -300.0, 5: 40.0}
+    said = iter(evidence.values())
+    monkeypatch.setattr("qpi_core.solvers.layers.one_layer.layer_models.shape_evidence", lambda _: next(said))
+    state = LayerModels(problem_of(stack, positions), tuple(evidence))
+    state.choose()
+    state.solve(0, select=True, extended=True)
+    other, telling = state.models[0, 0], state.models[0, 5]
+    assert state.extended == {0} and len(telling.fit.hyperparameters.orders) > 2
+    assert other.fit.hyperparameters.orders == telling.fit.hyperparameters.orders
+    assert not np.array_equal(other.fit.evidence.profiles, telling.fit.evidence.profiles)
+    offsets = np.arange(SIZE - 1) - SIZE // 2 + 1
+    window = Renderer(other.frame.grid(SIZE - 1), other.splines, other.fit.hyperparameters.orders)
+    truth = patterns[0][0](*np.meshgrid(offsets, offsets))
+    assert np.corrcoef(window(other.fit.evidence.profiles).ravel(), truth.ravel())[0, 1] > 0.85
+
+
+@pytest.mark.slow
 def test_all_layers_say_in_the_end_where_the_defects_are(monkeypatch):
     stack, positions, _ = simulated(2)
     clicked = [own + np.random.default_rng(k).normal(0, 0.5, own.shape) for k, own in enumerate(positions)]

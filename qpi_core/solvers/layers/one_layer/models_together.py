@@ -20,6 +20,7 @@ from qpi_core.solvers.harmonic.joint.fit import sweep
 from qpi_core.solvers.harmonic.joint.start import DefectClass, samples_of
 from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.extension import profile_subspace
+from qpi_core.solvers.harmonic.start import noise_floor
 from qpi_core.solvers.layers.problem import AT_ONCE, StackProblem
 
 Array = NDArray[np.float64]
@@ -89,7 +90,7 @@ def _span(models: Sequence[HarmonicModel]) -> Array | None:
 
 def _one_layer(whole: MapEquations, known: Sequence[HarmonicModel], place: int, values: NDArray[np.float32]) -> list[HarmonicModel]:
     equations = whole.narrowed([model.fit.hyperparameters.orders for model in known])
-    floor = known[0].floor
+    floor = noise_floor(values)  # of this layer: the models may be those of another one, of another strength
     fits = sweep(equations, [model.fit for model in known], floor, place, sweeps=1, shaped=False)
     points = [fit.hyperparameters for fit in fits]
     owns = [equations.marginalised(index, points, place) for index in range(len(fits))]
@@ -103,5 +104,5 @@ def _one_layer(whole: MapEquations, known: Sequence[HarmonicModel], place: int, 
         # Whoever asks for the constant of one class looks at the map without the others.
         alone = replace(own, mean_value=own.mean_value + background - own.background(fit.evidence.profiles))
         samples = replace(basis.samples, values=values.astype(np.float64))
-        models.append(replace(model, samples=samples, equations=alone, fit=fit))
+        models.append(replace(model, samples=samples, equations=alone, fit=fit, floor=floor))
     return models
