@@ -20,7 +20,7 @@ from qpi_core.extraction.defects.defect_refinement import refine_defects
 from qpi_core.extraction.methods import Method, find_method, solve
 from qpi_core.extraction.networks.model_holder import ModelHolder
 from qpi_core.extraction.networks.network_methods import run_two_step
-from qpi_core.extraction.windows.window_search import AUTO, find_window, resolve_window, with_proposal
+from qpi_core.extraction.windows.window_search import AUTO, find_window, resolve_window, window_and_rest, with_proposal
 from qpi_core.runtime.progress import Progress, no_progress, part_of
 from qpi_core.runtime.threads import one_thread
 
@@ -93,15 +93,14 @@ class Extractor(ModelHolder):
             >>> estimate.kernel.shape, estimate.symmetry_order, round(estimate.noise_sigma, 2)
             ((32, 32), 4, 0.05)
         """
-        chosen, tell = find_method(method), report or no_progress
+        chosen = find_method(method)
         first = FirstLook(self, chosen, observation, on_first)
-        if kernel_size == AUTO:
-            tell(0.0, "Looking how far the pattern is seen")
+        (seek, tell), pitch = window_and_rest(kernel_size, report), pixel_size_nm
         if kernel_size == AUTO or refine_positions or refine_weights:
             first.look(positions, kernel_size, pixel_size_nm, weights)
         size, proposal = resolve_window(
             kernel_size,
-            lambda: find_window(self, observation, positions, weights=weights, pixel_size_nm=pixel_size_nm, noise_model=noise_model),
+            lambda: find_window(self, observation, positions, weights=weights, pixel_size_nm=pitch, noise_model=noise_model, report=seek),
         )
         request = self.request(observation, positions, size, pixel_size_nm, weights)
         request = replace(
@@ -109,11 +108,11 @@ class Extractor(ModelHolder):
             latent_wanted=with_latent is not False,
             noise_model="white" if require_effort(effort) == "fast" else require_noise_model(noise_model),
             effort=effort,
-            report=part_of(report, _MOVING, _SOLVED),
+            report=part_of(tell, _MOVING, _SOLVED),
         )
         constant, refinement = is_constant(request.observation), None
         if (refine_positions or refine_weights) and not constant:
-            request, refinement = refine_defects(request, refine_positions, refine_weights, part_of(report, 0.0, _MOVING))
+            request, refinement = refine_defects(request, refine_positions, refine_weights, part_of(tell, 0.0, _MOVING))
         tell(_MOVING if refinement is not None else 0.0, "Solving for the kernel")
         answer = constant_answer(request) if constant else solve(chosen, first.told(request))
         tell(_SOLVED, "Comparing with the map")
@@ -197,14 +196,14 @@ class Extractor(ModelHolder):
         """
         from qpi_core.extraction.classes.class_extraction import ClassOptions, extract_classes
 
+        seek, tell = window_and_rest(kernel_size, report)
         size, proposal = resolve_window(
             kernel_size,
-            lambda: find_window(self, observation, positions, classes=classes, weights=weights, pixel_size_nm=pixel_size_nm),
+            lambda: find_window(self, observation, positions, classes=classes, weights=weights, pixel_size_nm=pixel_size_nm, report=seek),
         )
-        chosen = find_method(method)
         noise = "white" if require_effort(effort) == "fast" else require_noise_model(noise_model)
-        options = ClassOptions(chosen, size, refine_positions, refine_weights, pixel_size_nm, with_latent, noise, effort)
-        found = extract_classes(self, observation, positions, classes, weights, options, report or no_progress)
+        options = ClassOptions(find_method(method), size, refine_positions, refine_weights, pixel_size_nm, with_latent, noise, effort)
+        found = extract_classes(self, observation, positions, classes, weights, options, tell)
         proposed = {} if proposal is None else {name: with_proposal(one, proposal) for name, one in found.estimates.items()}
         return replace(found, estimates=proposed or found.estimates)
 

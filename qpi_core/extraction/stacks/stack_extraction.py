@@ -21,7 +21,7 @@ from qpi_core.extraction.stacks.stack_input import require_bias, require_layers,
 from qpi_core.extraction.stacks.stack_run import StackRun, assemble, input_notes
 from qpi_core.extraction.windows.window_proposal import WindowProposal
 from qpi_core.extraction.windows.window_search import AUTO, find_stack_window, resolve_window
-from qpi_core.runtime.progress import Progress, Stopped, no_progress
+from qpi_core.runtime.progress import Progress, Stopped, no_progress, part_of
 from qpi_core.runtime.threads import one_thread
 from qpi_core.solvers.layers.problem import StackProblem
 
@@ -148,7 +148,9 @@ def extract_stack(
     def find() -> WindowProposal:
         # Checked with the smallest window, so that a bad stack is told before any layer is solved.
         require_kernel_size(MIN_KERNEL_SIZE, shape)
-        return find_stack_window(extractor, array, listed.positions, weights=listed.weights, pixel_size_nm=pitch)
+        # No layer is done by then, so the share stays where it is.
+        tell = part_of(report, 0.0, 0.0)
+        return find_stack_window(extractor, array, listed.positions, weights=listed.weights, pixel_size_nm=pitch, report=tell)
 
     size, proposal = resolve_window(kernel_size, find)
     noise = "white" if require_effort(effort) == "fast" else require_noise_model(noise_model)

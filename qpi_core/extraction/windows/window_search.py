@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,7 @@ from qpi_core.base.validation import require_observation, require_positions
 from qpi_core.diagnostics.window import LARGEST_WINDOW
 from qpi_core.extraction.windows.window_proposal import FIRST_TRIAL, NOTHING, WHOLE, WindowProposal, propose_from_estimate
 from qpi_core.operators.coarsening import coarser_map, coarser_pitch, coarser_positions, keeps_pattern
+from qpi_core.runtime.progress import Progress, no_progress, part_of
 from qpi_core.solvers.least_squares.single_defect import is_one_place
 
 if TYPE_CHECKING:
@@ -29,21 +30,31 @@ Array = NDArray[np.float64]
 
 AUTO = "auto"
 _LAYERS = 3
+_SEARCH = 0.4
+"""Share of the time of an extraction that goes into the search for its window, roughly."""
 
 
-def grow_window(solve: Callable[[int, int], list[KernelEstimate]], shape: tuple[int, int]) -> WindowProposal:
+def grow_window(
+    solve: Callable[[int, int, Progress], list[KernelEstimate]], shape: tuple[int, int], report: Progress = no_progress
+) -> WindowProposal:
     """Return the largest of the windows that kernels ask for; the trial window grows until it holds them or the map ends.
 
     Args:
-        solve: (side of a trial window in px of the coarser map, factor) -> estimates, one a class or a layer, of the map whose pixels
-            are means of factor x factor pixels.
+        solve: (side of a trial window in px of the coarser map, factor, report) -> estimates, one a class or a layer, of the map whose
+            pixels are means of factor x factor pixels.
         shape: (height, width) of the map.
+        report: called between the steps; what it raises stops the search.
     """
     largest = min(*shape, LARGEST_WINDOW)
     trial, factor = min(FIRST_TRIAL, largest), 1
     kernels: list[NDArray[np.floating]] = []
+    done, most = 0, 1 + max(0, int(np.ceil(np.log2(largest / trial))))
     while True:
-        estimates = solve(trial // factor, factor)
+        share = min(done / most, 1.0)
+        words = f"Looking how far the pattern is seen, in a window of {trial} px"
+        report(share, words)
+        estimates = solve(trial // factor, factor, _with_words(part_of(report, share, min((done + 1) / most, 1.0)), words))
+        done += 1
         proposals = [found for one in estimates if (found := propose_from_estimate(one, factor, largest)) is not None]
         if not proposals:
             return WindowProposal(trial, 0.0, NOTHING, "The map shows no pattern, so the usual window is kept.")
@@ -56,30 +67,37 @@ def grow_window(solve: Callable[[int, int], list[KernelEstimate]], shape: tuple[
         factor = next((f for f in (4, 2) if trial >= f * FIRST_TRIAL and keeps_pattern(kernels, f)), 1)
 
 
-def _trial_kernels(
-    extractor: Extractor,
-    images: Sequence[NDArray[np.floating]],
-    places: Array,
-    size: int,
-    factor: int,
-    pitch: float | tuple[float, float] | None,
-    weights: ArrayLike | None,
-    noise_model: str,
-) -> list[KernelEstimate]:
-    """Return the kernel of each map, solved by `harmonic` on its coarser map; size, places and pitch are those of the coarser map."""
-    return [
-        extractor.extract(
-            coarser_map(image, factor),
-            places,
-            "harmonic",
-            size,
-            pixel_size_nm=pitch,
-            weights=weights,
-            with_latent=False,
-            noise_model=noise_model,
-        )
-        for image in images
-    ]
+def _with_words(report: Progress, words: str) -> Progress:
+    """Return a report that says the same words whatever it is told: of the steps of a trial nobody but its author knows the meaning."""
+    return lambda share, _, /: report(share, words)
+
+
+@dataclass(frozen=True)
+class _Trials:
+    """How trial kernels are solved, by `harmonic` on coarser maps."""
+
+    extractor: Extractor
+    positions: ArrayLike
+    weights: ArrayLike | None
+    pixel_size_nm: float | tuple[float, float] | None
+    noise_model: str
+
+    def solve(self, images: Sequence[NDArray[np.floating]], size: int, factor: int, report: Progress) -> list[KernelEstimate]:
+        """Return the kernel of each map; the size is that of the coarser map."""
+        return [
+            self.extractor.extract(
+                coarser_map(image, factor),
+                coarser_positions(self.positions, factor),
+                "harmonic",
+                size,
+                pixel_size_nm=coarser_pitch(self.pixel_size_nm, factor),
+                weights=self.weights,
+                with_latent=False,
+                noise_model=self.noise_model,
+                report=part_of(report, index / len(images), (index + 1) / len(images)),
+            )
+            for index, image in enumerate(images)
+        ]
 
 
 def find_window(
@@ -91,6 +109,7 @@ def find_window(
     weights: ArrayLike | None = None,
     pixel_size_nm: float | tuple[float, float] | None = None,
     noise_model: str = "auto",
+    report: Progress = no_progress,
 ) -> WindowProposal:
     """Solve a map by `harmonic` for its window.
 
@@ -100,6 +119,7 @@ def find_window(
         positions: (n, 2) columns (x, y) in pixels.
         classes: the class of each defect, or None for one class.
         weights, pixel_size_nm, noise_model: as for Extractor.extract; several classes know white noise only.
+        report: as for grow_window.
 
     Raises:
         InputError: as Extractor.extract.
@@ -108,15 +128,17 @@ def find_window(
     # Around a single place nothing tells a pattern from a background of the same width: the window holds both.
     alone = is_one_place(require_positions(positions, (image.shape[0], image.shape[1])))
 
-    def solve(size: int, factor: int) -> list[KernelEstimate]:
-        places, pitch = coarser_positions(positions, factor), coarser_pitch(pixel_size_nm, factor)
-        if classes is not None:
-            seen = coarser_map(image, factor)
-            found = extractor.extract_classes(seen, places, classes, "harmonic", size, pixel_size_nm=pitch, weights=weights)
-            return list(found.estimates.values())
-        return _trial_kernels(extractor, [image], places, size, factor, pitch, weights, "white" if alone else noise_model)
+    trials = _Trials(extractor, positions, weights, pixel_size_nm, "white" if alone else noise_model)
 
-    return grow_window(solve, (image.shape[0], image.shape[1]))
+    def solve(size: int, factor: int, told: Progress) -> list[KernelEstimate]:
+        if classes is None:
+            return trials.solve([image], size, factor, told)
+        places, pitch = coarser_positions(positions, factor), coarser_pitch(pixel_size_nm, factor)
+        seen = coarser_map(image, factor)
+        found = extractor.extract_classes(seen, places, classes, "harmonic", size, pixel_size_nm=pitch, weights=weights, report=told)
+        return list(found.estimates.values())
+
+    return grow_window(solve, (image.shape[0], image.shape[1]), report)
 
 
 def find_stack_window(
@@ -126,12 +148,14 @@ def find_stack_window(
     *,
     weights: ArrayLike | None = None,
     pixel_size_nm: float | tuple[float, float] | None = None,
+    report: Progress = no_progress,
 ) -> WindowProposal:
     """Return the largest window that a few layers, spread over the energies, ask for: one window serves the whole stack.
 
     Args:
         extractor, positions, weights, pixel_size_nm: as for find_window; the layers are solved with white noise, as stacks are.
         stack: (energies, height, width), NaN where not measured.
+        report: as for grow_window.
 
     Raises:
         InputError: as Extractor.extract, or nothing was measured.
@@ -143,11 +167,19 @@ def find_stack_window(
         return WindowProposal(min(FIRST_TRIAL, *stack.shape[1:]), 0.0, NOTHING, "Nothing of this stack was measured.")
     chosen = choose_pilots(measured, _LAYERS)
 
-    def solve(size: int, factor: int) -> list[KernelEstimate]:
-        places, pitch = coarser_positions(positions, factor), coarser_pitch(pixel_size_nm, factor)
-        return _trial_kernels(extractor, [stack[index] for index in chosen], places, size, factor, pitch, weights, "white")
+    trials = _Trials(extractor, positions, weights, pixel_size_nm, "white")
 
-    return grow_window(solve, (stack.shape[1], stack.shape[2]))
+    def solve(size: int, factor: int, told: Progress) -> list[KernelEstimate]:
+        return trials.solve([stack[index] for index in chosen], size, factor, told)
+
+    return grow_window(solve, (stack.shape[1], stack.shape[2]), report)
+
+
+def window_and_rest(kernel_size: int | str, report: Progress | None) -> tuple[Progress, Progress]:
+    """Return the reports of the search for a window, where one is wanted, and of the extraction in it."""
+    if kernel_size != AUTO:
+        return no_progress, report or no_progress
+    return part_of(report, 0.0, _SEARCH), part_of(report, _SEARCH, 1.0)
 
 
 def resolve_window(kernel_size: int | str, find: Callable[[], WindowProposal]) -> tuple[int, WindowProposal | None]:

@@ -23,6 +23,7 @@ from qpi_core.extraction.windows.window_proposal import (
 )
 from qpi_core.extraction.windows.window_search import find_window, grow_window
 from qpi_core.operators.coarsening import coarser_map, coarser_positions
+from qpi_core.runtime.progress import Stopped
 from qpi_core.synthesis.bands.band_structures import EllipticBand
 from qpi_core.synthesis.bands.scattering import DefectScattering, band_pattern
 from qpi_core.synthesis.simulated_maps.scenes import draw_positions, superpose
@@ -135,7 +136,7 @@ def test_a_pattern_of_few_pixels_keeps_the_fine_map(extractor):
     image = simulate_observation(ripples, points, (130, 130), PITCH)
     image = image + 0.05 * image.std() * np.random.default_rng(7).standard_normal(image.shape)
 
-    def solve(size, factor):
+    def solve(size, factor, report):
         asked.append((size, factor))
         return [extractor.extract(coarser_map(image, factor), coarser_positions(points, factor), "harmonic", size, noise_model="white")]
 
@@ -197,3 +198,28 @@ def test_one_defect_with_its_ring_is_no_longer_cut_to_its_middle(extractor):
     found = find_window(extractor, level(scan.layer(), "plane"), np.array([[238.9, 209.7]]), pixel_size_nm=scan.pixel_size_nm)
     # The default of 64 px is 1.4 nm, less than one period of the ring at 3.9 rad/nm.
     assert found.kernel_size > 4 / scan.pixel_size_nm[0] and found.kernel_size <= LARGEST_WINDOW
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("several", [False, True], ids=["one class", "two classes"])
+def test_the_search_for_a_window_says_how_far_it_is_and_can_be_stopped(extractor, several):
+    observation, points = scene(0.7, 0.2)
+    classes = {"classes": ["A", "B"] * (len(points) // 2) + ["A"] * (len(points) % 2)} if several else {}
+    extract = extractor.extract_classes if several else extractor.extract
+    told: list[tuple[float, str]] = []
+
+    def note(share, words):
+        told.append((share, words))
+
+    extract(observation, points, **classes, method="tikhonov", kernel_size="auto", pixel_size_nm=PITCH, noise_model="white", report=note)
+    searching = [share for share, words in told if "how far the pattern is seen" in words]
+    assert len(searching) > 2 and searching == sorted(searching) and searching[0] == 0 and 0.1 < searching[-1] <= 0.4
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares) and shares[-1] > 0.4
+
+    def stop(share, words):
+        if share > 0.05:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        extract(observation, points, **classes, method="tikhonov", kernel_size="auto", pixel_size_nm=PITCH, report=stop)
