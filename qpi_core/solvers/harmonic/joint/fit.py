@@ -133,12 +133,9 @@ def finish_jointly(
     fits = sweep(equations, [choice.fit for choice in chosen], floor)
     if common.values.size > starts[0].samples.values.size:
         equations, fits = _with_next_orders(accumulated, equations, fits, floor)
-    bases, points = equations.bases, [fit.hyperparameters for fit in fits]
     ended, models, widening = list(chosen), [], []
-    for index, (basis, choice) in enumerate(zip(bases, chosen, strict=True)):
-        own, nodes, point = equations.marginalised(index, points), basis.splines.nodes, points[index]
-        evidence = evaluate(own, nodes, point.radial, point.mixing(), floor)
-        fit = Fit(point, evidence, fits[index].cost, fits[index].evaluations)
+    for index, (own, fit) in enumerate(at_joint_optimum(equations, fits, floor)):
+        basis, choice = equations.bases[index], chosen[index]
         ended[index] = replace(choice, fit=fit)
         known = (own, fit, choice.selection, aspect, floor, choice.excess)
         model = HarmonicModel(basis.samples, basis.splines, *known, whitener=whitener)
@@ -149,6 +146,7 @@ def finish_jointly(
         for index, (start, model) in enumerate(zip(starts, models, strict=True))
     ]
     background = equations.background([model.fit.evidence.profiles for model in models])
+    points = [fit.hyperparameters for fit in fits]
     penalty = sum(fit.cost - fit.evidence.cost for fit in fits)
     searched = sum(point.searched for point in points) + 2 * sum(start.stretch is not None for start in starts)
     price = 0.5 * searched * float(np.log(equations.pixels))
@@ -193,6 +191,20 @@ def sweep(
             break
         last = found[-1].cost
     return [replace(fit, hyperparameters=point) for fit, point in zip(found, points, strict=True)]
+
+
+def at_joint_optimum(equations: MapEquations, fits: Sequence[Fit], floor: float, layer: int = 0) -> list[tuple[NormalEquations, Fit]]:
+    """Return of every class the equations, the other kernels marginalised at their hyperparameters, and its fit to these.
+
+    The fits were found while the others were still on their way; here all are where they ended, in units of one noise variance.
+    """
+    points = [fit.hyperparameters for fit in fits]
+    found = []
+    for index, (basis, fit) in enumerate(zip(equations.bases, fits, strict=True)):
+        own = equations.marginalised(index, points, layer)
+        evidence = evaluate(own, basis.splines.nodes, fit.hyperparameters.radial, fit.hyperparameters.mixing(), floor)
+        found.append((own, replace(fit, evidence=evidence, cost=fit.cost - fit.evidence.cost + evidence.cost)))
+    return found
 
 
 def _with_next_orders(

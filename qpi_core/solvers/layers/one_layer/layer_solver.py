@@ -18,9 +18,9 @@ from scipy.linalg import LinAlgError
 from qpi_core.base.grid import central_crop
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, MapEquations, superpose
 from qpi_core.solvers.harmonic.equations.basis import MapSamples
-from qpi_core.solvers.harmonic.equations.evidence import evaluate
 from qpi_core.solvers.harmonic.equations.normal_equations import NormalEquations, in_subspace
 from qpi_core.solvers.harmonic.frame import SolverFrame
+from qpi_core.solvers.harmonic.joint.fit import at_joint_optimum
 from qpi_core.solvers.harmonic.model import LEAST_GAIN
 from qpi_core.solvers.harmonic.orders.extension import profile_subspace
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
@@ -178,14 +178,8 @@ class LayerSolver:
         if not several:
             return [fits[0]]
         joint = self._restricted([point.orders for point in points], spans)
-        ends = [joint.marginalised(index, points, place) for index in range(len(points))]
-        return [self._at(equations, index, points[index], fits[index], floor) for index, equations in enumerate(ends)]
-
-    def _at(self, equations: NormalEquations, index: int, point: Hyperparameters, before: ClassFit, floor: float) -> ClassFit:
-        """Return the fit of a class where the hyperparameters of all have ended."""
-        evidence = evaluate(equations, self._shared.bases[index].splines.nodes, point.radial, point.mixing(), floor)
-        cost = before.fit.cost - before.fit.evidence.cost + evidence.cost
-        return ClassFit(equations, replace(before.fit, hyperparameters=point, evidence=evidence, cost=cost))
+        ended = [replace(fits[index].fit, hyperparameters=point) for index, point in enumerate(points)]
+        return [ClassFit(equations, fit) for equations, fit in at_joint_optimum(joint, ended, floor, place)]
 
     def _restricted(self, orders: Sequence[tuple[int, ...]], spans: Sequence[Array | None]) -> MapEquations:
         key = tuple(orders)

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from qpi_core.solvers.harmonic.equations.accumulation import ClassBasis, MapEquations, accumulate
 from qpi_core.solvers.harmonic.equations.basis import take_samples
-from qpi_core.solvers.harmonic.equations.evidence import evaluate
-from qpi_core.solvers.harmonic.joint.fit import sweep
+from qpi_core.solvers.harmonic.joint.fit import at_joint_optimum, sweep
 from qpi_core.solvers.harmonic.joint.start import DefectClass, samples_of
 from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.extension import profile_subspace
@@ -92,15 +91,10 @@ def _one_layer(whole: MapEquations, known: Sequence[HarmonicModel], place: int, 
     equations = whole.narrowed([model.fit.hyperparameters.orders for model in known])
     floor = noise_floor(values)  # of this layer: the models may be those of another one, of another strength
     fits = sweep(equations, [model.fit for model in known], floor, place, sweeps=1, shaped=False)
-    points = [fit.hyperparameters for fit in fits]
-    owns = [equations.marginalised(index, points, place) for index in range(len(fits))]
-    found = []
-    for own, basis, fit in zip(owns, equations.bases, fits, strict=True):
-        evidence = evaluate(own, basis.splines.nodes, fit.hyperparameters.radial, fit.hyperparameters.mixing(), floor)
-        found.append(replace(fit, evidence=evidence, cost=fit.cost - fit.evidence.cost + evidence.cost))
-    background = equations.background([fit.evidence.profiles for fit in found], place)
+    found = at_joint_optimum(equations, fits, floor, place)
+    background = equations.background([fit.evidence.profiles for _, fit in found], place)
     models = []
-    for model, own, basis, fit in zip(known, owns, equations.bases, found, strict=True):
+    for model, basis, (own, fit) in zip(known, equations.bases, found, strict=True):
         # Whoever asks for the constant of one class looks at the map without the others.
         alone = replace(own, mean_value=own.mean_value + background - own.background(fit.evidence.profiles))
         samples = replace(basis.samples, values=values.astype(np.float64))
