@@ -15,7 +15,7 @@ DEFAULT_PIXEL_SIZE_NM = 10 / 64
 """Pitch of the paper's scenes: 10 nm in 64 pixels."""
 
 
-CENTRE_PX = 0.02
+CENTRE_PX = 0.005
 """Distance from a defect, in px, up to which a direction means nothing: theta is 0 there, as arctan2 has it at the centre itself.
 
 Eq. 7 has no limit at its centre. A defect found 1e-5 px beside a pixel would have any value there, and its map none of the kernel's.

@@ -45,6 +45,8 @@ def estimate_of(
     constant = np.full(image.shape, solution.background, dtype=np.float32)
     background = constant if noise is None else noise.background.astype(np.float32)
     if fitted is None:
+        # The solver's own is that of the repaired list.
+        solution = solution if answer.repair is None else replace(solution, superposition=None)
         known = np.isfinite(image) if noise is None else np.isfinite(image) & ~noise.outliers
         fitted = superposition_of(solution, request.positions, weights, known) + background
     residual = image - fitted
