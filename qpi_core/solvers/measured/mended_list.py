@@ -47,7 +47,7 @@ def with_a_right_list(problem: HarmonicProblem, given: ListedFit, found: Explain
         return found
     removed = float(found.noise.removable().std())
     for values, weights, tried in (
-        (problem.values, given.weights, removed < STRONG * found.noise.signal),
+        (problem.values, given.weights, True),
         (found.cleaned, own, removed > WEAK * found.noise.signal),
     ):
         if not tried:

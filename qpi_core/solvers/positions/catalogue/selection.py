@@ -131,10 +131,14 @@ def _chosen(problem: HarmonicProblem, positions: Array, weights: Array, start: H
     def shaped() -> bool:
         return log_evidence(model().fit, pixels) - log_evidence(first.fit, pixels) > promised
 
+    def settled() -> bool:
+        # A shape that leaves something may be what missing defects have made of the kernel: then both lists are compared.
+        return model().excess == 1.0 and model_leaves_white_noise(model(), problem.values)
+
     # A kernel without symmetry looks like a wrong list, until it is solved for.
     if suspicion is Suspicion.CLEAR and shape_evidence(start) > promised and shaped():
         suspicion, _ = suspect_list(problem.values, model(), positions, weights)
-    if suspicion is Suspicion.CLEAR or (suspicion is Suspicion.POSSIBLE and not shaped()):
+    if suspicion is Suspicion.CLEAR or (suspicion is Suspicion.POSSIBLE and not (shaped() and settled())):
         repaired = _repaired(problem, positions, weights, start, lambda: log_evidence(model().fit, pixels))
         if repaired is not None and suspicion is Suspicion.CLEAR and _explains_all(repaired.model):
             return (repaired,)
