@@ -84,6 +84,9 @@ def test_defects_that_a_noise_model_took_for_background_are_told_and_looked_for(
     observation = simulate_observation(pattern, places, (64, 64), noise_sigma=0.05, rng=3)
     verdict = verdict_of(extract(observation, places[:2], kernel_size=32))
     assert (verdict.trust, verdict.kind, verdict.remedy) == (Trust.DOUBT, CautionKind.UNLISTED_PATTERNS, Remedy.FIND_MISSING)
+    # Three are enough for a kernel that finds the others by itself.
+    mended = extract(observation, places[:3], kernel_size=32)
+    assert verdict_of(mended).remedy is Remedy.ADOPT_LIST and mended.provenance["list_repair"]["added"] == 2
     assert verdict_of(extract(observation, places, kernel_size=32)).trust is Trust.TRUST
 
 

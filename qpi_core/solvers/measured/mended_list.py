@@ -1,8 +1,8 @@
 """A list that a map contradicts under its noise model: repaired, and believed where the evidence of everything together says so.
 
 Places that are off are marginalised with the noise model itself (see noise_model.defect_effects). What that cannot mend, defects that are
-missing or are not there, is repaired on the map as it is or, where its background is strong, on the map without it; then the noise model is
-found again for the repaired list, its places marginalised as well.
+missing or are not there, is repaired on the map as it is and on the map without its background (which may have taken up what missing
+defects leave); then the noise model is found again for the repaired list, its places marginalised as well.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from qpi_core.solvers.positions.catalogue.selection import ListedFit, repaired_l
 Array = NDArray[np.float64]
 
 STRONG, WEAK = 0.5, 0.05
-"""Standard deviation of a background, in units of the signal's, from which on a list can only be repaired without it, and below which it
+"""Standard deviation of a background, in units of the signal's, from which on a list is repaired with and without it, and below which it
 does no harm."""
 
 
@@ -45,22 +45,23 @@ def with_a_right_list(problem: HarmonicProblem, given: ListedFit, found: Explain
     suspicion, _ = suspect_list(found.cleaned, first, positions, own)
     if suspicion is Suspicion.NONE:
         return found
-    removed = float(found.noise.removable().std())
-    for values, weights, tried in (
-        (problem.values, given.weights, True),
-        (found.cleaned, own, removed > WEAK * found.noise.signal),
-    ):
-        if not tried:
-            continue
+    removed, signal = float(found.noise.removable().std()), found.noise.signal
+    views = [(problem.values, given.weights), (found.cleaned, own)][: 1 + (removed > WEAK * signal)]
+    best: ExplainedMap | None = found
+    most = found.evidence + DECISIVE
+    for values, weights in views:
         shown = replace(problem, values=values)
         begun = values is problem.values and noisy.moves is None
         repaired = _repaired(shown, positions, weights, given.start if begun else shown.start(positions, weights))
         if repaired is None:
             continue
         mended, evidence = _explained_by(problem, given.positions, repaired, noisy)
-        if evidence > found.evidence + DECISIVE:
-            return mended
-    return found
+        if evidence > most:
+            best, most = mended, evidence
+        # What looks like a strong background is one, or the patterns of missing defects: the evidence of both views says which.
+        if best is None or (best is not found and removed < STRONG * signal):
+            break
+    return best
 
 
 def _repaired(shown: HarmonicProblem, positions: Array, weights: Array, white: HarmonicStart) -> RepairedList | None:

@@ -25,6 +25,7 @@ from qpi_core.solvers.positions.catalogue.selection import fit_with_list, prefer
 from qpi_core.solvers.positions.score_test import score_moves
 from qpi_core.solvers.positions.variable_projection import joint_system, kernel_variance
 from qpi_core.synthesis.kernel_families.equation_7 import KernelParameters, phenomenological_kernel
+from qpi_core.synthesis.simulated_maps import scenes
 from qpi_core.synthesis.simulated_maps.scenes import simulate_observation
 
 SHAPE, SIZE, PITCH = (48, 52), 32, 10 / 64
@@ -218,3 +219,27 @@ def test_one_defect_or_all_at_one_place_have_no_moves_to_score():
         model = fit_harmonics(observed(), places, SIZE, np.ones(len(places)), None, (0, 4), extended=False)
         score = score_moves(model)
         assert score.per_unknown == 1.0 and not score.decisive and not score.blurred
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("seed", "index", "noise", "count", "listed"),
+    [
+        pytest.param(9109, 4, 0.2, 8, [1, 4, 6], id="more are missing than listed"),
+        pytest.param(9109, 5, 0.2, 8, [1, 3, 4, 6], id="what is missing looks like a strong background"),
+        pytest.param(9106, 0, 0.05, 5, [1, 2, 4], id="a kernel without symmetry takes up what is missing"),
+    ],
+)
+def test_a_list_without_most_of_its_defects_is_completed(seed, index, noise, count, listed):
+    scene = scenes.draw_scene(seed, index, noise, on_grid=False, count=count)
+    extractor = Extractor("there is no such model", device="cpu")
+
+    def solved(positions):
+        return extractor.extract(scene.observation, positions, "refined", pixel_size_nm=scene.pixel_size_nm)
+
+    short, right = solved(scene.positions[listed]), solved(scene.positions)
+    repair = short.provenance["list_repair"]
+    distances, _ = cKDTree(repair["positions_px"]).query(scene.positions)
+    assert repair["added"] == count - len(listed) and not repair["absent"] and distances.max() < 0.2
+    off = [float(np.sqrt(np.mean((one.kernel - scene.kernel) ** 2))) for one in (short, right)]
+    assert off[0] < 2 * off[1]
