@@ -29,6 +29,11 @@ Array = NDArray[np.float64]
 STRONG, WEAK = 0.5, 0.05
 """Standard deviation of a background, in units of the signal's, from which on a list is repaired with and without it, and below which it
 does no harm."""
+_NO_PATTERNS = 1.0
+"""In the same units, from which on it is not what missing defects leave: the list is repaired without it alone, which saves minutes.
+
+Measured: 0.5 to 0.8 where up to six in ten of few defects were missing, 1.0 to 2.7 for backgrounds of the signal's strength and twice it.
+"""
 
 
 def with_a_right_list(problem: HarmonicProblem, given: ListedFit, found: ExplainedMap, noisy: NoisyStart) -> ExplainedMap | None:
@@ -46,7 +51,8 @@ def with_a_right_list(problem: HarmonicProblem, given: ListedFit, found: Explain
     if suspicion is Suspicion.NONE:
         return found
     removed, signal = float(found.noise.removable().std()), found.noise.signal
-    views = [(problem.values, given.weights), (found.cleaned, own)][: 1 + (removed > WEAK * signal)]
+    as_it_is, without = (problem.values, given.weights), (found.cleaned, own)
+    views = [*[as_it_is][: removed < _NO_PATTERNS * signal], *[without][: removed > WEAK * signal]]
     best: ExplainedMap | None = found
     most = found.evidence + DECISIVE
     for values, weights in views:
