@@ -13,8 +13,6 @@ from qpi_core.base.validation import require_pixel_size
 
 DEFAULT_PIXEL_SIZE_NM = 10 / 64
 """Pitch of the paper's scenes: 10 nm in 64 pixels."""
-
-
 CENTRE_PX = 0.005
 """Distance from a defect, in px, up to which a direction means nothing: theta is 0 there, as arctan2 has it at the centre itself.
 

@@ -242,6 +242,18 @@ def test_a_list_that_the_layers_contradict_is_repaired_by_all_of_them(noisy_ring
 
 
 @pytest.mark.slow
+def test_a_list_that_lacks_most_of_the_defects_is_completed():
+    rng = np.random.default_rng(3)
+    positions = rng.uniform(4, 60, (8, 2))
+    kernels = [KernelParameters(4, 0.3, 3 + 0.15 * energy, 0.5, 0.2) for energy in range(4)]
+    clean = np.array([simulate_observation(kernel, positions, (64, 64)) for kernel in kernels])
+    stack = clean + 0.2 * clean.std(axis=(1, 2), keepdims=True) * rng.standard_normal(clean.shape)
+    found = qpi_core.extract_stack(Extractor("none", device="cpu"), stack, positions[:3], kernel_size=40, method="refined")
+    added = np.array(found.provenance["list_repair"]["positions_px"])[3:]
+    assert len(added) == 5 and np.hypot(*(added[:, None] - positions[None, 3:]).transpose(2, 0, 1)).min(axis=0).max() < 0.2
+
+
+@pytest.mark.slow
 def test_a_right_list_is_left_alone_and_clicks_that_are_off_are_told(noisy_rings):
     stack, positions, clicks = only_one_class(noisy_rings)
     for given, off in ((positions, False), (clicks, True)):
