@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpi_core.extraction.windows.window_search import AUTO
 from qpi_core.runtime.progress import part_of
 from ui.jobs.workers.queues import Cancelled, Job, remaining
 from ui.state.loaders import extractor
@@ -78,8 +77,6 @@ def solve_stack(job: Job, question: StackQuestion, before: StackOutcome | None) 
             **{"layers": missing, **more},
         )
 
-    if size == AUTO:
-        job.step(_PREPARING, "Looking how far the pattern goes")
     try:
         result = solve(
             size,

@@ -55,8 +55,8 @@ def at_their_marks(found: Array, marks: Array, radius_px: float) -> Array:
     if not len(found) or not len(marks):
         return found
     distances = cdist(found, marks)
-    # A pair that is too far apart costs as much as any other such pair, and more than all near ones together.
-    rows, columns = linear_sum_assignment(np.where(distances <= radius_px, distances, radius_px * (len(found) + 1)))
+    # A pair that is too far apart costs no more than the radius: else a place would be led off its mark to make room for another one.
+    rows, columns = linear_sum_assignment(np.minimum(distances, radius_px))
     near = distances[rows, columns] <= radius_px
     placed = found.copy()
     placed[rows[near]] = marks[columns[near]]

@@ -116,7 +116,8 @@ def extract_stack(
             likelihood), each layer by itself; "white": a constant background and white noise.
         effort: "full", or "fast" for many stacks: white noise, the list as it is, and no free correction.
         report: as for `Extractor.extract`, with the share of the layers wanted that are done; where it raises
-            `qpi_core.runtime.progress.Stopped`, the layers that are finished by then are returned.
+            `qpi_core.runtime.progress.Stopped`, the layers that are finished by then are returned. In the search for a window ("auto")
+            none is, and it is passed on.
         on_layer: called with (index, kernel) as soon as a layer is finished; with classes, with (index, {class: kernel}).
         on_list: called with the positions, (n, 2), and amplitudes, (n,), in use, before the layers are solved.
 

@@ -24,7 +24,7 @@ from qpi_core.solvers.layers.pilots import choose_pilots
 from qpi_core.solvers.layers.problem import StackProblem
 from qpi_core.solvers.layers.shown_by_layers import beyond_the_list, not_shown
 from qpi_core.solvers.measured.class_map import PlainClasses
-from qpi_core.solvers.positions.catalogue.check import LEAST_DEFECTS, MOST_DEFECTS, is_taken_as_given
+from qpi_core.solvers.positions.catalogue.check import LEAST_DEFECTS, is_taken_as_given, longest_list
 from qpi_core.solvers.positions.catalogue.repair import DECISIVE
 from qpi_core.solvers.positions.catalogue.repaired_positions import RepairedList
 from qpi_core.solvers.positions.jacobian import sensitivities
@@ -175,7 +175,7 @@ class _LayersSearch:
         best: tuple[float, int, Array] | None = None
         for index, one in enumerate(self.state.classes):
             telling = self._unexplained(index)
-            if not telling or self._full(index):
+            if not telling or self._is_full():
                 continue
             models = [self.state.models[index, layer] for layer in telling]
             rests = [self.state.rest(index, layer) for layer in telling]
@@ -222,8 +222,8 @@ class _LayersSearch:
         models = self.state.models
         return [k for k in self.state.telling(index) if not is_explained(models[index, k].fit, models[index, k].floor)]
 
-    def _full(self, index: int) -> bool:
-        return len(self.state.classes[index].positions) >= MOST_DEFECTS
+    def _is_full(self) -> bool:
+        return sum(len(one.positions) for one in self.state.classes) >= longest_list(len(self.problem.positions))
 
     def _settle(self, index: int) -> None:
         """Lead the added defects of a class to their places by Gauss-Newton steps of all layers, the kernels solved along with them."""

@@ -104,9 +104,14 @@ class _LayerRounds:
         for attempt in range(_ROUNDS):
             self._say(report, attempt)
             moves = self._round(attempt in _SEARCH_IN, attempt in _RESELECT_AFTER)
-            nearly = attempt > _RESELECT_AFTER[-1] and np.quantile(moves, 0.9) < _NEARLY_SETTLED_PX
-            if (more and nearly and not self._new_shapes()) or (attempt > _RESELECT_AFTER[0] and moves.max() < _SETTLED_PX):
+            nearly = more and attempt > _RESELECT_AFTER[-1] and np.quantile(moves, 0.9) < _NEARLY_SETTLED_PX
+            settled = attempt > _RESELECT_AFTER[0] and moves.max() < _SETTLED_PX
+            # Of defects in the wrong places a kernel seems to have orders that it has not, and lacks weak ones.
+            if (nearly or settled) and not (more and self._new_shapes()):
                 break
+        else:
+            if more:
+                self._new_shapes()
         if more:
             state.layers = self.every
             state.solve_together(most=None)
@@ -117,10 +122,7 @@ class _LayerRounds:
         return tuple(state.classes), np.concatenate(self._deviations)
 
     def _new_shapes(self) -> bool:
-        """Choose all orders anew, and say whether a class turned out to be of another shape than one symmetry.
-
-        Of defects in the wrong places a kernel seems to have orders that it has not, and lacks weak ones.
-        """
+        """Choose all orders anew, and say whether a class turned out to be of another shape than one symmetry."""
         before = set(self.state.extended)
         for index in range(len(self.state.classes)):
             self.state.solve(index, select=True, extended=True)

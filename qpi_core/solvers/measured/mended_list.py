@@ -1,8 +1,8 @@
 """A list that a map contradicts under its noise model: repaired, and believed where the evidence of everything together says so.
 
 Places that are off are marginalised with the noise model itself (see noise_model.defect_effects). What that cannot mend, defects that are
-missing or are not there, is repaired on the map as it is and on the map without its background (which may have taken up what missing
-defects leave); then the noise model is found again for the repaired list, its places marginalised as well.
+missing or are not there, is repaired on the map as it is, on the map without its background, or on both (a background may be what missing
+defects leave; see STRONG); then the noise model is found again for the repaired list, its places marginalised as well.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from qpi_core.solvers.positions.catalogue.selection import ListedFit, repaired_l
 Array = NDArray[np.float64]
 
 STRONG, WEAK = 0.5, 0.05
-"""Standard deviation of a background, in units of the signal's, from which on a list is repaired with and without it, and below which it
-does no harm."""
+"""Standard deviation of a background, in units of the signal's: below WEAK it does no harm, and a list is repaired on the map as it is; up
+to STRONG also without the background, where the map as it is gave nothing decisive; from there on both ways, and the evidence decides."""
 _NO_PATTERNS = 1.0
 """In the same units, from which on it is not what missing defects leave: the list is repaired without it alone, which saves minutes.
 
@@ -52,7 +52,8 @@ def with_a_right_list(problem: HarmonicProblem, given: ListedFit, found: Explain
         return found
     removed, signal = float(found.noise.removable().std()), found.noise.signal
     as_it_is, without = (problem.values, given.weights), (found.cleaned, own)
-    views = [*[as_it_is][: removed < _NO_PATTERNS * signal], *[without][: removed > WEAK * signal]]
+    shown_in = ((as_it_is, removed < _NO_PATTERNS * signal), (without, removed > WEAK * signal))
+    views = [view for view, tried in shown_in if tried]
     best: ExplainedMap | None = found
     most = found.evidence + DECISIVE
     for values, weights in views:

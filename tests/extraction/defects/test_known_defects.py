@@ -31,6 +31,13 @@ def test_a_mark_is_one_of_the_places_and_the_nearest():
     np.testing.assert_array_equal(found[1], [12, 10])
 
 
+def test_a_place_at_its_mark_makes_no_room_for_another_one():
+    found, marks = np.array([[100.0, 0.0], [100.0, 3.0]]), np.array([[100.0, 3.0], [100.0, 6.0]])
+    np.testing.assert_array_equal(at_their_marks(found, marks, 5.0), found)
+    found, marks = np.array([[20.0, 0.0], [5.0, 0.0]]), np.array([[20.0, 1.0], [20.0, 21.0]])
+    np.testing.assert_array_equal(at_their_marks(found, marks, 24.0), [[20, 1], [5, 0]])
+
+
 def test_two_marks_share_no_place_and_nothing_is_moved_without_marks():
     marks = np.array([[10.0, 10.0], [13.0, 10.0]])
     np.testing.assert_array_equal(at_their_marks(np.array([[12.0, 10.0]]), marks, 8.0), [[13, 10]])

@@ -36,6 +36,11 @@ def is_taken_as_given(values: NDArray[np.float32], positions: Array) -> bool:
     return not LEAST_DEFECTS <= len(positions) <= MOST_DEFECTS or values.size > MOST_PIXELS
 
 
+def longest_list(listed: int) -> int:
+    """Return how many defects a repaired list may have: as many as one that is repaired at all, or half as many again as are listed."""
+    return max(MOST_DEFECTS, listed + listed // 2)
+
+
 def suspect_list(values: NDArray[np.float32], first: HarmonicModel, positions: Array, weights: Array) -> tuple[Suspicion, float]:
     """Say whether a map contradicts a list; first is the model of fit_harmonics(extended=False) for it.
 

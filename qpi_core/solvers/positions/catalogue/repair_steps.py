@@ -11,7 +11,7 @@ from qpi_core.solvers.harmonic.model import HarmonicModel
 from qpi_core.solvers.harmonic.orders.selection import log_evidence
 from qpi_core.solvers.harmonic.problem import HarmonicProblem
 from qpi_core.solvers.positions.catalogue.candidates import absent_defects, missing_defects
-from qpi_core.solvers.positions.catalogue.check import ABSENT_GAIN, LEAST_DEFECTS, MOST_DEFECTS, PEAK_GAIN
+from qpi_core.solvers.positions.catalogue.check import ABSENT_GAIN, LEAST_DEFECTS, PEAK_GAIN, longest_list
 from qpi_core.solvers.positions.jacobian import solve_again
 from qpi_core.solvers.positions.refinement import refine
 from qpi_core.solvers.positions.refinement_options import RefinementOptions
@@ -61,7 +61,7 @@ class RepairSteps:
 
     def completed(self, state: ListState) -> ListState:
         """Return the state with the defects that are missing and without those that are absent; the same one where there are none."""
-        chosen = True
+        chosen, limit = True, longest_list(len(state.points))
         for _ in range(_ROUNDS):
             score = score_moves(state.model)
             changed = self.with_missing(state, score)
@@ -74,7 +74,7 @@ class RepairSteps:
                 changed = self.without_absent(state, score)
                 if changed is state and not (score.blurred if self.incomplete else score.decisive):
                     changed = self.with_a_doubtful_one(state)
-            if changed is state or len(changed.points) > MOST_DEFECTS:
+            if changed is state or len(changed.points) > limit:
                 break
             state = changed
         return state

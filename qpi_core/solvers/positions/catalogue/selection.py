@@ -65,9 +65,9 @@ def fit_with_list(
     """Return the harmonic model for the list as given or, where the map contradicts it, for a repaired one; arguments as for fit_harmonics.
 
     A list that is clearly wrong is repaired before anything costly is tried with it, unless a kernel of another shape promises more
-    (shape_score) and, once solved for, clears it. One that may be wrong is left alone where more
-    angular orders and independent profiles gain more than moved defects promise: a kernel of an unusual shape looks like it (measured,
-    shape over moves: below 0.3 where clicks are off, 1.2 to 40 for strained, one-sided and band kernels). Else the evidence decides.
+    (shape_score) and, once solved for, clears it. One that may be wrong is left alone where more angular orders and independent profiles
+    gain more than moved defects promise, and leave white noise: a kernel of an unusual shape looks like it (measured, shape over moves:
+    below 0.3 where clicks are off, 1.2 to 40 for strained, one-sided and band kernels). Else the evidence decides.
     Where neither list explains all, both come back, the repaired one last: a kernel of no symmetry at all may still decide
     (prefer_repaired). All of this is done for a round kernel first: wrong positions can pass for a stretch of the kernel, and only what
     a round one leaves unexplained asks for a stretched one.
@@ -131,14 +131,11 @@ def _chosen(problem: HarmonicProblem, positions: Array, weights: Array, start: H
     def shaped() -> bool:
         return log_evidence(model().fit, pixels) - log_evidence(first.fit, pixels) > promised
 
-    def settled() -> bool:
-        # A shape that leaves something may be what missing defects have made of the kernel: then both lists are compared.
-        return model().excess == 1.0 and model_leaves_white_noise(model(), problem.values)
-
+    # A shape that leaves something may be what missing defects have made of the kernel: then both lists are compared.
     # A kernel without symmetry looks like a wrong list, until it is solved for.
     if suspicion is Suspicion.CLEAR and shape_evidence(start) > promised and shaped():
         suspicion, _ = suspect_list(problem.values, model(), positions, weights)
-    if suspicion is Suspicion.CLEAR or (suspicion is Suspicion.POSSIBLE and not (shaped() and settled())):
+    if suspicion is Suspicion.CLEAR or (suspicion is Suspicion.POSSIBLE and not (shaped() and _leaves_nothing(model(), problem.values))):
         repaired = _repaired(problem, positions, weights, start, lambda: log_evidence(model().fit, pixels))
         if repaired is not None and suspicion is Suspicion.CLEAR and _explains_all(repaired.model):
             return (repaired,)
@@ -165,8 +162,9 @@ def repaired_list(
 
     def explains_all(repair: RepairedList) -> bool:
         model = _fit_of(problem, repair, start).model
-        clear = model.excess == 1.0 and model_leaves_white_noise(model, problem.values)
-        return clear and suspect_list(problem.values, model, repair.positions, repair.weights)[0] is Suspicion.NONE
+        if not _leaves_nothing(model, problem.values):
+            return False
+        return suspect_list(problem.values, model, repair.positions, repair.weights)[0] is Suspicion.NONE
 
     def made() -> RepairedList | None:
         first = problem.simple_fit(positions, weights, start)
@@ -191,6 +189,10 @@ def _fit_of(problem: HarmonicProblem, repair: RepairedList, given: HarmonicStart
         return ListedFit(points, weights, start, problem.fit(points, weights, start, changed=True), repair)
 
     return given.remembered(("fit of a repaired list", points.tobytes()), made)
+
+
+def _leaves_nothing(model: HarmonicModel, values: NDArray[np.float32]) -> bool:
+    return model.excess == 1.0 and model_leaves_white_noise(model, values)
 
 
 def _explains_all(model: HarmonicModel) -> bool:
