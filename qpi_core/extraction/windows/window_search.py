@@ -51,7 +51,7 @@ def grow_window(
     done, most = 0, 1 + max(0, int(np.ceil(np.log2(largest / trial))))
     while True:
         share = min(done / most, 1.0)
-        words = f"Looking how far the pattern is seen, in a window of {trial} px"
+        words = f"Looking for the window, trying {trial} px"
         report(share, words)
         estimates = solve(trial // factor, factor, _with_words(part_of(report, share, min((done + 1) / most, 1.0)), words))
         done += 1

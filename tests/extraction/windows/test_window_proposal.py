@@ -212,7 +212,7 @@ def test_the_search_for_a_window_says_how_far_it_is_and_can_be_stopped(extractor
         told.append((share, words))
 
     extract(observation, points, **classes, method="tikhonov", kernel_size="auto", pixel_size_nm=PITCH, noise_model="white", report=note)
-    searching = [share for share, words in told if "how far the pattern is seen" in words]
+    searching = [share for share, words in told if "for the window" in words]
     assert len(searching) > 2 and searching == sorted(searching) and searching[0] == 0 and 0.1 < searching[-1] <= 0.4
     shares = [share for share, _ in told]
     assert shares == sorted(shares) and shares[-1] > 0.4
