@@ -95,7 +95,8 @@ class Extractor(ModelHolder):
         """
         chosen = find_method(method)
         first = FirstLook(self, chosen, observation, on_first)
-        (seek, tell), pitch = window_and_rest(kernel_size, report), pixel_size_nm
+        seek, tell = window_and_rest(kernel_size, report)
+        pitch = pixel_size_nm
         if kernel_size == AUTO or refine_positions or refine_weights:
             first.look(positions, kernel_size, pixel_size_nm, weights)
         size, proposal = resolve_window(

@@ -13,7 +13,8 @@ Array = NDArray[np.float64]
 _ALIKE = 0.7
 """Correlation of a pattern with itself, moved, down to which the two are taken for one: the matched filter is as flat there.
 
-Measured on a scan of one broad depression (25 px at this value): the filter's maximum lies 21 px beside the mark. For Eq. 7 it is 2 px.
+The filter of a broad depression, on a measured scan, has its maximum up to 21 px beside the mark (24 px at this value); of Eq. 7 the value
+is reached at 2 px.
 """
 
 

@@ -50,10 +50,9 @@ def grow_window(
     kernels: list[NDArray[np.floating]] = []
     done, most = 0, 1 + max(0, int(np.ceil(np.log2(largest / trial))))
     while True:
-        share = min(done / most, 1.0)
         words = f"Looking for the window, trying {trial} px"
-        report(share, words)
-        estimates = solve(trial // factor, factor, _with_words(part_of(report, share, min((done + 1) / most, 1.0)), words))
+        report(done / most, words)
+        estimates = solve(trial // factor, factor, _with_words(part_of(report, done / most, (done + 1) / most), words))
         done += 1
         proposals = [found for one in estimates if (found := propose_from_estimate(one, factor, largest)) is not None]
         if not proposals:

@@ -32,7 +32,8 @@ to STRONG also without the background, where the map as it is gave nothing decis
 _NO_PATTERNS = 1.0
 """In the same units, from which on it is not what missing defects leave: the list is repaired without it alone, which saves minutes.
 
-Measured: 0.5 to 0.8 where up to six in ten of few defects were missing, 1.0 to 2.7 for backgrounds of the signal's strength and twice it.
+Measured: 0.5 to 0.8 where up to six in ten of few defects were missing (seeds 9106 and 9109), 1.0 to 2.7 for backgrounds of the signal's
+strength and twice it (seed 9502).
 """
 
 

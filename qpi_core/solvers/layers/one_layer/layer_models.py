@@ -24,6 +24,8 @@ from qpi_core.solvers.measured.model_checks.whiteness import start_leaves_white_
 from qpi_core.solvers.positions.jacobian import solve_again
 from qpi_core.solvers.positions.shape_score import shape_evidence
 
+_Chosen = tuple[HarmonicProblem, HarmonicStart, HarmonicModel]
+"""A layer in the coordinates that were chosen for a class, where its solve begins, and its model of one symmetry."""
 _MOST_TELLING = 2
 """Layers that choose the angular orders of a class of another shape than one symmetry."""
 
@@ -157,9 +159,6 @@ class LayerModels:
     def telling(self, index: int) -> list[int]:
         """Return the layers that show the pattern of a class."""
         return [layer for layer in self.layers if pattern_gain(self.models[index, layer]) >= LEAST_GAIN]
-
-
-_Chosen = tuple[HarmonicProblem, HarmonicStart, HarmonicModel]
 
 
 def _pattern(model: HarmonicModel, one: DefectClass, shape: tuple[int, int]) -> NDArray[np.float32]:

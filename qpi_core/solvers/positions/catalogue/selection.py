@@ -131,10 +131,10 @@ def _chosen(problem: HarmonicProblem, positions: Array, weights: Array, start: H
     def shaped() -> bool:
         return log_evidence(model().fit, pixels) - log_evidence(first.fit, pixels) > promised
 
-    # A shape that leaves something may be what missing defects have made of the kernel: then both lists are compared.
     # A kernel without symmetry looks like a wrong list, until it is solved for.
     if suspicion is Suspicion.CLEAR and shape_evidence(start) > promised and shaped():
         suspicion, _ = suspect_list(problem.values, model(), positions, weights)
+    # A shape that leaves something may be what missing defects have made of the kernel: then both lists are compared.
     if suspicion is Suspicion.CLEAR or (suspicion is Suspicion.POSSIBLE and not (shaped() and _leaves_nothing(model(), problem.values))):
         repaired = _repaired(problem, positions, weights, start, lambda: log_evidence(model().fit, pixels))
         if repaired is not None and suspicion is Suspicion.CLEAR and _explains_all(repaired.model):
